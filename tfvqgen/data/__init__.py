@@ -1,0 +1,1 @@
+"""Shards, code shards and the input pipeline."""
