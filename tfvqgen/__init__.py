@@ -2,4 +2,8 @@
 
 import os
 
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ["KERAS_BACKEND"] = "tensorflow"
+
+from tfvqgen.config import Config
+
+__all__ = ["Config"]

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from types import ModuleType
 
-from absl import app, flags
+from absl import app, flags, logging
 from absl.flags import argparse_flags
 
 from tfvqgen.errors import UserError
@@ -75,6 +75,7 @@ def run_subcommand(
 @contextlib.contextmanager
 def guard() -> Iterator[None]:
     """Turns a mistake, a full disk and Ctrl-C into one line and an exit status."""
+    logging.set_verbosity(logging.WARNING)
     try:
         yield
     except UserError as error:
@@ -98,7 +99,7 @@ def import_tensorflow() -> ModuleType:
     ``TF_CPP_MIN_LOG_LEVEL`` silences what is logged once logging is set up; the lines
     before that are held back and shown only if the import fails.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _stderr_held_back():
         import tensorflow
     return tensorflow

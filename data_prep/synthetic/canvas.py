@@ -1,0 +1,109 @@
+"""Drawing in units on a canvas of pixels: soft edges, dots, lines and texture."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from data_prep.synthetic import noise
+
+# Nothing is drawn sharper than this many pixels, or edges would show stairs.
+_MIN_SIGMA = 0.55
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """A square of `side` units seen at `scale` pixels a unit through an optical blur."""
+
+    side: float
+    scale: float
+    blur: float
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(height, width) in pixels."""
+        pixels = round(self.side * self.scale)
+        return pixels, pixels
+
+    def sigma_in_pixels(self, sigma: float) -> float:
+        """Returns the width, after the optical blur, of what is `sigma` units wide."""
+        return max(float(np.hypot(sigma, self.blur)) * self.scale, _MIN_SIGMA)
+
+    def soft(self, distance: np.ndarray, width: float = 0.5) -> np.ndarray:
+        """Turns signed distances (units, inside > 0) into a mask with a soft edge."""
+        ramp = np.float32(0.4 / self.sigma_in_pixels(width) * self.scale)
+        mask = distance * ramp
+        mask += np.float32(0.5)
+        return np.clip(mask, 0, 1, out=mask)
+
+    def texture(self, rng: np.random.Generator, sigma: float) -> np.ndarray:
+        """Returns smooth noise of mean 0 and deviation 1; `sigma` in units."""
+        return noise.smooth_noise(rng, self.shape, self.sigma_in_pixels(sigma))
+
+    def ridges(self, rng: np.random.Generator, sigma: float) -> np.ndarray:
+        """Returns a net of bright threads on dark, in [0, 1]; `sigma` in units."""
+        wave = self.texture(rng, sigma)
+        wave *= np.float32(1 / 0.35)
+        return np.exp(-np.square(wave))
+
+    def pixel_of(self, x: np.ndarray, y: np.ndarray):
+        """Returns the rows and columns that hold points, and which lie on the canvas."""
+        rows = np.floor(y * self.scale).astype(np.int32)
+        columns = np.floor(x * self.scale).astype(np.int32)
+        height, width = self.shape
+        inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+        return rows, columns, inside
+
+    def dots(self, x, y, sigma: float, weight) -> np.ndarray:
+        """Draws Gaussian spots whose peaks are `weight`; float32 [H, W]."""
+        pixels = self.sigma_in_pixels(sigma)
+        image = self._splat(x, y, weight)
+        return _blurred(image, pixels) * np.float32(2 * np.pi * pixels**2)
+
+    def lines(self, x, y, sigma: float, weight) -> np.ndarray:
+        """Draws lines through points.
+
+        Args:
+            x: [T, F] T points of each of F lines, in units.
+            y: [T, F].
+            sigma: Half the thickness, in units.
+            weight: [T - 1, F] or broadcastable: the brightness of each piece.
+
+        Returns:
+            float32 [H, W]; a single line of weight 1 has about the peak 1.
+        """
+        length = np.hypot(np.diff(x, axis=0), np.diff(y, axis=0)) * self.scale
+        pixels = self.sigma_in_pixels(sigma)
+        image = self._splat(
+            ((x[1:] + x[:-1]) / 2).ravel(),
+            ((y[1:] + y[:-1]) / 2).ravel(),
+            (length * weight).ravel(),
+        )
+        return _blurred(image, pixels) * np.float32(np.sqrt(2 * np.pi) * pixels)
+
+    def _splat(self, x, y, weight) -> np.ndarray:
+        """Shares each point's weight among the four pixels around it."""
+        height, width = self.shape
+        x = np.asarray(x, np.float32) * np.float32(self.scale) - np.float32(0.5)
+        y = np.asarray(y, np.float32) * np.float32(self.scale) - np.float32(0.5)
+        weight = np.broadcast_to(np.asarray(weight, np.float32), x.shape)
+        keep = (x > 0) & (x < width - 1) & (y > 0) & (y < height - 1) & (weight != 0)
+        x, y, weight = x[keep], y[keep], weight[keep]
+        column, row = x.astype(np.int32), y.astype(np.int32)
+        right, below = x - column, y - row
+        corner = row * width + column
+        low = weight * below
+        high = weight - low
+        places = np.concatenate(
+            [corner, corner + 1, corner + width, corner + width + 1]
+        )
+        shares = np.concatenate(
+            [high - high * right, high * right, low - low * right, low * right]
+        )
+        image = np.bincount(places, shares, height * width)
+        return image.reshape(height, width).astype(np.float32)
+
+
+def _blurred(image: np.ndarray, sigma: float) -> np.ndarray:
+    from scipy.ndimage import gaussian_filter
+
+    return gaussian_filter(image, sigma, mode="constant", truncate=3)

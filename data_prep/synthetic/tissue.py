@@ -1,0 +1,180 @@
+"""Cells painted on a canvas: whose pixel is it, and how far from which border.
+
+Cells that reach for the same place share it: the pixel belongs to the cell that is
+deeper there, and the border runs where both are equally deep, so that neighbours touch
+along a line as in a confluent culture.
+"""
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+
+from data_prep.synthetic.canvas import Canvas
+from data_prep.synthetic.cells import MAX_RADIUS, NUM_ANGLES, Cells
+from data_prep.synthetic.paths import Points, points_in_nuclei
+
+_FAR = np.float32(-60.0)
+_HUG = np.float32(4.0)  # units of its own cell that a nucleus always has around it
+
+
+@dataclass
+class Tissue:
+    """Maps [H, W] of a canvas; distances in units, positive inside."""
+
+    canvas: Canvas
+    cells: Cells
+    owner: np.ndarray  # int32: 1 + index of the cell, 0 outside
+    depth: np.ndarray  # distance to the cell's border
+    second: np.ndarray  # the depth that the next cell would have here
+    nucleus: np.ndarray  # distance to the border of the owner's nucleus
+    nucleoli: np.ndarray  # soft mask in [0, 1]
+
+    @functools.cached_property
+    def body(self) -> np.ndarray:
+        """Soft mask of the cells."""
+        return self.canvas.soft(self.depth, 0.6)
+
+    @functools.cached_property
+    def nuclei(self) -> np.ndarray:
+        """Soft mask of the nuclei."""
+        return self.canvas.soft(self.nucleus, 0.5) * self.body
+
+    @functools.cached_property
+    def cytoplasm(self) -> np.ndarray:
+        """Soft mask of the cells without their nuclei."""
+        return self.body * (1 - self.nuclei)
+
+    @functools.cached_property
+    def thickness(self) -> np.ndarray:
+        """How thick the cell is: 1 near the nucleus, thin at the border."""
+        edge = np.sqrt(np.clip(self.depth * np.float32(1 / 14), 0, 1))
+        return edge * (np.float32(0.45) + np.float32(0.55) * self.near_nucleus(28))
+
+    @functools.cached_property
+    def expression(self) -> np.ndarray:
+        """How much protein the pixel's cell makes; 1 outside."""
+        return np.append(np.float32(1), self.cells.expression)[self.owner]
+
+    def near_nucleus(self, reach: float) -> np.ndarray:
+        """Returns 1 on the nucleus, falling over `reach` units around it."""
+        outside = np.minimum(self.nucleus, 0)
+        outside *= np.float32(1 / reach)
+        return np.exp(outside, out=outside)
+
+    def on_border(self, distance: np.ndarray, width: float) -> np.ndarray:
+        """Returns a ridge of height 1 where `distance` is 0; `width` in units."""
+        pixels = self.canvas.sigma_in_pixels(width)
+        return np.exp(-np.square(distance * np.float32(self.canvas.scale / pixels)))
+
+    def own(self, x: np.ndarray, y: np.ndarray, cell: np.ndarray) -> np.ndarray:
+        """Returns whether points lie on pixels of the cell they belong to."""
+        rows, columns, inside = self.canvas.pixel_of(x, y)
+        inside &= self.owner[rows * inside, columns * inside] == cell + 1
+        return inside
+
+    def dots(self, points: Points, sigma: float, weight=1.0) -> np.ndarray:
+        """Draws spots, each only within its own cell; peaks are `weight`."""
+        weight = weight * self.own(points.x, points.y, points.cell)
+        return self.canvas.dots(points.x, points.y, sigma, weight)
+
+    def lines(self, paths: Points, sigma: float, weight=1.0) -> np.ndarray:
+        """Draws lines, each only within its own cell; `paths` is [T, F]."""
+        weight = weight * self.own(paths.x, paths.y, paths.cell)[1:]
+        return self.canvas.lines(paths.x, paths.y, sigma, weight)
+
+
+def paint(canvas: Canvas, cells: Cells, rng: np.random.Generator) -> Tissue:
+    """Lays out the cells on the canvas."""
+    shape = canvas.shape
+    best = np.full(shape, -10, np.float32)
+    second = np.full(shape, -10, np.float32)
+    nucleus = np.full(shape, _FAR, np.float32)
+    owner = np.zeros(shape, np.int32)
+    for cell in range(len(cells)):
+        placed = _window(canvas, cells, cell)
+        if placed is None:
+            continue
+        window, radius, angle = placed
+        to_nucleus = _depth(cells.nucleus[cell], radius, angle)
+        depth = _depth(cells.outline[cell], radius, angle)
+        np.maximum(depth, to_nucleus + _HUG, out=depth)
+        wins = depth > best[window]
+        np.maximum(second[window], np.minimum(depth, best[window]), out=second[window])
+        np.maximum(best[window], depth, out=best[window])
+        np.copyto(nucleus[window], to_nucleus, where=wins)
+        np.copyto(owner[window], np.int32(cell + 1), where=wins)
+    inside = best > 0
+    owner *= inside
+    depth = np.minimum(best, (best - second) * np.float32(0.5))
+    np.copyto(depth, best, where=~inside)
+    return Tissue(
+        canvas=canvas,
+        cells=cells,
+        owner=owner,
+        depth=depth,
+        second=second,
+        nucleus=nucleus,
+        nucleoli=_nucleoli(canvas, cells, nucleus, rng),
+    )
+
+
+def _depth(contour: np.ndarray, radius: np.ndarray, angle: np.ndarray) -> np.ndarray:
+    """Returns the distance to a contour given by radii: positive inside.
+
+    The difference of radii is divided by the length of its gradient at the contour,
+    so that a rim is as wide on the flank of a long cell as at its tip.
+    """
+    change = (np.roll(contour, -1) - np.roll(contour, 1)) * (NUM_ANGLES / (4 * np.pi))
+    slant = (1 / np.sqrt(1 + np.square(change / contour))).astype(np.float32)
+    return (contour[angle] - radius) * slant[angle]
+
+
+@functools.cache
+def _polar_table(scale: float) -> tuple[np.ndarray, np.ndarray]:
+    """Radius (units) and angle index of every pixel around a cell's centre."""
+    reach = int(np.ceil((MAX_RADIUS + 8) * scale))
+    steps = np.arange(-reach, reach + 1, dtype=np.float32) / np.float32(scale)
+    radius = np.hypot(steps[:, None], steps[None, :])
+    turns = np.arctan2(steps[:, None], steps[None, :]) / (2 * np.pi) + 0.5
+    angle = (turns * NUM_ANGLES).astype(np.intp) % NUM_ANGLES
+    return radius, angle
+
+
+def _window(canvas: Canvas, cells: Cells, cell: int):
+    """Returns where on the canvas a cell may be, and that part of the polar table."""
+    radius, angle = _polar_table(canvas.scale)
+    middle = len(radius) // 2
+    reach = min(int((cells.outline[cell].max() + 7) * canvas.scale), middle)
+    row = round(cells.y[cell] * canvas.scale - 0.5)
+    column = round(cells.x[cell] * canvas.scale - 0.5)
+    height, width = canvas.shape
+    top, bottom = max(row - reach, 0), min(row + reach + 1, height)
+    left, right = max(column - reach, 0), min(column + reach + 1, width)
+    if top >= bottom or left >= right:
+        return None
+    part = (
+        slice(top - row + middle, bottom - row + middle),
+        slice(left - column + middle, right - column + middle),
+    )
+    return (slice(top, bottom), slice(left, right)), radius[part], angle[part]
+
+
+def _nucleoli(canvas: Canvas, cells: Cells, nucleus, rng) -> np.ndarray:
+    """Draws one to four dark bodies a nucleus, none in dividing cells."""
+    count = np.where(cells.mitotic, 0, rng.integers(1, 5, len(cells)))
+    points = points_in_nuclei(rng, cells, count, 0.62)
+    size = rng.uniform(2.4, 5.2, len(points.x)) * (1 - 0.08 * count[points.cell])
+    depth = np.full(canvas.shape, _FAR, np.float32)
+    radius, _ = _polar_table(canvas.scale)
+    middle = len(radius) // 2
+    rows, columns, inside = canvas.pixel_of(points.x, points.y)
+    for i in np.flatnonzero(inside):
+        reach = int((size[i] + 3) * canvas.scale)
+        top, left = max(rows[i] - reach, 0), max(columns[i] - reach, 0)
+        window = depth[top : rows[i] + reach + 1, left : columns[i] + reach + 1]
+        up, across = top - rows[i] + middle, left - columns[i] + middle
+        part = radius[up : up + window.shape[0], across : across + window.shape[1]]
+        np.maximum(window, np.float32(size[i]) - part, out=window)
+    depth += np.float32(0.7) * canvas.texture(rng, 1.6)
+    return canvas.soft(np.minimum(depth, nucleus - 1), 0.6)

@@ -1,0 +1,133 @@
+"""Tiny crops folders and data sets for tests."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tfvqgen.data import crops, dataset_info, images, records, schema
+
+CHANNELS = ("red", "green", "blue", "yellow", "c5", "c6", "c7", "c8")
+
+
+def random_image(shape: Sequence[int], dtype: str = "uint8", seed: int = 0):
+    """Returns noise over the whole range of the type, the worst case for a codec."""
+    rng = np.random.default_rng(seed)
+    top = np.iinfo(dtype).max
+    return rng.integers(0, top, size=shape, dtype=dtype, endpoint=True)
+
+
+def make_crops(
+    folder: Path,
+    labels: Sequence[Sequence[str]],
+    *,
+    groups: Sequence[str] | None = None,
+    shape: Sequence[int] = (8, 8, 3),
+    dtype: str = "uint8",
+    labels_ordered: bool = False,
+    **columns,
+) -> Path:
+    """Writes a folder with one random crop for each entry of `labels`.
+
+    `columns` are further attributes of all crops (``accepted``, ``metadata``, ...).
+    """
+    channels = CHANNELS[: shape[-1]]
+    (folder / "images").mkdir(parents=True)
+    rows = []
+    for index, names in enumerate(labels):
+        crop_id = f"crop{index}"
+        path = crops.image_name(crop_id, shape[-1])
+        digest = images.write_image(
+            folder / path, random_image(shape, dtype, index), channels
+        )
+        rows.append(
+            crops.Crop(
+                crop_id=crop_id,
+                path=path,
+                labels=tuple(names),
+                group=groups[index] if groups else f"group{index // 2}",
+                size=shape[0],
+                sha256=digest,
+                **{"pixel_size": 0.32, **columns},
+            )
+        )
+    crops.write_crops(
+        folder,
+        rows,
+        channels=channels,
+        dtype=dtype,
+        credit="random noise",
+        labels_ordered=labels_ordered,
+    )
+    return folder
+
+
+def make_dataset(
+    folder: Path,
+    splits: Mapping[str, int] | None = None,
+    *,
+    shape: Sequence[int] = (8, 8, 3),
+    dtype: str = "uint8",
+    labels: Sequence[str] = ("a", "b", "c"),
+    example_labels: Sequence[Sequence[int]] | None = None,
+    num_shards: int = 3,
+) -> schema.Dataset:
+    """Writes shards of random images and opens them.
+
+    Example i of a split has the image ``random_image(shape, dtype, i)``, the id
+    ``<split><i>`` and the labels ``example_labels[i]``, by default (i modulo L).
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    infos = {}
+    for split, size in (splits or {"train": 10}).items():
+        chosen = [
+            tuple(example_labels[i]) if example_labels else (i % len(labels),)
+            for i in range(size)
+        ]
+        encoded = [
+            schema.serialize_example(
+                random_image(shape, dtype, i),
+                chosen[i],
+                crop_id=f"{split}{i}",
+                group=f"{split}-group{i}",
+            )
+            for i in range(size)
+        ]
+        bounds = np.linspace(0, size, num_shards + 1).astype(int)
+        shards = tuple(
+            records.write_shard(
+                folder / records.shard_name(split, k, num_shards),
+                encoded[bounds[k] : bounds[k + 1]],
+            )
+            for k in range(num_shards)
+        )
+        counts = {
+            name: sum(k in each for each in chosen) for k, name in enumerate(labels)
+        }
+        infos[split] = dataset_info.SplitInfo(size, counts, size, shards)
+    channels = CHANNELS[: shape[-1]]
+    dataset_info.write_info(
+        folder,
+        dataset_info.DatasetInfo(
+            image_shape=tuple(shape),
+            dtype=dtype,
+            channels=channels,
+            display=dataset_info.default_display(channels),
+            pixel_size=0.32,
+            labels=tuple(labels),
+            label_policy="multi_hot",
+            credit="random noise",
+            splits=infos,
+        ),
+    )
+    return schema.open_dataset(folder)
+
+
+def digest_of_folder(folder: Path) -> dict[str, str]:
+    """Returns the sha256 of every file in a folder."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }

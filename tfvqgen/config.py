@@ -1,0 +1,373 @@
+"""Configuration: frozen dataclasses, presets, strict overrides and a JSON round trip.
+
+A :class:`Config` holds one section per stage of training. Every key says what it means
+in its metadata, which is also where its limits are; ``train.py --help`` prints them.
+"""
+
+import dataclasses
+import difflib
+import math
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from typing import Any, Self
+
+from tfvqgen.errors import UserError
+
+
+def _key(default: Any, text: str, *, low=None, high=None, choices=(), free=False):
+    """A configuration key with its meaning and limits.
+
+    Args:
+        default: The default value.
+        text: What it means, for people.
+        low: The smallest value allowed.
+        high: The largest value allowed.
+        choices: The values allowed, if they are few.
+        free: Whether it may change once the stage has a checkpoint.
+    """
+    metadata = {
+        "text": text,
+        "low": low,
+        "high": high,
+        "choices": choices,
+        "free": free,
+    }
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StageConfig:
+    """How one stage is trained: what all the stages have in common."""
+
+    steps: int = _key(100_000, "training steps", low=1, free=True)
+    batch_size: int = _key(128, "examples a step, over all replicas", low=1)
+    learning_rate: float = _key(3e-4, "Adam's learning rate at its peak", low=0.0)
+    warmup_steps: int = _key(500, "steps of linear rise to the peak", low=0)
+    decay_steps: int = _key(
+        0,
+        "step at which the cosine decay ends; 0: the steps first asked for",
+        low=0,
+    )
+    final_learning_rate: float = _key(
+        0.05, "share of the peak that the decay ends at", low=0.0, high=1.0
+    )
+    clip_norm: float = _key(
+        1.0, "largest global norm of the gradient; 0: no clipping", low=0.0
+    )
+    precision: str = _key(
+        "float32", "arithmetic of the layers", choices=("float32", "bfloat16")
+    )
+    augment: bool = _key(True, "show each image in a random symmetry of the square")
+    label_balance: float = _key(
+        0.0,
+        "0: examples as they come; 1: every label equally often",
+        low=0.0,
+        high=1.0,
+    )
+    cache: bool = _key(False, "keep the decoded training data in memory", free=True)
+    log_every: int = _key(50, "steps between training figures", low=1, free=True)
+    validate_every: int = _key(1000, "steps between validations", low=1, free=True)
+    validation_examples: int = _key(
+        10_000, "examples of the validation split used at most", low=1, free=True
+    )
+    checkpoint_every: int = _key(500, "steps between checkpoints", low=1, free=True)
+    keep_checkpoints: int = _key(2, "checkpoints kept", low=1, free=True)
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            _check(field, getattr(self, field.name))
+        if self.decay_steps and self.decay_steps <= self.warmup_steps:
+            raise UserError(
+                "decay_steps ends before the warm-up: expected more than "
+                f"warmup_steps={self.warmup_steps}. Received: {self.decay_steps}"
+            )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class VQVAEConfig(StageConfig):
+    """The hierarchical autoencoder (VQ-VAE-2, Razavi et al. 2019)."""
+
+    image_shape: tuple[int, int, int] = _key(
+        (128, 128, 4), "height, width and channels of the images", low=1
+    )
+    hidden: int = _key(128, "channels of the convolutions", low=2)
+    residual_layers: int = _key(2, "residual layers of each stack", low=0)
+    residual_width: int = _key(64, "channels inside a residual layer", low=1)
+    bottom_stride: int = _key(
+        4,
+        "pixels a bottom code spans; a top code spans twice as many",
+        choices=(2, 4, 8),
+    )
+    num_embeddings: int = _key(512, "codes of each codebook (K)", low=2)
+    embedding_dim: int = _key(64, "length of a code's embedding (D)", low=1)
+    codebook_rule: str = _key(
+        "ema", "how the codebook learns", choices=("ema", "gradient")
+    )
+    commitment_cost: float = _key(0.25, "weight of the commitment loss (beta)", low=0.0)
+    decay: float = _key(
+        0.99, "decay of the codebook's moving averages", low=0.0, high=1.0
+    )
+    epsilon: float = _key(1e-5, "Laplace smoothing of the code counts", low=0.0)
+    revive_below: float = _key(
+        0.1, "a code used less often a step than this is re-seeded; 0: never", low=0.0
+    )
+    quantize_after: int = _key(
+        100, "steps without quantization before the codebooks start from data", low=0
+    )
+    bottom_dropout: float = _key(
+        0.0,
+        "share of images whose bottom level is hidden from the decoder in training",
+        low=0.0,
+        high=1.0,
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        height, width, channels = self.image_shape
+        stride = 2 * self.bottom_stride
+        if height % stride or width % stride:
+            raise UserError(
+                f"image_shape does not fit the strides: expected height and width in "
+                f"multiples of {stride}. Received: image_shape={self.image_shape}"
+            )
+        if channels > 8:
+            raise UserError(
+                "image_shape has too many channels: expected 1 to 8. "
+                f"Received: image_shape={self.image_shape}"
+            )
+
+    @property
+    def bottom_shape(self) -> tuple[int, int]:
+        """Height and width of the bottom code map."""
+        height, width, _ = self.image_shape
+        return height // self.bottom_stride, width // self.bottom_stride
+
+    @property
+    def top_shape(self) -> tuple[int, int]:
+        """Height and width of the top code map."""
+        height, width = self.bottom_shape
+        return height // 2, width // 2
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """Everything that a workdir was trained with."""
+
+    preset: str = "hpa128"
+    seed: int = 0
+    vqvae: VQVAEConfig = dataclasses.field(default_factory=VQVAEConfig)
+
+    @classmethod
+    def from_preset(cls, name: str) -> Self:
+        """Returns a shipped configuration.
+
+        Args:
+            name: One of :data:`PRESETS`.
+
+        Raises:
+            UserError: There is no such preset.
+        """
+        if name not in PRESETS:
+            raise UserError(
+                f"unknown preset: expected one of {', '.join(PRESETS)}. "
+                f"Received: {name!r}{_did_you_mean(name, PRESETS)}"
+            )
+        return cls(preset=name).with_overrides(PRESETS[name])
+
+    def with_overrides(self, overrides: Iterable[str]) -> Self:
+        """Returns a copy with ``section.key=value`` strings applied in order.
+
+        Raises:
+            UserError: A key does not exist, or a value is not of its type or limits.
+        """
+        config = self
+        for override in overrides:
+            name, equals, text = override.partition("=")
+            section_name, dot, key = name.strip().partition(".")
+            if not equals or not dot:
+                raise UserError(
+                    "cannot read an override: expected section.key=value. "
+                    f"Received: {override!r}"
+                )
+            section = getattr(config, section_name, None)
+            sections = [f.name for f in config._sections()]
+            if section_name not in sections:
+                raise UserError(
+                    f"unknown section: expected one of {', '.join(sections)}. "
+                    f"Received: {override!r}{_did_you_mean(section_name, sections)}"
+                )
+            value = _parse(_field(section, section_name, key), text.strip())
+            section = dataclasses.replace(section, **{key: value})
+            config = dataclasses.replace(config, **{section_name: section})
+        return config
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns plain values that :meth:`from_json` reads back exactly."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Reads what :meth:`to_json` wrote.
+
+        Raises:
+            UserError: A key is missing, unknown, or not of its type or limits.
+        """
+        config = cls()
+        sections = {f.name: f.type for f in config._sections()}
+        _expect_keys("config", values, ["preset", "seed", *sections])
+        read = {}
+        for name, section_type in sections.items():
+            fields = {f.name: f for f in dataclasses.fields(section_type)}
+            _expect_keys(name, values[name], fields)
+            read[name] = section_type(
+                **{
+                    key: _from_plain(fields[key], value)
+                    for key, value in values[name].items()
+                }
+            )
+        seed = values["seed"]
+        if not isinstance(seed, int) or isinstance(seed, bool):
+            raise UserError(f"seed: expected an integer. Received: {seed!r}")
+        return cls(preset=str(values["preset"]), seed=seed, **read)
+
+    def _sections(self):
+        return [f for f in dataclasses.fields(self) if dataclasses.is_dataclass(f.type)]
+
+
+# A preset is the defaults (hpa128, the poster's sizes) with these overrides.
+PRESETS: dict[str, tuple[str, ...]] = {
+    "demo": (
+        "vqvae.image_shape=64,64,4",
+        "vqvae.hidden=64",
+        "vqvae.residual_width=32",
+        "vqvae.num_embeddings=128",
+        "vqvae.embedding_dim=32",
+        "vqvae.steps=600",
+        "vqvae.batch_size=32",
+        "vqvae.learning_rate=1e-3",
+        "vqvae.warmup_steps=50",
+        "vqvae.quantize_after=50",
+        "vqvae.log_every=20",
+        "vqvae.validate_every=200",
+        "vqvae.checkpoint_every=200",
+    ),
+    "hpa128": (),
+    "hpa256": ("vqvae.image_shape=256,256,4",),
+}
+
+
+def frozen_differences(old: StageConfig, new: StageConfig) -> list[str]:
+    """Lists the keys that differ and may not change once a stage has a checkpoint.
+
+    Returns:
+        Lines such as ``hidden: 128 -> 64``.
+    """
+    return [
+        f"{field.name}: {getattr(old, field.name)} -> {getattr(new, field.name)}"
+        for field in dataclasses.fields(old)
+        if not field.metadata["free"]
+        and getattr(old, field.name) != getattr(new, field.name)
+    ]
+
+
+def describe(section: type[StageConfig]) -> str:
+    """Returns a line per key of a section: its name, default and meaning."""
+    lines = []
+    for field in dataclasses.fields(section):
+        choices = field.metadata["choices"]
+        text = field.metadata["text"]
+        if choices:
+            text += f" ({', '.join(map(str, choices))})"
+        lines.append(f"  {field.name}={field.default}: {text}")
+    return "\n".join(lines)
+
+
+def _field(section: StageConfig, section_name: str, key: str) -> dataclasses.Field:
+    fields = {f.name: f for f in dataclasses.fields(section)}
+    if key not in fields:
+        raise UserError(
+            f"unknown key: expected one of {section_name}'s {', '.join(fields)}. "
+            f"Received: {section_name}.{key}{_did_you_mean(key, fields)}"
+        )
+    return fields[key]
+
+
+def _parse(field: dataclasses.Field, text: str) -> Any:
+    """Reads a value as the user types it."""
+    try:
+        if field.type is bool:
+            return {"true": True, "false": False}[text.lower()]
+        if field.type is str:
+            return text
+        if typing.get_origin(field.type) is tuple:
+            return tuple(int(part) for part in text.strip("()[]").split(","))
+        return field.type(text)
+    except (KeyError, ValueError):
+        raise UserError(
+            f"{field.name}: expected {_type_name(field)}. Received: {text!r}"
+        ) from None
+
+
+def _from_plain(field: dataclasses.Field, value: Any) -> Any:
+    """Reads a value as JSON holds it."""
+    if isinstance(value, list):
+        return tuple(value)
+    if field.type is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    return value
+
+
+def _check(field: dataclasses.Field, value: Any) -> None:
+    """Raises a UserError if a value is not of its key's type or limits."""
+    limits = field.metadata
+    is_tuple = typing.get_origin(field.type) is tuple
+    parts = value if is_tuple and isinstance(value, tuple) else (value,)
+    part_type = int if is_tuple else field.type
+    well_typed = all(
+        isinstance(part, part_type)
+        and not (isinstance(part, bool) and part_type is not bool)
+        for part in parts
+    ) and (not is_tuple or len(parts) == len(typing.get_args(field.type)))
+    if part_type is float and isinstance(value, float) and not math.isfinite(value):
+        well_typed = False
+    if not well_typed:
+        raise UserError(
+            f"{field.name}: expected {_type_name(field)}. Received: {value!r}"
+        )
+    if limits["choices"] and value not in limits["choices"]:
+        choices = ", ".join(map(str, limits["choices"]))
+        raise UserError(f"{field.name}: expected one of {choices}. Received: {value!r}")
+    low, high = limits["low"], limits["high"]
+    if low is not None and min(parts) < low:
+        raise UserError(f"{field.name}: expected at least {low}. Received: {value!r}")
+    if high is not None and max(parts) > high:
+        raise UserError(f"{field.name}: expected at most {high}. Received: {value!r}")
+
+
+def _type_name(field: dataclasses.Field) -> str:
+    if isinstance(field.type, types.GenericAlias):
+        return f"{len(typing.get_args(field.type))} integers separated by commas"
+    return {
+        int: "an integer",
+        float: "a finite number",
+        bool: "true or false",
+        str: "a word",
+    }[field.type]
+
+
+def _expect_keys(name: str, values: Any, expected: Iterable[str]) -> None:
+    if not isinstance(values, Mapping):
+        raise UserError(f"{name}: expected an object. Received: {values!r}")
+    missing = sorted(set(expected) - set(values))
+    unknown = sorted(set(values) - set(expected))
+    if missing or unknown:
+        raise UserError(
+            f"{name}: expected exactly the known keys. Received: "
+            f"missing={missing}, unknown={unknown}"
+        )
+
+
+def _did_you_mean(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""

@@ -1,0 +1,194 @@
+"""Code shards: what the priors learn from, tied to the autoencoder that wrote them.
+
+A folder of code shards has ``codes.json`` and, for each split, shards named as the
+image shards are. A record is a ``tf.train.Example`` of one crop: its two code maps, its
+labels and its name.
+"""
+
+# Shapes: top codes [h, w], bottom codes [2h, 2w]; L labels.
+
+import dataclasses
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from tfvqgen.data.records import Records, Shard, damaged
+from tfvqgen.errors import DataError
+from tfvqgen.files import read_json, write_json
+
+FORMAT = "tfvqgen-codes-1"
+FILE_NAME = "codes.json"
+TOP = "codes/top"
+BOTTOM = "codes/bottom"
+LABEL = "image/label"
+CROP_ID = "crop/id"
+
+# Codes are stored as little-endian uint16.
+MAX_EMBEDDINGS = 1 << 16
+
+
+@dataclasses.dataclass(frozen=True)
+class CodesInfo:
+    """The contents of ``codes.json``.
+
+    Attributes:
+        top_shape: (h, w) of the top code maps.
+        bottom_shape: (2h, 2w) of the bottom code maps.
+        num_embeddings: K; codes are 0 to K - 1.
+        labels: The vocabulary in order.
+        dataset_fingerprint: Of the images.
+        autoencoder_fingerprint: Of the weights that encoded them.
+        splits: The shards of each split.
+    """
+
+    top_shape: tuple[int, int]
+    bottom_shape: tuple[int, int]
+    num_embeddings: int
+    labels: tuple[str, ...]
+    dataset_fingerprint: str
+    autoencoder_fingerprint: str
+    splits: Mapping[str, tuple[Shard, ...]]
+
+
+class CodeSplit:
+    """The code maps of one split, each known by its number from 0.
+
+    Args:
+        folder: Where ``codes.json`` is.
+        name: ``train``, ``validation`` or ``test``.
+        info: The contents of ``codes.json``.
+    """
+
+    def __init__(self, folder: str | os.PathLike, name: str, info: CodesInfo):
+        shards = info.splits[name]
+        self.name = name
+        self.info = info
+        self.num_examples = sum(shard.num_examples for shard in shards)
+        self.records = Records(
+            [Path(folder) / shard.path for shard in shards],
+            [shard.num_examples for shard in shards],
+        )
+
+
+def serialize_codes(
+    top: np.ndarray, bottom: np.ndarray, labels: Sequence[int], crop_id: str
+) -> bytes:
+    """Makes the record of one crop's codes.
+
+    Args:
+        top: Integers [h, w].
+        bottom: Integers [2h, 2w].
+        labels: Indices into the vocabulary.
+        crop_id: The crop's name.
+    """
+
+    def as_bytes(*values):
+        return tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
+
+    features = {
+        TOP: as_bytes(np.asarray(top).astype("<u2").tobytes()),
+        BOTTOM: as_bytes(np.asarray(bottom).astype("<u2").tobytes()),
+        LABEL: tf.train.Feature(int64_list=tf.train.Int64List(value=labels)),
+        CROP_ID: as_bytes(crop_id.encode()),
+    }
+    return tf.train.Example(
+        features=tf.train.Features(feature=features)
+    ).SerializeToString(deterministic=True)
+
+
+def codes_parser(info: CodesInfo) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+    """Returns a function for graphs that parses one record.
+
+    It takes a string [] and returns ``top`` int32 [h, w], ``bottom`` int32 [2h, 2w] and
+    ``labels`` float32 [L], 1 where the crop has the label.
+    """
+    features = {
+        TOP: tf.io.FixedLenFeature([], tf.string),
+        BOTTOM: tf.io.FixedLenFeature([], tf.string),
+        LABEL: tf.io.RaggedFeature(tf.int64),
+    }
+
+    def read_map(encoded, shape):
+        return tf.reshape(
+            tf.cast(tf.io.decode_raw(encoded, tf.uint16), tf.int32), shape
+        )
+
+    def parse(record: tf.Tensor) -> dict[str, tf.Tensor]:
+        values = tf.io.parse_single_example(record, features)
+        ones = tf.ones_like(values[LABEL], tf.float32)
+        labels = tf.math.unsorted_segment_sum(ones, values[LABEL], len(info.labels))
+        return {
+            "top": read_map(values[TOP], info.top_shape),
+            "bottom": read_map(values[BOTTOM], info.bottom_shape),
+            "labels": tf.minimum(labels, 1.0),
+        }
+
+    return parse
+
+
+def write_codes_info(folder: str | os.PathLike, info: CodesInfo) -> None:
+    """Writes ``codes.json``, the last file of a folder of code shards."""
+    write_json(Path(folder) / FILE_NAME, {"format": FORMAT, **dataclasses.asdict(info)})
+
+
+def read_codes_info(folder: str | os.PathLike) -> CodesInfo:
+    """Reads ``codes.json`` and checks that its shards are there, of the right size.
+
+    Raises:
+        DataError: Something is missing or damaged.
+    """
+    path = Path(folder) / FILE_NAME
+    value = read_json(path)
+    try:
+        if value["format"] != FORMAT:
+            raise ValueError(f"format={value['format']!r}")
+        info = CodesInfo(
+            top_shape=tuple(map(int, value["top_shape"])),
+            bottom_shape=tuple(map(int, value["bottom_shape"])),
+            num_embeddings=int(value["num_embeddings"]),
+            labels=tuple(map(str, value["labels"])),
+            dataset_fingerprint=str(value["dataset_fingerprint"]),
+            autoencoder_fingerprint=str(value["autoencoder_fingerprint"]),
+            splits={
+                name: tuple(Shard(**shard) for shard in shards)
+                for name, shards in value["splits"].items()
+            },
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DataError(
+            f"damaged file: expected {FORMAT}. Received: {path} ({error!r})"
+        ) from error
+    for shards in info.splits.values():
+        for shard in shards:
+            _check_shard(Path(folder) / shard.path, shard)
+    return info
+
+
+def require_current(
+    info: CodesInfo, *, dataset_fingerprint: str, autoencoder_fingerprint: str
+) -> None:
+    """Refuses stale codes.
+
+    Raises:
+        DataError: They were written from other images or by other weights.
+    """
+    for what, found, expected in (
+        ("images", info.dataset_fingerprint, dataset_fingerprint),
+        ("autoencoder", info.autoencoder_fingerprint, autoencoder_fingerprint),
+    ):
+        if found != expected:
+            raise DataError(
+                f"the codes are stale: expected codes of {what} {expected[:12]}; run "
+                f"--stage=codes again. Received: codes of {what} {found[:12]}"
+            )
+
+
+def _check_shard(path: Path, shard: Shard) -> None:
+    if not path.is_file():
+        raise damaged(path, None, "the file is missing")
+    if path.stat().st_size != shard.bytes:
+        size = path.stat().st_size
+        raise damaged(path, None, f"it has {size} bytes, not {shard.bytes}")

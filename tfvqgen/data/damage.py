@@ -1,0 +1,98 @@
+"""Looks for what is damaged in shards, and says where."""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from tfvqgen.data.records import Records, Shard, scan_offsets
+from tfvqgen.data.schema import Split, example_parser, shard_problem
+
+
+@dataclasses.dataclass(frozen=True)
+class Damage:
+    """One thing that is wrong.
+
+    Attributes:
+        path: The shard.
+        record: The record's number in the shard, from 0; None if the file is at fault.
+        reason: What is wrong with it.
+    """
+
+    path: Path
+    record: int | None
+    reason: str
+
+
+def find_damage(
+    split: Split,
+    verify: bool = False,
+    progress: Callable[[int], object] = lambda count: None,
+) -> Iterator[Damage]:
+    """Reads a whole split, going on behind what is damaged.
+
+    Args:
+        split: The split.
+        verify: Whether to compare the shards' sha256 too.
+        progress: Called with the number of records that were dealt with.
+
+    Yields:
+        Everything that is wrong, in the order of the shards.
+    """
+    parse = example_parser(split.dataset_info)
+    for path, shard in zip(split.paths, split.info.shards, strict=True):
+        yield from _find_in_shard(path, shard, parse, verify, progress)
+
+
+def _find_in_shard(
+    path: Path, shard: Shard, parse: Callable, verify: bool, progress: Callable
+) -> Iterator[Damage]:
+    if not path.is_file():
+        yield Damage(path, None, "the file is missing")
+        progress(shard.num_examples)
+        return
+    named = False
+    offsets, chain_problem = scan_offsets(path, shard.num_examples)
+    for record, reason in _bad_records(Records.at(path, offsets), parse, progress):
+        named = True
+        yield Damage(path, record, reason)
+    if chain_problem:
+        named = True
+        yield Damage(path, len(offsets), chain_problem)
+        progress(max(0, shard.num_examples - len(offsets)))
+    problem = shard_problem(path, shard, verify)
+    if problem and not named:
+        yield Damage(path, None, f"{problem}, though its records can be read")
+
+
+def _bad_records(
+    records: Records, parse: Callable, progress: Callable
+) -> Iterator[tuple[int, str]]:
+    read = records.reader()
+
+    def check(index: tf.Tensor) -> tf.Tensor:
+        # The sum keeps the decoding from being pruned.
+        image = parse(read(index))["image"]
+        return tf.reduce_sum(tf.cast(image, tf.int64))
+
+    numbers = tf.data.Dataset.range(records.num_records)
+    results = iter(numbers.map(check, num_parallel_calls=tf.data.AUTOTUNE))
+    # An error stands for one element and the iterator goes on behind it.
+    for record in np.arange(records.num_records).tolist():
+        try:
+            next(results)
+        except tf.errors.DataLossError:
+            yield record, "its bytes do not fit their checksum"
+        except tf.errors.OpError as error:
+            yield record, _reason(error)
+        progress(1)
+
+
+def _reason(error: tf.errors.OpError) -> str:
+    """Returns the sentence of a failed check, or the first line of another error."""
+    message = error.message or ""
+    if "assertion failed: [" in message:
+        return message.split("assertion failed: [")[1].split("]")[0].strip("'\" ")
+    return message.split("\n")[0].split("{{")[0].strip() or type(error).__name__

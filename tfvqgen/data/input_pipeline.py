@@ -1,0 +1,283 @@
+"""From shards to batches: deterministic, resumable at any step, split over workers.
+
+Shapes: [B, H, W, C] batch of one replica, height, width, channels; L labels.
+
+The training stream is a function of seed and position: position p of the endless
+stream is example ``shuffled_index(p)``, turned by a symmetry drawn from (seed, p).
+Global batch t is positions t * batch_size to (t + 1) * batch_size, so that batches run
+on across the ends of epochs. Resuming at a step is starting the count there, and a
+worker's share is an arithmetic of positions: neither reads anything it does not use.
+"""
+
+import hashlib
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from tfvqgen.data.damage import find_damage
+from tfvqgen.data.records import damaged, shuffled_index
+from tfvqgen.data.schema import Split, example_parser, read_labels
+from tfvqgen.errors import DataError, UserError
+
+# A function from an example's number (int64 []) to its parts.
+_Fetch = Callable[[tf.Tensor], dict[str, tf.Tensor]]
+
+
+def training_examples(
+    split: Split,
+    *,
+    seed: int,
+    batch_size: int,
+    start_step: int = 0,
+    num_workers: int = 1,
+    worker: int = 0,
+    num_replicas_per_worker: int = 1,
+    augment: bool = False,
+    label_balance: float = 0.0,
+    cache: bool = False,
+) -> tf.data.Dataset:
+    """Returns the endless batches of one worker, from a step on.
+
+    Args:
+        split: Where the examples are.
+        seed: Decides order and symmetries.
+        batch_size: The global batch, over all workers and replicas.
+        start_step: The number of global batches that were already seen.
+        num_workers: How many workers share a global batch.
+        worker: This worker's number, from 0.
+        num_replicas_per_worker: Consecutive batches go to consecutive replicas.
+        augment: Whether to turn and mirror images at random: the eight symmetries of
+            the square (cells have no up), or four where height and width differ.
+        label_balance: From 0 (examples as they are) to 1 (every label equally likely as
+            an example's rarest); see :func:`balancing_weights`. Above 0 examples are
+            drawn with replacement.
+        cache: Whether to hold all decoded images in memory.
+
+    Returns:
+        A data set of ``image`` [B, H, W, C] as stored, ``labels`` float32 [B, L],
+        ``index`` int64 [B] (the examples' numbers in the split), with B the batch of
+        one replica.
+
+    Raises:
+        UserError: A number is out of its range.
+        DataError: A shard is damaged.
+    """
+    share = _share(batch_size, num_workers, worker, num_replicas_per_worker)
+    if start_step < 0:
+        raise UserError(f"start_step: expected at least 0. Received: {start_step}")
+    order = _training_order(split, seed, label_balance)
+    fetch = _cached_fetch(split) if cache else _fetch(split)
+    turn_seed = _derived_seed(seed, "symmetry")
+
+    def example(number: tf.Tensor) -> dict[str, tf.Tensor]:
+        position = share.position(number)
+        index = order(position)
+        parts = fetch(index)
+        if augment:
+            parts["image"] = _turn_at(parts["image"], position, turn_seed)
+        return {**parts, "index": index}
+
+    numbers = tf.data.Dataset.range(start_step * share.per_worker, tf.int64.max)
+    return _batches(numbers, example, share)
+
+
+def evaluation_examples(
+    split: Split,
+    *,
+    batch_size: int,
+    num_workers: int = 1,
+    worker: int = 0,
+    num_replicas_per_worker: int = 1,
+) -> tf.data.Dataset:
+    """Returns one worker's batches of a pass over a split, in order.
+
+    All batches have the same static shape: the last global batch is filled up with
+    repetitions of the split's last example, which have ``weight`` 0 and ``index`` -1.
+
+    Args:
+        split: Where the examples are.
+        batch_size: The global batch, over all workers and replicas.
+        num_workers: How many workers share a global batch.
+        worker: This worker's number, from 0.
+        num_replicas_per_worker: Consecutive batches go to consecutive replicas.
+
+    Returns:
+        A data set of the parts of :func:`training_examples` and ``weight`` float32 [B].
+    """
+    share = _share(batch_size, num_workers, worker, num_replicas_per_worker)
+    fetch = _fetch(split)
+    last = split.num_examples - 1
+
+    def example(number: tf.Tensor) -> dict[str, tf.Tensor]:
+        position = share.position(number)
+        real = position <= last
+        return {
+            **fetch(tf.minimum(position, last)),
+            "index": tf.where(real, position, -1),
+            "weight": tf.cast(real, tf.float32),
+        }
+
+    steps = -(-split.num_examples // batch_size)
+    return _batches(tf.data.Dataset.range(steps * share.per_worker), example, share)
+
+
+def diagnose(error: Exception, split: Split) -> DataError:
+    """Finds out which file and record made reading fail.
+
+    Args:
+        error: What the data set raised.
+        split: Where it read.
+
+    Returns:
+        An error that names file and record.
+
+    Raises:
+        Exception: `error` itself, if nothing on disk explains it.
+    """
+    if isinstance(error, DataError):
+        return error
+    if isinstance(error, tf.errors.OpError):
+        for found in find_damage(split):
+            return damaged(found.path, found.record, found.reason)
+    raise error
+
+
+def balancing_weights(labels: np.ndarray, label_balance: float) -> np.ndarray:
+    """Returns how likely each example is to be drawn.
+
+    An example counts as its rarest label (no label is a kind of its own): examples fall
+    into disjoint parts, one for each label that is the rarest of some example, and a
+    part of n examples is drawn in proportion to n ** (1 - label_balance). With one
+    label an example this is plain balancing. With several, no rare label is drowned,
+    while rare *combinations* of common labels are not repeated beyond measure, as
+    weighing by whole sets of labels would do.
+
+    Args:
+        labels: bool [N, L].
+        label_balance: From 0 (all alike) to 1 (all parts alike).
+
+    Returns:
+        float64 [N] with sum 1.
+    """
+    counts = labels.sum(axis=0)
+    # Absent labels are infinitely common; ties go to the first label.
+    rarity = np.where(labels, counts, np.inf)
+    rarest = np.where(labels.any(axis=1), rarity.argmin(axis=1), labels.shape[1])
+    part_sizes = np.bincount(rarest, minlength=labels.shape[1] + 1)
+    weights = part_sizes[rarest].astype(np.float64) ** -label_balance
+    return weights / weights.sum()
+
+
+def symmetry(image: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
+    """Applies one of the eight symmetries of the square.
+
+    Args:
+        image: [H, W, C].
+        number: Integer [] from 0 to 7: bit 0 mirrors columns, bit 1 mirrors rows, bit 2
+            transposes afterwards. 0 to 3 keep the shape of any image.
+    """
+    image = tf.cond(number & 1 > 0, lambda: tf.reverse(image, [1]), lambda: image)
+    image = tf.cond(number & 2 > 0, lambda: tf.reverse(image, [0]), lambda: image)
+    if image.shape[0] != image.shape[1]:
+        return image
+    return tf.cond(
+        number & 4 > 0, lambda: tf.transpose(image, [1, 0, 2]), lambda: image
+    )
+
+
+class _share:
+    """Which positions of the stream are one worker's."""
+
+    def __init__(self, batch_size: int, num_workers: int, worker: int, replicas: int):
+        parts = num_workers * replicas
+        if batch_size < 1 or batch_size % parts:
+            raise UserError(
+                "batch_size does not divide: expected a multiple of "
+                f"{num_workers} workers * {replicas} replicas. "
+                f"Received: batch_size={batch_size}"
+            )
+        if not 0 <= worker < num_workers:
+            raise UserError(
+                f"worker: expected 0 to {num_workers - 1}. Received: worker={worker}"
+            )
+        self.batch_size = batch_size
+        self.per_worker = batch_size // num_workers
+        self.per_replica = self.per_worker // replicas
+        self._first = worker * self.per_worker
+
+    def position(self, number: tf.Tensor) -> tf.Tensor:
+        """Maps the worker's own count to a position of the global stream."""
+        step, offset = number // self.per_worker, number % self.per_worker
+        return step * self.batch_size + self._first + offset
+
+
+def _batches(numbers: tf.data.Dataset, example: _Fetch, share: _share):
+    auto = tf.data.AUTOTUNE
+    examples = numbers.map(example, num_parallel_calls=auto, deterministic=True)
+    return examples.batch(share.per_replica, drop_remainder=True).prefetch(auto)
+
+
+def _fetch(split: Split) -> _Fetch:
+    read, parse = split.records.reader(), example_parser(split.dataset_info)
+    return lambda index: parse(read(index))
+
+
+def _cached_fetch(split: Split) -> _Fetch:
+    fetch = _fetch(split)
+    numbers = tf.data.Dataset.range(split.num_examples)
+    examples = numbers.map(fetch, num_parallel_calls=tf.data.AUTOTUNE)
+    images = np.empty(
+        (split.num_examples, *split.dataset_info.image_shape), split.dataset_info.dtype
+    )
+    labels = np.empty((split.num_examples, len(split.dataset_info.labels)), np.float32)
+    try:
+        filled = 0
+        for batch in examples.batch(256).as_numpy_iterator():
+            end = filled + len(batch["labels"])
+            images[filled:end], labels[filled:end] = batch["image"], batch["labels"]
+            filled = end
+    except tf.errors.OpError as error:
+        raise diagnose(error, split) from error
+    with tf.device("CPU"):
+        parts = {"image": tf.constant(images), "labels": tf.constant(labels)}
+    return lambda index: {name: part[index] for name, part in parts.items()}
+
+
+def _training_order(
+    split: Split, seed: int, label_balance: float
+) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Returns the function from a position of the stream to an example's number."""
+    if not 0 <= label_balance <= 1:
+        raise UserError(
+            f"label_balance: expected 0 to 1. Received: label_balance={label_balance}"
+        )
+    order_seed = _derived_seed(seed, "order")
+    if label_balance == 0:
+        return lambda position: shuffled_index(position, split.num_examples, order_seed)
+    try:
+        weights = balancing_weights(read_labels(split), label_balance)
+    except tf.errors.OpError as error:
+        raise diagnose(error, split) from error
+    with tf.device("CPU"):
+        # The last boundary is left out: a draw above the others is the last example.
+        boundaries = tf.constant(np.cumsum(weights)[:-1])
+
+    def draw(position: tf.Tensor) -> tf.Tensor:
+        key = tf.stack([tf.constant(order_seed, tf.int64), position])
+        uniform = tf.random.stateless_uniform([1], key, dtype=tf.float64)
+        return tf.searchsorted(boundaries, uniform, "right", tf.int64)[0]
+
+    return draw
+
+
+def _turn_at(image: tf.Tensor, position: tf.Tensor, seed: int) -> tf.Tensor:
+    key = tf.stack([tf.constant(seed, tf.int64), position])
+    number = tf.random.stateless_uniform([], key, maxval=8, dtype=tf.int32)
+    return symmetry(image, number)
+
+
+def _derived_seed(seed: int, purpose: str) -> int:
+    """Returns an int64 that differs between purposes, so that draws are independent."""
+    digest = hashlib.sha256(f"{seed}/{purpose}".encode()).digest()
+    return int.from_bytes(digest[:8], "little", signed=True)

@@ -1,0 +1,5 @@
+"""The networks."""
+
+from tfvqgen.models.vqvae2 import VQVAE2, Codes, Reconstructions, VQVAE2Output
+
+__all__ = ["VQVAE2", "Codes", "Reconstructions", "VQVAE2Output"]

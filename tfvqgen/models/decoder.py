@@ -1,0 +1,77 @@
+"""The convolutional decoder of one level."""
+
+# Shapes: B images, H x W positions, C channels, S the stride.
+
+import math
+
+import keras
+
+from tfvqgen.layers.residual_stack import ResidualStack
+
+
+@keras.saving.register_keras_serializable("tfvqgen")
+class Decoder(keras.layers.Layer):
+    """A 3x3 convolution, a residual stack and strided 4x4 transposed convolutions.
+
+    ``[B, H, W, C] -> [B, S H, S W, channels]``; with S = 4, for example,
+    [16, 32, 32, 128] becomes [16, 128, 128, 4]. VQ-VAE-2 (Razavi et al. 2019).
+
+    Args:
+        channels: Channels of the output.
+        hidden: Channels of the convolutions; the one before the last has half of them.
+        stride: S, a power of two.
+        residual_layers: Layers of the residual stack.
+        residual_width: Channels inside a residual layer.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        hidden: int,
+        stride: int,
+        residual_layers: int,
+        residual_width: int,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.channels = channels
+        self.hidden = hidden
+        self.stride = stride
+        self.residual_layers = residual_layers
+        self.residual_width = residual_width
+        doublings = int(math.log2(stride))
+        widths = ([hidden] * (doublings - 2) + [hidden // 2])[: doublings - 1]
+        self._layers_in_order = [
+            keras.layers.Conv2D(hidden, 3, padding="same", dtype=self.dtype_policy),
+            ResidualStack(residual_layers, residual_width, dtype=self.dtype_policy),
+            *(self._upsampling(width, activation="relu") for width in widths),
+            self._upsampling(channels),
+        ]
+
+    def call(self, inputs):
+        """Returns the output, [B, S H, S W, channels]."""
+        x = inputs
+        for layer in self._layers_in_order:
+            x = layer(x)
+        return x
+
+    def get_config(self):
+        """Returns the constructor's arguments."""
+        return {
+            **super().get_config(),
+            "channels": self.channels,
+            "hidden": self.hidden,
+            "stride": self.stride,
+            "residual_layers": self.residual_layers,
+            "residual_width": self.residual_width,
+        }
+
+    def _upsampling(self, width, activation=None):
+        return keras.layers.Conv2DTranspose(
+            width,
+            4,
+            strides=2,
+            padding="same",
+            activation=activation,
+            dtype=self.dtype_policy,
+        )

@@ -1,0 +1,220 @@
+"""The two-level autoencoder, VQ-VAE-2 (Razavi et al. 2019, algorithm 1)."""
+
+# Shapes: B images of H x W pixels, C channels; h x w top codes, 2h x 2w bottom codes;
+# K codes of length D in each codebook.
+
+from typing import NamedTuple
+
+import keras
+import tensorflow as tf
+
+from tfvqgen.config import VQVAEConfig
+from tfvqgen.layers import VectorQuantizer
+from tfvqgen.losses import mean_squared_error
+from tfvqgen.models.decoder import Decoder
+from tfvqgen.models.encoder import Encoder
+
+
+class Codes(NamedTuple):
+    """Both code maps of a batch: top int32 [B, h, w], bottom int32 [B, 2h, 2w]."""
+
+    top: tf.Tensor
+    bottom: tf.Tensor
+
+
+class VQVAE2Output(NamedTuple):
+    """What a :class:`VQVAE2` returns.
+
+    Attributes:
+        reconstruction: Float32 [B, H, W, C], not clipped.
+        codes: :class:`Codes`.
+        losses: Float32 scalars: ``loss``, the sum of ``reconstruction_loss``,
+            ``commitment_loss`` and ``codebook_loss`` (the latter two summed over both
+            levels and weighted already).
+    """
+
+    reconstruction: tf.Tensor
+    codes: Codes
+    losses: dict[str, tf.Tensor]
+
+
+class Reconstructions(NamedTuple):
+    """What each level carries, images float32 [B, H, W, C] in [0, 1].
+
+    Attributes:
+        full: From both levels.
+        top_only: From the top codes, every bottom code replaced by the bottom
+            codebook's mean embedding.
+        bottom_only: From the bottom codes (as encoded beside the true top), every top
+            code replaced by the top codebook's mean embedding.
+        codes: The :class:`Codes` they came from.
+    """
+
+    full: tf.Tensor
+    top_only: tf.Tensor
+    bottom_only: tf.Tensor
+    codes: Codes
+
+
+class VQVAE2(keras.Model):
+    """A hierarchical vector-quantized autoencoder of two levels.
+
+    The bottom encoder sees the image; the top encoder sees the bottom's features; the
+    bottom codes are chosen beside the decoded top codes, so that they need not repeat
+    what the top says. At 128 pixels and a bottom stride of 4 an image becomes 16 x 16
+    top and 32 x 32 bottom codes. Fully convolutional: any size that twice the bottom
+    stride divides.
+
+    Args:
+        config: The section ``vqvae`` of a configuration.
+        seed: Of the first weights, the draws of codes and the bottom dropout.
+    """
+
+    def __init__(self, config: VQVAEConfig, seed: int = 0, **kwargs):
+        policy = "mixed_bfloat16" if config.precision == "bfloat16" else "float32"
+        super().__init__(dtype=policy, **kwargs)
+        self.config = config
+        self.seed = seed
+        stack = {
+            "hidden": config.hidden,
+            "residual_layers": config.residual_layers,
+            "residual_width": config.residual_width,
+            "dtype": policy,
+        }
+        dim = config.embedding_dim
+        channels = config.image_shape[-1]
+        self.bottom_encoder = Encoder(stride=config.bottom_stride, **stack)
+        self.top_encoder = Encoder(stride=2, **stack)
+        self.top_projection = keras.layers.Conv2D(dim, 1, dtype=policy)
+        self.top_quantizer = self._quantizer(seed=2 * seed)
+        self.top_decoder = Decoder(channels=dim, stride=2, **stack)
+        self.bottom_projection = keras.layers.Conv2D(dim, 1, dtype=policy)
+        self.bottom_quantizer = self._quantizer(seed=2 * seed + 1)
+        self.top_upsampling = keras.layers.Conv2DTranspose(
+            dim, 4, strides=2, padding="same", dtype=policy
+        )
+        self.decoder = Decoder(channels=channels, stride=config.bottom_stride, **stack)
+
+    def build(self, input_shape=None):
+        """Makes every weight by one pass over an empty image."""
+        del input_shape
+        if not self.built:
+            self.built = True
+            self(tf.zeros([1, *self.config.image_shape]))
+
+    def call(self, images, training=False):
+        """Reconstructs images and, when training, moves the codebooks.
+
+        Args:
+            images: Float32 [B, H, W, C] in [0, 1].
+            training: Whether the codebooks learn and the bottom dropout is on.
+
+        Returns:
+            A :class:`VQVAE2Output`.
+        """
+        top, bottom = self._quantize(images, training)
+        bottom_quantized = bottom.quantized
+        if training and self.config.bottom_dropout:
+            bottom_quantized = self._hide_some(bottom_quantized)
+        reconstruction = self._decode(top.quantized, bottom_quantized)
+        losses = {
+            "reconstruction_loss": mean_squared_error(images, reconstruction),
+            "commitment_loss": top.commitment_loss + bottom.commitment_loss,
+            "codebook_loss": top.codebook_loss + bottom.codebook_loss,
+        }
+        losses["loss"] = tf.add_n(list(losses.values()))
+        return VQVAE2Output(reconstruction, Codes(top.codes, bottom.codes), losses)
+
+    def encode(self, images) -> Codes:
+        """Returns the :class:`Codes` of images [B, H, W, C] in [0, 1]."""
+        top, bottom = self._quantize(images, training=False)
+        return Codes(top.codes, bottom.codes)
+
+    def decode(self, codes: Codes):
+        """Returns the images of both code maps, float32 [B, H, W, C] in [0, 1]."""
+        codes = Codes(*codes)
+        return self._decode_to_unit(
+            self.top_quantizer.embed(codes.top),
+            self.bottom_quantizer.embed(codes.bottom),
+        )
+
+    def reconstruct(self, images):
+        """Encodes and decodes images, float32 [B, H, W, C] in [0, 1]."""
+        return self.decode(self.encode(images))
+
+    def reconstruct_levels(self, images) -> Reconstructions:
+        """Reconstructs from both levels and from each alone."""
+        codes = self.encode(images)
+        top = self.top_quantizer.embed(codes.top)
+        bottom = self.bottom_quantizer.embed(codes.bottom)
+        mean_top = tf.zeros_like(top) + self.top_quantizer.mean_embedding()
+        mean_bottom = tf.zeros_like(bottom) + self.bottom_quantizer.mean_embedding()
+        return Reconstructions(
+            full=self._decode_to_unit(top, bottom),
+            top_only=self._decode_to_unit(top, mean_bottom),
+            bottom_only=self._decode_to_unit(mean_top, bottom),
+            codes=codes,
+        )
+
+    def _quantizer(self, seed):
+        config = self.config
+        return VectorQuantizer(
+            config.num_embeddings,
+            config.embedding_dim,
+            commitment_cost=config.commitment_cost,
+            codebook_rule=config.codebook_rule,
+            decay=config.decay,
+            epsilon=config.epsilon,
+            revive_below=config.revive_below,
+            quantize_after=config.quantize_after,
+            seed=seed,
+            dtype=self.dtype_policy,
+        )
+
+    def _quantize(self, images, training):
+        """Returns the quantizers' outputs, top and bottom."""
+        bottom_features = self.bottom_encoder(images)
+        top_latents = self.top_projection(self.top_encoder(bottom_features))
+        top = self.top_quantizer(top_latents, training=training)
+        decoded_top = self.top_decoder(top.quantized)
+        bottom_latents = self.bottom_projection(
+            tf.concat([decoded_top, bottom_features], axis=-1)
+        )
+        return top, self.bottom_quantizer(bottom_latents, training=training)
+
+    def _decode(self, top_quantized, bottom_quantized):
+        """Returns the reconstruction from embedded codes, float32, not clipped."""
+        features = tf.concat(
+            [
+                self.top_upsampling(top_quantized),
+                tf.cast(bottom_quantized, self.compute_dtype),
+            ],
+            axis=-1,
+        )
+        return tf.cast(self.decoder(features), tf.float32)
+
+    def _decode_to_unit(self, top_quantized, bottom_quantized):
+        return tf.clip_by_value(self._decode(top_quantized, bottom_quantized), 0, 1)
+
+    def _hide_some(self, bottom_quantized):
+        """Replaces some images' bottom codes by the mean embedding.
+
+        The draw is over the rows of the global batch, so that it does not depend on
+        the number of replicas; it waits until there is a codebook to take the mean of.
+        """
+        context = tf.distribute.get_replica_context()
+        rows = tf.shape(bottom_quantized)[0]
+        first = context.replica_id_in_sync_group * rows
+        step = self.bottom_quantizer.steps.value
+        noise = tf.random.stateless_uniform(
+            [rows * context.num_replicas_in_sync],
+            seed=tf.stack([tf.constant(self.seed, tf.int64), step]),
+        )[first : first + rows]
+        hidden = (noise < self.config.bottom_dropout) & (
+            step > self.config.quantize_after
+        )
+        mean = tf.cast(
+            tf.stop_gradient(self.bottom_quantizer.mean_embedding()),
+            bottom_quantized.dtype,
+        )
+        return tf.where(hidden[:, None, None, None], mean, bottom_quantized)

@@ -1,0 +1,1 @@
+"""Training of all stages: one loop, exact resume, any strategy."""

@@ -1,0 +1,134 @@
+"""The stage ``vqvae``: the two-level autoencoder."""
+
+# Shapes: B images of one replica, H x W pixels, C channels; K codes of a codebook.
+
+from collections.abc import Mapping
+
+import numpy as np
+import tensorflow as tf
+
+from tfvqgen.config import Config
+from tfvqgen.data import input_pipeline, schema
+from tfvqgen.models import VQVAE2
+from tfvqgen.training import health, pictures
+from tfvqgen.training.stage import Batch, Stage, Sums
+
+LEVELS = ("top", "bottom")
+RECONSTRUCTIONS = ("reconstruction", "top_only", "bottom_only")
+PICTURED = 8
+
+
+class AutoencoderStage(Stage):
+    """Trains a :class:`~tfvqgen.models.VQVAE2` on a data set's images.
+
+    Args:
+        config: The configuration.
+        dataset: The shards; their images are of the configured shape.
+    """
+
+    name = "vqvae"
+
+    def __init__(self, config: Config, dataset: schema.Dataset):
+        self.config = config.vqvae
+        self.info = dataset.info
+        self.training_split = dataset.split("train")
+        self.validation_split = dataset.split("validation")
+        self.model = VQVAE2(config.vqvae, seed=config.seed)
+        self.model.build()
+        codes = (self.config.num_embeddings,)
+        self.sum_shapes = {
+            "loss": (),
+            "reconstruction_loss": (),
+            "commitment_loss": (),
+            "codebook_loss": (),
+            "top_counts": codes,
+            "bottom_counts": codes,
+        }
+
+    def loss(self, batch: Batch) -> tuple[tf.Tensor, Sums]:
+        """See :meth:`Stage.loss`."""
+        output = self.model(schema.to_unit(batch["image"]), training=True)
+        counts = _code_counts(output.codes, self.config.num_embeddings)
+        return output.losses["loss"], {**output.losses, **counts}
+
+    def validation_sums(self, batch: Batch) -> Sums:
+        """See :meth:`Stage.validation_sums`; squared errors are per channel, [C]."""
+        images = schema.to_unit(batch["image"])
+        weight = batch["weight"]
+        levels = self.model.reconstruct_levels(images)
+        errors = {
+            f"{name}_error": tf.einsum(
+                "b,bhwc->c", weight, tf.math.squared_difference(images, reconstruction)
+            )
+            for name, reconstruction in zip(RECONSTRUCTIONS, levels[:3], strict=True)
+        }
+        counts = _code_counts(levels.codes, self.config.num_embeddings, weight)
+        return {**errors, **counts, "examples": tf.reduce_sum(weight)}
+
+    def validation_figures(self, sums: Mapping[str, np.ndarray]) -> dict[str, float]:
+        """See :meth:`Stage.validation_figures`."""
+        height, width, _ = self.config.image_shape
+        figures = {}
+        for name in RECONSTRUCTIONS:
+            per_channel = sums[f"{name}_error"] / (sums["examples"] * height * width)
+            figures[f"{name}_mse"] = float(np.mean(per_channel))
+            for channel, error in zip(self.info.channels, per_channel, strict=True):
+                figures[f"{name}_mse/{channel}"] = float(error)
+        figures["psnr"] = -10 * float(np.log10(figures["reconstruction_mse"]))
+        return {"loss": figures["reconstruction_mse"], **figures, **_use_figures(sums)}
+
+    def training_figures(
+        self,
+        sums: Mapping[str, np.ndarray],
+        steps: int,
+        epoch: Mapping[str, np.ndarray],
+    ) -> dict[str, float]:
+        """See :meth:`Stage.training_figures`."""
+        means = {
+            name: float(value) / steps
+            for name, value in sums.items()
+            if value.ndim == 0
+        }
+        means["reconstruction_mse"] = means.pop("reconstruction_loss")
+        return {**means, **_use_figures(epoch)}
+
+    def pictures(self) -> dict[str, np.ndarray]:
+        """Returns the sheet of reconstructions: original, both levels, each alone."""
+        examples = input_pipeline.evaluation_examples(
+            self.validation_split, batch_size=PICTURED
+        )
+        images = next(iter(examples))["image"]
+        levels = self.model.reconstruct_levels(schema.to_unit(images))
+        columns = {
+            "original": schema.to_unit(images).numpy(),
+            "reconstruction": levels.full.numpy(),
+            "top only": levels.top_only.numpy(),
+            "bottom only": levels.bottom_only.numpy(),
+        }
+        return {"reconstructions": pictures.sheet(columns, self.info.display_channels)}
+
+    def warnings(self, figures: Mapping[str, float]) -> list[str]:
+        """Returns what :func:`health.level_warnings` says."""
+        return health.level_warnings(figures)
+
+
+def _code_counts(codes, num_embeddings, weight=None) -> Sums:
+    """Counts how often each code is used in rows of weight 1, float32 [K] a level."""
+    counts = {}
+    for level, level_codes in zip(LEVELS, codes, strict=True):
+        weights = tf.ones(tf.shape(level_codes))
+        if weight is not None:
+            weights *= weight[:, None, None]
+        counts[f"{level}_counts"] = tf.math.unsorted_segment_sum(
+            weights, level_codes, num_embeddings
+        )
+    return counts
+
+
+def _use_figures(sums: Mapping[str, np.ndarray]) -> dict[str, float]:
+    figures = {}
+    for level in LEVELS:
+        counts = sums[f"{level}_counts"]
+        figures[f"{level}_usage"] = health.usage(counts)
+        figures[f"{level}_codebook_perplexity"] = health.codebook_perplexity(counts)
+    return figures

@@ -1,0 +1,74 @@
+"""Which devices a stage trains on."""
+
+import json
+import os
+
+import tensorflow as tf
+
+from tfvqgen.errors import UserError
+
+STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker")
+
+
+def make_strategy(name: str = "auto") -> tf.distribute.Strategy:
+    """Returns a distribution strategy.
+
+    Args:
+        name: ``"one_device"`` (the first GPU, else the CPU), ``"mirrored"`` (all GPUs
+            of this machine, else its logical CPUs), ``"multi_worker"`` (the cluster of
+            the environment variable ``TF_CONFIG``), or ``"auto"``: multi_worker where
+            ``TF_CONFIG`` is set, mirrored where there are several GPUs, else
+            one_device.
+
+    Raises:
+        UserError: There is no such strategy, or ``TF_CONFIG`` is missing or damaged.
+    """
+    gpus = tf.config.list_logical_devices("GPU")
+    if name == "auto":
+        several = "mirrored" if len(gpus) > 1 else "one_device"
+        name = "multi_worker" if os.environ.get("TF_CONFIG") else several
+    if name == "one_device":
+        return tf.distribute.OneDeviceStrategy("/gpu:0" if gpus else "/cpu:0")
+    if name == "mirrored":
+        devices = gpus or tf.config.list_logical_devices("CPU")
+        return tf.distribute.MirroredStrategy([device.name for device in devices])
+    if name == "multi_worker":
+        _check_tf_config()
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    raise UserError(
+        f"unknown strategy: expected one of {', '.join(STRATEGIES)}. Received: {name!r}"
+    )
+
+
+def num_workers(strategy: tf.distribute.Strategy) -> int:
+    """Returns how many processes train together."""
+    resolver = strategy.cluster_resolver
+    cluster = resolver.cluster_spec().as_dict() if resolver else {}
+    return len(cluster.get("worker", ())) or 1
+
+
+def worker_index(strategy: tf.distribute.Strategy) -> int:
+    """Returns this process's number among the workers, from 0."""
+    resolver = strategy.cluster_resolver
+    return int(resolver.task_id or 0) if resolver else 0
+
+
+def is_chief(strategy: tf.distribute.Strategy) -> bool:
+    """Whether this process is the one that writes logs and final checkpoints."""
+    return worker_index(strategy) == 0
+
+
+def _check_tf_config() -> None:
+    text = os.environ.get("TF_CONFIG", "")
+    try:
+        config = json.loads(text)
+        workers = config["cluster"]["worker"]
+        valid = 0 <= int(config["task"]["index"]) < len(workers)
+    except (ValueError, KeyError, TypeError):
+        valid = False
+    if not valid:
+        raise UserError(
+            "multi_worker needs the cluster in TF_CONFIG: expected JSON like "
+            '{"cluster": {"worker": ["host:port", ...]}, "task": {"type": "worker", '
+            f'"index": 0}}}}. Received: TF_CONFIG={text!r}'
+        )

@@ -1,0 +1,188 @@
+"""The stage ``codes``: all images through the trained autoencoder, to code shards."""
+
+# Shapes: top codes [B, h, w], bottom codes [B, 2h, 2w].
+
+import dataclasses
+import hashlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from tfvqgen.config import Config
+from tfvqgen.data import codes, input_pipeline, schema
+from tfvqgen.data.records import Shard, write_shard
+from tfvqgen.errors import UserError
+from tfvqgen.files import read_json, sync_folder, write_json
+from tfvqgen.models import VQVAE2
+from tfvqgen.training.checkpoints import restore_model
+from tfvqgen.training.workdir import Workdir
+
+
+def load_autoencoder(workdir: Workdir) -> VQVAE2:
+    """Returns the autoencoder of a workdir with its newest weights.
+
+    Raises:
+        UserError: It is not trained, or its checkpoint is damaged.
+    """
+    config = workdir.load_config()
+    autoencoder = VQVAE2(config.vqvae, seed=config.seed)
+    autoencoder.build()
+    restore_model(autoencoder, workdir.checkpoints("vqvae"))
+    return autoencoder
+
+
+def fingerprint(autoencoder: VQVAE2) -> str:
+    """Returns the hex sha256 of every weight of a model, by name."""
+    digest = hashlib.sha256()
+    for variable in sorted(autoencoder.variables, key=lambda v: v.path):
+        value = np.ascontiguousarray(variable.numpy())
+        digest.update(f"{variable.path} {value.dtype} {value.shape}\n".encode())
+        digest.update(value.tobytes())
+    return digest.hexdigest()
+
+
+def write_codes(
+    workdir: Workdir,
+    config: Config,
+    dataset: schema.Dataset,
+    strategy: tf.distribute.Strategy,
+) -> bool:
+    """Encodes every split into ``<workdir>/codes``.
+
+    Shards that were finished before an interruption are kept, as long as data and
+    autoencoder are the same; the folder appears under its name once all are there.
+
+    Returns:
+        Whether there was anything to do.
+
+    Raises:
+        UserError: The autoencoder is not trained, or K is above what a record holds.
+        DataError: A record cannot be read.
+    """
+    if config.vqvae.num_embeddings > codes.MAX_EMBEDDINGS:
+        raise UserError(
+            f"too many codes to store: expected at most {codes.MAX_EMBEDDINGS}. "
+            f"Received: num_embeddings={config.vqvae.num_embeddings}"
+        )
+    with strategy.scope():
+        autoencoder = load_autoencoder(workdir)
+    info = codes.CodesInfo(
+        top_shape=config.vqvae.top_shape,
+        bottom_shape=config.vqvae.bottom_shape,
+        num_embeddings=config.vqvae.num_embeddings,
+        labels=dataset.info.labels,
+        dataset_fingerprint=dataset.fingerprint(),
+        autoencoder_fingerprint=fingerprint(autoencoder),
+        splits={},
+    )
+    folder = workdir.stage("codes")
+    if _is_current(folder, info):
+        return False
+    key = hashlib.sha256(
+        (info.dataset_fingerprint + info.autoencoder_fingerprint).encode()
+    ).hexdigest()[:16]
+    partial = workdir.path / f".codes-{key}.partial"
+    _remove_other_partials(partial)
+    partial.mkdir(parents=True, exist_ok=True)
+    encode = _make_encode(strategy, autoencoder)
+    splits = {}
+    total = sum(split.num_examples for split in dataset.info.splits.values())
+    with tqdm(desc="codes", total=total, unit="image", dynamic_ncols=True) as bar:
+        for name, split_info in dataset.info.splits.items():
+            splits[name] = tuple(
+                _finished(partial, shard, bar)
+                or _encode_shard(partial, dataset, name, shard, encode, config, bar)
+                for shard in split_info.shards
+            )
+    codes.write_codes_info(partial, dataclasses.replace(info, splits=splits))
+    if folder.exists():
+        shutil.rmtree(folder)
+    partial.rename(folder)
+    sync_folder(workdir.path)
+    return True
+
+
+def _is_current(folder: Path, info: codes.CodesInfo) -> bool:
+    if not (folder / codes.FILE_NAME).exists():
+        return False
+    found = codes.read_codes_info(folder)
+    return dataclasses.replace(found, splits={}) == info
+
+
+def _remove_other_partials(keep: Path) -> None:
+    for other in keep.parent.glob(".codes-*.partial"):
+        if other != keep:
+            shutil.rmtree(other)
+
+
+def _finished(partial: Path, shard: Shard, bar) -> Shard | None:
+    """Returns the description of a code shard that an earlier run completed."""
+    description = partial / f"{shard.path}.json"
+    if not description.exists():
+        return None
+    bar.update(shard.num_examples)
+    return Shard(**read_json(description))
+
+
+def _encode_shard(partial, dataset, split_name, shard, encode, config, bar) -> Shard:
+    """Encodes one shard of images into one shard of codes."""
+    only = dataclasses.replace(
+        dataset.info.splits[split_name],
+        num_examples=shard.num_examples,
+        shards=(shard,),
+    )
+    info = dataclasses.replace(dataset.info, splits={split_name: only})
+    split = schema.Split(dataset.folder, split_name, info)
+
+    def records() -> Iterator[bytes]:
+        for top, bottom, labels, index in encode(split, config.vqvae.batch_size):
+            names = split.crop_ids(index)
+            for row in zip(top, bottom, labels, names, strict=True):
+                yield codes.serialize_codes(
+                    row[0], row[1], np.flatnonzero(row[2]), row[3]
+                )
+            bar.update(len(index))
+
+    try:
+        written = write_shard(partial / shard.path, records())
+    except tf.errors.OpError as error:
+        raise input_pipeline.diagnose(error, split) from error
+    write_json(partial / f"{shard.path}.json", dataclasses.asdict(written))
+    return written
+
+
+def _make_encode(strategy: tf.distribute.Strategy, autoencoder: VQVAE2):
+    """Returns a generator function from a split to arrays of codes, labels, indices."""
+
+    def replica_encode(batch):
+        return autoencoder.encode(schema.to_unit(batch["image"]))
+
+    @tf.function
+    def distributed_encode(batch):
+        return strategy.run(replica_encode, args=(batch,))
+
+    def together(value) -> np.ndarray:
+        parts = strategy.experimental_local_results(value)
+        return np.concatenate([part.numpy() for part in parts])
+
+    def encode(split, batch_size):
+        batches = strategy.distribute_datasets_from_function(
+            lambda context: input_pipeline.evaluation_examples(
+                split,
+                batch_size=batch_size,
+                num_replicas_per_worker=context.num_replicas_in_sync,
+            )
+        )
+        for batch in batches:
+            top, bottom = distributed_encode(batch)
+            real = together(batch["index"]) >= 0
+            yield tuple(
+                together(value)[real]
+                for value in (top, bottom, batch["labels"], batch["index"])
+            )
+
+    return encode

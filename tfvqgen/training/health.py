@@ -1,0 +1,70 @@
+"""Whether both levels of the autoencoder carry their share."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+# A top level that one code nearly describes, and one whose loss costs less than this.
+TRIVIAL_PERPLEXITY = 1.5
+FREE_TO_DROP = 1.05
+COLLAPSED_USAGE = 0.05
+
+
+def usage(counts: np.ndarray) -> float:
+    """Returns the share of codes that were used at all.
+
+    Args:
+        counts: How often each code was used, [K].
+    """
+    return float(np.mean(np.asarray(counts) > 0))
+
+
+def codebook_perplexity(counts: np.ndarray) -> float:
+    """Returns exp of the entropy of code use, between 1 and K.
+
+    Args:
+        counts: How often each code was used, [K].
+    """
+    counts = np.asarray(counts, np.float64)
+    shares = counts[counts > 0] / counts.sum()
+    return float(np.exp(-np.sum(shares * np.log(shares))))
+
+
+def level_warnings(figures: Mapping[str, float]) -> list[str]:
+    """Returns in words what is wrong with the levels, and what to change.
+
+    Args:
+        figures: A validation's ``top_codebook_perplexity``,
+            ``bottom_codebook_perplexity``, ``top_usage``, ``bottom_usage``,
+            ``reconstruction_mse``, ``top_only_mse`` and ``bottom_only_mse``.
+    """
+    warnings = []
+    remedy = (
+        "the prior of a top level like this learns nothing. Start again with "
+        "--set vqvae.bottom_dropout=0.25, which makes the decoder need the top codes"
+    )
+    if figures["top_codebook_perplexity"] < TRIVIAL_PERPLEXITY:
+        warnings.append(
+            "the top level is trivial: its codes are nearly constant (perplexity "
+            f"{figures['top_codebook_perplexity']:.2f}); {remedy}"
+        )
+    elif figures["bottom_only_mse"] < FREE_TO_DROP * figures["reconstruction_mse"]:
+        warnings.append(
+            "the top level is not used: reconstructions without it are as good "
+            f"(squared error {figures['bottom_only_mse']:.2e} against "
+            f"{figures['reconstruction_mse']:.2e}); {remedy}"
+        )
+    if figures["top_only_mse"] < FREE_TO_DROP * figures["reconstruction_mse"]:
+        warnings.append(
+            "the bottom level is not used: reconstructions from the top alone are as "
+            f"good (squared error {figures['top_only_mse']:.2e} against "
+            f"{figures['reconstruction_mse']:.2e}). Lower vqvae.bottom_dropout"
+        )
+    for level in ("top", "bottom"):
+        if figures[f"{level}_usage"] < COLLAPSED_USAGE:
+            warnings.append(
+                f"the {level} codebook has collapsed: {figures[f'{level}_usage']:.1%} "
+                "of its codes are in use. Let dead codes be revived "
+                "(vqvae.revive_below above 0) or choose a smaller vqvae.num_embeddings"
+            )
+    return warnings

@@ -1,0 +1,330 @@
+"""The outer loop of training: go on, advance, log, validate, save."""
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterator, Mapping
+
+import keras
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+from tqdm import tqdm
+
+from tfvqgen.data import input_pipeline
+from tfvqgen.data.schema import Split
+from tfvqgen.errors import UserError
+from tfvqgen.files import whole_file
+from tfvqgen.training import distribution
+from tfvqgen.training.checkpoints import Checkpoints
+from tfvqgen.training.interruption import Interruption
+from tfvqgen.training.metrics_log import MetricsLog
+from tfvqgen.training.schedules import WarmupCosine
+from tfvqgen.training.stage import Stage
+from tfvqgen.training.steps import make_training_steps, make_validation_step
+from tfvqgen.training.workdir import Workdir
+
+# Seconds of steps between looks at the clock, the progress bar and Ctrl-C.
+CHUNK_SECONDS = 1.0
+
+
+class Loop:
+    """Trains one stage up to its number of steps, from wherever it stands.
+
+    Everything random is a function of the seed and the step, and the data's position is
+    one of the step, so that what a checkpoint holds (weights, optimizer, step, the sums
+    of the epoch so far) is all that going on exactly needs.
+
+    Args:
+        stage: Made in the strategy's scope.
+        strategy: Where it trains.
+        workdir: Where it is kept; the caller holds its lock.
+        seed: Of the order of the data and its symmetries.
+
+    Raises:
+        UserError: The batch does not divide over the replicas, or no checkpoint is
+            whole.
+    """
+
+    def __init__(
+        self,
+        stage: Stage,
+        strategy: tf.distribute.Strategy,
+        workdir: Workdir,
+        seed: int,
+    ):
+        config = stage.config
+        replicas = strategy.num_replicas_in_sync
+        if config.batch_size % replicas:
+            raise UserError(
+                "the batch does not divide over the replicas: expected batch_size in "
+                f"multiples of {replicas}. Received: batch_size={config.batch_size}"
+            )
+        self._stage = stage
+        self._strategy = strategy
+        self._folder = workdir.stage(stage.name)
+        self._seed = seed
+        self._is_chief = distribution.is_chief(strategy)
+        self._step = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self._epoch = _EpochSums(stage.sum_shapes)
+        with strategy.scope():
+            self._optimizer = keras.optimizers.Adam(
+                WarmupCosine(
+                    config.learning_rate,
+                    config.warmup_steps,
+                    config.decay_steps or config.steps,
+                    config.final_learning_rate,
+                )
+            )
+            self._optimizer.build(stage.model.trainable_variables)
+        self._checkpoints = Checkpoints(
+            workdir.checkpoints(stage.name),
+            keep=config.keep_checkpoints,
+            is_chief=self._is_chief,
+            model=stage.model,
+            optimizer=self._optimizer,
+            step=self._step,
+            epoch=self._epoch,
+        )
+        self._checkpoints.restore_latest()
+
+    @property
+    def step(self) -> int:
+        """Steps taken so far."""
+        return int(self._step)
+
+    def run(self) -> dict[str, float]:
+        """Trains until the last step.
+
+        Returns:
+            The figures of the last validation; empty if there was nothing left to do.
+
+        Raises:
+            UserError: The loss is not finite; the message names the step and the
+                batch's records, and the last checkpoint stays.
+            DataError: A record cannot be read.
+            SystemExit: Ctrl-C or SIGTERM came; a checkpoint was saved first.
+        """
+        config = self._stage.config
+        if self.step >= config.steps:
+            return {}
+        log = MetricsLog(self._folder, step=self.step, enabled=self._is_chief)
+        figures: dict[str, float] = {}
+        saved = self.step
+        with Interruption() as interruption, self._progress() as bar:
+            for step, sums in self._chunks(bar):
+                if step % config.log_every == 0 or step == config.steps:
+                    self._log(log, bar, sums)
+                if step % config.validate_every == 0 or step == config.steps:
+                    figures = self._validate(log, bar)
+                if (
+                    step % config.checkpoint_every == 0
+                    or step == config.steps
+                    or interruption.requested
+                ):
+                    self._checkpoints.save(step)
+                    saved = step
+                if interruption.requested:
+                    break
+        if interruption.requested and saved < config.steps:
+            interruption.leave(f"stage {self._stage.name}: saved at step {saved}")
+        return figures
+
+    def _progress(self):
+        return tqdm(
+            desc=self._stage.name,
+            total=self._stage.config.steps,
+            initial=self.step,
+            unit="step",
+            disable=not self._is_chief,
+            dynamic_ncols=True,
+        )
+
+    def _chunks(self, bar):
+        """Advances in chunks of about a second; yields the step and the sums so far.
+
+        The sums are of the steps since the last multiple of `log_every`. Chunks end
+        where something is due. How steps fall into chunks changes no result.
+        """
+        config = self._stage.config
+        due = (config.log_every, config.validate_every, config.checkpoint_every)
+        # An epoch, but not less than is worth a line of figures.
+        epoch_steps = max(
+            -(-self._stage.training_split.num_examples // config.batch_size),
+            config.log_every,
+        )
+        training_steps = make_training_steps(
+            self._strategy, self._stage, self._optimizer
+        )
+        iterator = iter(self._training_data())
+        sums = _Sums()
+        length = 1
+        while self.step < config.steps:
+            ends = [every - self.step % every for every in (*due, epoch_steps)]
+            length = min(length, config.steps - self.step, *ends)
+            begun = time.perf_counter()
+            with _explained(self._stage.training_split):
+                result = training_steps(iterator, tf.constant(length, tf.int32))
+            if not bool(result.finite):
+                raise self._not_finite(self.step + int(result.steps))
+            self._step.assign_add(length)
+            seconds = time.perf_counter() - begun
+            values = {name: value.numpy() for name, value in result.sums.items()}
+            sums.add(values, length, seconds)
+            self._epoch.add(values)
+            if self.step % epoch_steps == 0:
+                self._epoch.end()
+            bar.update(length)
+            length = max(1, round(length * min(2.0, CHUNK_SECONDS / seconds)))
+            yield self.step, sums
+            if self.step % config.log_every == 0:
+                sums = _Sums()
+
+    def _log(self, log: MetricsLog, bar, sums: "_Sums") -> None:
+        config = self._stage.config
+        figures = self._stage.training_figures(
+            sums.values, sums.steps, self._epoch.figures()
+        )
+        figures["learning_rate"] = float(self._optimizer.learning_rate)
+        figures["images_per_second"] = sums.steps * config.batch_size / sums.seconds
+        log.write(self.step, "train", figures)
+        for name, value in self._epoch.figures().items():
+            if name.endswith("_counts"):
+                log.write_histogram(self.step, name, value)
+        bar.set_postfix_str(
+            f"loss {figures['loss']:.4g}, {figures['images_per_second']:.1f} images/s"
+        )
+
+    def _validate(self, log: MetricsLog, bar) -> dict[str, float]:
+        sums: dict[str, np.ndarray] = {}
+        validation_step = make_validation_step(self._strategy, self._stage)
+        with _explained(self._stage.validation_split):
+            for batch in self._validation_data():
+                for name, value in validation_step(batch).items():
+                    sums[name] = sums.get(name, 0) + value.numpy().astype(np.float64)
+        figures = self._stage.validation_figures(sums)
+        log.write(self.step, "validation", figures)
+        if self._is_chief:
+            for name, picture in self._stage.pictures().items():
+                log.write_picture(self.step, name, picture)
+                with whole_file(self._folder / f"{name}.png") as file:
+                    Image.fromarray(picture).save(file, format="png")
+            for warning in self._stage.warnings(figures):
+                bar.write(f"warning: step {self.step}: {warning}", file=sys.stderr)
+        return figures
+
+    def _training_data(self):
+        config = self._stage.config
+
+        def share(context):
+            return input_pipeline.training_examples(
+                self._stage.training_split,
+                seed=self._seed,
+                batch_size=config.batch_size,
+                start_step=self.step,
+                augment=config.augment,
+                label_balance=config.label_balance,
+                cache=config.cache,
+                **_worker(context),
+            )
+
+        return self._strategy.distribute_datasets_from_function(share)
+
+    def _validation_data(self):
+        config = self._stage.config
+
+        def share(context):
+            worker = _worker(context)
+            examples = input_pipeline.evaluation_examples(
+                self._stage.validation_split, batch_size=config.batch_size, **worker
+            )
+            batches = -(-config.validation_examples // config.batch_size)
+            return examples.take(batches * worker["num_replicas_per_worker"])
+
+        return self._strategy.distribute_datasets_from_function(share)
+
+    def _not_finite(self, step: int) -> UserError:
+        config = self._stage.config
+        batch = next(
+            iter(
+                input_pipeline.training_examples(
+                    self._stage.training_split,
+                    seed=self._seed,
+                    batch_size=config.batch_size,
+                    start_step=step - 1,
+                    label_balance=config.label_balance,
+                )
+            )
+        )
+        names = self._stage.training_split.crop_ids(batch["index"].numpy())
+        return UserError(
+            f"the loss or its gradient is not finite at step {step} of stage "
+            f"{self._stage.name}: expected numbers. The last checkpoint is kept; look "
+            "at the batch, or lower the learning rate or clip_norm. Received: records "
+            + ", ".join(names)
+        )
+
+
+@contextlib.contextmanager
+def _explained(split: Split) -> Iterator[None]:
+    """Turns an error of reading into one that names file and record."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        raise input_pipeline.diagnose(error, split) from error
+
+
+def _worker(context: tf.distribute.InputContext) -> dict[str, int]:
+    workers = context.num_input_pipelines
+    return {
+        "num_workers": workers,
+        "worker": context.input_pipeline_id,
+        "num_replicas_per_worker": context.num_replicas_in_sync // workers,
+    }
+
+
+class _Sums:
+    """Adds up the sums of chunks in float64."""
+
+    def __init__(self):
+        self.values: dict[str, np.ndarray] = {}
+        self.steps = 0
+        self.seconds = 0.0
+
+    def add(self, values: Mapping[str, np.ndarray], steps: int, seconds: float) -> None:
+        for name, value in values.items():
+            total = self.values.get(name, np.zeros(np.shape(value)))
+            self.values[name] = total + np.asarray(value, np.float64)
+        self.steps += steps
+        self.seconds += seconds
+
+
+class _EpochSums(tf.Module):
+    """The sums of the epoch so far and of the last whole one; part of a checkpoint."""
+
+    def __init__(self, shapes: Mapping[str, tuple[int, ...]]):
+        super().__init__()
+
+        def zeros():
+            return {
+                name: tf.Variable(tf.zeros(shape, tf.float64), trainable=False)
+                for name, shape in shapes.items()
+            }
+
+        self.now = zeros()
+        self.last = zeros()
+        self.ended = tf.Variable(False, trainable=False)
+
+    def add(self, values: Mapping[str, np.ndarray]) -> None:
+        for name, variable in self.now.items():
+            variable.assign_add(values[name])
+
+    def end(self) -> None:
+        for name, variable in self.now.items():
+            self.last[name].assign(variable)
+            variable.assign(tf.zeros_like(variable))
+        self.ended.assign(True)
+
+    def figures(self) -> dict[str, np.ndarray]:
+        chosen = self.last if self.ended else self.now
+        return {name: variable.numpy() for name, variable in chosen.items()}

@@ -1,0 +1,84 @@
+"""What a stage writes down while it trains: metrics.jsonl, and TensorBoard's files."""
+
+import importlib.util
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from tfvqgen.files import whole_file
+
+
+class MetricsLog:
+    """Appends figures to ``metrics.jsonl`` and, where it is installed, TensorBoard.
+
+    Args:
+        folder: The stage's folder.
+        step: The step that training goes on from; lines after it, which a killed run
+            wrote after its last checkpoint, are taken out again.
+        enabled: False in workers other than the chief.
+    """
+
+    def __init__(self, folder: str | os.PathLike, *, step: int, enabled: bool = True):
+        self._path = Path(folder) / "metrics.jsonl"
+        self._writer = tf.summary.create_noop_writer()
+        self._enabled = enabled
+        if not enabled:
+            return
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        _drop_lines_after(self._path, step)
+        if importlib.util.find_spec("tensorboard"):
+            self._writer = tf.summary.create_file_writer(
+                str(Path(folder) / "tensorboard")
+            )
+
+    def write(self, step: int, split: str, figures: Mapping[str, float]) -> None:
+        """Writes named numbers; one that is not finite is written as null."""
+        if not self._enabled:
+            return
+        finite = {
+            name: value if math.isfinite(value) else None
+            for name, value in figures.items()
+        }
+        line = json.dumps({"step": step, "split": split, **finite}, allow_nan=False)
+        with open(self._path, "a", encoding="utf-8") as file:
+            file.write(line + "\n")
+        with self._writer.as_default():
+            for name, value in figures.items():
+                tf.summary.scalar(f"{split}/{name}", value, step)
+
+    def write_histogram(self, step: int, name: str, counts: np.ndarray) -> None:
+        """Shows how often each code was used, [K], in TensorBoard."""
+        with self._writer.as_default():
+            tf.summary.histogram(
+                name, np.repeat(np.arange(len(counts)), _thinned(counts)), step
+            )
+
+    def write_picture(self, step: int, name: str, picture: np.ndarray) -> None:
+        """Shows a picture, uint8 [height, width, 3], in TensorBoard."""
+        with self._writer.as_default():
+            tf.summary.image(name, picture[None], step)
+        self._writer.flush()
+
+
+def read_metrics(path: str | os.PathLike) -> list[dict]:
+    """Reads ``metrics.jsonl``; a last line cut short by a crash is left out."""
+    lines = Path(path).read_text(encoding="utf-8").splitlines(keepends=True)
+    return [json.loads(line) for line in lines if line.endswith("\n")]
+
+
+def _drop_lines_after(path: Path, step: int) -> None:
+    if not path.exists():
+        return
+    kept = [line for line in read_metrics(path) if line["step"] <= step]
+    with whole_file(path, "w") as file:
+        file.writelines(json.dumps(line) + "\n" for line in kept)
+
+
+def _thinned(counts: np.ndarray, most: int = 10_000) -> np.ndarray:
+    """Scales counts down to about `most` in all, which is plenty for a histogram."""
+    return np.ceil(counts * min(1.0, most / max(counts.sum(), 1))).astype(int)

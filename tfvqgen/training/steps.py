@@ -1,0 +1,117 @@
+"""Training and validation steps, in graph, under any strategy."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import keras
+import tensorflow as tf
+
+from tfvqgen.training.stage import Batch, Stage, Sums
+
+SUM = tf.distribute.ReduceOp.SUM
+
+
+class StepsResult(NamedTuple):
+    """What a run of steps in graph returns.
+
+    Attributes:
+        sums: The stage's sums and ``gradient_norm``, over replicas and steps.
+        steps: Steps taken, int32 scalar.
+        finite: Whether the last step's loss and gradient were finite, bool scalar.
+    """
+
+    sums: Sums
+    steps: tf.Tensor
+    finite: tf.Tensor
+
+
+def make_training_steps(
+    strategy: tf.distribute.Strategy,
+    stage: Stage,
+    optimizer: keras.optimizers.Optimizer,
+) -> Callable[[object, tf.Tensor], StepsResult]:
+    """Returns a graph function that takes several training steps.
+
+    It takes a distributed iterator and the number of steps (a tensor, so that another
+    number is no new graph), and stops early after a step that is not finite.
+    """
+
+    def replica_step(batch: Batch) -> Sums:
+        return training_step(stage, optimizer, batch)
+
+    @tf.function
+    def training_steps(iterator, steps):
+        sums = {name: tf.zeros(shape) for name, shape in stage.sum_shapes.items()}
+        sums["gradient_norm"] = tf.zeros([])
+        taken = tf.zeros([], tf.int32)
+        finite = tf.ones([], tf.bool)
+        while taken < steps and finite:
+            step_sums = strategy.run(replica_step, args=(next(iterator),))
+            step_sums = _sum_over_replicas(strategy, step_sums)
+            finite = tf.math.is_finite(step_sums["loss"]) & tf.math.is_finite(
+                step_sums["gradient_norm"]
+            )
+            sums = {name: sums[name] + step_sums[name] for name in sums}
+            taken += 1
+        return StepsResult(sums, taken, finite)
+
+    return training_steps
+
+
+def training_step(
+    stage: Stage, optimizer: keras.optimizers.Optimizer, batch: Batch
+) -> Sums:
+    """Takes one training step of one replica.
+
+    The loss is divided by the number of replicas once, here: gradients are summed over
+    replicas, and each replica's loss is a mean over its own share of the batch. The
+    norm that is clipped is that of the whole batch's gradient, so the sum is taken
+    before the optimizer, which sums once more what is then equal everywhere.
+
+    Returns:
+        The stage's sums, mean losses divided by the number of replicas, and
+        ``gradient_norm``.
+    """
+    context = tf.distribute.get_replica_context()
+    replicas = context.num_replicas_in_sync
+    variables = stage.model.trainable_variables
+    with tf.GradientTape() as tape:
+        loss, sums = stage.loss(batch)
+        shared_loss = loss / replicas
+    gradients = tape.gradient(
+        shared_loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO
+    )
+    gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
+    gradients = context.all_reduce(SUM, gradients)
+    norm = tf.linalg.global_norm(gradients)
+    if stage.config.clip_norm:
+        gradients, _ = tf.clip_by_global_norm(
+            gradients, stage.config.clip_norm, use_norm=norm
+        )
+    if replicas > 1:
+        gradients = [gradient / replicas for gradient in gradients]
+    optimizer.apply(gradients, variables)
+    sums = {
+        name: value / replicas if value.shape.rank == 0 else value
+        for name, value in sums.items()
+    }
+    return {**sums, "gradient_norm": norm / replicas}
+
+
+def make_validation_step(
+    strategy: tf.distribute.Strategy, stage: Stage
+) -> Callable[[Batch], Sums]:
+    """Returns a graph function from a distributed batch to its validation sums."""
+
+    @tf.function
+    def validation_step(batch):
+        sums = strategy.run(stage.validation_sums, args=(batch,))
+        return _sum_over_replicas(strategy, sums)
+
+    return validation_step
+
+
+def _sum_over_replicas(strategy: tf.distribute.Strategy, sums: Sums) -> Sums:
+    return {
+        name: strategy.reduce(SUM, value, axis=None) for name, value in sums.items()
+    }

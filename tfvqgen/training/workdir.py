@@ -1,0 +1,192 @@
+"""The workdir: what a training run leaves, and what may change when it goes on.
+
+``config.json``; for each stage a folder with ``checkpoints/``, ``metrics.jsonl`` and
+``tensorboard/``; ``codes/``; ``report/``.
+"""
+
+import contextlib
+import dataclasses
+import fcntl
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from tfvqgen.config import Config, StageConfig, frozen_differences
+from tfvqgen.errors import UserError
+from tfvqgen.files import read_json, write_json
+from tfvqgen.training.checkpoints import saved_checkpoints
+
+
+class Workdir:
+    """A folder that holds one configuration's training.
+
+    Args:
+        path: The folder; made when it is first written to.
+    """
+
+    def __init__(self, path: str | os.PathLike):
+        self.path = Path(path)
+
+    @property
+    def config_file(self) -> Path:
+        """The configuration's file."""
+        return self.path / "config.json"
+
+    def stage(self, name: str) -> Path:
+        """The folder of a stage."""
+        return self.path / name
+
+    def checkpoints(self, stage: str) -> Path:
+        """The folder of a stage's checkpoints."""
+        return self.stage(stage) / "checkpoints"
+
+    def has_checkpoint(self, stage: str) -> bool:
+        """Whether a stage has been trained for a while."""
+        return bool(saved_checkpoints(self.checkpoints(stage)))
+
+    def load_config(self) -> Config:
+        """Reads the configuration.
+
+        Raises:
+            UserError: It is missing or damaged.
+        """
+        return self._load()[0]
+
+    @contextlib.contextmanager
+    def locked(self, worker: int = 0) -> Iterator[None]:
+        """Makes sure that only one run writes here.
+
+        The lock is the operating system's and goes with the process, however it ends.
+
+        Args:
+            worker: This process's number among the workers of one run.
+
+        Raises:
+            UserError: Another run has it.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        with open(self.path / f".lock-{worker}", "w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UserError(
+                    "the workdir is in use by another run: expected one run at a time. "
+                    f"Received: {self.path}"
+                ) from None
+            yield
+
+    def settle_config(
+        self,
+        *,
+        preset: str | None,
+        overrides: Iterable[str],
+        seed: int | None,
+        dataset_fingerprint: str,
+        image_shape: tuple[int, int, int],
+    ) -> Config:
+        """Decides on the configuration of a run and writes it down.
+
+        A new workdir gets the preset with the overrides; an old one keeps what it has,
+        changed by what is asked for now, unless that would change a stage that already
+        has a checkpoint.
+
+        Args:
+            preset: A preset's name; None keeps the workdir's, and is hpa128 in a new
+                one.
+            overrides: ``section.key=value`` strings.
+            seed: None keeps the workdir's, and is 0 in a new one.
+            dataset_fingerprint: Of the data set to train on.
+            image_shape: Of its images; its channels are taken over, its size must be
+                the configuration's.
+
+        Raises:
+            UserError: The images are of another size, or something frozen would change.
+        """
+        overrides = list(overrides)
+        old, old_fingerprint = (
+            self._load() if self.config_file.exists() else (None, None)
+        )
+        base = old if old and preset is None else Config.from_preset(preset or "hpa128")
+        if seed is not None:
+            base = dataclasses.replace(base, seed=seed)
+        elif old:
+            base = dataclasses.replace(base, seed=old.seed)
+        config = base.with_overrides(overrides)
+        config = _fit_to_images(config, image_shape)
+        config = self._settle_decay(config, old)
+        if old:
+            self._refuse_changes(old, config, old_fingerprint, dataset_fingerprint)
+        if (config, dataset_fingerprint) != (old, old_fingerprint):
+            self.path.mkdir(parents=True, exist_ok=True)
+            write_json(
+                self.config_file,
+                {
+                    "config": config.to_json(),
+                    "dataset_fingerprint": dataset_fingerprint,
+                },
+            )
+        return config
+
+    def _load(self) -> tuple[Config, str]:
+        stored = read_json(self.config_file)
+        try:
+            return Config.from_json(stored["config"]), str(
+                stored["dataset_fingerprint"]
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(
+                f"damaged configuration: expected what train.py wrote. Received: "
+                f"{self.config_file} ({error})"
+            ) from error
+
+    def _settle_decay(self, config: Config, old: Config | None) -> Config:
+        """Fixes where the learning rate's decay ends when a stage first starts."""
+        for name, section in _stages(config):
+            if section.decay_steps:
+                continue
+            started = old and self.has_checkpoint(name)
+            decay_steps = getattr(old, name).decay_steps if started else section.steps
+            decay_steps = max(decay_steps, section.warmup_steps + 1)
+            section = dataclasses.replace(section, decay_steps=decay_steps)
+            config = dataclasses.replace(config, **{name: section})
+        return config
+
+    def _refuse_changes(self, old, new, old_fingerprint, new_fingerprint):
+        for name, section in _stages(new):
+            if not self.has_checkpoint(name):
+                continue
+            changes = frozen_differences(getattr(old, name), section)
+            if old.seed != new.seed:
+                changes.append(f"seed: {old.seed} -> {new.seed}")
+            if old_fingerprint != new_fingerprint:
+                changes.append(
+                    f"data: {old_fingerprint[:12]} -> {new_fingerprint[:12]}"
+                )
+            if changes:
+                raise UserError(
+                    f"stage {name} of {self.path} has checkpoints made otherwise: "
+                    "expected the same settings, or another --workdir. Received: "
+                    + "; ".join(changes)
+                )
+
+
+def _stages(config: Config) -> list[tuple[str, StageConfig]]:
+    return [
+        (field.name, getattr(config, field.name))
+        for field in dataclasses.fields(config)
+        if isinstance(getattr(config, field.name), StageConfig)
+    ]
+
+
+def _fit_to_images(config: Config, image_shape: tuple[int, int, int]) -> Config:
+    expected = config.vqvae.image_shape
+    if tuple(image_shape[:2]) != expected[:2]:
+        shape = ",".join(map(str, image_shape))
+        raise UserError(
+            f"the images are not of the configuration's size: expected {expected[0]} x "
+            f"{expected[1]} pixels. Received: {image_shape[0]} x {image_shape[1]} "
+            f"(choose another --preset, or train on them as they are with "
+            f"--set vqvae.image_shape={shape})"
+        )
+    section = dataclasses.replace(config.vqvae, image_shape=tuple(image_shape))
+    return dataclasses.replace(config, vqvae=section)
