@@ -7,12 +7,22 @@ from pathlib import Path
 from typing import Any
 
 from tfvqgen import command_line
+from tfvqgen.errors import UserError
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong with the flags in one line."""
+
+    def error(self, message: str):
+        raise UserError(f"{message} (see {self.prog} --help)")
 
 
 def parser(description: str) -> argparse.ArgumentParser:
     """Returns a parser with the flags that every benchmark has."""
-    made = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    made = _Parser(
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     made.add_argument("--threads", type=int, default=os.cpu_count(), help="for one op")
     made.add_argument("--seed", type=int, default=0)

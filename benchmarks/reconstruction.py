@@ -1,12 +1,19 @@
-"""How well the autoencoder reconstructs real cells it has not seen, beside the recipe.
+"""How well autoencoders reconstruct real cells that they have not seen.
 
-The recipe is the plain VQ-VAE-2 of `plain_vqvae2` (residual width 32, Adam 3e-4, batch
-16, no augmentation), trained on crops of four fifths of the fields and measured on the
-crops of the others. Prints a JSON line every `--every` steps.
+Trains ours and the *recipe* on the crops of four fifths of the fields and measures both
+on the crops of the other fields, with a JSON line for each every `--every` steps. The
+recipe is the plain graph of `plain_vqvae2` with residual width 32, batch 16, Adam 3e-4
+and no augmentation. Ours is a preset's autoencoder, trained by the training loop itself
+on the same crops with the same batch size; `--set` changes its other keys.
+
+`--fields`, or the environment variable TFVQGEN_HPA_FIELDS, is a folder with fields of
+the Human Protein Atlas in the layout of the Kaggle 2018 data.
 """
 
 import argparse
+import dataclasses
 import os
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,24 +22,35 @@ from typing import Any
 import numpy as np
 
 from benchmarks import case, real_crops
+from benchmarks.reconstruction_measures import BATCH_SIZE, measure, to_unit
 from tfvqgen import command_line
 from tfvqgen.errors import UserError
 
-BATCH_SIZE = 16
 RECIPE_WIDTH = 32
+MODELS = ("recipe", "ours")
+
+# Takes the number of steps, what reconstructs, what encodes, and further figures.
+Report = Callable[[int, Callable, Callable, dict[str, Any]], None]
 
 
 def main() -> None:
     args = _flags().parse_args()
     if args.fields is None:
-        raise UserError("no fields: expected --fields or TFVQGEN_HPA_FIELDS")
+        raise UserError(
+            "no fields: expected --fields or the environment variable "
+            "TFVQGEN_HPA_FIELDS. Received: neither"
+        )
     crops = real_crops.cut(args.fields)
     case.import_tensorflow(args.threads)
-    train_recipe(crops, args)
+    trainers = {"recipe": train_recipe, "ours": train_ours}
+    for model in args.models:
+        trainers[model](crops, args, _reporter(model, crops, args))
 
 
-def train_recipe(crops: real_crops.Crops, args: argparse.Namespace) -> None:
-    """Trains the plain graph and writes a case every `args.every` steps."""
+def train_recipe(
+    crops: real_crops.Crops, args: argparse.Namespace, report: Report
+) -> None:
+    """Trains the plain graph, reporting every `args.every` steps."""
     import tensorflow as tf
 
     from benchmarks import plain_vqvae2
@@ -42,35 +60,18 @@ def train_recipe(crops: real_crops.Crops, args: argparse.Namespace) -> None:
     )
     model = plain_vqvae2.PlainVQVAE2(sizes, seed=args.seed)
     batches = random_batches(crops.images[~crops.held_out], args.seed)
-    held_out = crops.images[crops.held_out]
     model.start_codebooks(tf.constant(to_unit(next(batches))))
-    started, measuring, errors = time.perf_counter(), 0.0, []
+    errors = []
     for step in range(1, args.steps + 1):
         errors.append(model.train_step(tf.constant(to_unit(next(batches)))))
         if step % args.every == 0 or step == args.steps:
-            trained = time.perf_counter()
-            measured = measure(
-                lambda images: model.reconstruct(images)[0].numpy(),
-                lambda images: [c.numpy() for c in model.reconstruct(images)[1:]],
-                held_out,
-                sizes.num_embeddings,
+            report(
+                step,
+                lambda images: model.reconstruct(images)[0],
+                lambda images: model.reconstruct(images)[1:],
+                {"train_mse": float(np.mean(errors))},
             )
-            done = {
-                "case": "reconstruction",
-                "model": "plain_graph",
-                "step": step,
-                "train_mse": float(np.mean(errors)),
-                **measured,
-                "train_crops": int((~crops.held_out).sum()),
-                "held_out_crops": len(held_out),
-                "batch_size": BATCH_SIZE,
-                "seed": args.seed,
-                "threads": args.threads,
-                "seconds": round(trained - started - measuring, 1),
-            }
-            case.write(done, args.output)
             errors.clear()
-            measuring += time.perf_counter() - trained
 
 
 def random_batches(images: np.ndarray, seed: int) -> Iterator[np.ndarray]:
@@ -84,84 +85,113 @@ def random_batches(images: np.ndarray, seed: int) -> Iterator[np.ndarray]:
         waiting = waiting[BATCH_SIZE:]
 
 
-def to_unit(images: np.ndarray) -> np.ndarray:
-    """Scales uint8 images to float32 in [0, 1]."""
-    return images.astype(np.float32) / 255
+def train_ours(
+    crops: real_crops.Crops, args: argparse.Namespace, report: Report
+) -> None:
+    """Trains our autoencoder by the training loop, reporting at every validation."""
+    import keras
 
+    from benchmarks import image_shards
+    from tfvqgen import Config
+    from tfvqgen.training import distribution
+    from tfvqgen.training.loop import Loop
+    from tfvqgen.training.workdir import Workdir
 
-def measure(
-    reconstruct: Callable[[np.ndarray], np.ndarray],
-    codes: Callable[[np.ndarray], list[np.ndarray]],
-    images: np.ndarray,
-    num_embeddings: int = 512,
-) -> dict[str, Any]:
-    """Measures an autoencoder on images it was not trained on.
-
-    Args:
-        reconstruct: From float32 images [B, H, W, C] in [0, 1] to images like them.
-        codes: From the same to the codes of top and bottom, int [B, h, w] each.
-        images: uint8 [N, H, W, C].
-        num_embeddings: The size of each codebook.
-
-    Returns:
-        ``mse`` over all pixels and channels and its ``psnr`` in dB (of a peak of 1);
-        codebook perplexity and usage (share of codes) of both levels over all images;
-        and per channel the share of the power that is kept in two bands of spatial
-        frequency, above half Nyquist and in the octave below.
-    """
-    squared, counts, powers = 0.0, np.zeros((2, num_embeddings)), 0.0
-    for start in range(0, len(images), BATCH_SIZE):
-        batch = to_unit(images[start : start + BATCH_SIZE])
-        output = np.clip(reconstruct(batch), 0, 1)
-        squared += np.square(output - batch, dtype=np.float64).sum()
-        powers += np.stack([band_powers(output), band_powers(batch)])
-        for level, found in enumerate(codes(batch)):
-            counts[level] += np.bincount(found.ravel(), minlength=num_embeddings)
-    mse = squared / images.size
-    kept = powers[0] / powers[1]
-    return {
-        "mse": mse,
-        "psnr": -10 * np.log10(mse),
-        "top_codebook_perplexity": codebook_perplexity(counts[0]),
-        "bottom_codebook_perplexity": codebook_perplexity(counts[1]),
-        "top_usage": float((counts[0] > 0).mean()),
-        "bottom_usage": float((counts[1] > 0).mean()),
-        "power_kept_quarter_to_half_nyquist": kept[0].tolist(),
-        "power_kept_above_half_nyquist": kept[1].tolist(),
+    preset = dataclasses.replace(Config.from_preset(args.preset), seed=args.seed)
+    config = preset.with_overrides(
+        [
+            f"vqvae.image_shape={','.join(map(str, crops.images.shape[1:]))}",
+            f"vqvae.batch_size={BATCH_SIZE}",
+            f"vqvae.steps={args.steps}",
+            f"vqvae.validate_every={args.every}",
+            f"vqvae.log_every={args.every}",
+            f"vqvae.checkpoint_every={args.steps}",
+            *args.set,
+        ]
+    )
+    splits = {
+        "train": crops.images[~crops.held_out],
+        "validation": crops.images[crops.held_out],
     }
+    keras.utils.set_random_seed(args.seed)
+    strategy = distribution.make_strategy("one_device")
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        dataset = image_shards.write(folder, splits, real_crops.CHANNELS)
+        with strategy.scope():
+            further = {"preset": args.preset, "set": args.set}
+            stage = _reporting_stage(config, dataset, args.every, report, further)
+        workdir = Workdir(folder / "workdir")
+        with workdir.locked():
+            Loop(stage, strategy, workdir, seed=args.seed).run()
 
 
-def codebook_perplexity(counts: np.ndarray) -> float:
-    """Returns exp of the entropy of code use, given how often each code was used."""
-    share = counts[counts > 0] / counts.sum()
-    return float(np.exp(-(share * np.log(share)).sum()))
+def _reporting_stage(config, dataset, every: int, report: Report, further: dict):
+    """Makes the stage `vqvae` such that each of its validations makes a report."""
+    import tensorflow as tf
+
+    from tfvqgen.training.autoencoder import AutoencoderStage
+
+    class ReportingStage(AutoencoderStage):
+        """Counts validations to know the step."""
+
+        step = 0
+
+        def validation_figures(self, sums):
+            """Reports, and returns what the stage itself says."""
+            self.step = min(self.step + every, self.config.steps)
+            own = super().validation_figures(sums)
+            report(self.step, reconstruct, stage.model.encode, further)
+            return own
+
+    stage = ReportingStage(config, dataset)
+    reconstruct = tf.function(stage.model.reconstruct)
+    return stage
 
 
-def band_powers(images: np.ndarray) -> np.ndarray:
-    """Sums the spectral power of square images [B, N, N, C] in two bands: [2, C].
+def _reporter(model: str, crops: real_crops.Crops, args: argparse.Namespace) -> Report:
+    """Returns a function that measures on the held-out crops and writes a case."""
+    held_out = crops.images[crops.held_out]
+    measuring, started = 0.0, time.perf_counter()
 
-    The bands, in radius of spatial frequency: N/8 to N/4 (a quarter to half of Nyquist)
-    and above N/4.
-    """
-    side = images.shape[1]
-    power = np.square(np.abs(np.fft.fft2(images, axes=(1, 2)))).sum(axis=0)
-    frequency = np.fft.fftfreq(side, 1 / side)
-    radius = np.hypot(frequency[:, None], frequency)
-    middle = (radius > side / 8) & (radius <= side / 4)
-    return np.stack([power[middle].sum(axis=0), power[radius > side / 4].sum(axis=0)])
+    def report(step: int, reconstruct, codes, further: dict[str, Any]) -> None:
+        nonlocal measuring
+        now = time.perf_counter()
+        done = {
+            "case": "reconstruction",
+            "model": model,
+            "step": step,
+            **measure(reconstruct, codes, held_out),
+            "train_crops": len(crops.images) - len(held_out),
+            "held_out_crops": len(held_out),
+            "batch_size": BATCH_SIZE,
+            "seed": args.seed,
+            "threads": args.threads,
+            "seconds": round(now - started - measuring, 1),
+            **further,
+        }
+        case.write(done, args.output)
+        measuring += time.perf_counter() - now
+
+    return report
 
 
 def _flags() -> argparse.ArgumentParser:
     flags = case.parser(__doc__)
-    folder = os.environ.get("TFVQGEN_HPA_FIELDS")
     flags.add_argument(
-        "--fields",
-        type=Path,
-        default=folder,
-        help="Kaggle 2018 layout: train.csv, train/",
+        "--fields", type=Path, default=os.environ.get("TFVQGEN_HPA_FIELDS")
     )
+    flags.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     flags.add_argument("--steps", type=int, default=1000)
     flags.add_argument("--every", type=int, default=100, help="steps between cases")
+    flags.add_argument("--preset", default="hpa128", help="of ours")
+    flags.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="vqvae.KEY=VALUE",
+        help="changes a key of the preset (repeated)",
+    )
     return flags
 
 

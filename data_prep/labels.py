@@ -135,7 +135,7 @@ def _single_only(ids: Sequence[int | None]) -> list[list[int]]:
 
 
 def _primary(ids: Sequence[int | None]) -> list[list[int]]:
-    return [] if ids and ids[0] is None else [[class_id for class_id in ids[:1]]]
+    return [] if ids and ids[0] is None else [list(ids[:1])]
 
 
 def _duplicate(ids: Sequence[int | None]) -> list[list[int]]:
@@ -145,9 +145,7 @@ def _duplicate(ids: Sequence[int | None]) -> list[list[int]]:
 
 
 _POLICIES: dict[str, Callable[[Sequence[int | None]], list[list[int]]]] = dict(
-    zip(
-        LABEL_POLICIES, (_multi_hot, _single_only, _primary, _duplicate), strict=True
-    )
+    zip(LABEL_POLICIES, (_multi_hot, _single_only, _primary, _duplicate), strict=True)
 )
 
 
@@ -174,9 +172,7 @@ def _key(label: str) -> str:
 @functools.cache
 def _all_labels() -> frozenset[str]:
     return frozenset(
-        label
-        for name in vocabulary_names()
-        for label in load_vocabulary(name).labels
+        label for name in vocabulary_names() for label in load_vocabulary(name).labels
     )
 
 

@@ -45,11 +45,11 @@ def assign_groups(
 ) -> dict[str, str]:
     """Assigns every group to one split.
 
-    The groups are laid in the order of a hash of their name and the seed, and the row is
-    cut where the shares of the *examples* are reached. So the sizes come out right even
-    when groups are few or uneven, every split gets at least one group, and the result
-    depends on nothing but names, sizes and seed. A cut moves only a little when groups
-    are added, so that most groups stay where they were.
+    The groups are laid in the order of a hash of their name and the seed, and the row
+    is cut where the shares of the *examples* are reached. So the sizes come out right
+    even when groups are few or uneven, every split gets at least one group, and the
+    result depends on nothing but names, sizes and seed. A cut moves only a little when
+    groups are added, so that most groups stay where they were.
 
     Args:
         group_sizes: Group -> number of its examples.

@@ -1,6 +1,7 @@
 """Tiny crops folders and data sets for tests."""
 
 import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 
 from tfvqgen.data import crops, dataset_info, images, records, schema
 
+ROOT = Path(__file__).resolve().parents[1]
 CHANNELS = ("red", "green", "blue", "yellow", "c5", "c6", "c7", "c8")
 
 
@@ -131,3 +133,8 @@ def digest_of_folder(folder: Path) -> dict[str, str]:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
+
+
+def environment(**variables: str) -> dict[str, str]:
+    """Returns the environment of a process that imports the project from its tree."""
+    return {**os.environ, "PYTHONPATH": str(ROOT), **variables}

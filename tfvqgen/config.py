@@ -176,31 +176,35 @@ class Config:
         return cls(preset=name).with_overrides(PRESETS[name])
 
     def with_overrides(self, overrides: Iterable[str]) -> Self:
-        """Returns a copy with ``section.key=value`` strings applied in order.
+        """Returns a copy with ``section.key=value`` strings applied; the last counts.
 
         Raises:
             UserError: A key does not exist, or a value is not of its type or limits.
         """
-        config = self
+        sections = {f.name: getattr(self, f.name) for f in self._sections()}
+        changes: dict[str, dict[str, Any]] = {name: {} for name in sections}
         for override in overrides:
             name, equals, text = override.partition("=")
-            section_name, dot, key = name.strip().partition(".")
+            section, dot, key = name.strip().partition(".")
             if not equals or not dot:
                 raise UserError(
                     "cannot read an override: expected section.key=value. "
                     f"Received: {override!r}"
                 )
-            section = getattr(config, section_name, None)
-            sections = [f.name for f in config._sections()]
-            if section_name not in sections:
+            if section not in sections:
                 raise UserError(
                     f"unknown section: expected one of {', '.join(sections)}. "
-                    f"Received: {override!r}{_did_you_mean(section_name, sections)}"
+                    f"Received: {override!r}{_did_you_mean(section, sections)}"
                 )
-            value = _parse(_field(section, section_name, key), text.strip())
-            section = dataclasses.replace(section, **{key: value})
-            config = dataclasses.replace(config, **{section_name: section})
-        return config
+            field = _field(sections[section], section, key)
+            changes[section][key] = _parse(field, text.strip())
+        return dataclasses.replace(
+            self,
+            **{
+                name: dataclasses.replace(section, **changes[name])
+                for name, section in sections.items()
+            },
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Returns plain values that :meth:`from_json` reads back exactly."""

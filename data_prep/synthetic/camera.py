@@ -5,7 +5,7 @@ import numpy as np
 from data_prep.synthetic import noise
 from data_prep.synthetic.wells import Well
 
-_HAZE_UNITS = 18.0  # width of the light that is out of focus
+_HAZE_UNITS = 22.0  # width of the light that is out of focus
 _READ_NOISE = 0.006
 
 
@@ -55,6 +55,7 @@ def _haze_matrix(size: int, scale: float) -> np.ndarray:
     knots = np.arange(0, size + sigma, sigma)
     distance = (np.arange(size)[:, None] - knots[None, :]) / sigma
     weights = np.exp(-0.5 * distance**2)
+    weights[weights < 1e-6] = 0  # denormal numbers are slow to multiply
     return (weights / weights.sum(1, keepdims=True)).astype(np.float32)
 
 

@@ -8,11 +8,13 @@ from data_prep.synthetic import noise
 
 # Nothing is drawn sharper than this many pixels, or edges would show stairs.
 _MIN_SIGMA = 0.55
+_LONGEST_PIECE = 2.0  # pixels
+_JUMP = 16.0  # pixels; points farther apart are not joined
 
 
 @dataclass(frozen=True)
 class Canvas:
-    """A square of `side` units seen at `scale` pixels a unit through an optical blur."""
+    """A square of `side` units at `scale` pixels a unit, seen through a blur."""
 
     side: float
     scale: float
@@ -28,6 +30,11 @@ class Canvas:
         """Returns the width, after the optical blur, of what is `sigma` units wide."""
         return max(float(np.hypot(sigma, self.blur)) * self.scale, _MIN_SIGMA)
 
+    def _dimming(self, sigma: float) -> float:
+        """Returns how much darker a line is where pixels are too coarse for it."""
+        fine = max(float(np.hypot(sigma, self.blur)), _MIN_SIGMA)
+        return min(fine * self.scale / self.sigma_in_pixels(sigma), 1.0)
+
     def soft(self, distance: np.ndarray, width: float = 0.5) -> np.ndarray:
         """Turns signed distances (units, inside > 0) into a mask with a soft edge."""
         ramp = np.float32(0.4 / self.sigma_in_pixels(width) * self.scale)
@@ -42,11 +49,12 @@ class Canvas:
     def ridges(self, rng: np.random.Generator, sigma: float) -> np.ndarray:
         """Returns a net of bright threads on dark, in [0, 1]; `sigma` in units."""
         wave = self.texture(rng, sigma)
-        wave *= np.float32(1 / 0.35)
-        return np.exp(-np.square(wave))
+        net = np.square(np.clip(wave, -1.8, 1.8))
+        net *= np.float32(-1 / 0.35**2)
+        return np.exp(net, out=net)
 
     def pixel_of(self, x: np.ndarray, y: np.ndarray):
-        """Returns the rows and columns that hold points, and which lie on the canvas."""
+        """Returns the rows and columns of points, and which lie on the canvas."""
         rows = np.floor(y * self.scale).astype(np.int32)
         columns = np.floor(x * self.scale).astype(np.int32)
         height, width = self.shape
@@ -54,10 +62,12 @@ class Canvas:
         return rows, columns, inside
 
     def dots(self, x, y, sigma: float, weight) -> np.ndarray:
-        """Draws Gaussian spots whose peaks are `weight`; float32 [H, W]."""
+        """Draws Gaussian spots whose peaks are about `weight`; float32 [H, W]."""
         pixels = self.sigma_in_pixels(sigma)
         image = self._splat(x, y, weight)
-        return _blurred(image, pixels) * np.float32(2 * np.pi * pixels**2)
+        # The light of a dot would fall with the square; seen, it falls more slowly.
+        peak = 2 * np.pi * pixels**2 * np.sqrt(self._dimming(sigma))
+        return _blurred(image, pixels) * np.float32(peak)
 
     def lines(self, x, y, sigma: float, weight) -> np.ndarray:
         """Draws lines through points.
@@ -71,14 +81,28 @@ class Canvas:
         Returns:
             float32 [H, W]; a single line of weight 1 has about the peak 1.
         """
-        length = np.hypot(np.diff(x, axis=0), np.diff(y, axis=0)) * self.scale
+        dx, dy = np.diff(x, axis=0), np.diff(y, axis=0)
+        length = np.hypot(dx, dy) * self.scale
+        weight = length * weight
+        drawn = (weight != 0) & (length < _JUMP)
+        x, y, dx, dy = x[:-1][drawn], y[:-1][drawn], dx[drawn], dy[drawn]
+        length, weight = length[drawn], weight[drawn]
+        # Long pieces would show as a row of beads: they are drawn in parts.
+        long = np.flatnonzero(length > _LONGEST_PIECE)
+        parts = np.ceil(length[long] / _LONGEST_PIECE).astype(np.int64)
+        piece, size = np.repeat(long, parts), np.repeat(parts, parts)
+        part = np.arange(len(piece)) - np.repeat(np.cumsum(parts) - parts, parts)
+        share = ((part + 0.5) / size).astype(np.float32)
+        split = weight[piece] / size
+        weight[long] = 0
         pixels = self.sigma_in_pixels(sigma)
         image = self._splat(
-            ((x[1:] + x[:-1]) / 2).ravel(),
-            ((y[1:] + y[:-1]) / 2).ravel(),
-            (length * weight).ravel(),
+            np.append(x + dx / 2, x[piece] + share * dx[piece]),
+            np.append(y + dy / 2, y[piece] + share * dy[piece]),
+            np.append(weight, split),
         )
-        return _blurred(image, pixels) * np.float32(np.sqrt(2 * np.pi) * pixels)
+        peak = np.sqrt(2 * np.pi) * pixels * self._dimming(sigma)
+        return _blurred(image, pixels) * np.float32(peak)
 
     def _splat(self, x, y, weight) -> np.ndarray:
         """Shares each point's weight among the four pixels around it."""

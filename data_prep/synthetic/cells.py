@@ -11,12 +11,13 @@ import numpy as np
 from data_prep.synthetic.wells import CELLS, Well
 
 MAX_RADIUS = 88.0
-NUM_ANGLES = 1024
+NUM_ANGLES = 512
 ANGLES = (np.arange(NUM_ANGLES, dtype=np.float32) + 0.5) * np.float32(
     2 * np.pi / NUM_ANGLES
 ) - np.float32(np.pi)
 _MITOTIC_SHARE = 0.85  # of the cells of a well that shows spindles
 _SISTERS_APART = (48.0, 58.0)
+_SOCIABLE = 0.25  # share of cells that seek the touch of another's nucleus
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,8 @@ def cells_around_crops(well: Well, margin: float) -> tuple[Cells, float]:
     side = np.ceil((np.sqrt(well.num_cells * well.cell_area) + 2 * margin) / 8) * 8
     x, y, sister = _place(rng, well, well.num_cells, margin, side - margin)
     num_outer = round((side + 60) ** 2 / well.cell_area) - len(x)
-    x, y = _spread(rng, max(num_outer, 0), -30, side + 30, x, y)
+    touch = _touch(well)
+    x, y = _spread(rng, max(num_outer, 0), -30, side + 30, x, y, touch)
     sister = np.append(sister, np.full(len(x) - len(sister), -1))
     return _shape(rng, well, x, y, sister, well.num_cells), float(side)
 
@@ -75,7 +77,7 @@ def _place(rng, well: Well, count: int, low: float, high: float):
     """Places cells; those of a well with cytokinetic bridges as pairs of sisters."""
     none = np.zeros(0)
     if "Cytokinetic bridge" not in well.labels:
-        x, y = _spread(rng, count, low, high, none, none)
+        x, y = _spread(rng, count, low, high, none, none, _touch(well))
         return x, y, np.full(count, -1)
     half = _SISTERS_APART[1] / 2
     x, y = _spread(rng, -(-count // 2), low + half, high - half, none, none)
@@ -90,17 +92,26 @@ def _alternate(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.stack([first, second], 1).ravel()
 
 
-def _spread(rng, count: int, low: float, high: float, x, y, tries: int = 8):
-    """Adds points one by one, each the farthest from the others of a few tries."""
+def _touch(well: Well) -> float:
+    """Returns how far apart the centres of two touching nuclei are."""
+    return 1.9 * well.line.nucleus_radius
+
+
+def _spread(rng, count: int, low, high, x, y, touch: float | None = None):
+    """Adds points one by one: of a few tries, the farthest from the others.
+
+    With `touch`, some take the nearest try that is not nearer than that instead.
+    """
     points = np.empty((len(x) + count, 2))
     points[: len(x)] = np.stack([x, y], 1)
+    sociable = rng.random(len(points)) < (0 if touch is None else _SOCIABLE)
     for i in range(len(x), len(points)):
-        candidates = rng.uniform(low, high, (tries, 2))
-        if i:
-            gaps = candidates[:, None] - points[None, :i]
-            nearest = (gaps**2).sum(-1).min(1)
-            candidates = candidates[[nearest.argmax()]]
-        points[i] = candidates[0]
+        tries = rng.uniform(low, high, (8, 2))
+        gaps = tries[:, None] - points[None, :i]
+        nearest = (gaps**2).sum(-1).min(1, initial=np.inf)
+        if sociable[i] and nearest.max() >= touch**2:
+            nearest = np.where(nearest < touch**2, -np.inf, -nearest)
+        points[i] = tries[nearest.argmax()]
     return points[:, 0].copy(), points[:, 1].copy()
 
 
@@ -122,10 +133,10 @@ def _shape(rng, well: Well, x, y, sister, num_inner: int) -> Cells:
     divided = sister >= 0
     if divided.any():
         _shape_sisters(x, y, sister, divided, axis, nucleus, outline)
-    plate = _plate(rng, axis)
-    round_cell = rng.uniform(27, 32, (n, 1)) * _wobble(rng, n, 0.02)
-    nucleus = np.where(mitotic[:, None], plate, nucleus)
-    outline = np.where(mitotic[:, None], round_cell, outline)
+    if mitotic.any():
+        round_cell = rng.uniform(27, 32, (n, 1)) * _wobble(rng, n, 0.02)
+        nucleus = np.where(mitotic[:, None], _plate(rng, axis), nucleus)
+        outline = np.where(mitotic[:, None], round_cell, outline)
     outline = np.clip(np.maximum(outline, nucleus + 5), 0, MAX_RADIUS)
     return Cells(
         x=x.astype(np.float32),
@@ -152,10 +163,12 @@ def _ellipse(radius, elongation: float, axis, rng) -> np.ndarray:
 def _wobble(rng, n: int, size: float, modes: int = 6) -> np.ndarray:
     """Returns [n, A] factors around 1: a few waves, the faster the weaker."""
     waves = np.arange(1, modes + 1)
-    strength = rng.normal(0, size, (n, modes)) / np.sqrt(waves)
+    strength = rng.normal(0, 1.6 * size, (n, modes)) / waves
     phase = rng.uniform(0, 2 * np.pi, (n, modes))
-    sines = np.sin(waves[:, None] * ANGLES + phase[..., None])
-    return 1 + np.einsum("nm,nma->na", strength, sines)
+    # A sum of shifted sines is one of sines and cosines, whose tables all cells share.
+    table = waves[:, None] * ANGLES
+    shifted = (strength * np.cos(phase)) @ np.sin(table)
+    return 1 + shifted + (strength * np.sin(phase)) @ np.cos(table)
 
 
 def _spikes(rng, n: int, mean: float) -> np.ndarray:
@@ -164,8 +177,8 @@ def _spikes(rng, n: int, mean: float) -> np.ndarray:
     for cell, count in enumerate(rng.poisson(mean, n)):
         for _ in range(count):
             turned = np.angle(np.exp(1j * (ANGLES - rng.uniform(-np.pi, np.pi))))
-            width = rng.uniform(0.10, 0.25)
-            factor[cell] += rng.uniform(0.3, 0.9) * np.exp(-((turned / width) ** 2))
+            width = rng.uniform(0.16, 0.34)
+            factor[cell] += rng.uniform(0.2, 0.7) * np.exp(-((turned / width) ** 2))
     return factor
 
 

@@ -63,8 +63,8 @@ def _microtubules(tissue: Tissue, well: Well, rng) -> np.ndarray:
         shortest=0.3,
         low=0.3,
     )
-    weight = rng.uniform(0.15, 0.6, len(start.cell)).astype(np.float32)
-    net = tissue.lines(lines, 0.5, weight)
+    weight = rng.uniform(0.08, 0.42, len(start.cell)).astype(np.float32)
+    net = tissue.lines(lines, 0.4, weight)
     net *= 1 - np.float32(0.6) * tissue.nuclei
     diffuse = tissue.cytoplasm * (0.02 + 0.10 * tissue.near_nucleus(12))
     return net + diffuse
@@ -79,18 +79,18 @@ def _spindles(tissue: Tissue, rng) -> np.ndarray:
         return image
     axis = cells.axis[cell]
     side = rng.choice([-1.0, 1.0], len(cell))
-    pole = at(cells, cell, axis + side * np.pi / 2, 13.0)
     along = rng.uniform(-9, 9, len(cell))
-    end, bulge = at(cells, cell, axis, along), at(cells, cell, axis, 1.25 * along)
+    pole = at(cells, cell, axis + side * np.pi / 2 + rng.normal(0, 0.09, len(cell)), 13)
+    end, bulge = at(cells, cell, axis, along), at(cells, cell, axis, 2.1 * along)
     # A quadratic curve that leaves the pole steeply and meets the plate head-on.
-    middle_x = 0.55 * bulge.x + 0.45 * pole.x
-    middle_y = 0.55 * bulge.y + 0.45 * pole.y
+    middle_x, middle_y = 0.6 * bulge.x + 0.4 * pole.x, 0.6 * bulge.y + 0.4 * pole.y
     num_points = int(16 * max(tissue.canvas.scale, 0.5))
     t = np.linspace(0, 1, num_points, dtype=np.float32)[:, None]
     x = (1 - t) ** 2 * pole.x + 2 * t * (1 - t) * middle_x + t**2 * end.x
     y = (1 - t) ** 2 * pole.y + 2 * t * (1 - t) * middle_y + t**2 * end.y
-    fans = tissue.lines(Points(x, y, cell), 0.5, np.float32(0.28))
-    poles = tissue.dots(pole, 1.5, np.float32(0.012))
+    weight = rng.uniform(0.04, 0.28, len(cell)).astype(np.float32)
+    fans = tissue.lines(Points(x, y, cell), 0.5, weight)
+    poles = tissue.dots(pole, 1.5, np.float32(0.008))
     dividing = np.append(False, cells.mitotic)[tissue.owner]
     return fans + poles + np.float32(0.10) * tissue.body * dividing
 
@@ -141,9 +141,9 @@ def _chromatin(tissue: Tissue, rng) -> np.ndarray:
 def _reticulum(tissue: Tissue, rng) -> np.ndarray:
     """A net that is dense around the nucleus and thins out towards the border."""
     canvas = tissue.canvas
-    net = 0.22 + 0.78 * canvas.ridges(rng, 1.5)
-    net *= 0.85 + 0.30 * canvas.texture(rng, 0.9)
-    fading = 0.18 + 0.82 * tissue.near_nucleus(16)
+    net = 0.40 + 0.60 * canvas.ridges(rng, 1.2)
+    net *= 0.85 + 0.22 * canvas.texture(rng, 0.8)
+    fading = 0.25 + 0.75 * tissue.near_nucleus(22)
     envelope = tissue.on_border(tissue.nucleus, 0.8) * tissue.body
-    reticulum = tissue.cytoplasm * tissue.thickness * fading * net * np.float32(1.5)
+    reticulum = tissue.cytoplasm * tissue.thickness * fading * net * np.float32(1.7)
     return np.maximum(reticulum, 0) + np.float32(0.35) * envelope + 0.02 * tissue.body

@@ -29,12 +29,19 @@ def _white_sheet() -> np.ndarray:
 
 
 def _cut(sheet: np.ndarray, rng: np.random.Generator, shape) -> np.ndarray:
-    """Cuts a piece of any shape out of a periodic sheet, at a random place."""
-    row, column = rng.integers(0, SHEET_SIDE, 2)
-    if rng.random() < 0.5:
-        sheet = sheet.T
-    rows = np.take(sheet, row + np.arange(shape[0]), axis=0, mode="wrap")
-    return np.take(rows, column + np.arange(shape[1]), axis=1, mode="wrap")
+    """Returns a piece of a periodic sheet at a random place; not to be written to."""
+    room = [SHEET_SIDE - size for size in shape]
+    if min(room) >= SHEET_SIDE // 8:
+        row, column = rng.integers(0, room)
+        piece = sheet[row : row + shape[0], column : column + shape[1]]
+    else:
+        rows, columns = (
+            (start + np.arange(size)) % SHEET_SIDE
+            for start, size in zip(rng.integers(0, SHEET_SIDE, 2), shape, strict=True)
+        )
+        piece = np.take(np.take(sheet, rows, axis=0), columns, axis=1)
+    piece.flags.writeable = False
+    return piece
 
 
 def smooth_noise(rng: np.random.Generator, shape, sigma: float) -> np.ndarray:

@@ -36,8 +36,8 @@ def nucleoli_fibrillar_center(tissue: Tissue, markers: Markers, rng) -> np.ndarr
     rows, columns, inside = tissue.canvas.pixel_of(points.x, points.y)
     within = inside & (tissue.nucleoli[rows * inside, columns * inside] > 0.6)
     chosen = within & (rng.random(len(within)) < 0.55)
-    spots = tissue.dots(points, 0.75, np.float32(0.85) * chosen)
-    return np.minimum(spots, 1.3) + 0.10 * tissue.nucleoli + 0.05 * tissue.nuclei
+    spots = tissue.dots(points, 0.75, np.float32(1.15) * chosen)
+    return np.minimum(spots, 1.4) + 0.12 * tissue.nucleoli + 0.05 * tissue.nuclei
 
 
 def nuclear_speckles(tissue: Tissue, markers: Markers, rng) -> np.ndarray:

@@ -40,7 +40,7 @@ def peroxisomes(tissue: Tissue, markers: Markers, rng) -> np.ndarray:
     """Very many fine dots all over the cytoplasm, alike in brightness."""
     count = rng.integers(90, 150, len(tissue.cells))
     points = points_in_cytoplasm(rng, tissue.cells, count, 1.2)
-    return tissue.dots(points, 0.6, 0.75) + 0.04 * tissue.cytoplasm
+    return tissue.dots(points, 0.6, 0.9) + 0.04 * tissue.cytoplasm
 
 
 def endosomes(tissue: Tissue, markers: Markers, rng) -> np.ndarray:
@@ -115,10 +115,11 @@ def aggresome(tissue: Tissue, markers: Markers, rng) -> np.ndarray:
     """One large blob beside the nucleus."""
     cells, per_cell = tissue.cells, 5
     cell = np.repeat(np.arange(len(cells)), per_cell)
-    center = _beside_nucleus(tissue, cell, 5.5)
-    x = center.x + rng.normal(0, 1.5, len(cell))
-    y = center.y + rng.normal(0, 1.5, len(cell))
-    blob = tissue.dots(Points(x, y, cell), 2.6, 0.75)
+    center = _beside_nucleus(tissue, cell, 6.0)
+    x = center.x + rng.normal(0, 1.6, len(cell))
+    y = center.y + rng.normal(0, 1.6, len(cell))
+    blob = tissue.dots(Points(x, y, cell), 3.6, 0.75)
+    blob *= 1 + 0.16 * tissue.canvas.texture(rng, 1.7)
     edge = np.clip((blob - 0.7) * 1.6, 0, 1)
     grain = 0.95 + 0.08 * tissue.canvas.texture(rng, 1.2)
     return edge * grain + np.float32(0.06) * tissue.body

@@ -140,7 +140,7 @@ def grow(
     Returns:
         Lines [T, F]; the points after the end of a shorter line lie far outside.
     """
-    step = min(1.0 / scale, 2.0)
+    step = 1.5 / scale
     cell = start.cell
     dx, dy = start.x - cells.x[cell], start.y - cells.y[cell]
     angle = np.arctan2(dy, dx).astype(np.float32)
@@ -161,5 +161,7 @@ def grow(
 
 def _fold(values: np.ndarray, low: float, high: float) -> np.ndarray:
     """Reflects values at both ends of an interval."""
-    span = np.float32(high - low)
-    return low + span - np.abs(np.mod(values - low, 2 * span) - span)
+    period = np.float32(2 * (high - low))
+    turns = (values - np.float32(low)) / period
+    turns -= np.rint(turns)
+    return np.abs(turns, out=turns) * period + np.float32(low)

@@ -16,7 +16,7 @@ def intermediate_filaments(tissue: Tissue, markers: Markers, rng) -> np.ndarray:
     heading = rng.uniform(-np.pi, np.pi, len(start.cell))
     scale = tissue.canvas.scale
     lines = grow(rng, tissue.cells, start, heading, 48, 0.65, scale, low=0.38, high=0.9)
-    net = tissue.lines(lines, 0.6, rng.uniform(0.25, 0.75, len(start.cell)))
+    net = tissue.lines(lines, 0.6, rng.uniform(0.12, 0.50, len(start.cell)))
     return net * (1 - 0.8 * tissue.nuclei) * (0.25 + 0.9 * tissue.near_nucleus(14))
 
 

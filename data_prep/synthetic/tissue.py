@@ -5,20 +5,23 @@ deeper there, and the border runs where both are equally deep, so that neighbour
 along a line as in a confluent culture.
 """
 
+import dataclasses
 import functools
-from dataclasses import dataclass
 
 import numpy as np
 
 from data_prep.synthetic.canvas import Canvas
 from data_prep.synthetic.cells import MAX_RADIUS, NUM_ANGLES, Cells
-from data_prep.synthetic.paths import Points, points_in_nuclei
+from data_prep.synthetic.paths import Points, at, points_in_nuclei
 
 _FAR = np.float32(-60.0)
-_HUG = np.float32(4.0)  # units of its own cell that a nucleus always has around it
+# No neighbour covers a nucleus or the few units around it: there, the cell counts as
+# deeper than any other.
+_HUG = np.float32(4.0)
+_STEEP = np.float32(10.0)
 
 
-@dataclass
+@dataclasses.dataclass
 class Tissue:
     """Maps [H, W] of a canvas; distances in units, positive inside."""
 
@@ -58,20 +61,24 @@ class Tissue:
 
     def near_nucleus(self, reach: float) -> np.ndarray:
         """Returns 1 on the nucleus, falling over `reach` units around it."""
-        outside = np.minimum(self.nucleus, 0)
+        outside = np.clip(self.nucleus, -30 * reach, 0)
         outside *= np.float32(1 / reach)
         return np.exp(outside, out=outside)
 
     def on_border(self, distance: np.ndarray, width: float) -> np.ndarray:
         """Returns a ridge of height 1 where `distance` is 0; `width` in units."""
         pixels = self.canvas.sigma_in_pixels(width)
-        return np.exp(-np.square(distance * np.float32(self.canvas.scale / pixels)))
+        fall = np.square(distance * np.float32(self.canvas.scale / pixels))
+        np.minimum(fall, 30, out=fall)  # beyond, denormal numbers are slow
+        return np.exp(np.negative(fall, out=fall), out=fall)
 
     def own(self, x: np.ndarray, y: np.ndarray, cell: np.ndarray) -> np.ndarray:
         """Returns whether points lie on pixels of the cell they belong to."""
         rows, columns, inside = self.canvas.pixel_of(x, y)
-        inside &= self.owner[rows * inside, columns * inside] == cell + 1
-        return inside
+        rows *= self.canvas.shape[1]
+        rows += columns
+        rows *= inside
+        return inside & (self.owner.ravel().take(rows) == cell + 1)
 
     def dots(self, points: Points, sigma: float, weight=1.0) -> np.ndarray:
         """Draws spots, each only within its own cell; peaks are `weight`."""
@@ -91,14 +98,20 @@ def paint(canvas: Canvas, cells: Cells, rng: np.random.Generator) -> Tissue:
     second = np.full(shape, -10, np.float32)
     nucleus = np.full(shape, _FAR, np.float32)
     owner = np.zeros(shape, np.int32)
+    nucleus_slant, outline_slant = _slant(cells.nucleus), _slant(cells.outline)
     for cell in range(len(cells)):
         placed = _window(canvas, cells, cell)
         if placed is None:
             continue
         window, radius, angle = placed
-        to_nucleus = _depth(cells.nucleus[cell], radius, angle)
-        depth = _depth(cells.outline[cell], radius, angle)
-        np.maximum(depth, to_nucleus + _HUG, out=depth)
+        to_nucleus = cells.nucleus[cell].take(angle) - radius
+        to_nucleus *= nucleus_slant[cell].take(angle)
+        depth = cells.outline[cell].take(angle) - radius
+        depth *= outline_slant[cell].take(angle)
+        hugged = to_nucleus + _HUG
+        np.maximum(depth, hugged, out=depth)
+        hugged *= _STEEP
+        depth += np.clip(hugged, 0, MAX_RADIUS, out=hugged)
         wins = depth > best[window]
         np.maximum(second[window], np.minimum(depth, best[window]), out=second[window])
         np.maximum(best[window], depth, out=best[window])
@@ -108,7 +121,7 @@ def paint(canvas: Canvas, cells: Cells, rng: np.random.Generator) -> Tissue:
     owner *= inside
     depth = np.minimum(best, (best - second) * np.float32(0.5))
     np.copyto(depth, best, where=~inside)
-    return Tissue(
+    tissue = Tissue(
         canvas=canvas,
         cells=cells,
         owner=owner,
@@ -117,17 +130,31 @@ def paint(canvas: Canvas, cells: Cells, rng: np.random.Generator) -> Tissue:
         nucleus=nucleus,
         nucleoli=_nucleoli(canvas, cells, nucleus, rng),
     )
+    return dataclasses.replace(tissue, cells=_with_free_centrosomes(tissue))
 
 
-def _depth(contour: np.ndarray, radius: np.ndarray, angle: np.ndarray) -> np.ndarray:
-    """Returns the distance to a contour given by radii: positive inside.
+def _with_free_centrosomes(tissue: Tissue, turns: int = 8) -> Cells:
+    """Turns centrosomes that a neighbour covers around the nucleus to a free place."""
+    cells = tissue.cells
+    everyone = np.arange(len(cells))
+    angle = cells.centrosome.copy()
+    for _ in range(turns):
+        edge = cells.nucleus[everyone, cells.angle_index(angle)]
+        place = at(cells, everyone, angle, edge + 9)
+        covered = ~tissue.own(place.x, place.y, everyone)
+        angle[covered] += np.float32(2 * np.pi / turns)
+    return dataclasses.replace(cells, centrosome=angle)
 
-    The difference of radii is divided by the length of its gradient at the contour,
-    so that a rim is as wide on the flank of a long cell as at its tip.
+
+def _slant(contours: np.ndarray) -> np.ndarray:
+    """Returns [n, A] what turns differences of radii into distances to the contour.
+
+    It is 1 over the length of the difference's gradient at the contour, so that a rim
+    is as wide on the flank of a long cell as at its tip.
     """
-    change = (np.roll(contour, -1) - np.roll(contour, 1)) * (NUM_ANGLES / (4 * np.pi))
-    slant = (1 / np.sqrt(1 + np.square(change / contour))).astype(np.float32)
-    return (contour[angle] - radius) * slant[angle]
+    change = np.roll(contours, -1, axis=1) - np.roll(contours, 1, axis=1)
+    change *= np.float32(NUM_ANGLES / (4 * np.pi))
+    return 1 / np.sqrt(1 + np.square(change / contours))
 
 
 @functools.cache

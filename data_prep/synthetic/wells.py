@@ -14,10 +14,11 @@ UNIT_IN_MICROMETRES = 0.32
 CROP_SIDE = 128  # units of tissue that a crop shows, whatever its pixels
 CHANNELS = ("red", "green", "blue", "yellow")
 MIN_CELLS, MAX_CELLS = 10, 20
+_CELL_AREA = (6000, 13_000)  # units squared of the plate; 20 to 44 cells a field
 TWO_LABELS = 0.15  # share of wells whose protein has two localizations
 
 # The random streams of a well; the label stream is shared by a round of wells.
-_LABELS, _HABITS, CELLS, PAINT, CAMERA, DEFECTS = range(6)
+_LABELS, _HABITS, CELLS, PAINT, CAMERA, SHADE, DEFECTS = range(7)
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,11 @@ class CellLine:
 
 
 LINES = (
-    CellLine("synthetic-cobble", 20, 1.15, 0.03, 2.1, 1.15, 0.10, 0.3, 0.9, 0.22),
-    CellLine("synthetic-spread", 23, 1.25, 0.03, 2.4, 1.30, 0.16, 1.0, 1.3, 0.16),
-    CellLine("synthetic-spindle", 19, 1.45, 0.03, 2.0, 1.90, 0.14, 1.4, 1.1, 0.08),
-    CellLine("synthetic-small", 17, 1.20, 0.05, 1.8, 1.25, 0.12, 0.6, 0.7, 0.20),
-    CellLine("synthetic-lobed", 22, 1.20, 0.11, 1.9, 1.20, 0.18, 0.8, 1.0, 0.26),
+    CellLine("synthetic-cobble", 22, 1.15, 0.03, 2.0, 1.15, 0.10, 0.2, 0.9, 0.16),
+    CellLine("synthetic-spread", 25, 1.25, 0.03, 2.3, 1.30, 0.16, 0.6, 1.3, 0.12),
+    CellLine("synthetic-spindle", 21, 1.45, 0.03, 1.9, 1.80, 0.14, 1.0, 1.1, 0.06),
+    CellLine("synthetic-small", 18, 1.20, 0.05, 1.7, 1.25, 0.14, 0.4, 0.8, 0.14),
+    CellLine("synthetic-lobed", 24, 1.20, 0.12, 1.8, 1.20, 0.20, 0.5, 1.0, 0.18),
 )
 
 
@@ -72,9 +73,7 @@ class Well:
         return np.random.default_rng((self.seed, self.index, stream))
 
 
-def labels_of_well(
-    seed: int, index: int, vocabulary: Sequence[str]
-) -> tuple[str, ...]:
+def labels_of_well(seed: int, index: int, vocabulary: Sequence[str]) -> tuple[str, ...]:
     """Draws a well's one or two labels, in the vocabulary's order.
 
     Every round of ``len(vocabulary)`` wells has each label once, in an order of its
@@ -105,12 +104,12 @@ def make_well(seed: int, index: int, vocabulary: Sequence[str]) -> Well:
         labels=labels,
         line=line,
         num_cells=int(rng.integers(MIN_CELLS, MAX_CELLS + 1)),
-        cell_area=float(radius**2 * (6.2 - 3.2 * crowding)),
-        gains=_floats(rng, (0.5, 0.5, 0.5, 0.45), (1.0, 0.95, 0.9, 0.95)),
+        cell_area=float(np.clip(radius**2 * (6.6 - 3.3 * crowding), *_CELL_AREA)),
+        gains=_floats(rng, (0.4, 0.4, 0.5, 0.4), (1.0, 0.9, 1.0, 1.0)),
         haze=_floats(rng, (0.03,) * 4, (0.16, 0.20, 0.08, 0.20)),
         background=_floats(rng, (0.0,) * 4, (0.02, 0.03, 0.015, 0.03)),
-        photons=_floats(rng, (60,) * 4, (300, 250, 400, 250)),
-        blur=float(rng.uniform(0.0, 0.7)),
+        photons=_floats(rng, (60, 50, 80, 40), (250, 200, 400, 160)),
+        blur=float(rng.uniform(0.0, 0.5)),
         leak=float(rng.uniform(0.01, 0.06)),
     )
 
@@ -119,29 +118,23 @@ def _floats(rng, low, high) -> tuple[float, ...]:
     return tuple(float(value) for value in rng.uniform(low, high))
 
 
-def num_wells_for(num_cells: int, num_labels: int) -> int:
-    """Returns over how many wells at least `num_cells` crops are spread.
-
-    Wells of 10 to 20 cells when there are many; smaller ones when there are few, so
-    that each label has three wells (one for each split), or at least one.
-    """
-    full = -(-2 * num_cells // (MIN_CELLS + MAX_CELLS))
-    three_each = min(3 * num_labels, num_cells // 4)
-    return max(full, three_each, min(num_labels, num_cells))
-
-
 def plan_wells(
     seed: int, num_cells: int, vocabulary: Sequence[str]
 ) -> list[tuple[Well, int]]:
-    """Returns the wells and how many crops are cut from each; the sum is `num_cells`."""
-    limit = -(-num_cells // num_wells_for(num_cells, len(vocabulary)))
-    if limit > (MIN_CELLS + MAX_CELLS) // 2 - 1:
-        limit = MAX_CELLS
+    """Returns wells and how many crops each gives: `num_cells` in all.
+
+    A well gives all its cells where there are many crops. Where there are few, it
+    gives fewer, so that each label has three wells (one for each split), or at least
+    one.
+    """
+    three_each = min(3 * len(vocabulary), num_cells // 4)
+    one_each = min(len(vocabulary), num_cells)
+    most = num_cells // max(three_each, one_each)
     plan: list[tuple[Well, int]] = []
     left = num_cells
     while left:
         well = make_well(seed, len(plan), vocabulary)
-        count = min(well.num_cells, limit, left)
+        count = min(well.num_cells, most, left)
         plan.append((well, count))
         left -= count
     return plan

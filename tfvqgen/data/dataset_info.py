@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from tfvqgen.data.images import DTYPES, MAX_CHANNELS
-from tfvqgen.data.records import Shard
+from tfvqgen.data.shard import Shard
 from tfvqgen.errors import DataError
 from tfvqgen.files import read_json, write_json
 

@@ -14,10 +14,11 @@ from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
+from tqdm import tqdm
 
 from tfvqgen.data.damage import find_damage
 from tfvqgen.data.records import damaged, shuffled_index
-from tfvqgen.data.schema import Split, example_parser, read_labels
+from tfvqgen.data.schema import Split
 from tfvqgen.errors import DataError, UserError
 
 # A function from an example's number (int64 []) to its parts.
@@ -219,7 +220,7 @@ def _batches(numbers: tf.data.Dataset, example: _Fetch, share: _share):
 
 
 def _fetch(split: Split) -> _Fetch:
-    read, parse = split.records.reader(), example_parser(split.dataset_info)
+    read, parse = split.records.reader(), split.parser()
     return lambda index: parse(read(index))
 
 
@@ -227,20 +228,22 @@ def _cached_fetch(split: Split) -> _Fetch:
     fetch = _fetch(split)
     numbers = tf.data.Dataset.range(split.num_examples)
     examples = numbers.map(fetch, num_parallel_calls=tf.data.AUTOTUNE)
-    images = np.empty(
-        (split.num_examples, *split.dataset_info.image_shape), split.dataset_info.dtype
-    )
-    labels = np.empty((split.num_examples, len(split.dataset_info.labels)), np.float32)
+    arrays = {
+        name: np.empty((split.num_examples, *spec.shape), spec.dtype.as_numpy_dtype)
+        for name, spec in examples.element_spec.items()
+    }
+    progress = tqdm(total=split.num_examples, desc="cache", delay=2, leave=False)
     try:
-        filled = 0
-        for batch in examples.batch(256).as_numpy_iterator():
-            end = filled + len(batch["labels"])
-            images[filled:end], labels[filled:end] = batch["image"], batch["labels"]
-            filled = end
+        with progress:
+            for batch in examples.batch(256).as_numpy_iterator():
+                end = progress.n + len(batch["labels"])
+                for name, part in batch.items():
+                    arrays[name][progress.n : end] = part
+                progress.update(end - progress.n)
     except tf.errors.OpError as error:
         raise diagnose(error, split) from error
     with tf.device("CPU"):
-        parts = {"image": tf.constant(images), "labels": tf.constant(labels)}
+        parts = {name: tf.constant(array) for name, array in arrays.items()}
     return lambda index: {name: part[index] for name, part in parts.items()}
 
 
@@ -256,7 +259,7 @@ def _training_order(
     if label_balance == 0:
         return lambda position: shuffled_index(position, split.num_examples, order_seed)
     try:
-        weights = balancing_weights(read_labels(split), label_balance)
+        weights = balancing_weights(split.read_labels(), label_balance)
     except tf.errors.OpError as error:
         raise diagnose(error, split) from error
     with tf.device("CPU"):

@@ -10,7 +10,6 @@ A TFRecord file is a chain of: length (8 bytes, little endian), masked CRC-32C o
 length (4), data, masked CRC-32C of the data (4).
 """
 
-import dataclasses
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -18,28 +17,12 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from tfvqgen.data.shard import Shard
 from tfvqgen.errors import DataError
 from tfvqgen.files import sha256_of_file, sync_folder
 
 _HEADER_BYTES = 12
 _FOOTER_BYTES = 4
-
-
-@dataclasses.dataclass(frozen=True)
-class Shard:
-    """One file of records, as ``dataset.json`` describes it.
-
-    Attributes:
-        path: Relative to the folder of ``dataset.json``.
-        bytes: The file's size.
-        num_examples: The number of records in it.
-        sha256: Of the file, in hexadecimal.
-    """
-
-    path: str
-    bytes: int
-    num_examples: int
-    sha256: str
 
 
 def shard_name(split: str, index: int, num_shards: int) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
+from tqdm import tqdm
 
 from tfvqgen.data import dataset_info
 from tfvqgen.data.dataset_info import DatasetInfo, SplitInfo
@@ -35,6 +36,8 @@ CROP_FIELD = "crop/field"
 HPA_METADATA = ("gene", "antibody", "cell_line", "plate", "well", "location")
 
 _PNG_HEADER_AT = 16
+# A pass over small data is over before a progress bar could be read.
+_QUIET_AT_FIRST = {"unit": "example", "delay": 2, "leave": False}
 
 
 class Split:
@@ -44,14 +47,16 @@ class Split:
         name: ``train``, ``validation`` or ``test``.
         dataset_info: What the whole folder holds.
         info: What this split holds.
-        paths: Its shards.
+        shards: Its shards, as ``dataset.json`` describes them.
+        paths: Their files.
     """
 
     def __init__(self, folder: Path, name: str, info: DatasetInfo):
         self.name = name
         self.dataset_info = info
         self.info: SplitInfo = info.splits[name]
-        self.paths = [folder / shard.path for shard in self.info.shards]
+        self.shards = self.info.shards
+        self.paths = [folder / shard.path for shard in self.shards]
 
     @property
     def num_examples(self) -> int:
@@ -67,6 +72,14 @@ class Split:
     def records(self) -> Records:
         """The records; the first use looks for their places in the files."""
         return Records(self.paths, [shard.num_examples for shard in self.info.shards])
+
+    def parser(self) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+        """Returns the function for graphs that decodes a record of this split."""
+        return example_parser(self.dataset_info)
+
+    def read_labels(self) -> np.ndarray:
+        """Reads the labels of all examples, in order: bool [N, L]."""
+        return read_labels(self)
 
     def crop_ids(self, indices: Sequence[int]) -> list[str]:
         """Returns the ``crop/id`` of examples, given their numbers."""
@@ -222,18 +235,21 @@ def example_parser(
     def parse(record: tf.Tensor) -> dict[str, tf.Tensor]:
         values = tf.io.parse_single_example(record, features)
         stated = [values[IMAGE_HEIGHT], values[IMAGE_WIDTH], values[IMAGE_CHANNELS]]
-        _require(tf.reduce_all(tf.stack(stated) == shape), "its shape differs")
-        known = values[IMAGE_FORMAT] == image_format(shape[2])
-        _require(known, "its image/format differs")
+        same_shape = tf.reduce_all(tf.stack(stated) == shape)
+        same_format = values[IMAGE_FORMAT] == image_format(shape[2])
         labels = values[IMAGE_LABEL]
         known = tf.reduce_all((labels >= 0) & (labels < num_labels))
-        _require(known, "a label is outside the vocabulary")
+        checks = [
+            _require(same_shape, "its shape differs"),
+            _require(same_format, "its image/format differs"),
+            _require(known, "a label is outside the vocabulary"),
+        ]
+        # The rest waits for the checks, so that the error is always the telling one.
+        with tf.control_dependencies(checks):
+            encoded, labels = tf.identity(values[IMAGE_ENCODED]), tf.identity(labels)
         ones = tf.ones_like(labels, tf.float32)
         hot = tf.math.unsorted_segment_sum(ones, labels, num_labels)
-        return {
-            "image": decode(values[IMAGE_ENCODED]),
-            "labels": tf.minimum(hot, 1.0),
-        }
+        return {"image": decode(encoded), "labels": tf.minimum(hot, 1.0)}
 
     return parse
 
@@ -249,22 +265,38 @@ def read_labels(split: Split) -> np.ndarray:
 
     def parse(records: tf.Tensor) -> tf.Tensor:
         labels = tf.io.parse_example(records, features)[IMAGE_LABEL]
-        _require(
-            tf.reduce_all((labels.values >= 0) & (labels.values < num_labels)),
-            "a label is outside the vocabulary",
-        )
-        rows = tf.stack([labels.value_rowids(), labels.values], axis=-1)
-        counts = tf.scatter_nd(
-            rows,
-            tf.ones_like(labels.values, tf.int32),
-            [tf.shape(records, tf.int64)[0], num_labels],
-        )
-        return counts > 0
+        known = tf.reduce_all((labels.values >= 0) & (labels.values < num_labels))
+        _require(known, "a label is outside the vocabulary")
+        rows = tf.cast(labels.value_rowids(), tf.int64)
+        rows = tf.stack([rows, labels.values], axis=-1)
+        ones = tf.ones_like(labels.values, tf.int32)
+        size = tf.shape(records, tf.int64)[0]
+        return tf.scatter_nd(rows, ones, [size, num_labels]) > 0
 
-    paths = [str(path) for path in split.paths]
-    batches = tf.data.TFRecordDataset(paths).batch(1024).map(parse)
-    parts = list(batches.as_numpy_iterator())
-    return np.concatenate(parts) if parts else np.zeros((0, num_labels), bool)
+    parts = [np.zeros((0, num_labels), bool)]
+    with tqdm(total=split.num_examples, desc="labels", **_QUIET_AT_FIRST) as progress:
+        for part in _record_batches(split).map(parse).as_numpy_iterator():
+            parts.append(part)
+            progress.update(len(part))
+    return np.concatenate(parts)
+
+
+def read_groups(split: Split) -> set[bytes]:
+    """Reads the names of all groups of a split."""
+    features = {CROP_GROUP: tf.io.FixedLenFeature([], tf.string)}
+
+    def parse(records: tf.Tensor) -> tf.Tensor:
+        return tf.io.parse_example(records, features)[CROP_GROUP]
+
+    batches = _record_batches(split).map(parse).as_numpy_iterator()
+    return {group for batch in batches for group in batch.tolist()}
+
+
+def read_images(split: Split, indices: Sequence[int]) -> list[np.ndarray]:
+    """Reads the images of some examples, given their numbers: each [H, W, C]."""
+    read, parse = split.records.reader(), example_parser(split.dataset_info)
+    numbers = [tf.constant(int(index), tf.int64) for index in indices]
+    return [parse(read(number))["image"].numpy() for number in numbers]
 
 
 def to_unit(images: tf.Tensor) -> tf.Tensor:
@@ -285,8 +317,11 @@ def _png_decoder(info: DatasetInfo) -> Callable[[tf.Tensor], tf.Tensor]:
 
     def decode(encoded: tf.Tensor) -> tf.Tensor:
         found = tf.strings.substr(encoded, _PNG_HEADER_AT, len(header))
-        _require(found == header, "its PNG has another shape or depth")
-        image = tf.io.decode_png(encoded, info.image_shape[2], tf.as_dtype(info.dtype))
+        check = _require(found == header, "its PNG has another shape or depth")
+        with tf.control_dependencies([check]):
+            encoded = tf.identity(encoded)
+        # As many channels as there are (0): the decoder refuses to be asked for 2.
+        image = tf.io.decode_png(encoded, channels=0, dtype=tf.as_dtype(info.dtype))
         return tf.ensure_shape(image, info.image_shape)
 
     return decode
@@ -297,14 +332,20 @@ def _raw_decoder(info: DatasetInfo) -> Callable[[tf.Tensor], tf.Tensor]:
     size = int(np.prod(info.image_shape)) * dtype.size
 
     def decode(encoded: tf.Tensor) -> tf.Tensor:
-        _require(tf.strings.length(encoded) == size, "its image has another size")
+        same = tf.strings.length(encoded) == size
+        with tf.control_dependencies([_require(same, "its image has another size")]):
+            encoded = tf.identity(encoded)
         return tf.reshape(tf.io.decode_raw(encoded, dtype), info.image_shape)
 
     return decode
 
 
-def _require(condition: tf.Tensor, problem: str) -> None:
-    tf.debugging.Assert(condition, [problem])
+def _record_batches(split: Split) -> tf.data.Dataset:
+    return tf.data.TFRecordDataset([str(path) for path in split.paths]).batch(1024)
+
+
+def _require(condition: tf.Tensor, problem: str) -> tf.Operation | None:
+    return tf.debugging.Assert(condition, [problem])
 
 
 def _bytes_feature(value: bytes) -> tf.train.Feature:

@@ -84,7 +84,7 @@ class VectorQuantizer(keras.layers.Layer):
         seed: int = 0,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)
         _require(num_embeddings >= 2, "at least 2", num_embeddings=num_embeddings)
         _require(embedding_dim >= 1, "at least 1", embedding_dim=embedding_dim)
         _require(commitment_cost >= 0, "at least 0", commitment_cost=commitment_cost)

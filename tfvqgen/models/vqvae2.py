@@ -72,7 +72,7 @@ class VQVAE2(keras.Model):
 
     def __init__(self, config: VQVAEConfig, seed: int = 0, **kwargs):
         policy = "mixed_bfloat16" if config.precision == "bfloat16" else "float32"
-        super().__init__(dtype=policy, **kwargs)
+        super().__init__(dtype=policy, autocast=False, **kwargs)
         self.config = config
         self.seed = seed
         stack = {

@@ -108,7 +108,10 @@ class AutoencoderStage(Stage):
         return {"reconstructions": pictures.sheet(columns, self.info.display_channels)}
 
     def warnings(self, figures: Mapping[str, float]) -> list[str]:
-        """Returns what :func:`health.level_warnings` says."""
+        """Returns what :func:`health.level_warnings` says, once levels had time."""
+        young = max(self.config.warmup_steps, 2 * self.config.quantize_after)
+        if int(self.model.bottom_quantizer.steps.value) <= young:
+            return []
         return health.level_warnings(figures)
 
 

@@ -7,9 +7,25 @@ import shutil
 import sys
 from pathlib import Path
 
+import keras
 import tensorflow as tf
 
 from tfvqgen.errors import DataError, UserError
+
+# What restoring raises for files that are cut, flipped or of another architecture.
+DAMAGE = (tf.errors.OpError, ValueError, IndexError, RuntimeError, AssertionError)
+
+
+class Variables(tf.Module):
+    """All variables of a Keras model or optimizer, in their order, to be saved.
+
+    ``tf.train.Checkpoint`` finds variables by following attributes, and passes over
+    those of layers that are held in lists.
+    """
+
+    def __init__(self, owner: keras.Model | keras.optimizers.Optimizer):
+        super().__init__()
+        self.values = [variable.value for variable in owner.variables]
 
 
 class Checkpoints:
@@ -21,7 +37,9 @@ class Checkpoints:
         is_chief: Whether this process writes them. Other workers take part in saving,
             as MultiWorkerMirroredStrategy wants it, but into a folder of their own that
             is removed again.
-        **tracked: What is saved: ``model``, ``optimizer``, ``step``, ...
+        model: Built.
+        optimizer: Built.
+        **tracked: What else is saved: ``step``, ...
     """
 
     def __init__(
@@ -30,10 +48,14 @@ class Checkpoints:
         *,
         keep: int = 2,
         is_chief: bool = True,
+        model: keras.Model,
+        optimizer: keras.optimizers.Optimizer,
         **tracked,
     ):
         self._folder = Path(folder)
-        self._checkpoint = tf.train.Checkpoint(**tracked)
+        self._checkpoint = tf.train.Checkpoint(
+            model=Variables(model), optimizer=Variables(optimizer), **tracked
+        )
         self._scratch = None if is_chief else Path(f"{folder}-worker-{os.getpid()}")
         self._manager = tf.train.CheckpointManager(
             self._checkpoint,
@@ -61,7 +83,7 @@ class Checkpoints:
         for step, path in reversed(saved_checkpoints(self._folder)):
             try:
                 self._checkpoint.restore(path).assert_consumed()
-            except (tf.errors.OpError, ValueError, AssertionError) as error:
+            except DAMAGE as error:
                 damaged.append(f"{path} ({_first_line(error)})")
                 continue
             for description in damaged:
@@ -90,7 +112,7 @@ def saved_checkpoints(folder: str | os.PathLike) -> list[tuple[int, str]]:
     return sorted(found)
 
 
-def restore_model(model, folder: str | os.PathLike) -> int:
+def restore_model(model: keras.Model, folder: str | os.PathLike) -> int:
     """Restores a model's weights alone from a stage's newest checkpoint.
 
     Args:
@@ -109,10 +131,15 @@ def restore_model(model, folder: str | os.PathLike) -> int:
             f"no checkpoint: expected a trained stage. Received: {os.fspath(folder)}"
         )
     step, path = saved[-1]
+    variables = Variables(model)
     try:
-        status = tf.train.Checkpoint(model=model).restore(path)
+        stored = tf.train.load_checkpoint(path).get_variable_to_shape_map()
+        count = sum(name.startswith("model/values/") for name in stored)
+        if count != len(variables.values):
+            raise ValueError(f"{count} variables instead of {len(variables.values)}")
+        status = tf.train.Checkpoint(model=variables).restore(path)
         status.assert_existing_objects_matched().expect_partial()
-    except (tf.errors.OpError, ValueError, AssertionError) as error:
+    except DAMAGE as error:
         raise UserError(
             "a checkpoint does not fit the configuration: expected the same "
             f"architecture. Received: {path} ({_first_line(error)})"

@@ -36,11 +36,11 @@ def load_autoencoder(workdir: Workdir) -> VQVAE2:
 
 
 def fingerprint(autoencoder: VQVAE2) -> str:
-    """Returns the hex sha256 of every weight of a model, by name."""
+    """Returns the hex sha256 of every weight of a model, in the model's order."""
     digest = hashlib.sha256()
-    for variable in sorted(autoencoder.variables, key=lambda v: v.path):
+    for variable in autoencoder.variables:
         value = np.ascontiguousarray(variable.numpy())
-        digest.update(f"{variable.path} {value.dtype} {value.shape}\n".encode())
+        digest.update(f"{value.dtype} {value.shape}\n".encode())
         digest.update(value.tobytes())
     return digest.hexdigest()
 

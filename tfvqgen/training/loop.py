@@ -3,7 +3,7 @@
 import contextlib
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import keras
 import numpy as np
@@ -19,9 +19,14 @@ from tfvqgen.training import distribution
 from tfvqgen.training.checkpoints import Checkpoints
 from tfvqgen.training.interruption import Interruption
 from tfvqgen.training.metrics_log import MetricsLog
+from tfvqgen.training.running_sums import RunningSums
 from tfvqgen.training.schedules import WarmupCosine
 from tfvqgen.training.stage import Stage
-from tfvqgen.training.steps import make_training_steps, make_validation_step
+from tfvqgen.training.steps import (
+    all_sum_shapes,
+    make_training_steps,
+    make_validation_step,
+)
 from tfvqgen.training.workdir import Workdir
 
 # Seconds of steps between looks at the clock, the progress bar and Ctrl-C.
@@ -66,7 +71,7 @@ class Loop:
         self._seed = seed
         self._is_chief = distribution.is_chief(strategy)
         self._step = tf.Variable(0, dtype=tf.int64, trainable=False)
-        self._epoch = _EpochSums(stage.sum_shapes)
+        self._sums = RunningSums(all_sum_shapes(stage))
         with strategy.scope():
             self._optimizer = keras.optimizers.Adam(
                 WarmupCosine(
@@ -84,9 +89,11 @@ class Loop:
             model=stage.model,
             optimizer=self._optimizer,
             step=self._step,
-            epoch=self._epoch,
+            sums=self._sums,
         )
         self._checkpoints.restore_latest()
+        self._rate = 0.0
+        self._validation_step = make_validation_step(strategy, stage)
 
     @property
     def step(self) -> int:
@@ -112,9 +119,9 @@ class Loop:
         figures: dict[str, float] = {}
         saved = self.step
         with Interruption() as interruption, self._progress() as bar:
-            for step, sums in self._chunks(bar):
+            for step in self._chunks(bar):
                 if step % config.log_every == 0 or step == config.steps:
-                    self._log(log, bar, sums)
+                    self._log(log, bar)
                 if step % config.validate_every == 0 or step == config.steps:
                     figures = self._validate(log, bar)
                 if (
@@ -140,67 +147,64 @@ class Loop:
             dynamic_ncols=True,
         )
 
-    def _chunks(self, bar):
-        """Advances in chunks of about a second; yields the step and the sums so far.
+    def _chunks(self, bar) -> Iterator[int]:
+        """Advances in chunks of about a second; yields the step.
 
-        The sums are of the steps since the last multiple of `log_every`. Chunks end
-        where something is due. How steps fall into chunks changes no result.
+        Chunks end where something is due. How steps fall into chunks changes no result.
         """
         config = self._stage.config
-        due = (config.log_every, config.validate_every, config.checkpoint_every)
         # An epoch, but not less than is worth a line of figures.
         epoch_steps = max(
             -(-self._stage.training_split.num_examples // config.batch_size),
             config.log_every,
         )
+        due = (
+            config.log_every,
+            config.validate_every,
+            config.checkpoint_every,
+            epoch_steps,
+        )
         training_steps = make_training_steps(
             self._strategy, self._stage, self._optimizer
         )
         iterator = iter(self._training_data())
-        sums = _Sums()
         length = 1
         while self.step < config.steps:
-            ends = [every - self.step % every for every in (*due, epoch_steps)]
+            ends = [every - self.step % every for every in due]
             length = min(length, config.steps - self.step, *ends)
             begun = time.perf_counter()
             with _explained(self._stage.training_split):
                 result = training_steps(iterator, tf.constant(length, tf.int32))
-            if not bool(result.finite):
+                finite = bool(result.finite)
+            if not finite:
                 raise self._not_finite(self.step + int(result.steps))
             self._step.assign_add(length)
             seconds = time.perf_counter() - begun
-            values = {name: value.numpy() for name, value in result.sums.items()}
-            sums.add(values, length, seconds)
-            self._epoch.add(values)
+            self._sums.add(result.sums, length)
             if self.step % epoch_steps == 0:
-                self._epoch.end()
+                self._sums.end_epoch()
+            self._rate = length * config.batch_size / seconds
             bar.update(length)
             length = max(1, round(length * min(2.0, CHUNK_SECONDS / seconds)))
-            yield self.step, sums
-            if self.step % config.log_every == 0:
-                sums = _Sums()
+            yield self.step
 
-    def _log(self, log: MetricsLog, bar, sums: "_Sums") -> None:
-        config = self._stage.config
-        figures = self._stage.training_figures(
-            sums.values, sums.steps, self._epoch.figures()
-        )
+    def _log(self, log: MetricsLog, bar) -> None:
+        sums, steps = self._sums.take()
+        epoch = self._sums.epoch_values()
+        figures = self._stage.training_figures(sums, steps, epoch)
         figures["learning_rate"] = float(self._optimizer.learning_rate)
-        figures["images_per_second"] = sums.steps * config.batch_size / sums.seconds
+        figures["images_per_second"] = self._rate
         log.write(self.step, "train", figures)
-        for name, value in self._epoch.figures().items():
+        for name, value in epoch.items():
             if name.endswith("_counts"):
                 log.write_histogram(self.step, name, value)
-        bar.set_postfix_str(
-            f"loss {figures['loss']:.4g}, {figures['images_per_second']:.1f} images/s"
-        )
+        bar.set_postfix_str(f"loss {figures['loss']:.4g}, {self._rate:.1f} images/s")
 
     def _validate(self, log: MetricsLog, bar) -> dict[str, float]:
         sums: dict[str, np.ndarray] = {}
-        validation_step = make_validation_step(self._strategy, self._stage)
         with _explained(self._stage.validation_split):
             for batch in self._validation_data():
-                for name, value in validation_step(batch).items():
+                for name, value in self._validation_step(batch).items():
                     sums[name] = sums.get(name, 0) + value.numpy().astype(np.float64)
         figures = self._stage.validation_figures(sums)
         log.write(self.step, "validation", figures)
@@ -281,50 +285,3 @@ def _worker(context: tf.distribute.InputContext) -> dict[str, int]:
         "worker": context.input_pipeline_id,
         "num_replicas_per_worker": context.num_replicas_in_sync // workers,
     }
-
-
-class _Sums:
-    """Adds up the sums of chunks in float64."""
-
-    def __init__(self):
-        self.values: dict[str, np.ndarray] = {}
-        self.steps = 0
-        self.seconds = 0.0
-
-    def add(self, values: Mapping[str, np.ndarray], steps: int, seconds: float) -> None:
-        for name, value in values.items():
-            total = self.values.get(name, np.zeros(np.shape(value)))
-            self.values[name] = total + np.asarray(value, np.float64)
-        self.steps += steps
-        self.seconds += seconds
-
-
-class _EpochSums(tf.Module):
-    """The sums of the epoch so far and of the last whole one; part of a checkpoint."""
-
-    def __init__(self, shapes: Mapping[str, tuple[int, ...]]):
-        super().__init__()
-
-        def zeros():
-            return {
-                name: tf.Variable(tf.zeros(shape, tf.float64), trainable=False)
-                for name, shape in shapes.items()
-            }
-
-        self.now = zeros()
-        self.last = zeros()
-        self.ended = tf.Variable(False, trainable=False)
-
-    def add(self, values: Mapping[str, np.ndarray]) -> None:
-        for name, variable in self.now.items():
-            variable.assign_add(values[name])
-
-    def end(self) -> None:
-        for name, variable in self.now.items():
-            self.last[name].assign(variable)
-            variable.assign(tf.zeros_like(variable))
-        self.ended.assign(True)
-
-    def figures(self) -> dict[str, np.ndarray]:
-        chosen = self.last if self.ended else self.now
-        return {name: variable.numpy() for name, variable in chosen.items()}

@@ -15,7 +15,7 @@ class StepsResult(NamedTuple):
     """What a run of steps in graph returns.
 
     Attributes:
-        sums: The stage's sums and ``gradient_norm``, over replicas and steps.
+        sums: The stage's sums and ``gradient_norm``, over replicas and steps, float64.
         steps: Steps taken, int32 scalar.
         finite: Whether the last step's loss and gradient were finite, bool scalar.
     """
@@ -41,8 +41,12 @@ def make_training_steps(
 
     @tf.function
     def training_steps(iterator, steps):
-        sums = {name: tf.zeros(shape) for name, shape in stage.sum_shapes.items()}
-        sums["gradient_norm"] = tf.zeros([])
+        # In float64 sums of float32 are exact, so that they do not depend on how many
+        # steps a call takes.
+        sums = {
+            name: tf.zeros(shape, tf.float64)
+            for name, shape in all_sum_shapes(stage).items()
+        }
         taken = tf.zeros([], tf.int32)
         finite = tf.ones([], tf.bool)
         while taken < steps and finite:
@@ -51,11 +55,19 @@ def make_training_steps(
             finite = tf.math.is_finite(step_sums["loss"]) & tf.math.is_finite(
                 step_sums["gradient_norm"]
             )
-            sums = {name: sums[name] + step_sums[name] for name in sums}
+            sums = {
+                name: total + tf.cast(step_sums[name], tf.float64)
+                for name, total in sums.items()
+            }
             taken += 1
         return StepsResult(sums, taken, finite)
 
     return training_steps
+
+
+def all_sum_shapes(stage: Stage) -> dict[str, tuple[int, ...]]:
+    """Returns the shapes of the sums of a step: the stage's and ``gradient_norm``."""
+    return {**stage.sum_shapes, "gradient_norm": ()}
 
 
 def training_step(

@@ -1,0 +1,72 @@
+"""What `benchmarks.reconstruction` measures of any autoencoder, by numpy alone."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tfvqgen.training import health
+
+BATCH_SIZE = 16
+LEVELS = ("top", "bottom")
+
+
+def measure(
+    reconstruct: Callable[[np.ndarray], Any],
+    codes: Callable[[np.ndarray], Sequence[Any]],
+    images: np.ndarray,
+    num_embeddings: int = 512,
+) -> dict[str, Any]:
+    """Measures an autoencoder on images that it was not trained on.
+
+    Args:
+        reconstruct: From float32 images [B, H, W, C] in [0, 1] to images like them.
+        codes: From the same to the codes of top and bottom, int [B, h, w] each.
+        images: uint8 [N, H, W, C], square.
+        num_embeddings: The size of each codebook.
+
+    Returns:
+        ``mse`` over all pixels and channels and its ``psnr`` in dB (of a peak of 1);
+        codebook perplexity and usage (share of codes) of both levels over all images;
+        and per channel the share of the power that is kept in two bands of spatial
+        frequency, a quarter to half of Nyquist and above half.
+    """
+    squared, powers = 0.0, 0.0
+    counts = {level: np.zeros(num_embeddings) for level in LEVELS}
+    for start in range(0, len(images), BATCH_SIZE):
+        batch = to_unit(images[start : start + BATCH_SIZE])
+        output = np.clip(np.asarray(reconstruct(batch)), 0, 1)
+        squared += np.square(output - batch, dtype=np.float64).sum()
+        powers += np.stack([band_powers(output), band_powers(batch)])
+        for level, found in zip(LEVELS, codes(batch), strict=True):
+            flat = np.asarray(found).ravel()
+            counts[level] += np.bincount(flat, minlength=num_embeddings)
+    mse = squared / images.size
+    kept = powers[0] / powers[1]
+    measures = {"psnr": round(-10 * float(np.log10(mse)), 3), "mse": mse}
+    for level in LEVELS:
+        perplexity = health.codebook_perplexity(counts[level])
+        measures[f"{level}_codebook_perplexity"] = round(perplexity, 1)
+        measures[f"{level}_usage"] = round(health.usage(counts[level]), 3)
+    measures["power_kept_quarter_to_half_nyquist"] = kept[0].round(4).tolist()
+    measures["power_kept_above_half_nyquist"] = kept[1].round(4).tolist()
+    return measures
+
+
+def to_unit(images: np.ndarray) -> np.ndarray:
+    """Scales uint8 images to float32 in [0, 1]."""
+    return images.astype(np.float32) / 255
+
+
+def band_powers(images: np.ndarray) -> np.ndarray:
+    """Sums the spectral power of square images [B, N, N, C] in two bands: [2, C].
+
+    The bands, in radius of spatial frequency: N/8 to N/4 (a quarter to half of Nyquist)
+    and above N/4.
+    """
+    side = images.shape[1]
+    power = np.square(np.abs(np.fft.fft2(images, axes=(1, 2)))).sum(axis=0, dtype=float)
+    frequency = np.fft.fftfreq(side, 1 / side)
+    radius = np.hypot(frequency[:, None], frequency)
+    middle = (radius > side / 8) & (radius <= side / 4)
+    return np.stack([power[middle].sum(axis=0), power[radius > side / 4].sum(axis=0)])

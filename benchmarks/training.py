@@ -1,0 +1,200 @@
+"""How long a training step takes, beside a plain TensorFlow graph of the same network.
+
+Ours is the stage `vqvae` at a preset's sizes, as the training loop runs it: input
+pipeline with decoding and symmetries, gradient clipping, figures. The plain graph
+(`plain_vqvae2`) gets the same constant batch again and again, so that everything around
+the network counts against us. Both run in one process in turns; seconds are medians
+over the rounds, and `ratio` is the median of the rounds' ratios. `cpu_ratio` is that of
+the processor time instead, which other programs on the machine disturb less; our input
+pipeline's threads are in it. `input_pipeline_ratio` is how many times as many images
+the same input pipeline delivers when nothing else runs. One JSON line.
+"""
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import case
+from benchmarks.input_pipeline import WARM_UP_BATCHES, images_per_second
+from tfvqgen import command_line
+
+CHANNELS = 3
+NUM_IMAGES = 512
+
+
+def main() -> None:
+    args = _flags().parse_args()
+    case.import_tensorflow(args.threads)
+    with tempfile.TemporaryDirectory() as folder:
+        case.write(compare(Path(folder), args), args.output)
+
+
+def compare(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
+    """Times both, in turns, and returns the case."""
+    from benchmarks import image_shards
+    from tfvqgen import Config
+
+    config = Config.from_preset(args.preset)
+    size = config.vqvae.image_shape[0]
+    config = config.with_overrides(
+        [
+            f"vqvae.image_shape={size},{size},{CHANNELS}",
+            f"vqvae.batch_size={args.batch_size}",
+            "vqvae.quantize_after=0",
+        ]
+    )
+    images = image_shards.made_up_images(NUM_IMAGES, size, CHANNELS, args.seed)
+    names = [f"channel_{i}" for i in range(CHANNELS)]
+    dataset = image_shards.write(folder, {"train": images, "validation": images}, names)
+    runs = [
+        our_steps(config, dataset),
+        plain_steps(config, images[: args.batch_size], args.seed),
+    ]
+    times = in_turns(runs, args.steps, args.rounds)
+    step, plain_step = np.median(times[..., 0], axis=1)
+    ratios = times[0] / times[1]
+    ratio, cpu_ratio = np.median(ratios, axis=0)
+    rate = pipeline_rate(config, dataset)
+    return {
+        "case": "training_step",
+        "preset": args.preset,
+        "step_seconds": round(step, 4),
+        "plain_graph_seconds": round(plain_step, 4),
+        "ratio": round(ratio, 3),
+        "cpu_ratio": round(cpu_ratio, 3),
+        "ratios": ratios[:, 0].round(3).tolist(),
+        "images_per_second": round(args.batch_size / step, 1),
+        "input_pipeline_images_per_second": round(rate),
+        "input_pipeline_ratio": round(rate * step / args.batch_size, 1),
+        "batch_size": args.batch_size,
+        "image_shape": list(config.vqvae.image_shape),
+        "rounds": args.rounds,
+        "steps_per_round": args.steps,
+        "seed": args.seed,
+        "threads": args.threads,
+    }
+
+
+def our_steps(config, dataset) -> Callable[[int], None]:
+    """Returns a function that takes so many steps of the training loop."""
+    import keras
+    import tensorflow as tf
+
+    from tfvqgen.training import distribution
+    from tfvqgen.training.autoencoder import AutoencoderStage
+    from tfvqgen.training.schedules import WarmupCosine
+    from tfvqgen.training.steps import make_training_steps
+
+    settings = config.vqvae
+    strategy = distribution.make_strategy("one_device")
+    with strategy.scope():
+        stage = AutoencoderStage(config, dataset)
+        optimizer = keras.optimizers.Adam(
+            WarmupCosine(
+                settings.learning_rate,
+                settings.warmup_steps,
+                settings.steps,
+                settings.final_learning_rate,
+            )
+        )
+        optimizer.build(stage.model.trainable_variables)
+    examples = strategy.distribute_datasets_from_function(
+        lambda context: training_data(config, stage.training_split)
+    )
+    iterator = iter(examples)
+    training_steps = make_training_steps(strategy, stage, optimizer)
+
+    def run(steps: int) -> None:
+        result = training_steps(iterator, tf.constant(steps, tf.int32))
+        if int(result.steps) != steps or not bool(result.finite):
+            raise RuntimeError("our loss is not finite")
+
+    return run
+
+
+def training_data(config, split):
+    """Returns the batches that the training loop would ask for."""
+    from tfvqgen.data import input_pipeline
+
+    settings = config.vqvae
+    return input_pipeline.training_examples(
+        split,
+        seed=config.seed,
+        batch_size=settings.batch_size,
+        augment=settings.augment,
+        label_balance=settings.label_balance,
+        cache=settings.cache,
+    )
+
+
+def plain_steps(config, images: np.ndarray, seed: int) -> Callable[[int], None]:
+    """Returns a function that takes so many steps of the plain graph on one batch."""
+    import tensorflow as tf
+
+    from benchmarks import plain_vqvae2
+
+    settings = config.vqvae
+    sizes = plain_vqvae2.Sizes(
+        channels=settings.image_shape[-1],
+        hidden=settings.hidden,
+        residual_layers=settings.residual_layers,
+        residual_width=settings.residual_width,
+        num_embeddings=settings.num_embeddings,
+        embedding_dim=settings.embedding_dim,
+    )
+    model = plain_vqvae2.PlainVQVAE2(sizes, settings.learning_rate, seed)
+    batch = tf.constant(images.astype(np.float32) / 255)
+    model.start_codebooks(batch)
+
+    def run(steps: int) -> None:
+        for _ in range(steps):
+            error = model.train_step(batch)
+        if not np.isfinite(float(error)):
+            raise RuntimeError("the plain graph's loss is not finite")
+
+    return run
+
+
+def pipeline_rate(config, dataset) -> float:
+    """Returns how many images a second the input pipeline delivers alone."""
+    iterator = iter(training_data(config, dataset.split("train")))
+    images_per_second(iterator, WARM_UP_BATCHES)
+    return images_per_second(iterator, 5 * WARM_UP_BATCHES)
+
+
+def in_turns(runs: list[Callable[[int], None]], steps: int, rounds: int) -> np.ndarray:
+    """Times functions in turns, after a warm-up of each.
+
+    Returns:
+        Seconds a step by the wall clock and of processor time, float64
+        [functions, rounds, 2].
+    """
+    times = np.zeros([len(runs), rounds, 2])
+    for run in runs:
+        run(steps)
+    for turn in range(rounds):
+        for index, run in enumerate(runs):
+            started = time.perf_counter(), time.process_time()
+            run(steps)
+            ended = time.perf_counter(), time.process_time()
+            times[index, turn] = np.subtract(ended, started) / steps
+    return times
+
+
+def _flags() -> argparse.ArgumentParser:
+    flags = case.parser(__doc__)
+    flags.add_argument("--preset", default="hpa128")
+    flags.add_argument("--batch_size", type=int, default=16)
+    flags.add_argument("--steps", type=int, default=5, help="in a round")
+    flags.add_argument("--rounds", type=int, default=7)
+    return flags
+
+
+if __name__ == "__main__":
+    with command_line.guard():
+        main()

@@ -1,0 +1,1 @@
+"""Prepares data for tfvqgen: from images of cells to shards."""

@@ -1,0 +1,18 @@
+"""``python -m data_prep <command> --flags``."""
+
+from tfvqgen.command_line import run_subcommand
+
+
+def main() -> None:
+    """Runs the command that the command line names."""
+    from data_prep.commands import inspect, shard, synthesize
+
+    run_subcommand(
+        "python -m data_prep",
+        "Prepares data: from images of cells to the shards that training reads.",
+        {"synthesize": synthesize, "shard": shard, "inspect": inspect},
+    )
+
+
+if __name__ == "__main__":
+    main()

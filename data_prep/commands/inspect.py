@@ -1,0 +1,63 @@
+"""Shows what is in shards, and checks every byte of them.
+
+Prints the counts of every label in every split, compares every shard's sha256, reads
+every record and names those that are damaged, and writes a contact sheet with one row
+of crops a label.
+"""
+
+import sys
+from pathlib import Path
+
+from tfvqgen.command_line import import_tensorflow
+
+
+def add_flags(parser) -> None:
+    """Adds the flags of this command."""
+    parser.add_argument("--data", required=True, help="folder with dataset.json")
+    parser.add_argument(
+        "--output", help="the contact sheet (<data>/contact_sheet.png if not given)"
+    )
+
+
+def run(args) -> None:
+    """Runs the command."""
+    import_tensorflow()
+    from data_prep import inspection
+    from tfvqgen.data import schema
+    from tfvqgen.data.dataset_info import read_info
+    from tfvqgen.errors import DataError
+
+    dataset = schema.Dataset(args.data, read_info(args.data))
+    print(inspection.summary(dataset.info))
+    print(inspection.count_table(dataset.info))
+    sys.stdout.flush()
+    problems = _damage(dataset) or inspection.disagreements(dataset)
+    for problem in problems:
+        print(f"damaged: {problem}", file=sys.stderr)
+    if problems:
+        raise DataError(
+            f"the shards are damaged: expected what dataset.json describes. "
+            f"Received: {len(problems)} problems in {args.data}, named above"
+        )
+    shards = sum(len(split.shards) for split in dataset.info.splits.values())
+    print(f"checked  {shards} shards: sha256 and every record as dataset.json says")
+    sheet = Path(args.output or dataset.folder / "contact_sheet.png")
+    inspection.write_contact_sheet(dataset, sheet)
+    print(f"contact sheet: {sheet}")
+
+
+def _damage(dataset) -> list[str]:
+    from tqdm import tqdm
+
+    from tfvqgen.data.damage import find_damage
+
+    found = []
+    total = sum(split.num_examples for split in dataset.info.splits.values())
+    with tqdm(total=total, unit="record", desc="checking") as progress:
+        for name, info in dataset.info.splits.items():
+            if not info.num_examples:
+                continue
+            for damage in find_damage(dataset.split(name), True, progress.update):
+                record = "" if damage.record is None else f" record {damage.record}"
+                found.append(f"{damage.path}{record} ({damage.reason})")
+    return found

@@ -1,0 +1,78 @@
+"""Turns a folder of crops into TFRecord shards, split by group.
+
+Crops that are not accepted, or whose labels all lie outside the vocabulary, are left
+out and counted. Splits never share a group.
+"""
+
+from tfvqgen.command_line import import_tensorflow
+
+
+def add_flags(parser) -> None:
+    """Adds the flags of this command."""
+    parser.add_argument("--crops", required=True, help="folder with crops.csv")
+    parser.add_argument("--output", required=True, help="new folder for the shards")
+    parser.add_argument(
+        "--vocabulary",
+        default="hpa24",
+        help="hpa24, hpa35, kaggle2018, kaggle2021, or a file with one label a line",
+    )
+    parser.add_argument(
+        "--label_policy",
+        default="multi_hot",
+        choices=("multi_hot", "single_only", "primary", "duplicate"),
+        help="what a crop with several labels becomes",
+    )
+    parser.add_argument(
+        "--min_count",
+        type=int,
+        default=0,
+        help="take labels with fewer crops out of the vocabulary",
+    )
+    parser.add_argument(
+        "--size", type=int, help="reduce crops to this side (their own if not given)"
+    )
+    parser.add_argument("--num_shards", type=int, default=8, help="shards a split")
+    parser.add_argument(
+        "--splits",
+        default="train=0.8,validation=0.1,test=0.1",
+        help="shares of the crops",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of splits and order")
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace shards that are there"
+    )
+
+
+def run(args) -> None:
+    """Runs the command."""
+    import_tensorflow()
+    from data_prep import inspection, labels, shards, splits
+    from tfvqgen.data.crops import read_crops
+    from tfvqgen.errors import UserError
+
+    for name, least in (("num_shards", 1), ("min_count", 0), ("size", 1)):
+        value = getattr(args, name)
+        if value is not None and value < least:
+            raise UserError(
+                f"--{name} is too small: expected at least {least}. Received: {value}"
+            )
+    options = shards.ShardOptions(
+        vocabulary=labels.load_vocabulary(args.vocabulary),
+        splits=splits.parse_splits(args.splits),
+        label_policy=args.label_policy,
+        min_count=args.min_count,
+        size=args.size,
+        num_shards=args.num_shards,
+        seed=args.seed,
+    )
+    folder = read_crops(args.crops)
+    info, plan = shards.write_dataset(
+        folder, args.output, options, overwrite=args.overwrite
+    )
+    print(inspection.summary(info))
+    print(inspection.count_table(info))
+    for reason, count in plan.left_out.items():
+        print(f"left out: {count} crops: {reason}")
+    for label, count in plan.outside.items():
+        print(f"outside the vocabulary: {label!r} of {count} crops")
+    print(f"shards: {args.output}")

@@ -1,0 +1,237 @@
+"""Draws synthetic cells: crops, or whole fields with their true masks.
+
+With --num_cells it leaves crops.csv, crops.json and images/ in the output folder, as
+real crops are kept. With --fields it leaves fields in the layout of Kaggle 2018
+(train.csv, train/), true masks (masks/nuclei, masks/cells), truth.csv with what each
+field shows, and defects.csv with the defects planted in some of them.
+
+The same seed gives the same bytes with any number of workers. Run again after an
+interruption it starts over; a finished folder is left as it is.
+"""
+
+import os
+from pathlib import Path
+
+from tfvqgen.errors import UserError
+
+_SETTINGS = "synthetic.json"
+_SHEET = "contact_sheet.png"
+_PER_LABEL = 6
+
+
+def add_flags(parser) -> None:
+    """Adds the flags of this command."""
+    parser.add_argument("--output", required=True, help="folder to make")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--num_cells", type=int, help="how many crops")
+    what.add_argument("--fields", type=int, help="how many whole fields instead")
+    parser.add_argument(
+        "--size", type=int, default=128, help="side of a crop in pixels, always 41 um"
+    )
+    parser.add_argument(
+        "--field_size",
+        type=int,
+        default=512,
+        help="side of a field in pixels, always 164 um: 512 or 2048",
+    )
+    parser.add_argument(
+        "--defects",
+        type=float,
+        default=0.25,
+        help="share of the fields that have a planted defect",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="what all depends on")
+    parser.add_argument(
+        "--vocabulary",
+        default="hpa24",
+        help="labels to draw: a shipped vocabulary or a file with one label a line",
+    )
+    parser.add_argument(
+        "--workers", type=int, default=_num_cores(), help="processes that draw"
+    )
+
+
+def run(args) -> None:
+    """Runs the command."""
+    _check(args)
+    vocabulary = _labels(args.vocabulary)
+    folder = Path(args.output)
+    last_file = "crops.csv" if args.fields is None else "train.csv"
+    if _already_there(folder, last_file, _settings(args, vocabulary)):
+        print(f"already there: {folder / last_file}")
+        return
+    if args.fields is None:
+        _write_crops(args, folder, vocabulary)
+    else:
+        _write_fields(args, folder, vocabulary)
+    print(f"synthetic data: {folder / last_file}")
+
+
+def _write_crops(args, folder: Path, vocabulary: tuple[str, ...]) -> None:
+    from data_prep.synthetic import crop_folder
+
+    (folder / "images").mkdir(exist_ok=True)
+    tasks = crop_folder.plan_crops(
+        folder, args.seed, args.num_cells, vocabulary, args.size
+    )
+    wells = _in_parallel(
+        crop_folder.write_well, tasks, args.workers, "crop", [t.count for t in tasks]
+    )
+    rows = [row for well in wells for row in well]
+    _write_sheet(folder, rows, vocabulary)
+    crop_folder.finish_crops(folder, rows)
+
+
+def _write_fields(args, folder: Path, vocabulary: tuple[str, ...]) -> None:
+    from data_prep.synthetic import field_folder
+
+    for name in field_folder.FOLDERS:
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    tasks = [
+        field_folder.FieldTask(
+            str(folder), args.seed, index, vocabulary, args.field_size, args.defects
+        )
+        for index in range(args.fields)
+    ]
+    weights = [1] * len(tasks)
+    truths = _in_parallel(
+        field_folder.write_field, tasks, args.workers, "field", weights
+    )
+    field_folder.finish_fields(folder, truths)
+
+
+def _write_sheet(folder: Path, rows, vocabulary: tuple[str, ...]) -> None:
+    import numpy as np
+    from PIL import Image
+
+    from data_prep.synthetic.sheet import pick_examples, write_sheet
+
+    places = pick_examples([row.labels for row in rows], _PER_LABEL)
+    examples = {}
+    for label in vocabulary:
+        # 8-bit RGBA is what Pillow reads exactly, without TensorFlow's start-up.
+        files = [folder / rows[place].path for place in places.get(label, [])]
+        examples[label] = [np.asarray(Image.open(file)) for file in files]
+    write_sheet(folder / _SHEET, examples)
+
+
+def _in_parallel(work, tasks, workers: int, unit: str, weights: list[int]) -> list:
+    """Runs `work` on every task in processes and returns the results in order."""
+    import concurrent.futures
+    import multiprocessing
+
+    from tqdm import tqdm
+
+    # Each process is one core's worth; its libraries must not start threads as well.
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+    pool = concurrent.futures.ProcessPoolExecutor(
+        min(workers, len(tasks)),
+        # Not forked: the parent may hold threads, and reads the settings above.
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_start_worker,
+    )
+    try:
+        results = []
+        with tqdm(total=sum(weights), unit=unit, desc="drawing") as progress:
+            for result, weight in zip(pool.map(work, tasks), weights, strict=True):
+                results.append(result)
+                progress.update(weight)
+        return results
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _start_worker() -> None:
+    """Leaves Ctrl-C to the parent, and ends this process when the parent is gone."""
+    import multiprocessing
+    import signal
+    import threading
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+
+    def end_with_parent() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=end_with_parent, daemon=True).start()
+
+
+def _check(args) -> None:
+    for name, low, high in (
+        ("num_cells", 1, 10_000_000),
+        ("fields", 1, 100_000),
+        ("size", 16, 1024),
+        ("field_size", 128, 4096),
+        ("seed", 0, 2**63 - 1),
+        ("workers", 1, 1024),
+        ("defects", 0, 1),
+    ):
+        value = getattr(args, name)
+        if value is not None and not low <= value <= high:
+            raise UserError(
+                f"--{name} is out of range: expected {low} to {high}. "
+                f"Received: {name}={value}"
+            )
+    if args.size % 2:
+        raise UserError(
+            f"--size is odd: expected an even number. Received: size={args.size}"
+        )
+    try:
+        import scipy.ndimage  # noqa: F401
+    except ImportError:
+        raise UserError(
+            "scipy is not installed: expected the extra `prep` "
+            "(pip install 'tfvqgen[prep]'). Received: no module scipy"
+        ) from None
+
+
+def _labels(name: str) -> tuple[str, ...]:
+    """Returns the vocabulary's labels by the names that the recipes have."""
+    from data_prep.labels import load_vocabulary
+    from data_prep.synthetic.proteins import RECIPES
+
+    vocabulary = load_vocabulary(name)
+    unknown = [label for label in vocabulary.labels if label not in RECIPES]
+    if unknown:
+        raise UserError(
+            f"a label cannot be drawn: expected labels of {', '.join(RECIPES)}. "
+            f"Received: {', '.join(unknown)} in vocabulary {name}"
+        )
+    return vocabulary.labels
+
+
+def _settings(args, vocabulary: tuple[str, ...]) -> dict:
+    names = ("num_cells", "size") if args.fields is None else ("fields", "field_size")
+    settings = {name: getattr(args, name) for name in (*names, "seed")}
+    if args.fields is not None:
+        settings["defects"] = args.defects
+    return {**settings, "vocabulary": list(vocabulary)}
+
+
+def _already_there(folder: Path, last_file: str, settings: dict) -> bool:
+    """Prepares the folder; returns whether it holds these very data already.
+
+    Raises:
+        UserError: It holds other data.
+    """
+    from tfvqgen.files import read_json, write_json
+
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / _SETTINGS
+    same = path.exists() and read_json(path) == settings
+    if not same and (path.exists() or (folder / last_file).exists()):
+        raise UserError(
+            "the folder holds other data: expected a new folder, or the flags that "
+            f"{_SETTINGS} in it says. Received: output={folder}"
+        )
+    if not same:
+        write_json(path, settings)
+    return (folder / last_file).exists()
+
+
+def _num_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

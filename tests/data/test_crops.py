@@ -1,0 +1,178 @@
+import dataclasses
+import json
+
+import pytest
+
+from tests import support
+from tfvqgen.data import crops
+from tfvqgen.errors import DataError, UserError
+
+CROP = crops.Crop(
+    crop_id="a1",
+    path="images/a1.png",
+    labels=("Cytosol", "Rods & rings"),
+    group="well, 1",
+    field="f",
+    x=3,
+    y=4.5,
+    size=128,
+    pixel_size=0.32,
+    accepted=False,
+    reason='touches the "border"',
+    metadata={"gene": "TP53", "synthetic": "true"},
+    sha256="0" * 64,
+)
+
+
+def _write_table(folder, *lines, header=None, encoding="utf-8", newline="\n"):
+    folder.mkdir(exist_ok=True)
+    about = {"channels": ["r"], "dtype": "uint8", "labels_ordered": True, "credit": ""}
+    (folder / "crops.json").write_text(json.dumps(about))
+    header = header or ",".join(crops.COLUMNS)
+    text = newline.join([header, *lines, ""])
+    (folder / "crops.csv").write_bytes(text.encode(encoding))
+    return folder
+
+
+def _line(**changed):
+    values = dict.fromkeys(crops.COLUMNS, "")
+    values |= {"crop_id": "a", "path": "a.png", "group": "g", "accepted": "true"}
+    return ",".join((values | changed).values())
+
+
+def test_a_table_comes_back_as_it_was(tmp_path):
+    plain = crops.Crop(crop_id="b", path="b.png", labels=(), group="g")
+    crops.write_crops(
+        tmp_path, [CROP, plain], channels=["r", "g"], dtype="uint16", credit="CC BY"
+    )
+    folder = crops.read_crops(tmp_path)
+    assert folder.rows == [CROP, plain]
+    assert (folder.channels, folder.dtype, folder.credit) == (
+        ("r", "g"),
+        "uint16",
+        "CC BY",
+    )
+    assert not folder.labels_ordered
+    header = (tmp_path / "crops.csv").read_text().splitlines()[0].split(",")
+    assert header == [*crops.COLUMNS, "gene", "synthetic", "sha256"]
+
+
+def test_a_table_under_another_name_is_read(tmp_path):
+    crops.write_crops(tmp_path, [CROP], channels=["r"])
+    for suffix in (".csv", ".json"):
+        (tmp_path / f"crops{suffix}").rename(tmp_path / f"samples{suffix}")
+    assert crops.read_crops(tmp_path / "samples.csv").rows == [CROP]
+
+
+def test_a_table_saved_by_a_spreadsheet_is_read(tmp_path):
+    folder = _write_table(
+        tmp_path,
+        _line(labels="A | B|A|", accepted="TRUE"),
+        "",
+        encoding="utf-8-sig",
+        newline="\r\n",
+    )
+    (row,) = crops.read_crops(folder).rows
+    assert row.crop_id == "a"
+    assert row.labels == ("A", "B")
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"crop_id": ""}, "crop_id"),
+        ({"group": " "}, "group"),
+        ({"path": "../a.png"}, "inside the folder"),
+        ({"path": "images/../../a.png"}, "inside the folder"),
+        ({"path": "/etc/passwd"}, "inside the folder"),
+        ({"path": "..\\a.png"}, "inside the folder"),
+        ({"path": "C:\\a.png"}, "inside the folder"),
+        ({"accepted": "yes"}, "true or false"),
+        ({"size": "12.5"}, "size"),
+        ({"size": "0"}, "size"),
+        ({"pixel_size": "nan"}, "pixel_size"),
+        ({"pixel_size": "-1"}, "pixel_size"),
+        ({"x": "left"}, "x="),
+        ({"y": "1,2"}, "columns"),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_line(tmp_path, changed, words):
+    folder = _write_table(tmp_path, _line(crop_id="first"), _line(**changed))
+    with pytest.raises(DataError, match=words) as error:
+        crops.read_crops(folder)
+    assert f"{folder / 'crops.csv'} line 3" in str(error.value)
+
+
+def test_a_repeated_crop_id_is_named(tmp_path):
+    folder = _write_table(tmp_path, _line(), _line())
+    with pytest.raises(DataError, match=r"line 3.*crop_id='a' again"):
+        crops.read_crops(folder)
+
+
+def test_a_missing_column_is_named(tmp_path):
+    header = ",".join(name for name in crops.COLUMNS if name != "group")
+    folder = _write_table(tmp_path, header=header)
+    with pytest.raises(DataError, match="no group"):
+        crops.read_crops(folder)
+
+
+def test_a_table_that_is_not_text_is_named(tmp_path):
+    folder = _write_table(tmp_path, _line(reason="Müller"), encoding="latin-1")
+    with pytest.raises(DataError, match=r"UTF-8.*crops\.csv"):
+        crops.read_crops(folder)
+
+
+def test_a_folder_without_crops_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"crops\.csv.*Received: .*nothing"):
+        crops.read_crops(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("channels", []),
+        ("channels", ["r", "r"]),
+        ("channels", ["../r"]),
+        ("channels", list("abcdefghi")),
+        ("dtype", "float32"),
+        ("labels_ordered", "yes"),
+        ("credit", None),
+    ],
+)
+def test_a_wrong_companion_is_named(tmp_path, name, value):
+    folder = _write_table(tmp_path)
+    about = json.loads((folder / "crops.json").read_text())
+    (folder / "crops.json").write_text(json.dumps(about | {name: value}))
+    with pytest.raises(DataError, match=rf"crops\.json.*{name}"):
+        crops.read_crops(folder)
+
+
+def test_a_missing_companion_is_named(tmp_path):
+    folder = _write_table(tmp_path)
+    (folder / "crops.json").unlink()
+    with pytest.raises(DataError, match=r"crops\.json"):
+        crops.read_crops(folder)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"path": "../a.png"},
+        {"labels": ("a|b",)},
+        {"sha256": "abc"},
+        {"group": ""},
+        {"metadata": {"x": "1"}},
+    ],
+)
+def test_what_could_not_be_read_back_is_not_written(tmp_path, changed):
+    with pytest.raises(UserError):
+        crops.write_crops(
+            tmp_path, [dataclasses.replace(CROP, **changed)], channels=["r"]
+        )
+    assert not list(tmp_path.iterdir())
+
+
+def test_crops_made_for_tests_are_read(tmp_path):
+    folder = crops.read_crops(support.make_crops(tmp_path / "c", [["a"], []]))
+    assert [row.labels for row in folder.rows] == [("a",), ()]
+    assert all(folder.image_path(row).is_file() for row in folder.rows)

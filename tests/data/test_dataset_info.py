@@ -1,0 +1,143 @@
+import json
+
+import pytest
+
+from tests import support
+from tfvqgen.data import dataset_info, schema
+from tfvqgen.errors import DataError, UserError
+
+
+def _change(folder, change):
+    path = folder / "dataset.json"
+    value = json.loads(path.read_text())
+    change(value)
+    path.write_text(json.dumps(value))
+
+
+def _set(*keys, to):
+    def change(value):
+        for key in keys[:-1]:
+            value = value[key]
+        value[keys[-1]] = to
+
+    return change
+
+
+def _delete(key):
+    return lambda value: value.pop(key)
+
+
+FIELDS = (
+    "format",
+    "image_shape",
+    "dtype",
+    "channels",
+    "display",
+    "pixel_size",
+    "labels",
+    "label_policy",
+    "credit",
+    "splits",
+)
+
+
+def test_a_description_comes_back_as_it_was(tmp_path):
+    info = support.make_dataset(tmp_path, {"train": 5, "test": 2}).info
+    (tmp_path / "again").mkdir()
+    dataset_info.write_info(tmp_path / "again", info)
+    assert dataset_info.read_info(tmp_path / "again") == info
+    assert json.loads((tmp_path / "dataset.json").read_text())["splits"]["test"][
+        "label_counts"
+    ] == {"a": 1, "b": 1, "c": 0}
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_a_missing_field_is_named(tmp_path, field):
+    support.make_dataset(tmp_path)
+    _change(tmp_path, _delete(field))
+    with pytest.raises(DataError, match=rf"dataset\.json.*{field}.*missing"):
+        schema.open_dataset(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("keys", "value"),
+    [
+        (("format",), "other-1"),
+        (("image_shape",), [8, 8]),
+        (("image_shape",), [8, 8, 4]),
+        (("image_shape",), [8, 0, 3]),
+        (("image_shape",), [8, 8.0, 3]),
+        (("dtype",), "float32"),
+        (("channels",), ["a", "a", "b"]),
+        (("channels",), "abc"),
+        (("display",), {"red": "red", "green": None}),
+        (("display", "red"), "violet"),
+        (("pixel_size",), 0),
+        (("pixel_size",), True),
+        (("labels",), ["a", "b", "a"]),
+        (("labels",), [1, 2, 3]),
+        (("label_policy",), "any"),
+        (("credit",), 1),
+        (("splits",), {}),
+        (("splits", "valid"), {}),
+        (("splits", "train", "num_examples"), 9),
+        (("splits", "train", "num_groups"), -1),
+        (("splits", "train", "label_counts"), {"a": 1}),
+        (("splits", "train", "label_counts", "a"), 11),
+        (("splits", "train", "shards"), {}),
+        (("splits", "train", "shards", 0, "path"), "../a.tfrecord"),
+        (("splits", "train", "shards", 0, "path"), "/a.tfrecord"),
+        (("splits", "train", "shards", 0, "sha256"), "abc"),
+        (("splits", "train", "shards", 0, "bytes"), "1"),
+    ],
+)
+def test_a_wrong_field_is_named(tmp_path, keys, value):
+    support.make_dataset(tmp_path)
+    _change(tmp_path, _set(*keys, to=value))
+    with pytest.raises(DataError, match=rf"dataset\.json.*{keys[0]}"):
+        schema.open_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"format": 1}', "\xff"])
+def test_what_is_not_a_description_is_named(tmp_path, text):
+    (tmp_path / "dataset.json").write_bytes(text.encode("latin-1"))
+    with pytest.raises(DataError, match=r"dataset\.json"):
+        schema.open_dataset(tmp_path)
+
+
+def test_a_folder_without_shards_is_named(tmp_path):
+    with pytest.raises(DataError, match=f"dataset.json.*Received: {tmp_path}"):
+        schema.open_dataset(tmp_path)
+
+
+def test_a_split_that_is_not_there_is_named(tmp_path):
+    dataset = support.make_dataset(tmp_path, {"train": 4, "validation": 0})
+    for name in ("validation", "test"):
+        with pytest.raises(UserError, match=f"expected one of train.*{name}"):
+            dataset.split(name)
+
+
+def test_the_fingerprint_is_of_what_a_model_learns_from(tmp_path):
+    first = support.make_dataset(tmp_path / "a").fingerprint()
+    assert support.make_dataset(tmp_path / "b").fingerprint() == first
+    _change(tmp_path / "b", _set("credit", to="someone else"))
+    assert schema.open_dataset(tmp_path / "b").fingerprint() == first
+    _change(tmp_path / "b", _set("channels", to=["blue", "green", "red"]))
+    assert schema.open_dataset(tmp_path / "b").fingerprint() != first
+    other = support.make_dataset(tmp_path / "c", {"train": 11})
+    assert other.fingerprint() != first
+
+
+@pytest.mark.parametrize(
+    ("channels", "shown"),
+    [
+        (["red", "green", "blue", "yellow"], ["red", "green", "blue"]),
+        (["blue", "yellow", "Green", "red"], ["red", "Green", "blue"]),
+        (["nucleus", "protein", "ER"], [None, "protein", "nucleus"]),
+        (["a", "b", "c", "d"], ["a", "b", "c"]),
+        (["a", "b"], ["a", "b", None]),
+        (["a"], ["a", "a", "a"]),
+    ],
+)
+def test_channels_are_shown_by_name_or_else_by_order(channels, shown):
+    assert list(dataset_info.default_display(channels).values()) == shown

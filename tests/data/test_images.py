@@ -1,0 +1,118 @@
+import hashlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests import support
+from tfvqgen.data import images
+from tfvqgen.errors import DataError, UserError
+
+SHAPES = st.tuples(st.integers(1, 20), st.integers(1, 20), st.integers(1, 8))
+
+
+@settings(max_examples=60, deadline=None)
+@given(SHAPES, st.sampled_from(images.DTYPES), st.integers(0, 2**32 - 1))
+def test_images_come_back_exactly(tmp_path_factory, shape, dtype, seed):
+    image = support.random_image(shape, dtype, seed)
+    channels = support.CHANNELS[: shape[-1]]
+    name = "crop_{channel}.png" if shape[-1] > 4 else "crop.png"
+    path = tmp_path_factory.mktemp("images") / name
+    images.write_image(path, image, channels)
+    back = images.read_image(path, channels)
+    assert back.dtype == image.dtype
+    np.testing.assert_array_equal(back, image)
+
+
+@pytest.mark.parametrize("dtype", images.DTYPES)
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_pngs_are_read_by_the_decoder_of_others(channels, dtype):
+    image = support.random_image((5, 7, channels), dtype)
+    data = images.encode_png(image)
+    decoded = tf.io.decode_png(data, dtype=tf.as_dtype(dtype))
+    np.testing.assert_array_equal(decoded, image)
+
+
+def test_pngs_of_others_are_read():
+    image = support.random_image((9, 6, 4), "uint16")
+    np.testing.assert_array_equal(
+        images.decode_png(tf.io.encode_png(image).numpy()), image
+    )
+
+
+def test_a_transparent_pixel_keeps_its_other_channels(tmp_path):
+    image = np.full((2, 2, 4), 200, np.uint8)
+    image[..., 3] = 0
+    images.write_image(tmp_path / "a.png", image)
+    np.testing.assert_array_equal(images.read_image(tmp_path / "a.png"), image)
+
+
+def test_many_channels_are_grey_files_named_after_them(tmp_path):
+    image = support.random_image((4, 4, 5), "uint16")
+    channels = support.CHANNELS[:5]
+    digest = images.write_image(tmp_path / "a_{channel}.png", image, channels)
+    files = [tmp_path / f"a_{name}.png" for name in channels]
+    assert sorted(tmp_path.iterdir()) == sorted(files)
+    data = b"".join(file.read_bytes() for file in files)
+    assert digest == hashlib.sha256(data).hexdigest()
+    for index, file in enumerate(files):
+        np.testing.assert_array_equal(
+            images.read_image(file)[..., 0], image[..., index]
+        )
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.zeros((4, 4), np.uint8),
+        np.zeros((4, 4, 3), np.float32),
+        np.zeros((4, 4, 0), np.uint8),
+        np.zeros((4, 4, 9), np.uint8),
+        [[1]],
+    ],
+)
+def test_what_is_not_an_image_is_refused(tmp_path, image):
+    with pytest.raises(UserError, match="not an image"):
+        images.write_image(tmp_path / "a.png", image)
+    assert not list(tmp_path.iterdir())
+
+
+def test_five_channels_do_not_fit_one_png(tmp_path):
+    with pytest.raises(UserError, match="1 to 4 channels"):
+        images.write_image(tmp_path / "a.png", support.random_image((4, 4, 5)))
+
+
+@pytest.mark.parametrize("data", [b"", b"GIF89a", b"\x89PNG\r\n\x1a\n"])
+def test_a_file_that_is_no_png_is_named(tmp_path, data):
+    (tmp_path / "a.png").write_bytes(data)
+    with pytest.raises(DataError, match=r"PNG.*a\.png"):
+        images.read_image(tmp_path / "a.png")
+
+
+def test_a_cut_png_is_named(tmp_path):
+    path = tmp_path / "a.png"
+    images.write_image(path, support.random_image((30, 30, 3)))
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(DataError, match=r"damaged PNG.*a\.png"):
+        images.read_image(path)
+
+
+def test_a_missing_image_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"no such image.*a\.png"):
+        images.read_image(tmp_path / "a.png")
+
+
+def test_a_composite_has_the_chosen_channels_and_black():
+    image = support.random_image((3, 4, 5))
+    picture = images.composite(image, (4, None, 0))
+    np.testing.assert_array_equal(picture[..., 0], image[..., 4])
+    np.testing.assert_array_equal(picture[..., 1], 0)
+    np.testing.assert_array_equal(picture[..., 2], image[..., 0])
+
+
+def test_a_composite_of_16_bits_is_rounded_to_8():
+    image = np.arange(65536, dtype=np.uint16).reshape(256, 256, 1)
+    expected = np.rint(np.arange(65536) / 257).reshape(256, 256)
+    np.testing.assert_array_equal(images.composite(image, (0, 0, 0))[..., 1], expected)

@@ -1,0 +1,105 @@
+import collections
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from data_prep import splits
+from tfvqgen.errors import UserError
+
+SHARES = {"train": 0.8, "validation": 0.1, "test": 0.1}
+
+
+def _sizes_of_splits(sizes, assigned):
+    total = collections.Counter()
+    for group, split in assigned.items():
+        total[split] += sizes[group]
+    return total
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.dictionaries(st.text(max_size=5), st.integers(1, 500), min_size=3, max_size=40),
+    st.integers(0, 1000),
+)
+def test_every_split_gets_a_group_and_about_its_share(sizes, seed):
+    assigned = splits.assign_groups(sizes, SHARES, seed)
+    assert assigned.keys() == sizes.keys()
+    assert set(assigned.values()) == set(SHARES)
+    counts = _sizes_of_splits(sizes, assigned)
+    # Cuts are half a group off at most, and one group more where a split would be
+    # empty.
+    for split, share in SHARES.items():
+        assert abs(counts[split] - share * sum(sizes.values())) <= 2 * max(
+            sizes.values()
+        )
+
+
+def test_many_even_groups_are_split_exactly():
+    sizes = {f"g{i}": 5 for i in range(1000)}
+    assigned = splits.assign_groups(sizes, SHARES, seed=0)
+    counts = _sizes_of_splits(sizes, assigned)
+    assert counts == {"train": 4000, "validation": 500, "test": 500}
+
+
+def test_a_new_group_moves_few_others():
+    sizes = {f"g{i}": 5 for i in range(1000)}
+    before = splits.assign_groups(sizes, SHARES, seed=0)
+    after = splits.assign_groups({**sizes, "new": 5}, SHARES, seed=0)
+    assert sum(before[group] != after[group] for group in sizes) <= 2
+
+
+def test_the_seed_changes_the_splits():
+    sizes = {f"g{i}": 5 for i in range(100)}
+    first, second = (splits.assign_groups(sizes, SHARES, seed) for seed in (0, 1))
+    assert first != second
+
+
+def test_too_few_groups_are_refused():
+    with pytest.raises(UserError, match="2 groups"):
+        splits.assign_groups({"a": 10, "b": 10}, SHARES, seed=0)
+
+
+def test_splits_do_not_depend_on_the_hash_salt():
+    code = (
+        "from data_prep.splits import assign_groups\n"
+        "groups = {f'g{i}': 1 + i % 7 for i in range(50)}\n"
+        "shares = {'train': .8, 'validation': .1, 'test': .1}\n"
+        "print(sorted(assign_groups(groups, shares, 3).items()))"
+    )
+    outputs = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={"PYTHONHASHSEED": salt, "PYTHONPATH": ":".join(sys.path)},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for salt in ("1", "2")
+    }
+    assert len(outputs) == 1
+
+
+def test_shares_are_read():
+    assert splits.parse_splits("train=0.8, validation=.1,test=0.1") == SHARES
+    assert splits.parse_splits("train=1") == {"train": 1.0}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "train",
+        "train=0.8",
+        "train=0.8,dev=0.2",
+        "train=0.5,train=0.5",
+        "train=1,test=0",
+        "train=1.5,test=-0.5",
+        "train=nan,test=1",
+        "train=a,test=1",
+    ],
+)
+def test_wrong_shares_are_refused(text):
+    with pytest.raises(UserError, match="wrong splits"):
+        splits.parse_splits(text)

@@ -1,0 +1,154 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfvqgen.config import PRESETS, Config
+from tfvqgen.models import VQVAE2
+
+TINY = (
+    "vqvae.image_shape=16,24,3",
+    "vqvae.hidden=8",
+    "vqvae.residual_width=4",
+    "vqvae.num_embeddings=6",
+    "vqvae.embedding_dim=5",
+    "vqvae.quantize_after=0",
+)
+
+
+def tiny(*overrides):
+    return Config.from_preset("hpa128").with_overrides([*TINY, *overrides]).vqvae
+
+
+def images_of(config, batch=2, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.random((batch, *config.image_shape), dtype=np.float32)
+
+
+@pytest.mark.parametrize("preset", sorted(PRESETS))
+def test_every_preset_builds_and_gives_the_code_maps_it_promises(preset):
+    config = Config.from_preset(preset).vqvae
+    autoencoder = VQVAE2(config)
+    codes = autoencoder.encode(images_of(config, batch=1))
+    assert codes.top.shape == (1, *config.top_shape)
+    assert codes.bottom.shape == (1, *config.bottom_shape)
+    assert np.array_equal(np.multiply(config.top_shape, 2), config.bottom_shape)
+    assert autoencoder.decode(codes).shape == (1, *config.image_shape)
+
+
+@pytest.mark.parametrize("stride", [2, 4, 8])
+@pytest.mark.parametrize("channels", [1, 2, 8])
+def test_strides_channels_and_sides_come_from_the_configuration(stride, channels):
+    config = tiny(
+        f"vqvae.bottom_stride={stride}", f"vqvae.image_shape=32,16,{channels}"
+    )
+    autoencoder = VQVAE2(config)
+    out = autoencoder(images_of(config))
+    assert out.codes.bottom.shape == (2, 32 // stride, 16 // stride)
+    assert out.codes.top.shape == (2, 16 // stride, 8 // stride)
+    assert out.reconstruction.shape == (2, 32, 16, channels)
+    assert out.codes.top.dtype == out.codes.bottom.dtype == tf.int32
+
+
+def test_reconstruction_is_decoding_what_was_encoded():
+    config = tiny()
+    autoencoder = VQVAE2(config)
+    images = images_of(config)
+    out = autoencoder(images)
+    codes = autoencoder.encode(images)
+    np.testing.assert_array_equal(out.codes.top, codes.top)
+    np.testing.assert_array_equal(out.codes.bottom, codes.bottom)
+    decoded = autoencoder.decode(codes)
+    np.testing.assert_array_equal(autoencoder.reconstruct(images), decoded)
+    np.testing.assert_allclose(np.clip(out.reconstruction, 0, 1), decoded, atol=1e-6)
+
+
+def test_the_loss_is_the_sum_of_its_parts_and_reconstruction_is_the_squared_error():
+    config = tiny("vqvae.codebook_rule=gradient")
+    autoencoder = VQVAE2(config)
+    images = images_of(config)
+    out = autoencoder(images)
+    parts = [
+        out.losses[f"{n}_loss"] for n in ("reconstruction", "commitment", "codebook")
+    ]
+    np.testing.assert_allclose(out.losses["loss"], np.sum(parts), rtol=1e-6)
+    np.testing.assert_allclose(
+        parts[0], np.mean((images - out.reconstruction.numpy()) ** 2), rtol=1e-5
+    )
+    assert float(parts[2]) > 0
+
+
+def test_the_bottom_codes_depend_on_the_top_codes():
+    config = tiny()
+    autoencoder = VQVAE2(config)
+    images = images_of(config)
+    before = autoencoder.encode(images)
+    autoencoder.top_quantizer.embeddings.assign(
+        -3 * autoencoder.top_quantizer.embeddings.numpy()
+    )
+    after = autoencoder.encode(images)
+    assert not np.array_equal(before.bottom, after.bottom)
+
+
+def test_each_level_alone_sees_nothing_of_the_other():
+    config = tiny()
+    autoencoder = VQVAE2(config)
+    levels = autoencoder.reconstruct_levels(images_of(config))
+    codes = levels.codes
+    np.testing.assert_allclose(levels.full, autoencoder.decode(codes), atol=1e-6)
+    # With every embedding equal to the mean, decoding is what dropping a level gives.
+    for level, alone in (("bottom", levels.top_only), ("top", levels.bottom_only)):
+        quantizer = getattr(autoencoder, f"{level}_quantizer")
+        embeddings = quantizer.embeddings.numpy()
+        mean = quantizer.mean_embedding().numpy()
+        quantizer.embeddings.assign(np.broadcast_to(mean, embeddings.shape))
+        np.testing.assert_allclose(alone, autoencoder.decode(codes), atol=1e-5)
+        quantizer.embeddings.assign(embeddings)
+
+
+def test_bottom_dropout_hides_the_bottom_of_its_share_of_images():
+    config = tiny("vqvae.bottom_dropout=0.5")
+    autoencoder = VQVAE2(config)
+    images = np.repeat(images_of(config, batch=1), 64, axis=0)
+    autoencoder(images, training=True)  # the first batch makes the codebooks
+    out = autoencoder(images, training=True)
+    rows = out.reconstruction.numpy()
+    kinds = np.unique(np.round(rows.reshape(64, -1), 4), axis=0)
+    assert len(kinds) == 2
+    hidden = np.isclose(rows.reshape(64, -1)[:, :50], kinds[0][:50], atol=1e-3).all(1)
+    assert 16 < hidden.sum() < 48
+    assert len(np.unique(autoencoder(images).reconstruction.numpy()[:, 0, 0, 0])) == 1
+
+
+def test_every_weight_gets_a_gradient():
+    config = tiny("vqvae.codebook_rule=gradient")
+    autoencoder = VQVAE2(config)
+    images = images_of(config)
+    autoencoder(images, training=True)
+    with tf.GradientTape() as tape:
+        loss = autoencoder(images, training=True).losses["loss"]
+    gradients = tape.gradient(loss, autoencoder.trainable_variables)
+    for variable, gradient in zip(
+        autoencoder.trainable_variables, gradients, strict=True
+    ):
+        assert gradient is not None, variable.path
+        assert float(tf.reduce_max(tf.abs(tf.convert_to_tensor(gradient)))) > 0, (
+            variable.path
+        )
+
+
+def test_half_precision_keeps_weights_losses_and_images_in_float32():
+    config = tiny("vqvae.precision=bfloat16")
+    autoencoder = VQVAE2(config)
+    out = autoencoder(images_of(config), training=True)
+    assert out.reconstruction.dtype == tf.float32
+    assert all(loss.dtype == tf.float32 for loss in out.losses.values())
+    assert {v.dtype for v in autoencoder.variables} == {"float32", "int64"}
+
+
+def test_images_may_be_of_any_size_that_the_strides_divide():
+    config = tiny()
+    autoencoder = VQVAE2(config)
+    larger = dataclasses.replace(config, image_shape=(40, 16, 3))
+    assert autoencoder.reconstruct(images_of(larger)).shape == (2, 40, 16, 3)

@@ -1,0 +1,64 @@
+import os
+
+import pytest
+
+from tfvqgen.errors import DataError
+from tfvqgen.files import read_json, sha256_of_file, whole_file, write_json
+
+
+def test_a_file_appears_with_all_its_bytes(tmp_path):
+    with whole_file(tmp_path / "a.txt", "w") as file:
+        file.write("grün\n")
+        assert not (tmp_path / "a.txt").exists()
+    assert (tmp_path / "a.txt").read_bytes() == "grün\n".encode()
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
+    (tmp_path / "a").write_text("old")
+    with pytest.raises(RuntimeError), whole_file(tmp_path / "a", "w") as file:
+        file.write("new")
+        raise RuntimeError
+    assert (tmp_path / "a").read_text() == "old"
+    assert os.listdir(tmp_path) == ["a"]
+
+
+def test_files_are_readable_as_the_umask_says(tmp_path):
+    old = os.umask(0o027)
+    try:
+        write_json(tmp_path / "a.json", {})
+    finally:
+        os.umask(old)
+    assert (tmp_path / "a.json").stat().st_mode & 0o777 == 0o640
+
+
+def test_json_round_trip(tmp_path):
+    value = {"ü": [1, 2.5, None, True], "b": {}}
+    write_json(tmp_path / "a.json", value)
+    assert read_json(tmp_path / "a.json") == value
+
+
+def test_json_refuses_nan_and_keeps_the_old_file(tmp_path):
+    write_json(tmp_path / "a.json", 1)
+    with pytest.raises(ValueError):
+        write_json(tmp_path / "a.json", float("nan"))
+    assert read_json(tmp_path / "a.json") == 1
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"\xff\xfe", b"[" * 100_000, b'{"a": 1'], ids=range(5)
+)
+def test_a_damaged_json_file_is_named(tmp_path, content):
+    (tmp_path / "a.json").write_bytes(content)
+    with pytest.raises(DataError, match=r"a\.json"):
+        read_json(tmp_path / "a.json")
+
+
+def test_a_missing_json_file_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"no such file.*a\.json"):
+        read_json(tmp_path / "a.json")
+
+
+def test_the_hash_is_sha256(tmp_path):
+    (tmp_path / "a").write_bytes(b"abc")
+    assert sha256_of_file(tmp_path / "a").startswith("ba7816bf8f01cfea414140de5dae2223")

@@ -1,0 +1,69 @@
+"""Who may import whom, read from the imports themselves."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+LEAVES = {"tfvqgen.errors", "tfvqgen.files"}
+ALLOWED = {
+    "tfvqgen.errors": set(),
+    "tfvqgen.files": {"tfvqgen.errors"},
+    "tfvqgen.command_line": LEAVES,
+    "tfvqgen.config": LEAVES,
+    "tfvqgen.losses": LEAVES,
+    "tfvqgen.layers": LEAVES | {"tfvqgen.layers"},
+    "tfvqgen.models": LEAVES
+    | {"tfvqgen.models", "tfvqgen.layers", "tfvqgen.losses", "tfvqgen.config"},
+    "tfvqgen.data": LEAVES | {"tfvqgen.data"},
+    "tfvqgen.training": LEAVES
+    | {
+        "tfvqgen.training",
+        "tfvqgen.models",
+        "tfvqgen.data",
+        "tfvqgen.losses",
+        "tfvqgen.config",
+    },
+    "tfvqgen": {"tfvqgen.config"},
+    "data_prep": LEAVES | {"tfvqgen.command_line", "tfvqgen.data", "data_prep"},
+}
+# Flags are defined where people start the programs, never where a test imports.
+MAY_DEFINE_FLAGS = {"train.py"}
+
+
+def sources():
+    return [
+        path
+        for folder in ("tfvqgen", "data_prep")
+        for path in sorted((ROOT / folder).rglob("*.py"))
+    ]
+
+
+def imported(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def room(name):
+    rooms = sorted(ALLOWED, key=len, reverse=True)
+    return next((r for r in rooms if name == r or name.startswith(r + ".")), None)
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_modules_import_only_what_their_room_may(path):
+    module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    allowed = ALLOWED[room(module)]
+    for name in imported(path):
+        if name.startswith(("tfvqgen", "data_prep")):
+            assert room(name) in allowed, f"{module} imports {name}"
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_the_library_defines_no_flags(path):
+    if path.name not in MAY_DEFINE_FLAGS:
+        assert "flags.DEFINE" not in path.read_text()

@@ -1,0 +1,345 @@
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests import support
+from tfvqgen.data import codes
+from tfvqgen.errors import DataError, UserError
+from tfvqgen.training.checkpoints import saved_checkpoints
+from tfvqgen.training.encode import fingerprint, load_autoencoder
+from tfvqgen.training.metrics_log import read_metrics
+from tfvqgen.training.run import train
+from tfvqgen.training.workdir import Workdir
+
+TINY = [
+    "vqvae.image_shape=16,16,3",
+    "vqvae.hidden=8",
+    "vqvae.residual_width=4",
+    "vqvae.num_embeddings=8",
+    "vqvae.embedding_dim=4",
+    "vqvae.quantize_after=2",
+    "vqvae.bottom_dropout=0.2",
+    "vqvae.revive_below=0.5",
+    "vqvae.batch_size=4",
+    "vqvae.warmup_steps=2",
+    "vqvae.decay_steps=20",
+    "vqvae.log_every=2",
+    "vqvae.validate_every=6",
+    "vqvae.checkpoint_every=3",
+]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    support.make_dataset(folder, {"train": 10, "validation": 6}, shape=(16, 16, 3))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(data, tmp_path_factory):
+    """A run of 9 steps that nothing interrupted, with its codes."""
+    workdir = tmp_path_factory.mktemp("finished") / "workdir"
+    run(data, workdir, steps=9, stage="all")
+    return workdir
+
+
+def run(data, workdir, *, steps, stage="vqvae", overrides=(), **arguments):
+    train(
+        data_dir=data,
+        workdir=workdir,
+        stage=stage,
+        steps=steps,
+        overrides=[*TINY, *overrides],
+        strategy="one_device",
+        **arguments,
+    )
+
+
+def saved_values(workdir):
+    _, path = saved_checkpoints(Workdir(workdir).checkpoints("vqvae"))[-1]
+    reader = tf.train.load_checkpoint(path)
+    return {
+        name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()
+    }
+
+
+def assert_same_weights(one, other):
+    """Compares everything in the checkpoints: weights, optimizer, step, epoch."""
+    first, second = saved_values(one), saved_values(other)
+    assert first.keys() == second.keys()
+    for name, value in first.items():
+        if name != "_CHECKPOINTABLE_OBJECT_GRAPH" and "save_counter" not in name:
+            np.testing.assert_array_equal(value, second[name], err_msg=name)
+
+
+def figures(workdir):
+    return [
+        {name: value for name, value in line.items() if name != "images_per_second"}
+        for line in read_metrics(workdir / "vqvae" / "metrics.jsonl")
+    ]
+
+
+def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(
+    data, finished, tmp_path
+):
+    for steps in (3, 4, 9):
+        run(data, tmp_path, steps=steps, stage="all")
+    assert_same_weights(finished, tmp_path)
+    ends = [line for line in figures(finished) if line["split"] == "validation"]
+    assert all(line in figures(tmp_path) for line in ends)
+
+
+def test_a_run_killed_at_any_moment_goes_on_to_the_same_weights(
+    data, finished, tmp_path
+):
+    command = [
+        sys.executable,
+        "train.py",
+        f"--data_dir={data}",
+        f"--workdir={tmp_path}",
+        "--stage=vqvae",
+        "--steps=9",
+        "--strategy=one_device",
+        *(f"--set={override}" for override in TINY),
+    ]
+    process = subprocess.Popen(
+        command,
+        cwd=support.ROOT,
+        env=support.environment(),
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 120
+    while not saved_checkpoints(tmp_path / "vqvae" / "checkpoints"):
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    run(data, tmp_path, steps=9)
+    assert_same_weights(finished, tmp_path)
+    assert figures(finished) == figures(tmp_path)
+
+
+def test_a_finished_stage_is_skipped(data, finished, capsys):
+    before = support.digest_of_folder(finished)
+    run(data, finished, steps=9, stage="all")
+    assert support.digest_of_folder(finished) == before
+    out = capsys.readouterr().out
+    assert "vqvae: done already" in out and "codes: done already" in out
+
+
+def test_metrics_have_their_names_for_both_splits(finished):
+    lines = figures(finished)
+    names = {
+        "loss",
+        "reconstruction_mse",
+        "top_usage",
+        "bottom_usage",
+        "top_codebook_perplexity",
+        "bottom_codebook_perplexity",
+    }
+    validation = {"top_only_mse", "bottom_only_mse", "reconstruction_mse/red"}
+    for line in lines:
+        assert names <= line.keys()
+        assert line["split"] == "train" or validation <= line.keys()
+    assert [x["step"] for x in lines if x["split"] == "train"] == [2, 4, 6, 8, 9]
+    assert [x["step"] for x in lines if x["split"] == "validation"] == [6, 9]
+
+
+def test_validation_figures_are_those_of_the_saved_autoencoder(data, finished):
+    autoencoder = load_autoencoder(Workdir(finished))
+    images = [support.random_image((16, 16, 3), seed=i) / 255.0 for i in range(6)]
+    levels = autoencoder.reconstruct_levels(np.array(images, np.float32))
+    last = figures(finished)[-1]
+    for name, reconstruction in (
+        ("reconstruction_mse", levels.full),
+        ("top_only_mse", levels.top_only),
+        ("bottom_only_mse", levels.bottom_only),
+    ):
+        expected = np.mean((np.array(images) - reconstruction.numpy()) ** 2)
+        assert last[name] == pytest.approx(expected, rel=1e-5)
+    used = len(np.unique(levels.codes.top))
+    assert last["top_usage"] == pytest.approx(used / 8)
+
+
+def test_reconstructions_are_pictured(finished):
+    assert (finished / "vqvae" / "reconstructions.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_what_is_frozen_is_refused_with_the_difference(data, finished):
+    with pytest.raises(UserError, match="hidden: 8 -> 16"):
+        run(data, finished, steps=9, overrides=["vqvae.hidden=16"])
+    with pytest.raises(UserError, match="seed: 0 -> 7"):
+        run(data, finished, steps=9, seed=7)
+
+
+def test_other_data_are_refused(finished, tmp_path):
+    other = tmp_path / "other"
+    support.make_dataset(other, {"train": 9, "validation": 6}, shape=(16, 16, 3))
+    with pytest.raises(UserError, match="data: "):
+        run(other, finished, steps=9)
+
+
+def test_images_of_another_size_are_refused_with_the_way_out(data, tmp_path):
+    with pytest.raises(UserError, match=r"128 x 128.*16 x 16.*image_shape=16,16,3"):
+        train(data_dir=data, workdir=tmp_path, preset="hpa128")
+
+
+def test_two_runs_on_one_workdir_are_refused(data, finished):
+    with (
+        Workdir(finished).locked(),
+        pytest.raises(UserError, match="in use by another run"),
+    ):
+        run(data, finished, steps=9)
+
+
+def test_a_stage_starts_from_another_workdirs_weights(data, finished, tmp_path):
+    run(
+        data,
+        tmp_path,
+        steps=1,
+        overrides=["vqvae.learning_rate=0", "vqvae.decay=0.999"],
+        init_from=finished,
+    )
+    other = load_autoencoder(Workdir(tmp_path))
+    source = load_autoencoder(Workdir(finished))
+    for new, old in zip(
+        other.trainable_variables, source.trainable_variables, strict=True
+    ):
+        np.testing.assert_array_equal(new.numpy(), old.numpy())
+
+
+def test_weights_of_another_architecture_are_refused(data, finished, tmp_path):
+    with pytest.raises(UserError, match="does not fit the configuration"):
+        run(
+            data,
+            tmp_path,
+            steps=1,
+            overrides=["vqvae.hidden=16"],
+            init_from=finished,
+        )
+
+
+def test_a_loss_that_is_not_finite_names_the_batch_and_keeps_the_checkpoint(
+    data, tmp_path
+):
+    run(data, tmp_path, steps=3)
+    kept = support.digest_of_folder(tmp_path / "vqvae" / "checkpoints")
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["config"]["vqvae"]["learning_rate"] = 1e38
+    config["config"]["vqvae"]["clip_norm"] = 0.0
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(UserError, match=r"not finite at step \d.*records train\d") as e:
+        train(data_dir=data, workdir=tmp_path, stage="vqvae", steps=9)
+    assert len(set(str(e.value).rsplit("records ", 1)[1].split(", "))) == 4
+    assert support.digest_of_folder(tmp_path / "vqvae" / "checkpoints") == kept
+
+
+def test_a_damaged_record_ends_training_with_its_name(data, tmp_path):
+    damaged = tmp_path / "data"
+    shutil.copytree(data, damaged)
+    shard = damaged / "train-00001-of-00003.tfrecord"
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 1
+    shard.write_bytes(content)
+    with pytest.raises(DataError, match=r"train-00001-of-00003\.tfrecord.*record 1"):
+        run(damaged, tmp_path / "workdir", steps=9)
+
+
+def test_a_damaged_checkpoint_is_passed_over_with_a_warning(
+    data, finished, tmp_path, capsys
+):
+    shutil.copytree(finished, tmp_path / "workdir")
+    steps = saved_checkpoints(tmp_path / "workdir" / "vqvae" / "checkpoints")
+    newest = f"{steps[-1][1]}.data-00000-of-00001"
+    os.truncate(newest, os.path.getsize(newest) // 2)
+    run(data, tmp_path / "workdir", steps=9)
+    assert "damaged checkpoint passed over" in capsys.readouterr().err
+    assert_same_weights(finished, tmp_path / "workdir")
+    assert figures(finished) == figures(tmp_path / "workdir")
+
+
+def test_codes_are_those_of_the_autoencoder_in_the_order_of_the_images(finished):
+    info = codes.read_codes_info(finished / "codes")
+    autoencoder = load_autoencoder(Workdir(finished))
+    split = codes.CodeSplit(finished / "codes", "train", info)
+    read, parse = split.records.reader(), codes.codes_parser(info)
+    assert split.num_examples == 10
+    for i in range(10):
+        found = parse(read(tf.constant(i, tf.int64)))
+        image = support.random_image((16, 16, 3), seed=i)[None] / 255.0
+        expected = autoencoder.encode(image.astype(np.float32))
+        np.testing.assert_array_equal(found["top"], expected.top[0])
+        np.testing.assert_array_equal(found["bottom"], expected.bottom[0])
+        np.testing.assert_array_equal(np.flatnonzero(found["labels"]), [i % 3])
+
+
+def test_stale_codes_are_refused_and_written_again(data, finished, tmp_path):
+    workdir = tmp_path / "workdir"
+    shutil.copytree(finished, workdir)
+    run(data, workdir, steps=12)
+    info = codes.read_codes_info(workdir / "codes")
+    current = fingerprint(load_autoencoder(Workdir(workdir)))
+    expected = {
+        "dataset_fingerprint": info.dataset_fingerprint,
+        "autoencoder_fingerprint": current,
+    }
+    with pytest.raises(DataError, match=r"stale.*autoencoder"):
+        codes.require_current(info, **expected)
+    run(data, workdir, steps=12, stage="codes")
+    codes.require_current(codes.read_codes_info(workdir / "codes"), **expected)
+
+
+def test_codes_go_on_after_an_interruption_with_the_shards_that_are_done(
+    data, finished, tmp_path, monkeypatch
+):
+    workdir = tmp_path / "workdir"
+    shutil.copytree(finished, workdir)
+    shutil.rmtree(workdir / "codes")
+    real, written = codes.serialize_codes, []
+
+    def interrupted(*arguments):
+        written.append(arguments[-1])
+        if len(written) == 5:
+            raise KeyboardInterrupt
+        return real(*arguments)
+
+    monkeypatch.setattr(codes, "serialize_codes", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(data, workdir, steps=9, stage="codes")
+    assert not (workdir / "codes").exists()
+    run(data, workdir, steps=9, stage="codes")
+    assert written.count(written[0]) == 1
+    expected = support.digest_of_folder(finished / "codes")
+    assert support.digest_of_folder(workdir / "codes") == expected
+
+
+def test_codes_before_the_autoencoder_are_refused_in_words(data, tmp_path):
+    with pytest.raises(UserError, match="no checkpoint"):
+        run(data, tmp_path, steps=9, stage="codes")
+
+
+def test_a_batch_that_does_not_divide_is_refused(data, tmp_path):
+    command = [
+        sys.executable,
+        "-c",
+        "import tensorflow as tf\n"
+        "cpu = tf.config.list_physical_devices('CPU')[0]\n"
+        "two = [tf.config.LogicalDeviceConfiguration()] * 2\n"
+        "tf.config.set_logical_device_configuration(cpu, two)\n"
+        "from tfvqgen.training.run import train\n"
+        f"train(data_dir={str(data)!r}, workdir={str(tmp_path)!r}, "
+        f"strategy='mirrored', overrides={[*TINY, 'vqvae.batch_size=3']!r})",
+    ]
+    result = subprocess.run(
+        command, env=support.environment(), capture_output=True, text=True
+    )
+    assert "batch_size in multiples of 2. Received: batch_size=3" in result.stderr
