@@ -110,7 +110,10 @@ class VQVAEConfig(StageConfig):
     )
     epsilon: float = _key(1e-5, "Laplace smoothing of the code counts", low=0.0)
     revive_below: float = _key(
-        0.1, "a code used less often a step than this is re-seeded; 0: never", low=0.0
+        0.01,
+        "share of even use below which a code is re-seeded from the batch; 0: never",
+        low=0.0,
+        high=1.0,
     )
     quantize_after: int = _key(
         100, "steps without quantization before the codebooks start from data", low=0

@@ -13,7 +13,7 @@ from data_prep.synthetic import scene, wells
 VOCABULARY = load_vocabulary("hpa24").labels
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     seed=st.integers(0, 2**40),
     num_cells=st.integers(1, 1200),
@@ -80,7 +80,7 @@ def test_neighbours_crowd_in_more_where_the_well_is_dense():
     for name, area in (("dense", 6000), ("sparse", 13_000)):
         crops = [
             crop
-            for index in range(8)
+            for index in range(6)
             for crop in scene.draw_crops(
                 dataclasses.replace(_well(index), cell_area=area), 8, 64
             )

@@ -32,7 +32,7 @@ def configured(rule):
             "vqvae.num_embeddings=16",
             "vqvae.embedding_dim=4",
             "vqvae.quantize_after=1",
-            "vqvae.revive_below=1.0",
+            "vqvae.revive_below=0.3",
             "vqvae.bottom_dropout=0.3",
             f"vqvae.codebook_rule={rule}",
             f"vqvae.batch_size={BATCH}",

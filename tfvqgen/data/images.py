@@ -41,15 +41,16 @@ def png_header(height: int, width: int, channels: int, dtype: str) -> bytes:
     )
 
 
-def encode_png(image: np.ndarray, level: int = 1) -> bytes:
+def encode_png(image: np.ndarray) -> bytes:
     """Encodes an image of 1 to 4 channels without loss.
 
     Needs no TensorFlow, so that worker processes which only write start at once, and
-    releases the interpreter while it compresses.
+    releases the interpreter while it compresses. Differences between rows of cells are
+    mostly noise: looking for runs alone is twice as fast as zlib's quickest search for
+    longer matches, and smaller.
 
     Args:
         image: uint8 or uint16 [H, W, C] with C from 1 to 4.
-        level: zlib's level; 1 is three times faster than 6 and costs a few percent.
 
     Raises:
         UserError: The array is not such an image.
@@ -65,11 +66,13 @@ def encode_png(image: np.ndarray, level: int = 1) -> bytes:
     filtered[0, 1:] = rows[0]
     np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
     header = png_header(height, width, channels, image.dtype.name)
+    packer = zlib.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS, 9, zlib.Z_RLE)
+    packed = packer.compress(filtered) + packer.flush()
     return b"".join(
         (
             _SIGNATURE,
             _chunk(b"IHDR", header),
-            _chunk(b"IDAT", zlib.compress(filtered, level)),
+            _chunk(b"IDAT", packed),
             _chunk(b"IEND", b""),
         )
     )

@@ -10,6 +10,9 @@ import tensorflow as tf
 
 CODEBOOK_RULES = ("ema", "gradient")
 
+# Share of even use that codes start from data with where none is revived later.
+UNREVIVED_SEED = 0.02
+
 
 class VectorQuantizerOutput(NamedTuple):
     """What a :class:`VectorQuantizer` returns.
@@ -43,9 +46,11 @@ class VectorQuantizer(keras.layers.Layer):
 
     Training calls count as steps. Up to step `quantize_after` the latents pass
     unquantized and there is no loss; then the embeddings start as latents drawn from
-    the batch. From there on a code whose moving count falls below `revive_below` is
-    dead, and is re-seeded from the batch, its moving averages with it. Batches are
-    those of all replicas together: under a strategy the statistics are summed over the
+    the batch. From there on a code whose moving count falls below the share
+    `revive_below` of even use (latents a step over K) is dead, and is re-seeded from
+    the batch, its moving averages with it: with twice the count at which it would die,
+    so that it has some 70 steps (at a decay of .99) to find its use. Batches are those
+    of all replicas together: under a strategy the statistics are summed over the
     replicas before they are used, so that every replica holds the same codebook and it
     is the one that a single replica would have on the same global batch.
 
@@ -59,8 +64,8 @@ class VectorQuantizer(keras.layers.Layer):
         codebook_rule: ``"ema"`` or ``"gradient"``.
         decay: Of the moving averages.
         epsilon: Laplace smoothing of the counts under the EMA rule.
-        revive_below: Moving count (latents a step) below which a code is re-seeded;
-            0 leaves dead codes dead.
+        revive_below: Share of even use below which a code is re-seeded; 0 leaves dead
+            codes dead.
         data_initialization: Start the embeddings from data; otherwise they keep the
             normal random vectors that they are built with.
         quantize_after: Training calls that pass without quantization.
@@ -78,7 +83,7 @@ class VectorQuantizer(keras.layers.Layer):
         codebook_rule: str = "ema",
         decay: float = 0.99,
         epsilon: float = 1e-5,
-        revive_below: float = 0.1,
+        revive_below: float = 0.01,
         data_initialization: bool = True,
         quantize_after: int = 0,
         seed: int = 0,
@@ -238,16 +243,22 @@ class VectorQuantizer(keras.layers.Layer):
         counts = tf.convert_to_tensor(self.ema_counts)
         embeddings = tf.convert_to_tensor(self.embeddings)
         step = self.steps.value
-        dead = (counts < self.revive_below) & (step > self.quantize_after)
+        even = self._even_use(flat)
+        dead = (counts < self.revive_below * even) & (step > self.quantize_after)
         if self.data_initialization:
             dead = dead | tf.fill([self.num_embeddings], step == self.quantize_after)
         drawn = self._draw(flat, step)
+        seeded = (2 * self.revive_below or UNREVIVED_SEED) * even
         self.embeddings.assign(tf.where(dead[:, None], drawn, embeddings))
-        # Count 1 is one latent a step; with it a code has a few hundred steps to live.
-        self.ema_counts.assign(tf.where(dead, tf.ones_like(counts), counts))
+        self.ema_counts.assign(tf.where(dead, seeded, counts))
         if self.codebook_rule == "ema":
             sums = tf.convert_to_tensor(self.ema_sums)
-            self.ema_sums.assign(tf.where(dead[:, None], drawn, sums))
+            self.ema_sums.assign(tf.where(dead[:, None], seeded * drawn, sums))
+
+    def _even_use(self, flat):
+        """Returns the count of every code if all were used alike, float32 scalar."""
+        replicas = tf.distribute.get_replica_context().num_replicas_in_sync
+        return tf.cast(tf.shape(flat)[0] * replicas, tf.float32) / self.num_embeddings
 
     def _draw(self, flat, step):
         """Draws K latents of the global batch, spread evenly over it, [K, D].
