@@ -6,13 +6,12 @@ recipe is the plain graph of `plain_vqvae2` with residual width 32, batch 16, Ad
 and no augmentation. Ours is a preset's autoencoder, trained by the training loop itself
 on the same crops with the same batch size; `--set` changes its other keys.
 
-`--fields`, or the environment variable TFVQGEN_HPA_FIELDS, is a folder with fields of
-the Human Protein Atlas in the layout of the Kaggle 2018 data.
+`--fields` is a folder with fields of the Human Protein Atlas in the layout of the
+Kaggle 2018 data.
 """
 
 import argparse
 import dataclasses
-import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -24,7 +23,6 @@ import numpy as np
 from benchmarks import case, real_crops
 from benchmarks.reconstruction_measures import BATCH_SIZE, measure, to_unit
 from tfvqgen import command_line
-from tfvqgen.errors import UserError
 
 RECIPE_WIDTH = 32
 MODELS = ("recipe", "ours")
@@ -35,11 +33,6 @@ Report = Callable[[int, Callable, Callable, dict[str, Any]], None]
 
 def main() -> None:
     args = _flags().parse_args()
-    if args.fields is None:
-        raise UserError(
-            "no fields: expected --fields or the environment variable "
-            "TFVQGEN_HPA_FIELDS. Received: neither"
-        )
     crops = real_crops.cut(args.fields)
     case.import_tensorflow(args.threads)
     trainers = {"recipe": train_recipe, "ours": train_ours}
@@ -178,9 +171,7 @@ def _reporter(model: str, crops: real_crops.Crops, args: argparse.Namespace) -> 
 
 def _flags() -> argparse.ArgumentParser:
     flags = case.parser(__doc__)
-    flags.add_argument(
-        "--fields", type=Path, default=os.environ.get("TFVQGEN_HPA_FIELDS")
-    )
+    flags.add_argument("--fields", type=Path, required=True)
     flags.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     flags.add_argument("--steps", type=int, default=1000)
     flags.add_argument("--every", type=int, default=100, help="steps between cases")

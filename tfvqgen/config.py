@@ -42,8 +42,8 @@ class StageConfig:
 
     steps: int = _key(100_000, "training steps", low=1, free=True)
     batch_size: int = _key(128, "examples a step, over all replicas", low=1)
-    learning_rate: float = _key(3e-4, "Adam's learning rate at its peak", low=0.0)
-    warmup_steps: int = _key(500, "steps of linear rise to the peak", low=0)
+    learning_rate: float = _key(1e-3, "Adam's learning rate at its peak", low=0.0)
+    warmup_steps: int = _key(100, "steps of linear rise to the peak", low=0)
     decay_steps: int = _key(
         0,
         "step at which the cosine decay ends; 0: the steps first asked for",
@@ -119,7 +119,7 @@ class VQVAEConfig(StageConfig):
         100, "steps without quantization before the codebooks start from data", low=0
     )
     bottom_dropout: float = _key(
-        0.0,
+        0.1,
         "share of images whose bottom level is hidden from the decoder in training",
         low=0.0,
         high=1.0,
@@ -252,7 +252,6 @@ PRESETS: dict[str, tuple[str, ...]] = {
         "vqvae.embedding_dim=32",
         "vqvae.steps=600",
         "vqvae.batch_size=32",
-        "vqvae.learning_rate=1e-3",
         "vqvae.warmup_steps=50",
         "vqvae.quantize_after=50",
         "vqvae.log_every=20",

@@ -1,0 +1,56 @@
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from tests import support
+
+TINY = (
+    "--set=vqvae.hidden=8",
+    "--set=vqvae.residual_width=4",
+    "--set=vqvae.num_embeddings=16",
+    "--set=vqvae.quantize_after=2",
+    "--set=vqvae.log_every=4",
+    "--steps=8",
+)
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="needs make")
+def test_make_demo_leaves_what_it_promises_and_goes_on_when_run_again(tmp_path):
+    demo = tmp_path / "demo"
+    installed = f"{sys.prefix}/.installed"
+    command = [
+        "make",
+        "demo",
+        f"--old-file={installed}",
+        f"VENV={sys.prefix}",
+        f"DEMO_DIR={demo}",
+        "DEMO_CELLS=80",
+        f"DEMO_FLAGS={' '.join(TINY)}",
+    ]
+    environment = {k: v for k, v in os.environ.items() if k != "MAKEFLAGS"}
+    first = subprocess.run(
+        command, cwd=support.ROOT, env=environment, capture_output=True, text=True
+    )
+    assert first.returncode == 0, first.stderr
+    for path in (
+        "crops/crops.csv",
+        "shards/dataset.json",
+        "shards/contact_sheet.png",
+        "workdir/config.json",
+        "workdir/vqvae/metrics.jsonl",
+        "workdir/vqvae/reconstructions.png",
+        "workdir/codes/codes.json",
+    ):
+        assert (demo / path).is_file(), path
+    assert str(demo / "workdir/vqvae/reconstructions.png") in first.stdout
+    assert "Traceback" not in first.stderr and "oneDNN" not in first.stderr
+    before = support.digest_of_folder(demo / "workdir")
+    again = subprocess.run(
+        command, cwd=support.ROOT, env=environment, capture_output=True, text=True
+    )
+    assert again.returncode == 0, again.stderr
+    assert "vqvae: done already" in again.stdout
+    assert support.digest_of_folder(demo / "workdir") == before
