@@ -41,12 +41,16 @@ _STEPS = flags.DEFINE_integer(
     "steps", None, "Training steps of each stage that runs.", lower_bound=1
 )
 _SEED = flags.DEFINE_integer(
-    "seed", None, "Of weights, data order and draws; default: the workdir's, else 0."
+    "seed",
+    None,
+    "Of weights, data order and draws; default: the workdir's, else 0.",
+    lower_bound=0,
+    upper_bound=config.MAX_SEED,
 )
 _STRATEGY = flags.DEFINE_enum(
     "strategy",
     "auto",
-    ("auto", "one_device", "mirrored", "multi_worker"),
+    config.STRATEGIES,
     "Devices: the first, all of this machine, or the cluster of TF_CONFIG; auto picks.",
 )
 _INIT_FROM = flags.DEFINE_string(

@@ -63,7 +63,9 @@ def test_the_order_of_overrides_that_only_fit_together_does_not_matter():
         ("vqvae.hidden=a", "expected an integer"),
         ("vqvae.hidden=1.5", "expected an integer"),
         ("vqvae.steps=0", "expected at least 1"),
-        ("vqvae.decay=1.5", "expected at most 1"),
+        ("vqvae.decay=1.0", "expected less than 1"),
+        ("vqvae.bottom_dropout=1.5", "expected at most 1"),
+        ("vqvae.num_embeddings=65537", "expected at most 65536"),
         ("vqvae.learning_rate=nan", "expected a finite number"),
         ("vqvae.augment=perhaps", "expected true or false"),
         ("vqvae.codebook_rule=magic", "expected one of ema, gradient"),
@@ -107,6 +109,18 @@ def test_a_damaged_value_in_json_is_refused_or_valid(key, value):
     except UserError:
         return
     assert Config.from_json(config.to_json()) == config
+
+
+def test_a_key_that_an_older_version_did_not_know_has_the_presets_value():
+    stored = Config.from_preset("demo").to_json()
+    del stored["vqvae"]["bottom_dropout"]
+    assert Config.from_json(stored) == Config.from_preset("demo")
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32, 1.5, True, None])
+def test_a_seed_that_no_generator_takes_is_refused(seed):
+    with pytest.raises(UserError, match="seed: expected 0 to"):
+        Config.from_json({**Config().to_json(), "seed": seed})
 
 
 def test_frozen_keys_are_told_from_free_ones():

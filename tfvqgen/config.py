@@ -10,12 +10,27 @@ import math
 import types
 import typing
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from typing import Any, Self
 
 from tfvqgen.errors import UserError
 
+STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker")
 
-def _key(default: Any, text: str, *, low=None, high=None, choices=(), free=False):
+# Seeds that every random number generator in use takes.
+MAX_SEED = 2**32 - 1
+
+
+def _key(
+    default: Any,
+    text: str,
+    *,
+    low=None,
+    high=None,
+    below=None,
+    choices=(),
+    free=False,
+):
     """A configuration key with its meaning and limits.
 
     Args:
@@ -23,6 +38,7 @@ def _key(default: Any, text: str, *, low=None, high=None, choices=(), free=False
         text: What it means, for people.
         low: The smallest value allowed.
         high: The largest value allowed.
+        below: What the value must stay below.
         choices: The values allowed, if they are few.
         free: Whether it may change once the stage has a checkpoint.
     """
@@ -30,6 +46,7 @@ def _key(default: Any, text: str, *, low=None, high=None, choices=(), free=False
         "text": text,
         "low": low,
         "high": high,
+        "below": below,
         "choices": choices,
         "free": free,
     }
@@ -41,7 +58,9 @@ class StageConfig:
     """How one stage is trained: what all the stages have in common."""
 
     steps: int = _key(100_000, "training steps", low=1, free=True)
-    batch_size: int = _key(128, "examples a step, over all replicas", low=1)
+    batch_size: int = _key(
+        128, "examples a step, over all replicas", low=1, high=1_000_000
+    )
     learning_rate: float = _key(1e-3, "Adam's learning rate at its peak", low=0.0)
     warmup_steps: int = _key(100, "steps of linear rise to the peak", low=0)
     decay_steps: int = _key(
@@ -75,7 +94,7 @@ class StageConfig:
     keep_checkpoints: int = _key(2, "checkpoints kept", low=1, free=True)
 
     def __post_init__(self):
-        for field in dataclasses.fields(self):
+        for field in fields(self):
             _check(field, getattr(self, field.name))
         if self.decay_steps and self.decay_steps <= self.warmup_steps:
             raise UserError(
@@ -99,14 +118,14 @@ class VQVAEConfig(StageConfig):
         "pixels a bottom code spans; a top code spans twice as many",
         choices=(2, 4, 8),
     )
-    num_embeddings: int = _key(512, "codes of each codebook (K)", low=2)
+    num_embeddings: int = _key(512, "codes of each codebook (K)", low=2, high=65_536)
     embedding_dim: int = _key(64, "length of a code's embedding (D)", low=1)
     codebook_rule: str = _key(
         "ema", "how the codebook learns", choices=("ema", "gradient")
     )
     commitment_cost: float = _key(0.25, "weight of the commitment loss (beta)", low=0.0)
     decay: float = _key(
-        0.99, "decay of the codebook's moving averages", low=0.0, high=1.0
+        0.99, "decay of the codebook's moving averages", low=0.0, below=1.0
     )
     epsilon: float = _key(1e-5, "Laplace smoothing of the code counts", low=0.0)
     revive_below: float = _key(
@@ -161,6 +180,9 @@ class Config:
     seed: int = 0
     vqvae: VQVAEConfig = dataclasses.field(default_factory=VQVAEConfig)
 
+    def __post_init__(self):
+        _check_seed(self.seed)
+
     @classmethod
     def from_preset(cls, name: str) -> Self:
         """Returns a shipped configuration.
@@ -171,10 +193,10 @@ class Config:
         Raises:
             UserError: There is no such preset.
         """
-        if name not in PRESETS:
+        if not isinstance(name, str) or name not in PRESETS:
             raise UserError(
                 f"unknown preset: expected one of {', '.join(PRESETS)}. "
-                f"Received: {name!r}{_did_you_mean(name, PRESETS)}"
+                f"Received: {name!r}{_did_you_mean(str(name), PRESETS)}"
             )
         return cls(preset=name).with_overrides(PRESETS[name])
 
@@ -217,29 +239,28 @@ class Config:
     def from_json(cls, values: Mapping[str, Any]) -> Self:
         """Reads what :meth:`to_json` wrote.
 
+        Keys that an older version did not know have the preset's values.
+
         Raises:
-            UserError: A key is missing, unknown, or not of its type or limits.
+            UserError: A key is unknown, or not of its type or limits.
         """
-        config = cls()
-        sections = {f.name: f.type for f in config._sections()}
-        _expect_keys("config", values, ["preset", "seed", *sections])
-        read = {}
-        for name, section_type in sections.items():
-            fields = {f.name: f for f in dataclasses.fields(section_type)}
-            _expect_keys(name, values[name], fields)
-            read[name] = section_type(
-                **{
-                    key: _from_plain(fields[key], value)
-                    for key, value in values[name].items()
-                }
-            )
-        seed = values["seed"]
-        if not isinstance(seed, int) or isinstance(seed, bool):
-            raise UserError(f"seed: expected an integer. Received: {seed!r}")
-        return cls(preset=str(values["preset"]), seed=seed, **read)
+        _expect_keys(
+            "config", values, ["preset", "seed"], [f.name for f in fields(cls)]
+        )
+        config = cls.from_preset(values["preset"])
+        read = {"seed": _check_seed(values["seed"])}
+        for section_field in config._sections():
+            name = section_field.name
+            section = getattr(config, name)
+            keys = {f.name: f for f in fields(section)}
+            stored = values.get(name, {})
+            _expect_keys(name, stored, [], keys)
+            changes = {key: _from_plain(keys[key], v) for key, v in stored.items()}
+            read[name] = dataclasses.replace(section, **changes)
+        return dataclasses.replace(config, **read)
 
     def _sections(self):
-        return [f for f in dataclasses.fields(self) if dataclasses.is_dataclass(f.type)]
+        return [f for f in fields(self) if dataclasses.is_dataclass(f.type)]
 
 
 # A preset is the defaults (hpa128, the poster's sizes) with these overrides.
@@ -271,7 +292,7 @@ def frozen_differences(old: StageConfig, new: StageConfig) -> list[str]:
     """
     return [
         f"{field.name}: {getattr(old, field.name)} -> {getattr(new, field.name)}"
-        for field in dataclasses.fields(old)
+        for field in fields(old)
         if not field.metadata["free"]
         and getattr(old, field.name) != getattr(new, field.name)
     ]
@@ -280,7 +301,7 @@ def frozen_differences(old: StageConfig, new: StageConfig) -> list[str]:
 def describe(section: type[StageConfig]) -> str:
     """Returns a line per key of a section: its name, default and meaning."""
     lines = []
-    for field in dataclasses.fields(section):
+    for field in fields(section):
         choices = field.metadata["choices"]
         text = field.metadata["text"]
         if choices:
@@ -290,13 +311,13 @@ def describe(section: type[StageConfig]) -> str:
 
 
 def _field(section: StageConfig, section_name: str, key: str) -> dataclasses.Field:
-    fields = {f.name: f for f in dataclasses.fields(section)}
-    if key not in fields:
+    known = {f.name: f for f in fields(section)}
+    if key not in known:
         raise UserError(
-            f"unknown key: expected one of {section_name}'s {', '.join(fields)}. "
-            f"Received: {section_name}.{key}{_did_you_mean(key, fields)}"
+            f"unknown key: expected one of {section_name}'s {', '.join(known)}. "
+            f"Received: {section_name}.{key}{_did_you_mean(key, known)}"
         )
-    return fields[key]
+    return known[key]
 
 
 def _parse(field: dataclasses.Field, text: str) -> Any:
@@ -349,6 +370,11 @@ def _check(field: dataclasses.Field, value: Any) -> None:
         raise UserError(f"{field.name}: expected at least {low}. Received: {value!r}")
     if high is not None and max(parts) > high:
         raise UserError(f"{field.name}: expected at most {high}. Received: {value!r}")
+    below = limits["below"]
+    if below is not None and max(parts) >= below:
+        raise UserError(
+            f"{field.name}: expected less than {below}. Received: {value!r}"
+        )
 
 
 def _type_name(field: dataclasses.Field) -> str:
@@ -362,16 +388,25 @@ def _type_name(field: dataclasses.Field) -> str:
     }[field.type]
 
 
-def _expect_keys(name: str, values: Any, expected: Iterable[str]) -> None:
+def _expect_keys(
+    name: str, values: Any, needed: Iterable[str], known: Iterable[str]
+) -> None:
     if not isinstance(values, Mapping):
         raise UserError(f"{name}: expected an object. Received: {values!r}")
-    missing = sorted(set(expected) - set(values))
-    unknown = sorted(set(values) - set(expected))
+    missing = sorted(set(needed) - set(values))
+    unknown = sorted(set(values) - set(known))
     if missing or unknown:
         raise UserError(
-            f"{name}: expected exactly the known keys. Received: "
-            f"missing={missing}, unknown={unknown}"
+            f"{name}: expected the known keys. Received: missing={missing}, "
+            f"unknown={unknown}"
         )
+
+
+def _check_seed(seed: Any) -> int:
+    valid = isinstance(seed, int) and not isinstance(seed, bool)
+    if not valid or not 0 <= seed <= MAX_SEED:
+        raise UserError(f"seed: expected 0 to {MAX_SEED}. Received: {seed!r}")
+    return seed
 
 
 def _did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -22,6 +22,9 @@ from tfvqgen.training.steps import make_training_steps  # noqa: E402
 STEPS = 20
 BATCH = 8
 
+# An embedding that moves so far in a step was re-seeded.
+JUMP = 0.01
+
 
 def configured(rule):
     return Config.from_preset("hpa128").with_overrides(
@@ -31,8 +34,9 @@ def configured(rule):
             "vqvae.residual_width=4",
             "vqvae.num_embeddings=16",
             "vqvae.embedding_dim=4",
-            "vqvae.quantize_after=1",
+            "vqvae.quantize_after=0",
             "vqvae.revive_below=0.3",
+            "vqvae.decay=0.8",
             "vqvae.bottom_dropout=0.3",
             f"vqvae.codebook_rule={rule}",
             f"vqvae.batch_size={BATCH}",
@@ -46,7 +50,7 @@ def run(dataset, strategy, rule, optimizer_name):
     with strategy.scope():
         stage = AutoencoderStage(config, dataset)
         optimizer = {
-            "sgd": lambda: keras.optimizers.SGD(0.1),
+            "sgd": lambda: keras.optimizers.SGD(1.0),
             "adam": lambda: keras.optimizers.Adam(1e-3),
         }[optimizer_name]()
         optimizer.build(stage.model.trainable_variables)
@@ -63,17 +67,21 @@ def run(dataset, strategy, rule, optimizer_name):
     iterator = iter(data)
     results = {}
     losses = []
+    jumps = 0
+    after = stage.model.top_quantizer.embeddings.numpy()
     for step in range(STEPS):
         result = steps(iterator, tf.constant(1))
         losses.append(float(result.sums["loss"]))
         if step in (0, 2, STEPS - 1):
-            for variable in stage.model.variables:
-                results[f"{step}/{variable.path}"] = variable.numpy()
+            for number, variable in enumerate(stage.model.variables):
+                results[f"{step}/{number} {variable.name}"] = variable.numpy()
         if step == 0:
             results["gradient_norm"] = result.sums["gradient_norm"].numpy()
-    counts = stage.model.top_quantizer.ema_counts.numpy()
-    results["revived"] = np.sum(counts > 0)
+        before = after
+        after = stage.model.top_quantizer.embeddings.numpy()
+        jumps += int(np.sum(np.abs(after - before).max(axis=1) > JUMP))
     results["losses"] = np.array(losses)
+    results["jumps"] = jumps
     return {f"{rule}/{optimizer_name}/{name}": v for name, v in results.items()}
 
 

@@ -44,6 +44,7 @@ def largest_difference(runs, prefix):
     return max(np.abs(runs["one"][n] - runs["two"][n]).max() for n in names)
 
 
+# SGD with a learning rate of one moves the weights by the gradient itself.
 @pytest.mark.parametrize("rule", RULES)
 def test_one_step_on_two_replicas_equals_one_step_on_one(runs, rule):
     assert largest_difference(runs, f"{rule}/sgd/0/") < 1e-6
@@ -55,6 +56,8 @@ def test_codebooks_started_and_revived_from_data_are_the_same_on_two_replicas(
     runs, rule
 ):
     assert largest_difference(runs, f"{rule}/sgd/2/") < 1e-6
+    assert runs["one"][f"{rule}/sgd/jumps"] > 16, "codes were re-seeded after the first"
+    assert largest_difference(runs, f"{rule}/sgd/jumps") == 0
 
 
 @pytest.mark.parametrize("rule", RULES)

@@ -1,3 +1,4 @@
+import importlib.util
 import json
 import os
 import shutil
@@ -146,9 +147,15 @@ def test_metrics_have_their_names_for_both_splits(finished):
         "top_codebook_perplexity",
         "bottom_codebook_perplexity",
     }
-    validation = {"top_only_mse", "bottom_only_mse", "reconstruction_mse/red"}
+    validation = {
+        "top_only_mse",
+        "bottom_only_mse",
+        "reconstruction_mse/red",
+        "mean_image_mse",
+    }
     for line in lines:
-        assert names <= line.keys()
+        quantized = line["step"] > 2 or line["split"] == "validation"
+        assert (names if quantized else {"loss", "reconstruction_mse"}) <= line.keys()
         assert line["split"] == "train" or validation <= line.keys()
     assert [x["step"] for x in lines if x["split"] == "train"] == [2, 4, 6, 8, 9]
     assert [x["step"] for x in lines if x["split"] == "validation"] == [6, 9]
@@ -166,6 +173,8 @@ def test_validation_figures_are_those_of_the_saved_autoencoder(data, finished):
     ):
         expected = np.mean((np.array(images) - reconstruction.numpy()) ** 2)
         assert last[name] == pytest.approx(expected, rel=1e-5)
+    spread = np.mean(np.var(images, axis=0))
+    assert last["mean_image_mse"] == pytest.approx(spread, rel=1e-4)
     used = len(np.unique(levels.codes.top))
     assert last["top_usage"] == pytest.approx(used / 8)
 
@@ -236,6 +245,7 @@ def test_a_loss_that_is_not_finite_names_the_batch_and_keeps_the_checkpoint(
     config = json.loads((tmp_path / "config.json").read_text())
     config["config"]["vqvae"]["learning_rate"] = 1e38
     config["config"]["vqvae"]["clip_norm"] = 0.0
+    config["config"]["vqvae"]["warmup_steps"] = 0
     (tmp_path / "config.json").write_text(json.dumps(config))
     with pytest.raises(UserError, match=r"not finite at step \d.*records train\d") as e:
         train(data_dir=data, workdir=tmp_path, stage="vqvae", steps=9)
@@ -343,3 +353,79 @@ def test_a_batch_that_does_not_divide_is_refused(data, tmp_path):
         command, env=support.environment(), capture_output=True, text=True
     )
     assert "batch_size in multiples of 2. Received: batch_size=3" in result.stderr
+
+
+def test_a_damaged_validation_shard_costs_no_training(data, tmp_path):
+    damaged = tmp_path / "data"
+    shutil.copytree(data, damaged)
+    shard = damaged / "validation-00000-of-00003.tfrecord"
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 1
+    shard.write_bytes(content)
+    with pytest.raises(DataError, match=r"validation-00000-of-00003\.tfrecord"):
+        run(damaged, tmp_path / "workdir", steps=4)
+    saved = saved_checkpoints(tmp_path / "workdir" / "vqvae" / "checkpoints")
+    assert saved[-1][0] == 4
+
+
+def test_a_validation_that_was_interrupted_is_made_up_for(data, finished, tmp_path):
+    shutil.copytree(finished, tmp_path / "workdir")
+    path = tmp_path / "workdir" / "vqvae" / "metrics.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    assert '"split": "validation"' in lines[-1]
+    path.write_text("".join(lines[:-1]) + lines[-1][:20])
+    run(data, tmp_path / "workdir", steps=9)
+    assert figures(tmp_path / "workdir") == figures(finished)
+
+
+def test_more_steps_later_leave_the_schedule_as_it_was(data, tmp_path):
+    overrides = ["vqvae.decay_steps=0"]
+    run(data, tmp_path, steps=6, overrides=overrides)
+    run(data, tmp_path, steps=8, overrides=overrides)
+    last = [x for x in figures(tmp_path) if x["split"] == "train"][-1]
+    assert last["learning_rate"] == pytest.approx(1e-3 * 0.05)
+
+
+def test_a_first_run_that_failed_leaves_nothing_that_counts(data, tmp_path):
+    only_train = tmp_path / "only_train"
+    support.make_dataset(only_train, {"train": 10}, shape=(16, 16, 3))
+    with pytest.raises(UserError, match="split='validation'"):
+        run(only_train, tmp_path / "workdir", steps=4)
+    assert not (tmp_path / "workdir" / "config.json").exists()
+
+
+def test_checkpoints_without_their_configuration_are_refused(data, finished, tmp_path):
+    shutil.copytree(finished, tmp_path / "workdir")
+    (tmp_path / "workdir" / "config.json").unlink()
+    with pytest.raises(UserError, match="checkpoints without their configuration"):
+        run(data, tmp_path / "workdir", steps=9)
+
+
+def test_a_damaged_line_of_figures_is_named(finished, tmp_path):
+    lines = (finished / "vqvae" / "metrics.jsonl").read_text().splitlines()
+    path = tmp_path / "metrics.jsonl"
+    path.write_text("\n".join([lines[0], "garbage", lines[1]]))
+    with pytest.raises(DataError, match="line 2"):
+        read_metrics(path)
+
+
+def test_damaged_codes_are_written_again(data, finished, tmp_path, capsys):
+    workdir = tmp_path / "workdir"
+    shutil.copytree(finished, workdir)
+    (workdir / "codes" / "codes.json").write_text("{")
+    run(data, workdir, steps=9, stage="codes")
+    assert "codes are written again" in capsys.readouterr().err
+    expected = support.digest_of_folder(finished / "codes")
+    assert support.digest_of_folder(workdir / "codes") == expected
+
+
+def test_metrics_are_written_where_tensorboard_is_not_installed(
+    data, tmp_path, monkeypatch
+):
+    real = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda n: None if n == "tensorboard" else real(n)
+    )
+    run(data, tmp_path, steps=2)
+    assert figures(tmp_path)
+    assert not (tmp_path / "vqvae" / "tensorboard").exists()

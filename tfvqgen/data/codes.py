@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from tfvqgen.data.records import Records, Shard, damaged
+from tfvqgen.data.records import Records, Shard
 from tfvqgen.errors import DataError
 from tfvqgen.files import read_json, write_json
 
@@ -25,9 +25,6 @@ TOP = "codes/top"
 BOTTOM = "codes/bottom"
 LABEL = "image/label"
 CROP_ID = "crop/id"
-
-# Codes are stored as little-endian uint16.
-MAX_EMBEDDINGS = 1 << 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +73,7 @@ class CodeSplit:
 def serialize_codes(
     top: np.ndarray, bottom: np.ndarray, labels: Sequence[int], crop_id: str
 ) -> bytes:
-    """Makes the record of one crop's codes.
+    """Makes the record of one crop's codes, stored as little-endian uint16.
 
     Args:
         top: Integers [h, w].
@@ -188,7 +185,10 @@ def require_current(
 
 def _check_shard(path: Path, shard: Shard) -> None:
     if not path.is_file():
-        raise damaged(path, None, "the file is missing")
+        raise DataError(f"missing code shard: expected {path}, which codes.json names")
     if path.stat().st_size != shard.bytes:
         size = path.stat().st_size
-        raise damaged(path, None, f"it has {size} bytes, not {shard.bytes}")
+        raise DataError(
+            f"damaged code shard: expected {shard.bytes} bytes, as codes.json says. "
+            f"Received: {path} of {size} bytes"
+        )

@@ -338,7 +338,7 @@ def codebook_perplexity(counts: tf.Tensor) -> tf.Tensor:
     """Returns exp of the entropy of code use: 1 for one code, K for even use.
 
     Args:
-        counts: How often each code was used, float [K].
+        counts: How often each code was used, float [K], any float dtype.
     """
     shares = counts / tf.maximum(tf.reduce_sum(counts), 1e-12)
     return tf.exp(-tf.reduce_sum(tf.math.xlogy(shares, shares)))

@@ -67,7 +67,8 @@ class VQVAE2(keras.Model):
 
     Args:
         config: The section ``vqvae`` of a configuration.
-        seed: Of the first weights, the draws of codes and the bottom dropout.
+        seed: Of the draws of codes and the bottom dropout (first weights follow
+            ``keras.utils.set_random_seed``).
     """
 
     def __init__(self, config: VQVAEConfig, seed: int = 0, **kwargs):
@@ -86,10 +87,10 @@ class VQVAE2(keras.Model):
         self.bottom_encoder = Encoder(stride=config.bottom_stride, **stack)
         self.top_encoder = Encoder(stride=2, **stack)
         self.top_projection = keras.layers.Conv2D(dim, 1, dtype=policy)
-        self.top_quantizer = self._quantizer(seed=2 * seed)
+        self.top_quantizer = self._quantizer(seed=3 * seed)
         self.top_decoder = Decoder(channels=dim, stride=2, **stack)
         self.bottom_projection = keras.layers.Conv2D(dim, 1, dtype=policy)
-        self.bottom_quantizer = self._quantizer(seed=2 * seed + 1)
+        self.bottom_quantizer = self._quantizer(seed=3 * seed + 1)
         self.top_upsampling = keras.layers.Conv2DTranspose(
             dim, 4, strides=2, padding="same", dtype=policy
         )
@@ -208,7 +209,7 @@ class VQVAE2(keras.Model):
         step = self.bottom_quantizer.steps.value
         noise = tf.random.stateless_uniform(
             [rows * context.num_replicas_in_sync],
-            seed=tf.stack([tf.constant(self.seed, tf.int64), step]),
+            seed=tf.stack([tf.constant(3 * self.seed + 2, tf.int64), step]),
         )[first : first + rows]
         hidden = (noise < self.config.bottom_dropout) & (
             step > self.config.quantize_after

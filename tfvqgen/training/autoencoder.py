@@ -49,6 +49,10 @@ class AutoencoderStage(Stage):
         """See :meth:`Stage.loss`."""
         output = self.model(schema.to_unit(batch["image"]), training=True)
         counts = _code_counts(output.codes, self.config.num_embeddings)
+        # Codes that were not used for quantization do not count as used.
+        steps = self.model.bottom_quantizer.steps.value
+        quantized = tf.cast(steps > self.config.quantize_after, tf.float32)
+        counts = {name: quantized * value for name, value in counts.items()}
         return output.losses["loss"], {**output.losses, **counts}
 
     def validation_sums(self, batch: Batch) -> Sums:
@@ -63,7 +67,13 @@ class AutoencoderStage(Stage):
             for name, reconstruction in zip(RECONSTRUCTIONS, levels[:3], strict=True)
         }
         counts = _code_counts(levels.codes, self.config.num_embeddings, weight)
-        return {**errors, **counts, "examples": tf.reduce_sum(weight)}
+        return {
+            **errors,
+            **counts,
+            "examples": tf.reduce_sum(weight),
+            "images": tf.einsum("b,bhwc->hwc", weight, images),
+            "squares": tf.einsum("b,bhwc->c", weight, tf.square(images)),
+        }
 
     def validation_figures(self, sums: Mapping[str, np.ndarray]) -> dict[str, float]:
         """See :meth:`Stage.validation_figures`."""
@@ -74,6 +84,9 @@ class AutoencoderStage(Stage):
             figures[f"{name}_mse"] = float(np.mean(per_channel))
             for channel, error in zip(self.info.channels, per_channel, strict=True):
                 figures[f"{name}_mse/{channel}"] = float(error)
+        mean_image = sums["images"] / sums["examples"]
+        squares = sums["squares"] / (sums["examples"] * height * width)
+        figures["mean_image_mse"] = float(np.mean(squares) - np.mean(mean_image**2))
         figures["psnr"] = -10 * float(np.log10(figures["reconstruction_mse"]))
         return {"loss": figures["reconstruction_mse"], **figures, **_use_figures(sums)}
 
@@ -110,7 +123,7 @@ class AutoencoderStage(Stage):
     def warnings(self, figures: Mapping[str, float]) -> list[str]:
         """Returns what :func:`health.level_warnings` says, once levels had time."""
         young = max(self.config.warmup_steps, 2 * self.config.quantize_after)
-        if int(self.model.bottom_quantizer.steps.value) <= young:
+        if int(self.model.bottom_quantizer.steps.numpy()) <= young:
             return []
         return health.level_warnings(figures)
 
@@ -132,6 +145,8 @@ def _use_figures(sums: Mapping[str, np.ndarray]) -> dict[str, float]:
     figures = {}
     for level in LEVELS:
         counts = sums[f"{level}_counts"]
+        if not counts.any():
+            continue
         figures[f"{level}_usage"] = health.usage(counts)
         figures[f"{level}_codebook_perplexity"] = health.codebook_perplexity(counts)
     return figures

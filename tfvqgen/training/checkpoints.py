@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -12,7 +13,7 @@ import tensorflow as tf
 
 from tfvqgen.errors import DataError, UserError
 
-# What restoring raises for files that are cut, flipped or of another architecture.
+# What restoring raises for files that are cut or flipped.
 DAMAGE = (tf.errors.OpError, ValueError, IndexError, RuntimeError, AssertionError)
 
 
@@ -79,26 +80,13 @@ class Checkpoints:
         Raises:
             DataError: There are checkpoints, and none is whole.
         """
-        damaged = []
-        for step, path in reversed(saved_checkpoints(self._folder)):
-            try:
-                self._checkpoint.restore(path).assert_consumed()
-            except DAMAGE as error:
-                damaged.append(f"{path} ({_first_line(error)})")
-                continue
-            for description in damaged:
-                print(
-                    f"warning: damaged checkpoint passed over: {description}; "
-                    f"going on from step {step}",
-                    file=sys.stderr,
-                )
-            return step
-        if damaged:
-            raise DataError(
-                "no checkpoint can be read: expected a whole one. "
-                f"Received: {damaged[0]}"
-            )
-        return None
+
+        def restore(path: str) -> None:
+            _assert_restored(self._checkpoint.restore(path), "assert_consumed")
+
+        if not saved_checkpoints(self._folder):
+            return None
+        return _restore_newest(self._folder, restore)
 
 
 def saved_checkpoints(folder: str | os.PathLike) -> list[tuple[int, str]]:
@@ -124,27 +112,63 @@ def restore_model(model: keras.Model, folder: str | os.PathLike) -> int:
 
     Raises:
         UserError: There is no checkpoint, or it is of another architecture.
+        DataError: None is whole.
     """
-    saved = saved_checkpoints(folder)
-    if not saved:
+    if not saved_checkpoints(folder):
         raise UserError(
             f"no checkpoint: expected a trained stage. Received: {os.fspath(folder)}"
         )
-    step, path = saved[-1]
     variables = Variables(model)
-    try:
+    expected = [tuple(value.shape) for value in variables.values]
+
+    def restore(path: str) -> None:
         stored = tf.train.load_checkpoint(path).get_variable_to_shape_map()
-        count = sum(name.startswith("model/values/") for name in stored)
-        if count != len(variables.values):
-            raise ValueError(f"{count} variables instead of {len(variables.values)}")
+        found = {n: s for n, s in stored.items() if n.startswith("model/values/")}
+        shapes = [
+            tuple(found.get(f"model/values/{i}/.ATTRIBUTES/VARIABLE_VALUE", ()))
+            for i in range(len(found))
+        ]
+        if shapes != expected:
+            raise UserError(
+                "a checkpoint does not fit the configuration: expected the same "
+                f"architecture, {len(expected)} variables. Received: {path}, "
+                f"{len(shapes)} variables of other shapes"
+            )
         status = tf.train.Checkpoint(model=variables).restore(path)
-        status.assert_existing_objects_matched().expect_partial()
-    except DAMAGE as error:
-        raise UserError(
-            "a checkpoint does not fit the configuration: expected the same "
-            f"architecture. Received: {path} ({_first_line(error)})"
-        ) from error
-    return step
+        _assert_restored(status, "assert_existing_objects_matched")
+
+    return _restore_newest(folder, restore)
+
+
+def _assert_restored(status, check: str) -> None:
+    # What is not restored is told by the check; TensorFlow would list it line by line.
+    try:
+        getattr(status, check)()
+    finally:
+        status.expect_partial()
+
+
+def _restore_newest(folder: str | os.PathLike, restore: Callable[[str], None]) -> int:
+    """Calls `restore` on checkpoints, the newest first, until one is whole."""
+    damaged = []
+    for step, path in reversed(saved_checkpoints(folder)):
+        try:
+            restore(path)
+        except UserError:
+            raise
+        except DAMAGE as error:
+            damaged.append(f"{path} ({_first_line(error)})")
+            continue
+        for description in damaged:
+            print(
+                f"warning: damaged checkpoint passed over: {description}; going on "
+                f"from step {step}",
+                file=sys.stderr,
+            )
+        return step
+    raise DataError(
+        f"no checkpoint can be read: expected a whole one. Received: {damaged[0]}"
+    )
 
 
 def _first_line(error: Exception) -> str:

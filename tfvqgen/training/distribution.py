@@ -5,9 +5,8 @@ import os
 
 import tensorflow as tf
 
+from tfvqgen.config import STRATEGIES
 from tfvqgen.errors import UserError
-
-STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker")
 
 
 def make_strategy(name: str = "auto") -> tf.distribute.Strategy:
@@ -23,18 +22,18 @@ def make_strategy(name: str = "auto") -> tf.distribute.Strategy:
     Raises:
         UserError: There is no such strategy, or ``TF_CONFIG`` is missing or damaged.
     """
+    if name == "multi_worker" or (name == "auto" and os.environ.get("TF_CONFIG")):
+        # Before devices are looked at, which would fix how processes communicate.
+        _check_tf_config()
+        return tf.distribute.MultiWorkerMirroredStrategy()
     gpus = tf.config.list_logical_devices("GPU")
     if name == "auto":
-        several = "mirrored" if len(gpus) > 1 else "one_device"
-        name = "multi_worker" if os.environ.get("TF_CONFIG") else several
+        name = "mirrored" if len(gpus) > 1 else "one_device"
     if name == "one_device":
         return tf.distribute.OneDeviceStrategy("/gpu:0" if gpus else "/cpu:0")
     if name == "mirrored":
         devices = gpus or tf.config.list_logical_devices("CPU")
         return tf.distribute.MirroredStrategy([device.name for device in devices])
-    if name == "multi_worker":
-        _check_tf_config()
-        return tf.distribute.MultiWorkerMirroredStrategy()
     raise UserError(
         f"unknown strategy: expected one of {', '.join(STRATEGIES)}. Received: {name!r}"
     )
@@ -63,7 +62,9 @@ def _check_tf_config() -> None:
     try:
         config = json.loads(text)
         workers = config["cluster"]["worker"]
-        valid = 0 <= int(config["task"]["index"]) < len(workers)
+        kinds = set(config["cluster"]), config["task"]["type"]
+        valid = kinds == ({"worker"}, "worker")
+        valid = valid and 0 <= int(config["task"]["index"]) < len(workers)
     except (ValueError, KeyError, TypeError):
         valid = False
     if not valid:

@@ -5,6 +5,7 @@
 import dataclasses
 import hashlib
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,11 +16,14 @@ from tqdm import tqdm
 from tfvqgen.config import Config
 from tfvqgen.data import codes, input_pipeline, schema
 from tfvqgen.data.records import Shard, write_shard
-from tfvqgen.errors import UserError
+from tfvqgen.errors import DataError
 from tfvqgen.files import read_json, sync_folder, write_json
 from tfvqgen.models import VQVAE2
 from tfvqgen.training.checkpoints import restore_model
 from tfvqgen.training.workdir import Workdir
+
+# What a finished shard's description is called until all are finished.
+_DESCRIPTION = ".finished"
 
 
 def load_autoencoder(workdir: Workdir) -> VQVAE2:
@@ -60,14 +64,9 @@ def write_codes(
         Whether there was anything to do.
 
     Raises:
-        UserError: The autoencoder is not trained, or K is above what a record holds.
+        UserError: The autoencoder is not trained.
         DataError: A record cannot be read.
     """
-    if config.vqvae.num_embeddings > codes.MAX_EMBEDDINGS:
-        raise UserError(
-            f"too many codes to store: expected at most {codes.MAX_EMBEDDINGS}. "
-            f"Received: num_embeddings={config.vqvae.num_embeddings}"
-        )
     with strategy.scope():
         autoencoder = load_autoencoder(workdir)
     info = codes.CodesInfo(
@@ -99,6 +98,8 @@ def write_codes(
                 for shard in split_info.shards
             )
     codes.write_codes_info(partial, dataclasses.replace(info, splits=splits))
+    for description in partial.glob(f"*{_DESCRIPTION}"):
+        description.unlink()
     if folder.exists():
         shutil.rmtree(folder)
     partial.rename(folder)
@@ -109,7 +110,11 @@ def write_codes(
 def _is_current(folder: Path, info: codes.CodesInfo) -> bool:
     if not (folder / codes.FILE_NAME).exists():
         return False
-    found = codes.read_codes_info(folder)
+    try:
+        found = codes.read_codes_info(folder)
+    except DataError as error:
+        print(f"warning: codes are written again: {error}", file=sys.stderr)
+        return False
     return dataclasses.replace(found, splits={}) == info
 
 
@@ -121,7 +126,7 @@ def _remove_other_partials(keep: Path) -> None:
 
 def _finished(partial: Path, shard: Shard, bar) -> Shard | None:
     """Returns the description of a code shard that an earlier run completed."""
-    description = partial / f"{shard.path}.json"
+    description = partial / f"{shard.path}{_DESCRIPTION}"
     if not description.exists():
         return None
     bar.update(shard.num_examples)
@@ -151,7 +156,7 @@ def _encode_shard(partial, dataset, split_name, shard, encode, config, bar) -> S
         written = write_shard(partial / shard.path, records())
     except tf.errors.OpError as error:
         raise input_pipeline.diagnose(error, split) from error
-    write_json(partial / f"{shard.path}.json", dataclasses.asdict(written))
+    write_json(partial / f"{shard.path}{_DESCRIPTION}", dataclasses.asdict(written))
     return written
 
 

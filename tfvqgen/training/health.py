@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from tfvqgen.layers import vector_quantizer
+
 # A top level that one code nearly describes, and one whose loss costs less than this.
 TRIVIAL_PERPLEXITY = 1.5
 FREE_TO_DROP = 1.05
@@ -25,9 +27,7 @@ def codebook_perplexity(counts: np.ndarray) -> float:
     Args:
         counts: How often each code was used, [K].
     """
-    counts = np.asarray(counts, np.float64)
-    shares = counts[counts > 0] / counts.sum()
-    return float(np.exp(-np.sum(shares * np.log(shares))))
+    return float(vector_quantizer.codebook_perplexity(np.asarray(counts, np.float64)))
 
 
 def level_warnings(figures: Mapping[str, float]) -> list[str]:

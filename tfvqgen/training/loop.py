@@ -16,9 +16,9 @@ from tfvqgen.data.schema import Split
 from tfvqgen.errors import UserError
 from tfvqgen.files import whole_file
 from tfvqgen.training import distribution
-from tfvqgen.training.checkpoints import Checkpoints
+from tfvqgen.training.checkpoints import Checkpoints, saved_checkpoints
 from tfvqgen.training.interruption import Interruption
-from tfvqgen.training.metrics_log import MetricsLog
+from tfvqgen.training.metrics_log import MetricsLog, read_metrics
 from tfvqgen.training.running_sums import RunningSums
 from tfvqgen.training.schedules import WarmupCosine
 from tfvqgen.training.stage import Stage
@@ -72,12 +72,17 @@ class Loop:
         self._is_chief = distribution.is_chief(strategy)
         self._step = tf.Variable(0, dtype=tf.int64, trainable=False)
         self._sums = RunningSums(all_sum_shapes(stage))
+        # Kept in the checkpoint, so that asking for more steps later does not bend the
+        # schedule of those already taken.
+        self._decay_steps = tf.Variable(
+            config.decay_steps or config.steps, dtype=tf.int64, trainable=False
+        )
         with strategy.scope():
             self._optimizer = keras.optimizers.Adam(
                 WarmupCosine(
                     config.learning_rate,
                     config.warmup_steps,
-                    config.decay_steps or config.steps,
+                    self._decay_steps,
                     config.final_learning_rate,
                 )
             )
@@ -89,10 +94,11 @@ class Loop:
             model=stage.model,
             optimizer=self._optimizer,
             step=self._step,
+            decay_steps=self._decay_steps,
             sums=self._sums,
         )
         self._checkpoints.restore_latest()
-        self._rate = 0.0
+        self._speed = _Speed(config.batch_size)
         self._validation_step = make_validation_step(strategy, stage)
 
     @property
@@ -100,8 +106,16 @@ class Loop:
         """Steps taken so far."""
         return int(self._step)
 
+    @property
+    def finished(self) -> bool:
+        """Whether all steps are taken."""
+        return self.step >= self._stage.config.steps
+
     def run(self) -> dict[str, float]:
-        """Trains until the last step.
+        """Trains until it is :attr:`finished`.
+
+        A validation that was due at the last checkpoint but is not written down (the
+        run was interrupted in it) is made up for first.
 
         Returns:
             The figures of the last validation; empty if there was nothing left to do.
@@ -112,30 +126,37 @@ class Loop:
             DataError: A record cannot be read.
             SystemExit: Ctrl-C or SIGTERM came; a checkpoint was saved first.
         """
-        config = self._stage.config
-        if self.step >= config.steps:
+        owed = self._owes_validation()
+        if self.finished and not owed:
             return {}
         log = MetricsLog(self._folder, step=self.step, enabled=self._is_chief)
         figures: dict[str, float] = {}
-        saved = self.step
         with Interruption() as interruption, self._progress() as bar:
+            if owed:
+                figures = self._validate(log, bar, interruption)
             for step in self._chunks(bar):
-                if step % config.log_every == 0 or step == config.steps:
+                if self._is_due("log_every"):
                     self._log(log, bar)
-                if step % config.validate_every == 0 or step == config.steps:
-                    figures = self._validate(log, bar)
-                if (
-                    step % config.checkpoint_every == 0
-                    or step == config.steps
-                    or interruption.requested
-                ):
+                if self._is_due("checkpoint_every") or interruption.requested:
                     self._checkpoints.save(step)
-                    saved = step
+                if self._is_due("validate_every") and not interruption.requested:
+                    figures = self._validate(log, bar, interruption)
                 if interruption.requested:
                     break
-        if interruption.requested and saved < config.steps:
+        if interruption.requested:
+            saved = saved_checkpoints(self._folder / "checkpoints")[-1][0]
             interruption.leave(f"stage {self._stage.name}: saved at step {saved}")
         return figures
+
+    def _owes_validation(self) -> bool:
+        return self._is_due("validate_every") and not any(
+            line["step"] == self.step and line["split"] == "validation"
+            for line in read_metrics(self._folder / "metrics.jsonl")
+        )
+
+    def _is_due(self, key: str) -> bool:
+        every = getattr(self._stage.config, key)
+        return self.finished or (self.step > 0 and self.step % every == 0)
 
     def _progress(self):
         return tqdm(
@@ -183,7 +204,7 @@ class Loop:
             self._sums.add(result.sums, length)
             if self.step % epoch_steps == 0:
                 self._sums.end_epoch()
-            self._rate = length * config.batch_size / seconds
+            self._speed.add(length, seconds)
             bar.update(length)
             length = max(1, round(length * min(2.0, CHUNK_SECONDS / seconds)))
             yield self.step
@@ -193,19 +214,23 @@ class Loop:
         epoch = self._sums.epoch_values()
         figures = self._stage.training_figures(sums, steps, epoch)
         figures["learning_rate"] = float(self._optimizer.learning_rate)
-        figures["images_per_second"] = self._rate
+        figures["images_per_second"] = speed = self._speed.take()
         log.write(self.step, "train", figures)
         for name, value in epoch.items():
             if name.endswith("_counts"):
                 log.write_histogram(self.step, name, value)
-        bar.set_postfix_str(f"loss {figures['loss']:.4g}, {self._rate:.1f} images/s")
+        bar.set_postfix_str(f"loss {figures['loss']:.4g}, {speed:.1f} images/s")
 
-    def _validate(self, log: MetricsLog, bar) -> dict[str, float]:
+    def _validate(
+        self, log: MetricsLog, bar, interruption: Interruption
+    ) -> dict[str, float]:
         sums: dict[str, np.ndarray] = {}
         with _explained(self._stage.validation_split):
             for batch in self._validation_data():
                 for name, value in self._validation_step(batch).items():
                     sums[name] = sums.get(name, 0) + value.numpy().astype(np.float64)
+                if interruption.requested:
+                    return {}
         figures = self._stage.validation_figures(sums)
         log.write(self.step, "validation", figures)
         if self._is_chief:
@@ -263,10 +288,36 @@ class Loop:
         names = self._stage.training_split.crop_ids(batch["index"].numpy())
         return UserError(
             f"the loss or its gradient is not finite at step {step} of stage "
-            f"{self._stage.name}: expected numbers. The last checkpoint is kept; look "
-            "at the batch, or lower the learning rate or clip_norm. Received: records "
+            f"{self._stage.name}: expected numbers. What was saved before is kept; "
+            "look at the batch, or lower the learning rate. Received: records "
             + ", ".join(names)
         )
+
+
+class _Speed:
+    """Examples a second since the last line of figures, without the first chunk.
+
+    In the first chunk the graph is made, which says nothing about what is to come.
+    """
+
+    def __init__(self, batch_size: int):
+        self._batch_size = batch_size
+        self._chunks = 0
+        self._steps = 0
+        self._seconds = 0.0
+
+    def add(self, steps: int, seconds: float) -> None:
+        self._chunks += 1
+        if self._chunks == 2:
+            self._steps, self._seconds = 0, 0.0
+        self._steps += steps
+        self._seconds += seconds
+
+    def take(self) -> float:
+        speed = self._steps * self._batch_size / self._seconds
+        if self._chunks > 1:
+            self._steps, self._seconds = 0, 0.0
+        return speed
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from tfvqgen.errors import DataError
 from tfvqgen.files import whole_file
 
 
@@ -25,7 +26,7 @@ class MetricsLog:
 
     def __init__(self, folder: str | os.PathLike, *, step: int, enabled: bool = True):
         self._path = Path(folder) / "metrics.jsonl"
-        self._writer = tf.summary.create_noop_writer()
+        self._writer = None
         self._enabled = enabled
         if not enabled:
             return
@@ -47,28 +48,47 @@ class MetricsLog:
         line = json.dumps({"step": step, "split": split, **finite}, allow_nan=False)
         with open(self._path, "a", encoding="utf-8") as file:
             file.write(line + "\n")
-        with self._writer.as_default():
-            for name, value in figures.items():
-                tf.summary.scalar(f"{split}/{name}", value, step)
+        if self._writer:
+            with self._writer.as_default(step):
+                for name, value in figures.items():
+                    tf.summary.scalar(f"{split}/{name}", value)
 
     def write_histogram(self, step: int, name: str, counts: np.ndarray) -> None:
         """Shows how often each code was used, [K], in TensorBoard."""
-        with self._writer.as_default():
-            tf.summary.histogram(
-                name, np.repeat(np.arange(len(counts)), _thinned(counts)), step
-            )
+        if self._writer:
+            uses = np.repeat(np.arange(len(counts)), _thinned(counts))
+            with self._writer.as_default(step):
+                tf.summary.histogram(name, uses)
 
     def write_picture(self, step: int, name: str, picture: np.ndarray) -> None:
         """Shows a picture, uint8 [height, width, 3], in TensorBoard."""
-        with self._writer.as_default():
-            tf.summary.image(name, picture[None], step)
-        self._writer.flush()
+        if self._writer:
+            with self._writer.as_default(step):
+                tf.summary.image(name, picture[None])
+            self._writer.flush()
 
 
 def read_metrics(path: str | os.PathLike) -> list[dict]:
-    """Reads ``metrics.jsonl``; a last line cut short by a crash is left out."""
-    lines = Path(path).read_text(encoding="utf-8").splitlines(keepends=True)
-    return [json.loads(line) for line in lines if line.endswith("\n")]
+    """Reads ``metrics.jsonl``, if it is there.
+
+    A last line that a crash cut short is left out.
+
+    Raises:
+        DataError: Another line is damaged; the message names it.
+    """
+    lines = Path(path).read_bytes().splitlines() if Path(path).exists() else []
+    read = []
+    for number, line in enumerate(lines, 1):
+        try:
+            value = json.loads(line)
+            read.append({**value, "step": int(value["step"]), "split": value["split"]})
+        except (ValueError, KeyError, TypeError):
+            if number < len(lines):
+                raise DataError(
+                    "damaged figures: expected a JSON object with step and split. "
+                    f"Received: {path}, line {number}"
+                ) from None
+    return read
 
 
 def _drop_lines_after(path: Path, step: int) -> None:

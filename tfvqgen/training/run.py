@@ -9,6 +9,7 @@ import tensorflow as tf
 from tfvqgen.config import Config
 from tfvqgen.data import schema
 from tfvqgen.errors import UserError
+from tfvqgen.files import write_json
 from tfvqgen.training import distribution
 from tfvqgen.training.autoencoder import AutoencoderStage
 from tfvqgen.training.checkpoints import restore_model
@@ -39,7 +40,15 @@ def train(
         DataError: The data are damaged.
     """
     chosen = distribution.make_strategy(strategy)
+    if stage != "vqvae" and distribution.num_workers(chosen) > 1:
+        raise UserError(
+            "codes are written by one process: expected --stage=vqvae with several "
+            "workers, and another --strategy for what follows. "
+            f"Received: --stage={stage}"
+        )
     dataset = schema.open_dataset(data_dir, verify=verify_data)
+    for split in ("train", "validation"):
+        dataset.split(split)
     kept = Workdir(workdir)
     if steps is not None:
         named = TRAINED_STAGES if stage == "all" else (stage,)
@@ -72,10 +81,10 @@ def _train_autoencoder(
         if init_from is not None:
             _start_from(init_from, stage, workdir)
     loop = Loop(stage, strategy, workdir, seed=config.seed)
-    if loop.step >= config.vqvae.steps:
+    figures = loop.run()
+    if not figures:
         print(f"vqvae: done already, at step {loop.step}")
         return
-    figures = loop.run()
     print(
         f"vqvae: step {loop.step}, PSNR {figures['psnr']:.2f} dB, codes in use "
         f"{figures['top_usage']:.0%} top, {figures['bottom_usage']:.0%} bottom; see "
@@ -86,17 +95,18 @@ def _train_autoencoder(
 def _start_from(init_from, stage: AutoencoderStage, workdir: Workdir) -> None:
     """Takes over another workdir's weights, unless this one has its own."""
     if workdir.has_checkpoint(stage.name):
+        print(f"{stage.name}: has weights of its own; --init_from is not needed")
         return
     other = Workdir(init_from)
     step = restore_model(stage.model, other.checkpoints(stage.name))
+    workdir.stage(stage.name).mkdir(parents=True, exist_ok=True)
+    write_json(
+        workdir.stage(stage.name) / "started_from.json",
+        {"workdir": str(other.path), "step": step},
+    )
     print(f"{stage.name}: starting from the weights of {other.path} at step {step}")
 
 
 def _encode(config, dataset, workdir, strategy) -> None:
-    if distribution.num_workers(strategy) > 1:
-        raise UserError(
-            "codes are written by one process: expected --stage=codes with another "
-            "--strategy once vqvae is trained. Received: --strategy=multi_worker"
-        )
     written = write_codes(workdir, config, dataset, strategy)
     print(f"codes: {'written' if written else 'done already'}")

@@ -12,12 +12,16 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
     Args:
         peak: The learning rate after the warm-up.
         warmup_steps: Steps of the rise; step 0 already moves, by peak / warmup_steps.
-        decay_steps: The step at which the fall ends.
+        decay_steps: The step at which the fall ends; a variable where it is restored.
         final_share: Share of the peak that it ends at.
     """
 
     def __init__(
-        self, peak: float, warmup_steps: int, decay_steps: int, final_share: float
+        self,
+        peak: float,
+        warmup_steps: int,
+        decay_steps: int | tf.Variable,
+        final_share: float,
     ):
         self.peak = peak
         self.warmup_steps = warmup_steps
@@ -28,7 +32,8 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
         """Returns the learning rate at a step, float32 scalar."""
         step = tf.cast(step, tf.float32)
         rise = (step + 1) / max(self.warmup_steps, 1)
-        fall_steps = max(self.decay_steps - self.warmup_steps, 1)
+        end = tf.cast(self.decay_steps, tf.float32)
+        fall_steps = tf.maximum(end - self.warmup_steps, 1.0)
         progress = tf.clip_by_value((step - self.warmup_steps) / fall_steps, 0.0, 1.0)
         cosine = (1 + tf.cos(math.pi * progress)) / 2
         fall = self.final_share + (1 - self.final_share) * cosine
@@ -39,6 +44,6 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
         return {
             "peak": self.peak,
             "warmup_steps": self.warmup_steps,
-            "decay_steps": self.decay_steps,
+            "decay_steps": int(self.decay_steps),
             "final_share": self.final_share,
         }

@@ -102,10 +102,7 @@ class Workdir:
         Raises:
             UserError: The images are of another size, or something frozen would change.
         """
-        overrides = list(overrides)
-        old, old_fingerprint = (
-            self._load() if self.config_file.exists() else (None, None)
-        )
+        old, old_fingerprint = self._load_if_any()
         base = old if old and preset is None else Config.from_preset(preset or "hpa128")
         if seed is not None:
             base = dataclasses.replace(base, seed=seed)
@@ -113,7 +110,6 @@ class Workdir:
             base = dataclasses.replace(base, seed=old.seed)
         config = base.with_overrides(overrides)
         config = _fit_to_images(config, image_shape)
-        config = self._settle_decay(config, old)
         if old:
             self._refuse_changes(old, config, old_fingerprint, dataset_fingerprint)
         if (config, dataset_fingerprint) != (old, old_fingerprint):
@@ -127,6 +123,17 @@ class Workdir:
             )
         return config
 
+    def _load_if_any(self) -> tuple[Config, str] | tuple[None, None]:
+        if self.config_file.exists():
+            return self._load()
+        for name, _ in _stages(Config()):
+            if self.has_checkpoint(name):
+                raise UserError(
+                    f"stage {name} has checkpoints without their configuration: "
+                    f"expected {self.config_file}. Received: no such file"
+                )
+        return None, None
+
     def _load(self) -> tuple[Config, str]:
         stored = read_json(self.config_file)
         try:
@@ -138,18 +145,6 @@ class Workdir:
                 f"damaged configuration: expected what train.py wrote. Received: "
                 f"{self.config_file} ({error})"
             ) from error
-
-    def _settle_decay(self, config: Config, old: Config | None) -> Config:
-        """Fixes where the learning rate's decay ends when a stage first starts."""
-        for name, section in _stages(config):
-            if section.decay_steps:
-                continue
-            started = old and self.has_checkpoint(name)
-            decay_steps = getattr(old, name).decay_steps if started else section.steps
-            decay_steps = max(decay_steps, section.warmup_steps + 1)
-            section = dataclasses.replace(section, decay_steps=decay_steps)
-            config = dataclasses.replace(config, **{name: section})
-        return config
 
     def _refuse_changes(self, old, new, old_fingerprint, new_fingerprint):
         for name, section in _stages(new):
