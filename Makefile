@@ -45,9 +45,12 @@ lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 
 bench: $(INSTALLED)
-	@mkdir -p runs
+	@mkdir -p runs && rm -f runs/bench.jsonl
 	$(BIN)/python -m benchmarks.training --output runs/bench.jsonl
 	$(BIN)/python -m benchmarks.input_pipeline --output runs/bench.jsonl
+	$(BIN)/python -m benchmarks.synthesize --output runs/bench.jsonl
+	$(BIN)/python -m benchmarks.demo_health --output runs/bench.jsonl
+	$(BIN)/python -m benchmarks.faults.kill --output runs/bench.jsonl
 
 $(INSTALLED): setup.cfg constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \

@@ -7,25 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from tfvqgen import command_line
-from tfvqgen.errors import UserError
-
-
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong with the flags in one line."""
-
-    def error(self, message: str):
-        raise UserError(f"{message} (see {self.prog} --help)")
 
 
 def parser(description: str) -> argparse.ArgumentParser:
     """Returns a parser with the flags that every benchmark has."""
-    made = _Parser(
-        description=description,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    made = command_line.Parser(description=description)
     made.add_argument("--threads", type=int, default=os.cpu_count(), help="for one op")
-    made.add_argument("--seed", type=int, default=0)
+    made.add_argument("--seed", type=int, default=0, help="what all depends on")
     made.add_argument("--output", type=Path, help="a file that lines are added to")
     return made
 

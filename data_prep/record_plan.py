@@ -102,7 +102,10 @@ def split_records(
 ) -> dict[str, list[Record]]:
     """Splits by group; within a split the order is that of a hash, thus random."""
     sizes = collections.Counter(record.crop.group for record in records)
-    split_of = assign_groups(sizes, options.splits, options.seed)
+    class_ids: dict[str, set[int]] = {group: set() for group in sizes}
+    for record in records:
+        class_ids[record.crop.group].update(record.class_ids)
+    split_of = assign_groups(sizes, class_ids, options.splits, options.seed)
     by_split: dict[str, list[Record]] = {
         split: [] for split in SPLITS if split in options.splits
     }

@@ -2,6 +2,7 @@
 
 import collections
 import contextlib
+import dataclasses
 import hashlib
 import os
 import shutil
@@ -31,6 +32,9 @@ from tfvqgen.data.dataset_info import (
 )
 from tfvqgen.data.records import Shard, shard_name, write_shard
 from tfvqgen.errors import DataError, UserError
+from tfvqgen.files import LOCK, blamed_on, exclusive
+
+_PARTIAL = ".partial"
 
 
 def write_dataset(
@@ -54,12 +58,13 @@ def write_dataset(
         num_threads: How many encode at once; by default one a core.
 
     Raises:
-        UserError: `output` is in use, or the crops do not fit together.
+        UserError: `output` holds something else or another run writes to it, or the
+            crops do not fit together.
     """
     plan = plan_records(folder, options)
     by_split = split_records(plan.records, options)
-    shape, pixel_size = _common_form(folder, plan.records, options.size)
-    encoder = _Encoder(folder, shape, options.size)
+    info = _description(folder, plan, options)
+    encoder = _Encoder(folder, info.image_shape, options.size)
     threads = num_threads or len(os.sched_getaffinity(0))
     with _output_folder(Path(output), overwrite) as (partial, commit):
         splits = {}
@@ -70,20 +75,26 @@ def write_dataset(
                     partial, split, encoded, len(records), options.num_shards, progress
                 )
                 splits[split] = _split_info(records, plan.vocabulary.labels, shards)
-        info = DatasetInfo(
-            image_shape=shape,
-            dtype=folder.dtype,
-            channels=folder.channels,
-            display=default_display(folder.channels),
-            pixel_size=pixel_size,
-            labels=plan.vocabulary.labels,
-            label_policy=options.label_policy,
-            credit=folder.credit,
-            splits=splits,
-            provenance=_provenance(plan, options),
-        )
+        info = dataclasses.replace(info, splits=splits)
         commit(info)
     return info, plan
+
+
+def _description(folder: CropFolder, plan: Plan, options: ShardOptions) -> DatasetInfo:
+    """Returns the contents of ``dataset.json`` but for the splits."""
+    shape, pixel_size = _common_form(folder, plan.records, options.size)
+    return DatasetInfo(
+        image_shape=shape,
+        dtype=folder.dtype,
+        channels=folder.channels,
+        display=default_display(folder.channels),
+        pixel_size=pixel_size,
+        labels=plan.vocabulary.labels,
+        label_policy=options.label_policy,
+        credit=folder.credit,
+        splits={},
+        provenance=_provenance(plan, options),
+    )
 
 
 def _common_form(
@@ -229,37 +240,34 @@ def _output_folder(
     ``dataset.json`` is removed first and written last, so that there never is one
     without its shards; whatever happens before, `output` is as it was.
     """
-    old = _old_files(output, overwrite)
-    created = not output.exists()
-    partial = output / ".partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-
-    def commit(info: DatasetInfo) -> None:
-        for path in sorted(old, key=lambda path: path.name != FILE_NAME):
-            path.unlink()
-        for path in sorted(partial.iterdir()):
-            path.replace(output / path.name)
-        write_info(output, info)
-
-    try:
-        yield partial, commit
-    finally:
+    partial = output / _PARTIAL
+    with exclusive(output, "the folder for shards"), blamed_on(output, partial):
+        old = _old_files(output, overwrite)
         shutil.rmtree(partial, ignore_errors=True)
-        if created and not any(output.iterdir()):
-            output.rmdir()
+        partial.mkdir()
+
+        def commit(info: DatasetInfo) -> None:
+            for path in sorted(old, key=lambda path: path.name != FILE_NAME):
+                path.unlink()
+            for path in sorted(partial.iterdir()):
+                path.replace(output / path.name)
+            write_info(output, info)
+
+        try:
+            yield partial, commit
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
 
 
 def _old_files(output: Path, overwrite: bool) -> list[Path]:
-    if output.exists() and not output.is_dir():
-        raise UserError(f"not a folder: expected one for shards. Received: {output}")
-    present = [p for p in output.glob("*") if p.name != ".partial"]
+    present = [p for p in output.glob("*") if p.name not in (_PARTIAL, LOCK)]
     ours = [p for p in present if p.name == FILE_NAME or p.suffix == ".tfrecord"]
     # Shards without dataset.json were left by a run that was killed while moving them.
     unfinished = not (output / FILE_NAME).exists()
     if len(ours) < len([p for p in present if p.suffix != ".png"]):
         raise UserError(
-            f"the folder is in use: expected a new or empty one. Received: {output}"
+            f"the folder holds something else: expected a new or empty one. "
+            f"Received: {output}"
         )
     if ours and not unfinished and not overwrite:
         raise UserError(

@@ -87,26 +87,11 @@ def make_dataset(
             tuple(example_labels[i]) if example_labels else (i % len(labels),)
             for i in range(size)
         ]
-        encoded = [
-            schema.serialize_example(
-                random_image(shape, dtype, i),
-                chosen[i],
-                crop_id=f"{split}{i}",
-                group=f"{split}-group{i}",
-            )
-            for i in range(size)
-        ]
-        bounds = np.linspace(0, size, num_shards + 1).astype(int)
-        shards = tuple(
-            records.write_shard(
-                folder / records.shard_name(split, k, num_shards),
-                encoded[bounds[k] : bounds[k + 1]],
-            )
-            for k in range(num_shards)
-        )
+        examples = [(random_image(shape, dtype, i), chosen[i]) for i in range(size)]
         counts = {
             name: sum(k in each for each in chosen) for k, name in enumerate(labels)
         }
+        shards = _write_shards(folder, split, examples, num_shards)
         infos[split] = dataset_info.SplitInfo(size, counts, size, shards)
     channels = CHANNELS[: shape[-1]]
     dataset_info.write_info(
@@ -124,6 +109,23 @@ def make_dataset(
         ),
     )
     return schema.open_dataset(folder)
+
+
+def _write_shards(folder: Path, split: str, examples: Sequence, num_shards: int):
+    encoded = [
+        schema.serialize_example(
+            image, labels, crop_id=f"{split}{i}", group=f"{split}-group{i}"
+        )
+        for i, (image, labels) in enumerate(examples)
+    ]
+    bounds = np.linspace(0, len(encoded), num_shards + 1).astype(int)
+    return tuple(
+        records.write_shard(
+            folder / records.shard_name(split, k, num_shards),
+            encoded[bounds[k] : bounds[k + 1]],
+        )
+        for k in range(num_shards)
+    )
 
 
 def digest_of_folder(folder: Path) -> dict[str, str]:

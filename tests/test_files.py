@@ -1,9 +1,19 @@
 import os
+import subprocess
+import sys
 
 import pytest
 
-from tfvqgen.errors import DataError
-from tfvqgen.files import read_json, sha256_of_file, whole_file, write_json
+from tests import support
+from tfvqgen.errors import DataError, UserError
+from tfvqgen.files import (
+    blamed_on,
+    exclusive,
+    read_json,
+    sha256_of_file,
+    whole_file,
+    write_json,
+)
 
 
 def test_a_file_appears_with_all_its_bytes(tmp_path):
@@ -62,3 +72,58 @@ def test_a_missing_json_file_is_named(tmp_path):
 def test_the_hash_is_sha256(tmp_path):
     (tmp_path / "a").write_bytes(b"abc")
     assert sha256_of_file(tmp_path / "a").startswith("ba7816bf8f01cfea414140de5dae2223")
+
+
+def test_a_second_run_is_refused_while_the_first_one_has_the_folder(tmp_path):
+    with exclusive(tmp_path, "the attic"):
+        with (
+            pytest.raises(UserError, match=r"the attic is in use.*expected one run"),
+            exclusive(tmp_path, "the attic"),
+        ):
+            pass
+        with exclusive(tmp_path, "the attic", ".lock-1"):
+            pass
+        assert (tmp_path / ".lock").exists()
+    with exclusive(tmp_path, "the attic"):
+        pass
+    assert os.listdir(tmp_path) == []
+
+
+def test_the_lock_of_a_killed_run_keeps_nobody_out(tmp_path):
+    program = (
+        "import os, sys\n"
+        "from tfvqgen.files import exclusive\n"
+        "with exclusive(sys.argv[1], 'it'):\n"
+        "    os.kill(os.getpid(), 9)"
+    )
+    subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)], env=support.environment()
+    )
+    assert os.listdir(tmp_path) == [".lock"]
+    with exclusive(tmp_path, "it"):
+        pass
+
+
+def test_a_folder_made_for_nothing_goes_again_and_others_stay(tmp_path):
+    with exclusive(tmp_path / "a" / "empty", "it"):
+        assert (tmp_path / "a" / "empty").is_dir()
+    with exclusive(tmp_path / "a" / "full", "it"):
+        (tmp_path / "a" / "full" / "file").write_text("")
+    assert os.listdir(tmp_path / "a") == ["full"]
+    (tmp_path / "old").mkdir()
+    with exclusive(tmp_path / "old", "it"):
+        pass
+    assert (tmp_path / "old").is_dir()
+
+
+def test_a_file_in_the_place_of_the_folder_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FileExistsError) as error, exclusive(tmp_path / "file", "it"):
+        pass
+    assert error.value.filename == str(tmp_path / "file")
+
+
+def test_errors_of_other_files_keep_their_names(tmp_path):
+    with pytest.raises(FileNotFoundError) as error, blamed_on(tmp_path / "a", "b"):
+        (tmp_path / "other").read_bytes()
+    assert error.value.filename == str(tmp_path / "other")

@@ -10,7 +10,8 @@ LEAVES = {"tfvqgen.errors", "tfvqgen.files"}
 ALLOWED = {
     "tfvqgen.errors": set(),
     "tfvqgen.files": {"tfvqgen.errors"},
-    "tfvqgen.command_line": LEAVES,
+    "tfvqgen.sentences": set(),
+    "tfvqgen.command_line": LEAVES | {"tfvqgen.sentences"},
     "tfvqgen.config": LEAVES,
     "tfvqgen.losses": LEAVES,
     "tfvqgen.layers": LEAVES | {"tfvqgen.layers"},
@@ -21,6 +22,7 @@ ALLOWED = {
     | {
         "tfvqgen.training",
         "tfvqgen.models",
+        "tfvqgen.layers",
         "tfvqgen.data",
         "tfvqgen.losses",
         "tfvqgen.config",

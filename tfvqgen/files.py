@@ -1,6 +1,7 @@
-"""Files that appear under their final names only whole."""
+"""Files that appear under their final names only whole; folders with one writer."""
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -9,7 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from tfvqgen.errors import DataError
+from tfvqgen.errors import DataError, UserError
+
+LOCK = ".lock"
 
 
 @contextlib.contextmanager
@@ -31,19 +34,97 @@ def whole_file(path: str | os.PathLike, mode: str = "wb", **kwargs) -> Iterator[
     path = Path(path)
     if "b" not in mode:
         kwargs = {"encoding": "utf-8", "newline": "", **kwargs}
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    prefix = f".{path.name}."
+    with blamed_on(path, temporary=path.parent / prefix):
+        handle, temporary = tempfile.mkstemp(prefix=prefix, dir=path.parent)
+        try:
+            with open(handle, mode, **kwargs) as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(temporary, 0o666 & ~_umask())
+            os.replace(temporary, path)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
+            raise
+        sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def blamed_on(
+    path: str | os.PathLike, temporary: str | os.PathLike | None = None
+) -> Iterator[None]:
+    """Lets an OSError of the body name `path`.
+
+    Those without a name (a full disk) and those about names that start with
+    `temporary` do; others keep the name they have.
+    """
     try:
-        with open(handle, mode, **kwargs) as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
+        yield
+    except OSError as error:
+        name = error.filename
+        ours = temporary is not None and str(name).startswith(os.fspath(temporary))
+        if error.errno is not None and (name is None or ours):
+            error.filename = os.fspath(path)
+            error.filename2 = None
         raise
-    sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def exclusive(folder: str | os.PathLike, what: str, lock: str = LOCK) -> Iterator[None]:
+    """Makes sure that only one run writes to a folder, which is made if need be.
+
+    The lock is the operating system's and goes with the process, however it ends; its
+    file is removed at the end, and so is the folder if it was made here and is empty.
+    On file systems without locks there is none.
+
+    Args:
+        folder: Where to write.
+        what: What the folder is, for the message, e.g. ``the workdir``.
+        lock: The lock file's name in the folder.
+
+    Raises:
+        UserError: Another run has it.
+    """
+    folder = Path(folder)
+    created = not folder.exists()
+    path = folder / lock
+    with blamed_on(folder, temporary=path):
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = _locked(path)
+    if handle is None:
+        raise UserError(
+            f"{what} is in use by another run: expected one run at a time. "
+            f"Received: {folder}"
+        )
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(handle)
+        if created:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+
+def _locked(path: Path) -> int | None:
+    """Returns the handle of a lock file, None if another run has locked it."""
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            return None
+        except OSError:
+            return handle
+        # Its owner may have removed the file between the two calls; a lock on a file
+        # that others can't find keeps nobody out.
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.stat(path), os.fstat(handle)):
+                return handle
+        os.close(handle)
 
 
 def sync_folder(folder: str | os.PathLike) -> None:

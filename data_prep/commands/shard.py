@@ -1,10 +1,13 @@
 """Turns a folder of crops into TFRecord shards, split by group.
 
 Crops that are not accepted, or whose labels all lie outside the vocabulary, are left
-out and counted. Splits never share a group.
+out and counted. Splits never share a group, and each gets its share of every label.
+Run again after an interruption it starts over.
 """
 
+from data_prep.labels import DEFAULT_VOCABULARY, vocabulary_names
 from tfvqgen.command_line import import_tensorflow
+from tfvqgen.data.dataset_info import LABEL_POLICIES
 
 
 def add_flags(parser) -> None:
@@ -13,13 +16,13 @@ def add_flags(parser) -> None:
     parser.add_argument("--output", required=True, help="new folder for the shards")
     parser.add_argument(
         "--vocabulary",
-        default="hpa24",
-        help="hpa24, hpa35, kaggle2018, kaggle2021, or a file with one label a line",
+        default=DEFAULT_VOCABULARY,
+        help=f"{', '.join(vocabulary_names())}, or a file with one label a line",
     )
     parser.add_argument(
         "--label_policy",
-        default="multi_hot",
-        choices=("multi_hot", "single_only", "primary", "duplicate"),
+        default=LABEL_POLICIES[0],
+        choices=LABEL_POLICIES,
         help="what a crop with several labels becomes",
     )
     parser.add_argument(

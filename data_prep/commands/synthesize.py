@@ -12,7 +12,9 @@ interruption it starts over; a finished folder is left as it is.
 import os
 from pathlib import Path
 
+from data_prep.labels import DEFAULT_VOCABULARY, load_vocabulary, vocabulary_names
 from tfvqgen.errors import UserError
+from tfvqgen.files import exclusive
 
 _SETTINGS = "synthetic.json"
 _SHEET = "contact_sheet.png"
@@ -26,13 +28,17 @@ def add_flags(parser) -> None:
     what.add_argument("--num_cells", type=int, help="how many crops")
     what.add_argument("--fields", type=int, help="how many whole fields instead")
     parser.add_argument(
-        "--size", type=int, default=128, help="side of a crop in pixels, always 41 um"
+        "--size",
+        type=int,
+        default=128,
+        help="side of a crop in pixels, always 41 um: an even number, 16 to 1024",
     )
     parser.add_argument(
         "--field_size",
         type=int,
         default=512,
-        help="side of a field in pixels, always 164 um: 512 or 2048",
+        help="side of a field in pixels, always 164 um: 128 to 4096 (the Kaggle 2018 "
+        "fields have 512 or 2048)",
     )
     parser.add_argument(
         "--defects",
@@ -43,8 +49,9 @@ def add_flags(parser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="what all depends on")
     parser.add_argument(
         "--vocabulary",
-        default="hpa24",
-        help="labels to draw: a shipped vocabulary or a file with one label a line",
+        default=DEFAULT_VOCABULARY,
+        help=f"labels to draw: {', '.join(vocabulary_names())}, or a file with one "
+        "label a line",
     )
     parser.add_argument(
         "--workers", type=int, default=_num_cores(), help="processes that draw"
@@ -57,14 +64,25 @@ def run(args) -> None:
     vocabulary = _labels(args.vocabulary)
     folder = Path(args.output)
     last_file = "crops.csv" if args.fields is None else "train.csv"
-    if _already_there(folder, last_file, _settings(args, vocabulary)):
-        print(f"already there: {folder / last_file}")
-        return
-    if args.fields is None:
-        _write_crops(args, folder, vocabulary)
-    else:
-        _write_fields(args, folder, vocabulary)
+    with exclusive(folder, "the folder for synthetic data"):
+        if _already_there(folder, last_file, _settings(args, vocabulary)):
+            print(f"already there: {folder / last_file}")
+            return
+        _remove_leftovers(folder)
+        try:
+            if args.fields is None:
+                _write_crops(args, folder, vocabulary)
+            else:
+                _write_fields(args, folder, vocabulary)
+        finally:
+            _remove_leftovers(folder)
     print(f"synthetic data: {folder / last_file}")
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Removes the temporary files of processes that were killed while writing."""
+    for path in folder.rglob(".*.png.*"):
+        path.unlink(missing_ok=True)
 
 
 def _write_crops(args, folder: Path, vocabulary: tuple[str, ...]) -> None:
@@ -138,6 +156,11 @@ def _in_parallel(work, tasks, workers: int, unit: str, weights: list[int]) -> li
                 results.append(result)
                 progress.update(weight)
         return results
+    except concurrent.futures.BrokenExecutor:
+        raise UserError(
+            "a process that draws was killed: expected memory and time for all of "
+            f"them; fewer --workers need less. Received: workers={workers}"
+        ) from None
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -189,7 +212,6 @@ def _check(args) -> None:
 
 def _labels(name: str) -> tuple[str, ...]:
     """Returns the vocabulary's labels by the names that the recipes have."""
-    from data_prep.labels import load_vocabulary
     from data_prep.synthetic.proteins import RECIPES
 
     vocabulary = load_vocabulary(name)
@@ -218,7 +240,6 @@ def _already_there(folder: Path, last_file: str, settings: dict) -> bool:
     """
     from tfvqgen.files import read_json, write_json
 
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / _SETTINGS
     same = path.exists() and read_json(path) == settings
     if not same and (path.exists() or (folder / last_file).exists()):

@@ -1,4 +1,5 @@
 import hashlib
+import pathlib
 
 import numpy as np
 import pytest
@@ -116,3 +117,16 @@ def test_a_composite_of_16_bits_is_rounded_to_8():
     image = np.arange(65536, dtype=np.uint16).reshape(256, 256, 1)
     expected = np.rint(np.arange(65536) / 257).reshape(256, 256)
     np.testing.assert_array_equal(images.composite(image, (0, 0, 0))[..., 1], expected)
+
+
+def test_an_image_that_cannot_be_written_is_named_and_leaves_nothing(
+    tmp_path, monkeypatch
+):
+    def full(path, data):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pathlib.Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space") as error:
+        images.write_image(tmp_path / "a.png", support.random_image((4, 4, 3)))
+    assert error.value.filename == str(tmp_path / "a.png")
+    assert list(tmp_path.iterdir()) == []

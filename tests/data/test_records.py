@@ -132,3 +132,52 @@ def test_records_stand_anywhere_in_an_epoch():
     counts = np.array([np.bincount(column, minlength=size) for column in table.T])
     # 40 expected; 6 standard deviations either way.
     assert np.abs(counts - epochs / size).max() < 36
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (tf.errors.ResourceExhaustedError, OSError),
+        (tf.errors.PermissionDeniedError, PermissionError),
+        (tf.errors.NotFoundError, FileNotFoundError),
+    ],
+)
+@pytest.mark.parametrize("method", ["write", "close"])
+def test_a_shard_that_cannot_be_written_is_an_os_error(
+    tmp_path, monkeypatch, error, kind, method
+):
+    class Broken:
+        def __init__(self, path):
+            open(path, "w").close()
+
+        def write(self, record):
+            self.fail("write")
+
+        def close(self):
+            self.fail("close")
+
+        def fail(self, name):
+            if name == method:
+                raise error(None, None, "no")
+
+    monkeypatch.setattr(tf.io, "TFRecordWriter", Broken)
+    with pytest.raises(kind) as found:
+        records.write_shard(tmp_path / "a.tfrecord", [b"one"])
+    assert found.value.filename == str(tmp_path / "a.tfrecord")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_shard_without_its_folder_is_an_os_error(tmp_path):
+    with pytest.raises(FileNotFoundError) as found:
+        records.write_shard(tmp_path / "no" / "a.tfrecord", [b"one"])
+    assert found.value.filename == str(tmp_path / "no" / "a.tfrecord")
+
+
+def test_errors_of_the_records_are_not_taken_for_the_shard_s(tmp_path):
+    def exhausted():
+        yield b"one"
+        raise tf.errors.ResourceExhaustedError(None, None, "memory")
+
+    with pytest.raises(tf.errors.ResourceExhaustedError):
+        records.write_shard(tmp_path / "a.tfrecord", exhausted())
+    assert list(tmp_path.iterdir()) == []

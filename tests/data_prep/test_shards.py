@@ -262,11 +262,46 @@ def test_shards_are_not_overwritten_unasked(tmp_path):
     ]
 
 
+def test_two_runs_do_not_write_to_one_folder(tmp_path, monkeypatch):
+    _write(tmp_path)
+    folder = crops.read_crops(tmp_path / "crops")
+    serialize, seen = schema.serialize_example, []
+
+    def meanwhile(*args, **kwargs):
+        if not seen:
+            seen.append(sorted(p.name for p in (tmp_path / "new").iterdir()))
+            with pytest.raises(UserError, match="in use by another run"):
+                shards.write_dataset(folder, tmp_path / "new", _options())
+        return serialize(*args, **kwargs)
+
+    monkeypatch.setattr(schema, "serialize_example", meanwhile)
+    shards.write_dataset(folder, tmp_path / "new", _options(), num_threads=1)
+    assert seen == [[".lock", ".partial"]]
+    digests = support.digest_of_folder(tmp_path / "shards")
+    assert support.digest_of_folder(tmp_path / "new") == digests
+
+
+def test_what_a_killed_run_left_is_no_obstacle(tmp_path):
+    (tmp_path / "shards" / ".partial").mkdir(parents=True)
+    (tmp_path / "shards" / ".partial" / "train-x.tfrecord").write_text("half")
+    (tmp_path / "shards" / ".lock").write_text("")
+    _write(tmp_path)
+    names = {path.name for path in (tmp_path / "shards").iterdir()}
+    assert not {".partial", ".lock", "train-x.tfrecord"} & names
+
+
+def test_a_file_in_the_place_of_the_folder_is_named(tmp_path):
+    (tmp_path / "shards").write_text("")
+    with pytest.raises(FileExistsError) as error:
+        _write(tmp_path)
+    assert error.value.filename == str(tmp_path / "shards")
+
+
 def test_a_folder_of_somebody_else_is_never_overwritten(tmp_path):
     (tmp_path / "shards").mkdir()
     (tmp_path / "shards" / "thesis.tex").write_text("precious")
     folder = crops.read_crops(support.make_crops(tmp_path / "crops", NAMES))
-    with pytest.raises(UserError, match="in use"):
+    with pytest.raises(UserError, match="something else"):
         shards.write_dataset(folder, tmp_path / "shards", _options(), overwrite=True)
     assert [p.name for p in (tmp_path / "shards").iterdir()] == ["thesis.tex"]
 

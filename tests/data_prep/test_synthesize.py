@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import subprocess
 import sys
 
@@ -10,6 +11,7 @@ import pytest
 
 from data_prep.commands import synthesize
 from tests import support
+from tfvqgen import files
 from tfvqgen.data import crops, images
 from tfvqgen.errors import UserError
 
@@ -95,6 +97,29 @@ def test_an_interrupted_run_leaves_no_table_and_starts_over(
     run(*flags)
     made = support.digest_of_folder(tmp_path)
     assert made == support.digest_of_folder(crop_folders[0])
+
+
+def test_two_runs_do_not_draw_into_one_folder(tmp_path, vocabulary):
+    flags = ("--output", tmp_path, "--vocabulary", vocabulary, "--num_cells", 3)
+    with (
+        files.exclusive(tmp_path, "it"),
+        pytest.raises(UserError, match="in use by another run"),
+    ):
+        run(*flags)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_temporary_files_of_a_killed_run_are_removed(tmp_path, vocabulary):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / ".a.png.x1y2z3").write_text("half")
+    flags = ("--num_cells", 3, "--size", 16, "--workers", 1)
+    run("--output", tmp_path, "--vocabulary", vocabulary, *flags)
+    assert [p for p in tmp_path.rglob("*") if p.name.startswith(".")] == []
+
+
+def test_a_worker_that_is_killed_is_a_sentence():
+    with pytest.raises(UserError, match="was killed: expected memory"):
+        synthesize._in_parallel(os._exit, [1], 1, "crop", [1])
 
 
 def test_fields_have_the_kaggle_layout_with_true_masks_and_defects(

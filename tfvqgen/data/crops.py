@@ -8,12 +8,18 @@ them strictly and names the line.
 
 import csv
 import dataclasses
-import math
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
+from tfvqgen.data.crop import (
+    COLUMNS,
+    Crop,
+    check_crop,
+    crop_cells,
+    parse_crop,
+)
 from tfvqgen.data.images import (
     CHANNEL_PLACEHOLDER,
     DTYPES,
@@ -24,55 +30,6 @@ from tfvqgen.errors import DataError, UserError
 from tfvqgen.files import read_json, whole_file, write_json
 
 TABLE = "crops.csv"
-COLUMNS = (
-    "crop_id",
-    "path",
-    "labels",
-    "group",
-    "field",
-    "x",
-    "y",
-    "size",
-    "pixel_size",
-    "accepted",
-    "reason",
-)
-LABEL_SEPARATOR = "|"
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Crop:
-    """One row of ``crops.csv``.
-
-    Attributes:
-        crop_id: Unique within the table.
-        path: The image, relative to the table, with forward slashes.
-        labels: Names of localizations; none means unknown.
-        group: One well or antibody: crops of one group never go to different splits.
-        field: The field of view it was cut from.
-        x: Column of the crop's centre in the field's pixels, if known.
-        y: Row of the crop's centre in the field's pixels, if known.
-        size: Side in pixels.
-        pixel_size: Micrometres a pixel, if known.
-        accepted: Whether it takes part.
-        reason: Why it was not accepted.
-        metadata: Further columns by name, e.g. ``gene`` or ``synthetic``.
-        sha256: Hex sha256 of the image's bytes, as ``write_image`` returns it.
-    """
-
-    crop_id: str
-    path: str
-    labels: tuple[str, ...]
-    group: str
-    field: str = ""
-    x: float | None = None
-    y: float | None = None
-    size: int | None = None
-    pixel_size: float | None = None
-    accepted: bool = True
-    reason: str = ""
-    metadata: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    sha256: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,14 +102,14 @@ def write_crops(
     _check_header([*COLUMNS, *metadata, "sha256"], "the columns of crops.csv")
     seen: set[str] = set()
     for row in rows:
-        _check_crop(row, seen, f"crop {row.crop_id!r}")
+        check_crop(row, seen, f"crop {row.crop_id!r}")
     write_json(folder / "crops.json", about)
     with whole_file(folder / TABLE, "w") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow([*COLUMNS, *metadata, "sha256"])
         for row in rows:
             extra = [row.metadata.get(name, "") for name in metadata]
-            writer.writerow([*_cells(row), *extra, row.sha256])
+            writer.writerow([*crop_cells(row), *extra, row.sha256])
 
 
 def read_crops(path: str | os.PathLike) -> CropFolder:
@@ -184,20 +141,6 @@ def read_crops(path: str | os.PathLike) -> CropFolder:
     )
 
 
-def _cells(row: Crop) -> list[str]:
-    return [
-        row.crop_id,
-        row.path,
-        LABEL_SEPARATOR.join(row.labels),
-        row.group,
-        row.field,
-        *("" if v is None else str(v) for v in (row.x, row.y, row.size)),
-        "" if row.pixel_size is None else str(row.pixel_size),
-        "true" if row.accepted else "false",
-        row.reason,
-    ]
-
-
 def _read_table(table: Path) -> list[Crop]:
     rows: list[Crop] = []
     seen: set[str] = set()
@@ -215,89 +158,14 @@ def _read_table(table: Path) -> list[Crop]:
                         f"damaged table: expected {len(header)} columns in every line. "
                         f"Received: {len(cells)} in {where}"
                     )
-                crop = _parse_row(dict(zip(header, cells, strict=True)), where)
-                _check_crop(crop, seen, where)
+                crop = parse_crop(dict(zip(header, cells, strict=True)), where)
+                check_crop(crop, seen, where)
                 rows.append(crop)
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(
             f"damaged table: expected CSV in UTF-8. Received: {table} ({error})"
         ) from None
     return rows
-
-
-def _parse_row(cells: dict[str, str], where: str) -> Crop:
-    accepted = cells.pop("accepted").strip().lower()
-    if accepted not in ("true", "false"):
-        raise DataError(
-            f"wrong value in {where}: expected true or false. "
-            f"Received: accepted={accepted!r}"
-        )
-    labels = (name.strip() for name in cells.pop("labels").split(LABEL_SEPARATOR))
-    values = {
-        "crop_id": cells.pop("crop_id").strip(),
-        "path": cells.pop("path").strip(),
-        # A label said twice is said once.
-        "labels": tuple(dict.fromkeys(name for name in labels if name)),
-        "group": cells.pop("group").strip(),
-        "field": cells.pop("field").strip(),
-        "x": _number(cells.pop("x"), float, "x", where),
-        "y": _number(cells.pop("y"), float, "y", where),
-        "size": _number(cells.pop("size"), int, "size", where),
-        "pixel_size": _number(cells.pop("pixel_size"), float, "pixel_size", where),
-        "reason": cells.pop("reason"),
-        "sha256": cells.pop("sha256", "").strip().lower(),
-    }
-    metadata = {name: cell for name, cell in cells.items() if cell != ""}
-    return Crop(**values, accepted=accepted == "true", metadata=metadata)
-
-
-def _number(cell: str, kind: type, name: str, where: str) -> float | int | None:
-    if not cell.strip():
-        return None
-    try:
-        value = kind(cell)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value) or (name in ("size", "pixel_size") and value <= 0):
-        raise DataError(
-            f"wrong value in {where}: expected a number or nothing. "
-            f"Received: {name}={cell!r}"
-        )
-    if kind is float and value.is_integer() and name in ("x", "y"):
-        return int(value)
-    return value
-
-
-def _check_crop(crop: Crop, seen: set[str], where: str) -> None:
-    for name in ("crop_id", "path", "group"):
-        value = getattr(crop, name)
-        if not value or value != value.strip() or not value.isprintable():
-            raise DataError(
-                f"wrong value in {where}: expected a name. Received: {name}={value!r}"
-            )
-    if crop.crop_id in seen:
-        raise DataError(
-            f"wrong value in {where}: expected every crop_id once. "
-            f"Received: crop_id={crop.crop_id!r} again"
-        )
-    seen.add(crop.crop_id)
-    parts = (*PurePosixPath(crop.path).parts, *PureWindowsPath(crop.path).parts)
-    if ".." in parts or crop.path.startswith(("/", "\\", "~")) or ":" in parts[0]:
-        raise DataError(
-            f"wrong value in {where}: expected a path inside the folder of the table. "
-            f"Received: path={crop.path!r}"
-        )
-    for label in crop.labels:
-        if not label or LABEL_SEPARATOR in label or label != label.strip():
-            raise DataError(
-                f"wrong value in {where}: expected labels' names without "
-                f"{LABEL_SEPARATOR!r}. Received: {label!r}"
-            )
-    if crop.sha256 and not re.fullmatch("[0-9a-f]{64}", crop.sha256):
-        raise DataError(
-            f"wrong value in {where}: expected 64 hexadecimal digits or nothing. "
-            f"Received: sha256={crop.sha256!r}"
-        )
 
 
 def _check_header(header: Sequence[str], where: str) -> None:

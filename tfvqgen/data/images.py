@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from tfvqgen.errors import DataError, UserError
+from tfvqgen.files import blamed_on
 
 MAX_CHANNELS = 8
 MAX_PNG_CHANNELS = 4
@@ -234,9 +235,10 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 def _write_file(path: Path, data: bytes) -> None:
     # No fsync a file: the table written after the images is what makes them count.
     temporary = path.with_name(f".{path.name}.partial")
-    try:
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with blamed_on(path, temporary):
+        try:
+            temporary.write_bytes(data)
+            os.replace(temporary, path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise

@@ -48,25 +48,22 @@ def training_examples(
         num_workers: How many workers share a global batch.
         worker: This worker's number, from 0.
         num_replicas_per_worker: Consecutive batches go to consecutive replicas.
-        augment: Whether to turn and mirror images at random: the eight symmetries of
-            the square (cells have no up), or four where height and width differ.
-        label_balance: From 0 (examples as they are) to 1 (every label equally likely as
-            an example's rarest); see :func:`balancing_weights`. Above 0 examples are
-            drawn with replacement.
+        augment: Whether to apply a :func:`symmetry` at random: cells have no up.
+        label_balance: Above 0 examples are drawn with replacement by
+            :func:`balancing_weights`.
         cache: Whether to hold all decoded images in memory.
 
     Returns:
-        A data set of ``image`` [B, H, W, C] as stored, ``labels`` float32 [B, L],
-        ``index`` int64 [B] (the examples' numbers in the split), with B the batch of
-        one replica.
+        A data set of ``image`` [B, H, W, C] as stored, ``labels`` float32 [B, L] and
+        ``index`` int64 [B] (numbers in the split), B being the batch of one replica.
 
     Raises:
         UserError: A number is out of its range.
         DataError: A shard is damaged.
     """
-    share = _share(batch_size, num_workers, worker, num_replicas_per_worker)
     if start_step < 0:
         raise UserError(f"start_step: expected at least 0. Received: {start_step}")
+    share = _Share(batch_size, num_workers, worker, num_replicas_per_worker)
     order = _training_order(split, seed, label_balance)
     fetch = _cached_fetch(split) if cache else _fetch(split)
     turn_seed = _derived_seed(seed, "symmetry")
@@ -106,7 +103,7 @@ def evaluation_examples(
     Returns:
         A data set of the parts of :func:`training_examples` and ``weight`` float32 [B].
     """
-    share = _share(batch_size, num_workers, worker, num_replicas_per_worker)
+    share = _Share(batch_size, num_workers, worker, num_replicas_per_worker)
     fetch = _fetch(split)
     last = split.num_examples - 1
 
@@ -187,7 +184,7 @@ def symmetry(image: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
     )
 
 
-class _share:
+class _Share:
     """Which positions of the stream are one worker's."""
 
     def __init__(self, batch_size: int, num_workers: int, worker: int, replicas: int):
@@ -213,7 +210,7 @@ class _share:
         return step * self.batch_size + self._first + offset
 
 
-def _batches(numbers: tf.data.Dataset, example: _Fetch, share: _share):
+def _batches(numbers: tf.data.Dataset, example: _Fetch, share: _Share):
     auto = tf.data.AUTOTUNE
     examples = numbers.map(example, num_parallel_calls=auto, deterministic=True)
     return examples.batch(share.per_replica, drop_remainder=True).prefetch(auto)

@@ -10,8 +10,10 @@ A TFRecord file is a chain of: length (8 bytes, little endian), masked CRC-32C o
 length (4), data, masked CRC-32C of the data (4).
 """
 
+import contextlib
+import errno
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +21,16 @@ import tensorflow as tf
 
 from tfvqgen.data.shard import Shard
 from tfvqgen.errors import DataError
-from tfvqgen.files import sha256_of_file, sync_folder
+from tfvqgen.files import blamed_on, sha256_of_file, sync_folder
 
 _HEADER_BYTES = 12
 _FOOTER_BYTES = 4
+_OS_ERRORS = {
+    tf.errors.NotFoundError: errno.ENOENT,
+    tf.errors.PermissionDeniedError: errno.EACCES,
+    tf.errors.ResourceExhaustedError: errno.ENOSPC,
+    tf.errors.FailedPreconditionError: errno.ENOTDIR,
+}
 
 
 def shard_name(split: str, index: int, num_shards: int) -> str:
@@ -35,28 +43,27 @@ def write_shard(path: str | os.PathLike, records: Iterable[bytes]) -> Shard:
 
     Returns:
         The shard's description, its path being the file's bare name.
+
+    Raises:
+        OSError: It cannot be written; names `path`.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.partial")
-    count = 0
     try:
-        with tf.io.TFRecordWriter(str(temporary)) as writer:
-            for record in records:
-                writer.write(record)
-                count += 1
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
-        shard = Shard(
-            path=path.name,
-            bytes=temporary.stat().st_size,
-            num_examples=count,
-            sha256=sha256_of_file(temporary),
-        )
-        os.replace(temporary, path)
-    except tf.errors.ResourceExhaustedError:
-        raise OSError(28, "No space left on device", str(path)) from None
+        count = _write_records(temporary, path, records)
+        with blamed_on(path, temporary):
+            with open(temporary, "rb+") as file:
+                os.fsync(file.fileno())
+            shard = Shard(
+                path=path.name,
+                bytes=temporary.stat().st_size,
+                num_examples=count,
+                sha256=sha256_of_file(temporary),
+            )
+            os.replace(temporary, path)
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
     sync_folder(path.parent)
     return shard
 
@@ -97,6 +104,33 @@ def scan_offsets(
         problem = f"the file ends after {len(offsets)} records, not {num_examples}"
         return result[:num_examples], problem
     return result, None
+
+
+def _write_records(temporary: Path, path: Path, records: Iterable[bytes]) -> int:
+    """Writes the file and returns how many records it has."""
+    count = 0
+    # Only the writer's errors are about `path`: those of `records` are their own.
+    with _as_os_error(path):
+        writer = tf.io.TFRecordWriter(str(temporary))
+    try:
+        for record in records:
+            with _as_os_error(path):
+                writer.write(record)
+            count += 1
+    finally:
+        with _as_os_error(path):
+            writer.close()
+    return count
+
+
+@contextlib.contextmanager
+def _as_os_error(path: Path) -> Iterator[None]:
+    """Turns TensorFlow's errors about files into Python's."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        code = _OS_ERRORS.get(type(error), errno.EIO)
+        raise OSError(code, os.strerror(code), str(path)) from error
 
 
 class Records:

@@ -83,13 +83,28 @@ class Split:
 
     def crop_ids(self, indices: Sequence[int]) -> list[str]:
         """Returns the ``crop/id`` of examples, given their numbers."""
+        if not len(indices):
+            return []
+        ids = self._read_crop_ids(tf.constant(np.asarray(indices), tf.int64))
+        return [crop_id.decode() for crop_id in ids.numpy().tolist()]
+
+    @functools.cached_property
+    def _read_crop_ids(self) -> Callable[[tf.Tensor], tf.Tensor]:
+        """A graph from numbers int64 [N] to ids string [N], reading in parallel."""
         read = self.records.reader()
-        numbers = [tf.constant(int(index), tf.int64) for index in indices]
-        examples = [tf.train.Example.FromString(read(n).numpy()) for n in numbers]
-        return [
-            example.features.feature[CROP_ID].bytes_list.value[0].decode()
-            for example in examples
-        ]
+        features = {CROP_ID: tf.io.FixedLenFeature([], tf.string)}
+
+        def crop_id(number: tf.Tensor) -> tf.Tensor:
+            return tf.io.parse_single_example(read(number), features)[CROP_ID]
+
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.int64)])
+        def crop_ids(numbers: tf.Tensor) -> tf.Tensor:
+            ids = tf.data.Dataset.from_tensor_slices(numbers).map(
+                crop_id, num_parallel_calls=os.cpu_count(), deterministic=True
+            )
+            return ids.batch(tf.size(numbers, tf.int64)).get_single_element()
+
+        return crop_ids
 
 
 class Dataset:

@@ -6,14 +6,13 @@
 
 import contextlib
 import dataclasses
-import fcntl
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from tfvqgen.config import Config, StageConfig, frozen_differences
 from tfvqgen.errors import UserError
-from tfvqgen.files import read_json, write_json
+from tfvqgen.files import exclusive, read_json, write_json
 from tfvqgen.training.checkpoints import saved_checkpoints
 
 
@@ -64,15 +63,7 @@ class Workdir:
         Raises:
             UserError: Another run has it.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
-        with open(self.path / f".lock-{worker}", "w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise UserError(
-                    "the workdir is in use by another run: expected one run at a time. "
-                    f"Received: {self.path}"
-                ) from None
+        with exclusive(self.path, "the workdir", lock=f".lock-{worker}"):
             yield
 
     def settle_config(
