@@ -19,11 +19,12 @@ def write(
     """Writes images as shards, all with the same label, and opens them.
 
     Args:
-        folder: An existing folder.
+        folder: Where to; made if it is not there.
         splits: By the split's name, uint8 images [N, H, W, C].
         channels: The C channels' names.
         num_shards: How many shards each split has.
     """
+    folder.mkdir(parents=True, exist_ok=True)
     infos = {}
     for split, images in splits.items():
         shards = [

@@ -17,7 +17,6 @@ def test_an_autoencoder_learns_from_crops_of_real_fields(tmp_path):
     images = crops.images
     assert len(images) > 40 and images.dtype == np.uint8
     splits = {"train": images[8:], "validation": images[:8]}
-    (tmp_path / "shards").mkdir()
     image_shards.write(tmp_path / "shards", splits, real_crops.CHANNELS)
     train(
         data_dir=tmp_path / "shards",
