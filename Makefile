@@ -16,7 +16,7 @@ WORKDIR := $(DEMO_DIR)/workdir
 .DELETE_ON_ERROR:
 
 demo: $(SHARDS)/dataset.json
-	@echo "[3/4] training the autoencoder (about 6 minutes on 2 cores)"
+	@echo "[3/4] training the autoencoder (about 4 minutes on 2 cores)"
 	@$(BIN)/python train.py --data_dir=$(SHARDS) --workdir=$(WORKDIR) --preset=demo \
 	  $(DEMO_FLAGS)
 	@echo "[4/4] checking the shards and drawing their contact sheet"

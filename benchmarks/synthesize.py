@@ -78,7 +78,7 @@ def _flags() -> argparse.ArgumentParser:
     flags = case.parser(__doc__)
     flags.add_argument("--size", type=int, default=128, help="side in pixels")
     # All labels, and whole wells, as in a real folder.
-    flags.add_argument("--crops", type=int, default=360, help="crops of a round")
+    flags.add_argument("--crops", type=int, default=3000, help="crops of a round")
     flags.add_argument("--rounds", type=int, default=3, help="of which the median is")
     return flags
 
