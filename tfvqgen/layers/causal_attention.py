@@ -8,7 +8,7 @@ import math
 import keras
 import tensorflow as tf
 
-from tfvqgen.layers.gated_residual import add_kernel, matmul
+from tfvqgen.layers.gated_units import add_kernel, matmul
 
 # A score that leaves exp() nothing, and still is a finite number.
 MASKED = -1e9
@@ -18,10 +18,10 @@ MASKED = -1e9
 class CausalAttention(keras.layers.Layer):
     """Attention whose keys lie strictly before the query.
 
-    A query reads the features and the background of its position; a key and its value
-    read the features, the position's own code and the background (PixelSNAIL, Chen et
-    al. 2017, section 3). A learned start key stands before all positions: the first one
-    attends to it alone, and any other may, where nothing is worth attending to.
+    A query reads features and the background of its position; a key and its value read
+    features, the position's own code and the background (PixelSNAIL, Chen et al. 2017,
+    section 3). A learned start key stands before all positions: the first one attends
+    to it alone, and any other may, where nothing is worth attending to.
 
     Args:
         heads: h.
@@ -35,7 +35,7 @@ class CausalAttention(keras.layers.Layer):
         self.key_dim = key_dim
         self.value_dim = value_dim
 
-    def build(self, x_shape, own_shape=None, background_shape=None):
+    def build(self, asking_shape, x_shape=None, own_shape=None, background_shape=None):
         """Makes the weights for the inputs' channels."""
         channels, features = x_shape[-1], background_shape[-1]
         keys, values = self.heads * self.key_dim, self.heads * self.value_dim
@@ -54,16 +54,17 @@ class CausalAttention(keras.layers.Layer):
             name="start_value", shape=(values,), initializer=normal
         )
 
-    def call(self, x, own, background):
+    def call(self, asking, x, own, background):
         """Returns what each position found, [B, H, W, h * v], in the type of x.
 
         Args:
-            x: [B, H, W, C].
+            asking: Features that queries are made of, [B, H, W, C].
+            x: Features that keys and values are made of, [B, H, W, C].
             own: The positions' own codes, embedded, [B, H, W, C].
             background: [H, W, G].
         """
         height, width = x.shape[1:3]
-        before, through = tf.nn.elu(x), tf.nn.elu(x + own)
+        before, through = tf.nn.elu(asking), tf.nn.elu(x + own)
         queries, keys, values = (
             matmul(source, getattr(self, f"{name}_kernel"))
             + matmul(background, getattr(self, f"{name}_background"))

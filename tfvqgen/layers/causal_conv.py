@@ -18,8 +18,8 @@ class CausalConv2D(keras.layers.Layer):
     weight reaches further, whatever its value.
 
     The taps above can be applied to a whole row before its first position is known, and
-    in sampling they are: their weights are stored in the order of that matmul,
-    [k - 1, C, k, F].
+    in sampling they are: their weights are stored in the order of that matmul, column
+    by column, [k, k - 1, C, F].
 
     Args:
         filters: F.
@@ -65,7 +65,7 @@ class CausalConv2D(keras.layers.Layer):
                 ),
             )
 
-        self.above = kernel_weight("above", (side - 1, channels, side, self.filters))
+        self.above = kernel_weight("above", (side, side - 1, channels, self.filters))
         self.own_row = kernel_weight("own_row", (own_taps, channels, self.filters))
         self.bias = self.add_weight(
             name="bias", shape=(self.filters,), initializer="zeros"
@@ -74,7 +74,7 @@ class CausalConv2D(keras.layers.Layer):
     def call(self, inputs):
         """Returns the filtered map, [B, H, W, F], in the inputs' type."""
         reach = self.kernel // 2
-        above = tf.transpose(tf.cast(self.above.value, inputs.dtype), [0, 2, 1, 3])
+        above = tf.transpose(tf.cast(self.above.value, inputs.dtype), [1, 0, 2, 3])
         rows = tf.pad(
             inputs[:, :-1], [[0, 0], [self.kernel - 1, 0], [reach, reach], [0, 0]]
         )

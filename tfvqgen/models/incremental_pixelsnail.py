@@ -3,22 +3,25 @@
 What a position costs is split in three. The taps above its row are applied to the row
 as a whole, for all layers, when the row starts. The taps left of it are applied in one
 batched matmul for all layers, because what they read is completed before the position's
-turn. Only pointwise layers and attention remain to be done one after another.
+turn; attention asks for all blocks at once. Only pointwise layers remain to be done one
+after another.
 """
 
-# Shapes: B maps, H x W positions, K codes, C channels, R channels inside gated layers;
+# Shapes: B maps, H x W positions, K codes, C channels, R channels inside gated units;
 # S layers in a block, M blocks, n = S * M gated layers in the order (layer, block);
-# r = k // 2 taps to the left; O output layers; T keys so far; A, V lengths of all
-# heads' keys and values.
+# r = k // 2 taps to the left; O output layers; P = W + 2 r columns of a padded row.
 
 from typing import Any, NamedTuple
 
-import numpy as np
 import tensorflow as tf
 
 from tfvqgen.layers.background import background
-from tfvqgen.layers.causal_attention import MASKED
 from tfvqgen.layers.gating import elu_pair, gate
+from tfvqgen.models.incremental_attention import (
+    AttentionRow,
+    IncrementalAttention,
+    Keys,
+)
 from tfvqgen.models.row_taps import RowTaps
 
 
@@ -26,18 +29,16 @@ class History(NamedTuple):
     """What is kept from row to row.
 
     Attributes:
-        embedded: The codes of the last k - 1 rows, embedded, [1, B, W, C] each.
-        completed: Pairs of completed features that gated layers read, [n, B, W, 2C].
-        hidden: Pairs inside gated layers, [n, B, W, 2R] each.
-        keys: [M, B, T, A]; the start key first.
-        values: [M, B, T, V].
+        embedded: The codes of the last k - 1 rows, embedded, [1, B, P, C] each.
+        completed: Pairs of completed features, [n, B, P, 2C] each.
+        hidden: Pairs inside gated units, [n, B, P, 2R] each.
+        attention: Keys so far; () without attention.
     """
 
     embedded: list[tf.Tensor]
     completed: list[tf.Tensor]
     hidden: list[tf.Tensor]
-    keys: tf.Tensor
-    values: tf.Tensor
+    attention: Keys | tuple[()]
 
 
 class Row(NamedTuple):
@@ -45,13 +46,11 @@ class Row(NamedTuple):
 
     Attributes:
         inputs: Of the input convolution, [W, B, C].
-        narrow: Of gated layers' first convolutions, [W, n, B, R].
+        narrow: Of gated units' first convolutions, [W, n, B, R].
         wide: Of their second, with the context, [W, n, B, 2C].
-        ends: Of queries and the pointwise layers that end blocks, [W, M, B, A + 2C].
-        outputs: Of the output stack, [W, O, B, 2C].
-        key_values: Of keys and values, [W, M, 1, A + V].
-        masks: Added to the scores, [W, T].
-        slots: Where column 0's keys go in the flat keys, int32 [M * B].
+        ends: Of the units that end blocks, [1 or W, M, B, 2C].
+        outputs: Of the output stack, [1 or W, O, B, 2C].
+        attention: See there; () without attention.
     """
 
     inputs: tf.Tensor
@@ -59,29 +58,25 @@ class Row(NamedTuple):
     wide: tf.Tensor
     ends: tf.Tensor
     outputs: tf.Tensor
-    key_values: tf.Tensor
-    masks: tf.Tensor
-    slots: tf.Tensor
+    attention: AttentionRow | tuple[()]
 
 
 class State(NamedTuple):
     """What is kept from position to position of a row.
 
     Attributes:
-        completed: Of the last r positions, [n, B, 2C] each.
+        completed: Pairs of completed features of the last r positions, [n, B, 2C] each.
         inputs: What the codes so far add to the next r inputs, [B, C] each.
-        completed_row: TensorArray of [n, B, 2C].
-        hidden_row: TensorArray of [n, B, 2R].
-        keys: [M * B * T, A], written in place.
-        values: [M * B * T, V], written in place.
+        completed_row: Those of the row, [n * B * P, 2C], written in place.
+        hidden_row: Pairs inside gated units, [n * B * P, 2R], written in place.
+        attention: Keys so far, flat; () without attention.
     """
 
     completed: list[tf.Tensor]
     inputs: list[tf.Tensor]
-    completed_row: tf.TensorArray
-    hidden_row: tf.TensorArray
-    keys: tf.Tensor
-    values: tf.Tensor
+    completed_row: tf.Tensor
+    hidden_row: tf.Tensor
+    attention: Keys | tuple[()]
 
 
 class Draft(NamedTuple):
@@ -89,8 +84,8 @@ class Draft(NamedTuple):
 
     Attributes:
         starts: Features at the start of each block, M times [B, C].
-        sums: What the gated layers before each add to them, S + 1 times [M, B, C].
-        hidden: Pairs inside gated layers, [n, B, 2R].
+        sums: What a block's first layers add up to, S times [M, B, C].
+        hidden: Pairs inside gated units, [n, B, 2R].
         last: The features that the logits were made of, [B, C].
     """
 
@@ -106,41 +101,49 @@ class IncrementalPixelSNAIL:
     Args:
         prior: A built :class:`~tfvqgen.models.pixelsnail.PixelSNAIL`.
         maps: B, an int32 scalar.
-        context: What the gated layers are fed, [B, H, W, C] or [B, 1, 1, C].
+        context: What the gated units are fed, [B, H, W, C] or [B, 1, 1, C].
     """
 
     def __init__(self, prior: Any, maps: tf.Tensor, context: tf.Tensor):
         config = prior.config
-        self._config = config
-        self._maps = maps
-        self._context = context
-        self._height, self._width = config.code_shape
+        self._config, self._maps, self._context = config, maps, context
+        self._width = config.code_shape[1]
         layers = [stack[i] for i in range(config.layers) for stack in prior.stacks]
         self._input_taps = RowTaps([prior.input_conv], self._width)
         self._narrow_taps = RowTaps([x.narrow for x in layers], self._width)
         self._wide_taps = RowTaps([x.wide for x in layers], self._width)
-        self._left = _stack(tf.concat(list(_rows(x.narrow.own_row)), 0) for x in layers)
-        self._centre = _stack(x.wide.own_row[0] for x in layers)
-        gated = [*layers, *prior.block_ends, *prior.output_stack]
-        self._context_kernel = tf.concat([_tensor(x.context_kernel) for x in gated], 1)
-        self._prepare_embeddings(prior)
-        self._prepare_attention(prior)
-        self._output_kernels = [_tensor(x.kernel) for x in prior.output_stack]
-        self._output_bias = [_tensor(x.bias) for x in prior.output_stack]
-        self._head, self._head_bias = _tensor(prior.head), _tensor(prior.head_bias)
+        self._left = tf.stack(
+            [tf.concat(tf.unstack(_tensor(x.narrow.own_row)), 0) for x in layers]
+        )
+        self._centre = tf.stack([_tensor(x.wide.own_row)[0] for x in layers])
+        pointwise = [*prior.block_ends, *prior.output_stack]
+        self._context_kernel = tf.concat(
+            [_tensor(x.context_kernel) for x in [*layers, *pointwise]], 1
+        )
+        self._pointwise_kernels = [_tensor(x.kernel) for x in pointwise]
+        self._pointwise_bias = tf.stack([_tensor(x.bias) for x in pointwise])
+        # A matrix, because a matmul and a vector are fused to something slower.
+        self._head, self._head_bias = (
+            _tensor(prior.head),
+            _tensor(prior.head_bias)[None],
+        )
+        self._reach = config.kernel // 2
+        self._padded = self._width + 2 * self._reach
+        self._row_slots = tf.range(len(layers) * maps) * self._padded + self._reach
+        self._prepare_inputs(prior)
+        self._attention = None
+        if config.attention:
+            self._attention = IncrementalAttention(
+                prior.attentions, prior.block_ends, config.code_shape, maps
+            )
 
     def before_first_row(self) -> History:
         """Returns the history of empty maps."""
-
-        def start(vectors):
-            return tf.tile(vectors[:, None, None], [1, self._maps, 1, 1])
-
         return History(
             self._input_taps.before_first_row(self._maps),
             self._narrow_taps.before_first_row(self._maps),
             self._wide_taps.before_first_row(self._maps),
-            start(self._start_keys),
-            start(self._start_values),
+            self._attention.before_first_row() if self._attention else (),
         )
 
     def start_row(self, history: History, row: tf.Tensor) -> tuple[Row, State]:
@@ -150,40 +153,34 @@ class IncrementalPixelSNAIL:
             history: After the rows above.
             row: Its number, an int32 scalar.
         """
-        config = self._config
-        width, blocks = config.width, config.blocks
-        gated = config.layers * blocks
+        width, gated = self._config.width, self._left.shape[0]
+        blocks = self._config.blocks
         context = self._context[:, tf.minimum(row, self._context.shape[1] - 1)]
         context = tf.tensordot(context, self._context_kernel, 1)
+        units = gated + len(self._pointwise_kernels)
         context = tf.reshape(
-            context, [self._maps, -1, context.shape[-1] // (2 * width), 2 * width]
+            context, [self._maps, self._context.shape[2], units, 2 * width]
         )
         context = tf.transpose(context, [1, 2, 0, 3])
-        wide, ends, outputs = tf.split(
-            context, [gated, blocks, config.output_layers], axis=1
-        )
-        keys, values, masks, slots = self._make_room(history)
+        pointwise = context[:, gated:] + self._pointwise_bias[:, None]
+        attention_row, keys = (), ()
+        if self._attention:
+            attention_row, keys = self._attention.start_row(history.attention, row)
         ready = Row(
             inputs=self._input_taps(history.embedded)[:, 0]
             + self._input_places[row][:, None],
             narrow=self._narrow_taps(history.completed),
-            wide=self._wide_taps(history.hidden) + wide,
-            ends=self._ends(ends, row),
-            outputs=self._spread(
-                outputs + tf.reshape(self._output_bias, [-1, 1, 2 * width])
-            ),
-            key_values=self._key_value_places[row],
-            masks=masks,
-            slots=slots,
+            wide=self._wide_taps(history.hidden) + context[:, :gated],
+            ends=pointwise[:, :blocks],
+            outputs=pointwise[:, blocks:],
+            attention=attention_row,
         )
-        reach = config.kernel // 2
         state = State(
-            [tf.zeros([gated, self._maps, 2 * width])] * reach,
-            [tf.zeros([self._maps, width])] * reach,
-            self._row_array(gated, 2 * width),
-            self._row_array(gated, 2 * config.residual_width),
+            [tf.zeros([gated, self._maps, 2 * width])] * self._reach,
+            [tf.zeros([self._maps, width])] * self._reach,
+            self._empty_row(2 * width),
+            self._empty_row(2 * self._config.residual_width),
             keys,
-            values,
         )
         return ready, state
 
@@ -195,28 +192,29 @@ class IncrementalPixelSNAIL:
         left = tf.matmul(tf.concat(state.completed, axis=-1), self._left)
         hidden = elu_pair(left + row.narrow[column])
         updates = gate(tf.matmul(hidden, self._centre) + row.wide[column])
-        sums = [tf.zeros([])]
-        for update in tf.split(updates, config.layers):
-            sums.append(sums[-1] + update if len(sums) > 1 else update)
+        sums = tf.split(updates, config.layers)
+        for layer in range(1, config.layers):
+            sums[layer] += sums[layer - 1]
         x = row.inputs[column] + state.inputs[0]
+        ends = row.ends[self._place(row.ends, column)]
+        if self._attention:
+            asking = tf.cumsum(sums[-1]) + x
+            ends += self._attention.attend(
+                row.attention, state.attention, column, asking
+            )
         starts = []
-        ends = tf.unstack(row.ends[column])
-        keys, values, mask = self._seen(row, state, column)
-        for block, (end, added) in enumerate(
-            zip(ends, tf.unstack(sums[-1]), strict=True)
+        for kernel, update, end in zip(
+            self._pointwise_kernels,
+            tf.unstack(sums[-1]),
+            tf.unstack(ends),
+            strict=False,
         ):
             starts.append(x)
-            x += added
-            update = tf.matmul(tf.nn.elu(x), self._end_kernels[block]) + end
-            if config.attention:
-                query, update = tf.split(
-                    update, [self._key_size, 2 * config.width], axis=-1
-                )
-                found = self._attend(query, keys[block], values[block], mask)
-                update += tf.matmul(found, self._attended_kernels[block])
-            x += gate(update)
+            x += update
+            x += gate(tf.matmul(tf.nn.elu(x), kernel) + end)
+        outputs = row.outputs[self._place(row.outputs, column)]
         for kernel, added in zip(
-            self._output_kernels, tf.unstack(row.outputs[column]), strict=True
+            self._pointwise_kernels[config.blocks :], tf.unstack(outputs), strict=True
         ):
             x += gate(tf.matmul(tf.nn.elu(x), kernel) + added)
         logits = tf.matmul(tf.nn.elu(x), self._head) + self._head_bias
@@ -226,185 +224,75 @@ class IncrementalPixelSNAIL:
         self, row: Row, state: State, draft: Draft, column: tf.Tensor, codes: tf.Tensor
     ) -> State:
         """Completes a position by its codes, int32 [B]."""
-        config = self._config
         own, *taps = tf.split(
-            tf.gather(self._code_table, codes), config.kernel // 2 + 1, axis=-1
+            tf.gather(self._code_table, codes), self._reach + 1, axis=-1
         )
         first = tf.stack(draft.starts) + own
-        reached = [first] + [first + added for added in draft.sums[1:]]
+        reached = [first] + [first + added for added in draft.sums]
         completed = elu_pair(tf.concat(reached[:-1], axis=0))
         coming = [a + b for a, b in zip(state.inputs[1:], taps[:-1], strict=True)]
-        keys, values = state.keys, state.values
-        if config.attention:
-            keys, values = self._add_keys(row, state, draft, column, reached[-1])
-        return State(
-            [*state.completed[1:], completed],
-            [*coming, taps[-1]],
-            state.completed_row.write(column, completed),
-            state.hidden_row.write(column, draft.hidden),
-            keys,
-            values,
-        )
+        slots = self._row_slots + column
+        keys = ()
+        # What is overwritten here has been read when the last features are there.
+        with tf.control_dependencies([draft.last]):
+            if self._attention:
+                keys = self._attention.add(
+                    row.attention, state.attention, column, reached[-1]
+                )
+            return State(
+                [*state.completed[1:], completed],
+                [*coming, taps[-1]],
+                _write(state.completed_row, slots, completed),
+                _write(state.hidden_row, slots, draft.hidden),
+                keys,
+            )
 
     def end_row(self, history: History, state: State, codes: tf.Tensor) -> History:
         """Adds a finished row, its codes int32 [B, W], to the history."""
 
-        def push(rows, row):
-            return [*rows[1:], row]
+        def by_layer(flat):
+            gated = self._left.shape[0]
+            return tf.reshape(flat, [gated, self._maps, self._padded, flat.shape[-1]])
 
-        def by_layer(array):
-            return tf.transpose(array.stack(), [1, 2, 0, 3])
-
-        def by_block(flat, old):
-            return tf.reshape(flat, [old.shape[0], self._maps, -1, old.shape[-1]])
-
+        embedded = tf.gather(self._embeddings, codes)[None]
+        sides = [[0, 0], [0, 0], [self._reach] * 2, [0, 0]]
         return History(
-            push(history.embedded, tf.gather(self._embeddings, codes)[None]),
-            push(history.completed, by_layer(state.completed_row)),
-            push(history.hidden, by_layer(state.hidden_row)),
-            by_block(state.keys, history.keys),
-            by_block(state.values, history.values),
+            [*history.embedded[1:], tf.pad(embedded, sides)],
+            [*history.completed[1:], by_layer(state.completed_row)],
+            [*history.hidden[1:], by_layer(state.hidden_row)],
+            self._attention.end_row(state.attention) if self._attention else (),
         )
 
-    def _prepare_embeddings(self, prior):
+    def _prepare_inputs(self, prior):
         """Makes the table of all that a code adds to itself and to the next inputs."""
-        places = background(self._height, self._width)
+        places = background(*self._config.code_shape)
         self._input_places = tf.tensordot(places, _tensor(prior.input_background), 1)
         self._embeddings = _tensor(prior.embeddings)
         # The own row's taps are in the order of columns: the last is the nearest's.
         taps = [
             tf.matmul(self._embeddings, tap)
-            for tap in reversed(_rows(prior.input_conv.own_row))
+            for tap in reversed(tf.unstack(_tensor(prior.input_conv.own_row)))
         ]
         self._code_table = tf.concat([self._embeddings, *taps], axis=-1)
 
-    def _prepare_attention(self, prior):
-        config = self._config
-        self._end_kernels = [_tensor(x.kernel) for x in prior.block_ends]
-        self._end_bias = tf.stack([_tensor(x.bias) for x in prior.block_ends])
-        self._key_size = config.heads * config.key_dim * config.attention
-        value_size = config.heads * config.value_dim * config.attention
-        shape = [self._height, self._width, config.blocks, 1, 0]
-        self._query_places = tf.zeros(shape)
-        self._key_value_places = tf.zeros(shape)
-        self._start_keys = tf.zeros([config.blocks, self._key_size])
-        self._start_values = tf.zeros([config.blocks, value_size])
-        if not config.attention:
-            return
-        layers = prior.attentions
-        places = background(self._height, self._width)
-        scale = config.key_dim**-0.5
-        self._end_kernels = [
-            tf.concat([_tensor(layer.query_kernel) * scale, kernel], axis=1)
-            for layer, kernel in zip(layers, self._end_kernels, strict=True)
-        ]
-        self._attended_kernels = [_tensor(x.attended_kernel) for x in prior.block_ends]
-
-        def by_place(kernels):
-            return tf.stack([tf.tensordot(places, x, 1) for x in kernels], 2)[
-                ..., None, :
-            ]
-
-        self._query_places = by_place(
-            [_tensor(layer.query_background) * scale for layer in layers]
-        )
-        self._key_value_kernel = _stack(
-            tf.concat([_tensor(layer.key_kernel), _tensor(layer.value_kernel)], 1)
-            for layer in layers
-        )
-        self._key_value_places = by_place(
-            [
-                tf.concat(
-                    [_tensor(layer.key_background), _tensor(layer.value_background)], 1
-                )
-                for layer in layers
-            ]
-        )
-        self._start_keys = _stack(layer.start_key for layer in layers)
-        self._start_values = _stack(layer.start_value for layer in layers)
-        self._key_heads = _heads(config.heads, config.key_dim)
-        self._value_heads = _heads(config.heads, config.value_dim)
-
-    def _row_array(self, *shape):
-        layers, features = shape
-        return tf.TensorArray(
-            tf.float32, self._width, element_shape=[layers, None, features]
+    def _empty_row(self, channels):
+        # Not zeros(), which may be one constant for all calls: this is written to.
+        return tf.raw_ops.Empty(
+            shape=[tf.size(self._row_slots) * self._padded, channels],
+            dtype=tf.float32,
+            init=True,
         )
 
-    def _spread(self, x):
-        """Repeats [1 or W, ...] to [W, ...]."""
-        return tf.broadcast_to(x, tf.concat([[self._width], tf.shape(x)[1:]], 0))
-
-    def _ends(self, context, row):
-        """Puts queries' biases beside those of the layers that end blocks."""
-        ends = self._spread(context + self._end_bias[:, None])
-        queries = tf.tile(self._query_places[row], [1, 1, self._maps, 1])
-        return tf.concat([queries, ends], axis=-1)
-
-    def _make_room(self, history):
-        """Returns fresh keys and values with room for a row, its masks and slots."""
-        blocks, width = self._config.blocks, self._width
-        seen = tf.shape(history.keys)[2]
-
-        def longer(x):
-            room = tf.zeros([blocks, self._maps, width, x.shape[-1]])
-            # What is written in place has to be a tensor of its own.
-            return tf.reshape(tf.concat([x, room], axis=2), [-1, x.shape[-1]])
-
-        visible = tf.sequence_mask(seen + tf.range(width), seen + width)
-        masks = tf.where(visible, 0.0, MASKED)
-        slots = tf.range(blocks * self._maps) * (seen + width) + seen
-        return longer(history.keys), longer(history.values), masks, slots
-
-    def _seen(self, row, state, column):
-        """Returns each block's keys [B, T, A] and values [B, T, V], and the mask."""
-        if not self._config.attention:
-            return None, None, None
-        length = tf.shape(row.masks)[1]
-
-        def by_block(x):
-            blocks = self._config.blocks
-            return tf.unstack(tf.reshape(x, [blocks, self._maps, length, x.shape[-1]]))
-
-        return by_block(state.keys), by_block(state.values), row.masks[column]
-
-    def _attend(self, query, keys, values, mask):
-        """Returns what all heads find, [B, A] -> [B, V].
-
-        The heads are taken apart by zeros, not by moving them: a head's query is zero
-        where the others' keys are, and of what it finds only its own part is kept.
-        """
-        queries = query[:, None] * self._key_heads
-        scores = tf.matmul(queries, keys, transpose_b=True) + mask
-        found = tf.matmul(tf.nn.softmax(scores), values)
-        return tf.reduce_sum(found * self._value_heads, axis=1)
-
-    def _add_keys(self, row, state, draft, column, completed):
-        """Writes a position's keys and values in place, once nobody reads them."""
-        added = tf.matmul(tf.nn.elu(completed), self._key_value_kernel)
-        added += row.key_values[column]
-        sizes = [state.keys.shape[-1], state.values.shape[-1]]
-        keys, values = tf.split(tf.reshape(added, [-1, sum(sizes)]), sizes, axis=-1)
-        slots = row.slots + column
-        with tf.control_dependencies([draft.last]):
-            return (
-                tf.raw_ops.InplaceUpdate(x=state.keys, i=slots, v=keys),
-                tf.raw_ops.InplaceUpdate(x=state.values, i=slots, v=values),
-            )
+    def _place(self, x, column):
+        """Returns the index of a column in [1 or W, ...]."""
+        return 0 if x.shape[0] == 1 else column
 
 
 def _tensor(weight) -> tf.Tensor:
     return tf.convert_to_tensor(weight)
 
 
-def _rows(weight) -> list[tf.Tensor]:
-    return tf.unstack(_tensor(weight))
-
-
-def _stack(weights) -> tf.Tensor:
-    return tf.stack([_tensor(weight) for weight in weights])
-
-
-def _heads(heads: int, size: int) -> tf.Tensor:
-    """Returns [heads, heads * size] with ones where a head's part is."""
-    return tf.constant(np.kron(np.eye(heads), np.ones([1, size])), tf.float32)
+def _write(flat, slots, x):
+    """Writes [n, B, C] into the rows of [N, C], in place."""
+    x = tf.reshape(x, [-1, x.shape[-1]])
+    return tf.raw_ops.InplaceUpdate(x=flat, i=slots, v=x)

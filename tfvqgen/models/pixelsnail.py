@@ -11,11 +11,11 @@ from tfvqgen.layers import (
     CausalAttention,
     CausalConv2D,
     ConditionStack,
-    GatedResidual,
-    PointwiseGated,
+    GatedCausalUnit,
+    GatedPointwiseUnit,
 )
 from tfvqgen.layers.background import background
-from tfvqgen.layers.gated_residual import add_kernel, matmul
+from tfvqgen.layers.gated_units import add_kernel, matmul
 from tfvqgen.layers.row_dropout import replica_rows_uniform
 from tfvqgen.models.incremental_pixelsnail import IncrementalPixelSNAIL
 
@@ -23,15 +23,17 @@ from tfvqgen.models.incremental_pixelsnail import IncrementalPixelSNAIL
 class PixelSNAIL(keras.Model):
     """Gives each code's distribution from the codes before it in raster order.
 
-    Embedded codes go through a causal convolution, then through blocks of gated
-    residual layers (:class:`~tfvqgen.layers.GatedResidual`), each block ended by causal
-    attention (if it has any) and a gated pointwise layer, and through an output stack.
-    Labels, as a set, and the codes of the level above are fed to every gated layer.
+    Embedded codes go through a causal convolution, then through blocks of residual
+    layers (:class:`~tfvqgen.layers.GatedCausalUnit`), each block ended by causal
+    attention (if it has any) and a pointwise layer
+    (:class:`~tfvqgen.layers.GatedPointwiseUnit`), and through an output stack. Labels,
+    as a set, and the codes of the level above are fed to every gated layer.
 
     Features of a position always know the codes *before* it only. Wherever others read
     them (convolutions, keys, values), the position's own code is added. No kernel reads
-    its centre and attention is strictly causal, so that a sampler can do most of the
-    work of a position before its turn: see
+    its centre, attention is strictly causal, and its queries leave out what the ends of
+    blocks add at their own position: so a sampler can do most of the work of a position
+    before its turn, and for all blocks at once. See
     :class:`~tfvqgen.models.incremental_pixelsnail.IncrementalPixelSNAIL`.
 
     Under bfloat16 the layers train in it; logits, and everything when not training, are
@@ -52,7 +54,7 @@ class PixelSNAIL(keras.Model):
         self.input_conv = CausalConv2D(config.width, config.kernel, name="input_conv")
         self.stacks = [
             [
-                GatedResidual(
+                GatedCausalUnit(
                     config.residual_width,
                     config.kernel,
                     config.dropout,
@@ -73,11 +75,11 @@ class PixelSNAIL(keras.Model):
             for block in range(config.blocks if config.attention else 0)
         ]
         self.block_ends = [
-            PointwiseGated(gain, name=f"block_{block}_end")
+            GatedPointwiseUnit(gain, name=f"block_{block}_end")
             for block in range(config.blocks)
         ]
         self.output_stack = [
-            PointwiseGated(gain, name=f"output_{layer}")
+            GatedPointwiseUnit(gain, name=f"output_{layer}")
             for layer in range(config.output_layers)
         ]
         self.condition_stack = None
@@ -156,15 +158,17 @@ class PixelSNAIL(keras.Model):
         own = tf.cast(tf.gather(tf.convert_to_tensor(self.embeddings), codes), dtype)
         places = tf.cast(background(*codes.shape[1:]), dtype)
         x = self.input_conv(own) + matmul(places, self.input_background)
+        asking = x
         for block, stack in enumerate(self.stacks):
             for layer in stack:
-                x = layer(x, own, context, next(seeds))
+                update = layer(x, own, context, next(seeds))
+                x, asking = x + update, asking + update
             attended = None
             if self.attentions:
-                attended = self.attentions[block](x, own, places)
-            x = self.block_ends[block](x, context, attended)
+                attended = self.attentions[block](asking, x, own, places)
+            x += self.block_ends[block](x, context, attended)
         for layer in self.output_stack:
-            x = layer(x, context)
+            x += layer(x, context)
         x = tf.nn.elu(tf.cast(x, tf.float32))
         return matmul(x, self.head) + self.head_bias
 

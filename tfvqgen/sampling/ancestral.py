@@ -26,6 +26,9 @@ from tfvqgen.sampling.in_graph import in_graph
 from tfvqgen.sampling.noise import row_noise
 from tfvqgen.sampling.request import Request, make_request
 
+# Positions in one turn of the inner loop: fewer turns, but a larger graph.
+MOST_AT_ONCE = 4
+
 
 @in_graph
 def ancestral_sample(
@@ -104,19 +107,25 @@ def _sample_row(
 ) -> tuple[Any, tf.Tensor]:
     """Draws a row of every map; returns the last state and its codes, int32 [B, W]."""
     width = noise.shape[0]
+    at_once = max(n for n in range(1, MOST_AT_ONCE + 1) if width % n == 0)
     ready, state = walk.start_row(history, row)
     columns = tf.TensorArray(tf.int32, width, element_shape=[None])
 
-    def sample_position(column, state, columns):
-        logits, draft = walk.step(ready, state, column)
-        codes = request.choice(logits, noise[column])
-        codes = request.settle(codes, row, column)
-        state = walk.accept(ready, state, draft, column, request.choice.repeat(codes))
-        return column + 1, state, columns.write(column, codes)
+    def sample_positions(column, state, columns):
+        for _ in range(at_once):
+            logits, draft = walk.step(ready, state, column)
+            codes = request.choice(logits, noise[column])
+            codes = request.settle(codes, row, column)
+            state = walk.accept(
+                ready, state, draft, column, request.choice.repeat(codes)
+            )
+            columns = columns.write(column, codes)
+            column += 1
+        return column, state, columns
 
     _, state, columns = tf.while_loop(
         lambda column, *_: column < width,
-        sample_position,
+        sample_positions,
         [tf.constant(0), state, columns],
     )
     return state, tf.transpose(columns.stack())

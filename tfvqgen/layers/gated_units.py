@@ -1,4 +1,4 @@
-"""The gated residual layers of PixelSNAIL."""
+"""The gated units of PixelSNAIL: what they return is added to the features."""
 
 # Shapes: B maps, H x W positions, C channels, R channels inside, A attended, E context.
 
@@ -13,15 +13,16 @@ from tfvqgen.layers.row_dropout import row_dropout
 
 
 @keras.saving.register_keras_serializable("tfvqgen")
-class GatedResidual(keras.layers.Layer):
-    """A strictly causal, gated residual layer.
+class GatedCausalUnit(keras.layers.Layer):
+    """A strictly causal, gated unit of two convolutions.
 
-    x + gate(conv(pair(conv(pair(x + own)))) + context), where pair is that of ELUs.
+    gate(conv(pair(conv(pair(x + own)))) + context), where pair is that of ELUs.
     Features x of a position know the codes before it; `own`, the position's own code,
-    completes them. The first convolution excludes its centre, so that what the layer
-    adds at a position depends on completed positions before it only, whatever the
-    layer's depth: that is what lets a sampler compute all layers of a stack at once.
-    The second reads the rows above and, through the first, the position itself.
+    completes them. The first convolution excludes its centre, so that what the unit
+    gives at a position depends on completed positions before it only, however many
+    units lie below it: that is what lets a sampler compute all units of a network at
+    once. The second reads the rows above and, of the first one's result, the position
+    itself.
 
     ``[B, H, W, C] -> [B, H, W, C]``. PixelSNAIL (Chen et al. 2017), figure 2.
 
@@ -60,10 +61,10 @@ class GatedResidual(keras.layers.Layer):
         )
 
     def call(self, x, own, context, dropout_seed=None):
-        """Returns the features with what the layer adds.
+        """Returns what is added to x, [B, H, W, C] in its type.
 
         Args:
-            x: [B, H, W, C], any float type.
+            x: Features, [B, H, W, C], any float type.
             own: The positions' own codes, embedded, [B, H, W, C].
             context: Labels and condition, [B, H, W, E] or [B, 1, 1, E].
             dropout_seed: int64 [2] in training, else None.
@@ -71,7 +72,7 @@ class GatedResidual(keras.layers.Layer):
         hidden = elu_pair(self.narrow(elu_pair(x + own)))
         if dropout_seed is not None and self.dropout:
             hidden = row_dropout(hidden, self.dropout, dropout_seed)
-        return x + gate(self.wide(hidden) + matmul(context, self.context_kernel))
+        return gate(self.wide(hidden) + matmul(context, self.context_kernel))
 
     def get_config(self):
         """Returns the constructor's arguments."""
@@ -85,11 +86,11 @@ class GatedResidual(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("tfvqgen")
-class PointwiseGated(keras.layers.Layer):
-    """A gated residual layer that sees one position at a time.
+class GatedPointwiseUnit(keras.layers.Layer):
+    """A gated unit that sees one position at a time.
 
-    x + gate(W elu(x) + V attended + context): ``[B, H, W, C] -> [B, H, W, C]``. It
-    joins what attention found to the features, and makes up the output stack.
+    gate(W elu(x) + V attended + context): ``[B, H, W, C] -> [B, H, W, C]``. It joins
+    what attention found to the features, and makes up the output stack.
 
     Args:
         gain: Of the first weights.
@@ -116,19 +117,18 @@ class PointwiseGated(keras.layers.Layer):
             )
 
     def call(self, x, context, attended=None):
-        """Returns the features with what the layer adds.
+        """Returns what is added to x, [B, H, W, C] in its type.
 
         Args:
-            x: [B, H, W, C], any float type.
+            x: Features, [B, H, W, C], any float type.
             context: Labels and condition, [B, H, W, E] or [B, 1, 1, E].
             attended: [B, H, W, A], or None.
         """
-        update = matmul(tf.nn.elu(x), self.kernel) + matmul(
-            context, self.context_kernel
-        )
+        update = matmul(tf.nn.elu(x), self.kernel)
+        update += matmul(context, self.context_kernel)
         if attended is not None:
             update += matmul(attended, self.attended_kernel)
-        return x + gate(update + tf.cast(self.bias.value, x.dtype))
+        return gate(update + tf.cast(self.bias.value, x.dtype))
 
     def get_config(self):
         """Returns the constructor's arguments."""
