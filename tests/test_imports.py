@@ -17,6 +17,7 @@ ALLOWED = {
     "tfvqgen.layers": LEAVES | {"tfvqgen.layers"},
     "tfvqgen.models": LEAVES
     | {"tfvqgen.models", "tfvqgen.layers", "tfvqgen.losses", "tfvqgen.config"},
+    "tfvqgen.sampling": LEAVES | {"tfvqgen.sampling"},
     "tfvqgen.data": LEAVES | {"tfvqgen.data"},
     "tfvqgen.training": LEAVES
     | {
@@ -26,6 +27,7 @@ ALLOWED = {
         "tfvqgen.data",
         "tfvqgen.losses",
         "tfvqgen.config",
+        "tfvqgen.sampling",
     },
     "tfvqgen": {"tfvqgen.config"},
     "data_prep": LEAVES | {"tfvqgen.command_line", "tfvqgen.data", "data_prep"},

@@ -30,6 +30,7 @@ def _key(
     below=None,
     choices=(),
     free=False,
+    derived=False,
 ):
     """A configuration key with its meaning and limits.
 
@@ -41,6 +42,8 @@ def _key(
         below: What the value must stay below.
         choices: The values allowed, if they are few.
         free: Whether it may change once the stage has a checkpoint.
+        derived: Whether it follows from another section or from the data, so that
+            nobody sets it.
     """
     metadata = {
         "text": text,
@@ -49,6 +52,7 @@ def _key(
         "below": below,
         "choices": choices,
         "free": free,
+        "derived": derived,
     }
     return dataclasses.field(default=default, metadata=metadata)
 
@@ -173,12 +177,73 @@ class VQVAEConfig(StageConfig):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class PriorConfig(StageConfig):
+    """An autoregressive prior over one level's codes (PixelSNAIL, Chen et al. 2017)."""
+
+    code_shape: tuple[int, int] = _key(
+        (16, 16), "height and width of the code map", low=1, derived=True
+    )
+    num_embeddings: int = _key(512, "codes of the codebook (K)", low=2, derived=True)
+    num_labels: int = _key(0, "labels of the vocabulary", low=0, derived=True)
+    condition_shape: tuple[int, int] = _key(
+        (0, 0),
+        "height and width of the code map that it is conditioned on; 0,0: none",
+        low=0,
+        derived=True,
+    )
+    width: int = _key(128, "channels of the features", low=1)
+    blocks: int = _key(4, "blocks", low=1)
+    layers: int = _key(2, "gated residual layers of each block", low=1)
+    residual_width: int = _key(64, "channels inside a gated residual layer", low=1)
+    kernel: int = _key(5, "side of the causal kernels", choices=(3, 5, 7, 9))
+    attention: bool = _key(True, "causal attention at the end of each block")
+    heads: int = _key(8, "attention heads", low=1)
+    key_dim: int = _key(8, "length of a head's keys and queries", low=1)
+    value_dim: int = _key(8, "length of a head's values", low=1)
+    output_layers: int = _key(1, "gated layers before the logits", low=0)
+    condition_layers: int = _key(
+        3, "residual layers that read the condition", low=0, high=100
+    )
+    dropout: float = _key(
+        0.1,
+        "share of features dropped inside gated layers in training",
+        low=0,
+        high=0.9,
+    )
+    label_dropout: float = _key(
+        0.1, "share of examples whose labels are hidden in training", low=0, high=1
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not any(self.condition_shape):
+            return
+        if self.code_shape != tuple(2 * side for side in self.condition_shape):
+            raise UserError(
+                "condition_shape does not fit: expected half of "
+                f"code_shape={self.code_shape}. "
+                f"Received: condition_shape={self.condition_shape}"
+            )
+
+    @property
+    def conditioned(self) -> bool:
+        """Whether the prior needs the codes of the level above."""
+        return any(self.condition_shape)
+
+
+def _bottom_prior() -> PriorConfig:
+    return PriorConfig(code_shape=(32, 32), condition_shape=(16, 16), attention=False)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Config:
     """Everything that a workdir was trained with."""
 
     preset: str = "hpa128"
     seed: int = 0
     vqvae: VQVAEConfig = dataclasses.field(default_factory=VQVAEConfig)
+    top: PriorConfig = dataclasses.field(default_factory=PriorConfig)
+    bottom: PriorConfig = dataclasses.field(default_factory=_bottom_prior)
 
     def __post_init__(self):
         _check_seed(self.seed)
@@ -203,8 +268,11 @@ class Config:
     def with_overrides(self, overrides: Iterable[str]) -> Self:
         """Returns a copy with ``section.key=value`` strings applied; the last counts.
 
+        What follows from other sections follows their changes.
+
         Raises:
-            UserError: A key does not exist, or a value is not of its type or limits.
+            UserError: A key does not exist or is not for setting, or a value is not of
+                its type or limits.
         """
         sections = {f.name: getattr(self, f.name) for f in self._sections()}
         changes: dict[str, dict[str, Any]] = {name: {} for name in sections}
@@ -229,6 +297,24 @@ class Config:
                 name: dataclasses.replace(section, **changes[name])
                 for name, section in sections.items()
             },
+        ).settled()
+
+    def settled(self, num_labels: int | None = None) -> Self:
+        """Returns a copy whose priors fit the autoencoder and the data.
+
+        Args:
+            num_labels: Labels of the data set's vocabulary; None keeps what is there.
+        """
+        derived: dict[str, Any] = {"num_embeddings": self.vqvae.num_embeddings}
+        if num_labels is not None:
+            derived["num_labels"] = num_labels
+        top, bottom = self.vqvae.top_shape, self.vqvae.bottom_shape
+        return dataclasses.replace(
+            self,
+            top=dataclasses.replace(self.top, code_shape=top, **derived),
+            bottom=dataclasses.replace(
+                self.bottom, code_shape=bottom, condition_shape=top, **derived
+            ),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -263,6 +349,10 @@ class Config:
         return [f for f in fields(self) if dataclasses.is_dataclass(f.type)]
 
 
+def _both_priors(*overrides: str) -> tuple[str, ...]:
+    return tuple(f"{name}.{text}" for name in ("top", "bottom") for text in overrides)
+
+
 # A preset is the defaults (hpa128, the poster's sizes) with these overrides.
 PRESETS: dict[str, tuple[str, ...]] = {
     "demo": (
@@ -278,9 +368,31 @@ PRESETS: dict[str, tuple[str, ...]] = {
         "vqvae.log_every=50",
         "vqvae.validate_every=300",
         "vqvae.checkpoint_every=300",
+        *_both_priors(
+            "width=64",
+            "residual_width=32",
+            "blocks=2",
+            "heads=4",
+            "batch_size=32",
+            "warmup_steps=50",
+            "log_every=50",
+            "validate_every=300",
+            "checkpoint_every=300",
+        ),
+        "top.steps=1500",
+        "bottom.steps=600",
     ),
     "hpa128": (),
-    "hpa256": ("vqvae.image_shape=256,256,4",),
+    "hpa256": (
+        "vqvae.image_shape=256,256,4",
+        *_both_priors(
+            "width=256",
+            "residual_width=128",
+            "layers=4",
+            "key_dim=16",
+            "value_dim=16",
+        ),
+    ),
 }
 
 
@@ -304,6 +416,8 @@ def describe(section: type[StageConfig]) -> str:
     for field in fields(section):
         choices = field.metadata["choices"]
         text = field.metadata["text"]
+        if field.metadata["derived"]:
+            continue
         if choices:
             text += f" ({', '.join(map(str, choices))})"
         lines.append(f"  {field.name}={field.default}: {text}")
@@ -311,7 +425,7 @@ def describe(section: type[StageConfig]) -> str:
 
 
 def _field(section: StageConfig, section_name: str, key: str) -> dataclasses.Field:
-    known = {f.name: f for f in fields(section)}
+    known = {f.name: f for f in fields(section) if not f.metadata["derived"]}
     if key not in known:
         raise UserError(
             f"unknown key: expected one of {section_name}'s {', '.join(known)}. "

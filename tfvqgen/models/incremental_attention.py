@@ -1,0 +1,178 @@
+"""The causal attention of all blocks, position by position, with keys kept."""
+
+# Shapes: B maps, W positions of a row, C channels, M blocks; h heads; T keys so far; A,
+# V lengths of all heads' keys and values.
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from tfvqgen.layers import CausalAttention, GatedPointwiseUnit
+from tfvqgen.layers.background import background
+from tfvqgen.layers.causal_attention import MASKED
+
+
+class Keys(NamedTuple):
+    """What is attended to: [M, B, T, A] and [M, B, T, V], the start first.
+
+    Within a row, flat: [M * B * T, A] and [M * B * T, V], with room for the row,
+    written in place.
+    """
+
+    keys: tf.Tensor
+    values: tf.Tensor
+
+
+class AttentionRow(NamedTuple):
+    """What is known of each position when its row starts; the column comes first.
+
+    Attributes:
+        queries: What the place adds to queries, [W, M, 1, A].
+        key_values: What it adds to keys and values, [W, M, 1, A + V].
+        masks: Added to the scores, [W, T].
+        slots: Where column 0's keys go in the flat keys, int32 [M * B].
+    """
+
+    queries: tf.Tensor
+    key_values: tf.Tensor
+    masks: tf.Tensor
+    slots: tf.Tensor
+
+
+class IncrementalAttention:
+    """Attends in all blocks at once.
+
+    Queries leave out what the ends of blocks add at their own position, so those of all
+    blocks are known before the first block's end.
+
+    Args:
+        layers: Of each block, built.
+        ends: The units that take what each block's attention finds.
+        code_shape: (H, W).
+        maps: B, an int32 scalar.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[CausalAttention],
+        ends: Sequence[GatedPointwiseUnit],
+        code_shape: tuple[int, int],
+        maps: tf.Tensor,
+    ):
+        heads, key_dim, value_dim = (
+            layers[0].heads,
+            layers[0].key_dim,
+            layers[0].value_dim,
+        )
+        self._maps, self._width = maps, code_shape[1]
+        self._blocks = len(layers)
+        self._sizes = [heads * key_dim, heads * value_dim]
+        places = background(*code_shape)
+        scale = key_dim**-0.5
+
+        def stack(*names):
+            return tf.stack(
+                [
+                    tf.concat([tf.convert_to_tensor(getattr(x, n)) for n in names], -1)
+                    for x in layers
+                ]
+            )
+
+        def by_place(kernels):
+            return tf.tensordot(places, kernels, [2, 1])
+
+        self._query_kernel = stack("query_kernel") * scale
+        self._queries = by_place(stack("query_background") * scale)
+        self._key_value_kernel = stack("key_kernel", "value_kernel")
+        self._key_values = by_place(stack("key_background", "value_background"))
+        self._starts = Keys(stack("start_key"), stack("start_value"))
+        self._attended_kernel = tf.stack(
+            [tf.convert_to_tensor(x.attended_kernel) for x in ends]
+        )
+        self._key_heads = _heads(heads, key_dim)
+        self._value_heads = _heads(heads, value_dim)
+
+    def before_first_row(self) -> Keys:
+        """Returns the start keys and values."""
+        return Keys(
+            *(tf.tile(x[:, None, None], [1, self._maps, 1, 1]) for x in self._starts)
+        )
+
+    def start_row(self, old: Keys, row: tf.Tensor) -> tuple[AttentionRow, Keys]:
+        """Makes room for a row's keys."""
+        seen, width = tf.shape(old.keys)[2], self._width
+
+        def longer(x):
+            room = tf.zeros([self._blocks, self._maps, width, x.shape[-1]])
+            # What is written in place has to be a tensor of its own.
+            return tf.reshape(tf.concat([x, room], axis=2), [-1, x.shape[-1]])
+
+        visible = tf.sequence_mask(seen + tf.range(width), seen + width)
+        ready = AttentionRow(
+            self._queries[row][:, :, None],
+            self._key_values[row][:, :, None],
+            tf.where(visible, 0.0, MASKED),
+            tf.range(self._blocks * self._maps) * (seen + width) + seen,
+        )
+        return ready, Keys(*(longer(x) for x in old))
+
+    def end_row(self, flat: Keys) -> Keys:
+        """Returns the keys of all rows so far."""
+        return Keys(*(self._by_map(x) for x in flat))
+
+    def attend(
+        self, row: AttentionRow, flat: Keys, column: tf.Tensor, asking: tf.Tensor
+    ) -> tf.Tensor:
+        """Returns what the ends of blocks take from what is found.
+
+        The heads are taken apart by zeros, not by moving them: a head's query is zero
+        where the others' keys are, and of what it finds only its own part is kept.
+
+        Args:
+            row: Of the position's row.
+            flat: All before the position.
+            column: The position's.
+            asking: Features that queries are made of, [M, B, C].
+
+        Returns:
+            [M, B, 2C].
+        """
+        queries = tf.matmul(tf.nn.elu(asking), self._query_kernel) + row.queries[column]
+        queries = queries[:, :, None] * self._key_heads
+        scores = tf.matmul(queries, self._by_map(flat.keys), transpose_b=True)
+        shares = tf.nn.softmax(scores + row.masks[column])
+        found = tf.matmul(shares, self._by_map(flat.values)) * self._value_heads
+        return tf.matmul(tf.reduce_sum(found, axis=2), self._attended_kernel)
+
+    def add(
+        self, row: AttentionRow, flat: Keys, column: tf.Tensor, completed: tf.Tensor
+    ) -> Keys:
+        """Writes a position's keys and values, in place: nobody may read them later.
+
+        Args:
+            row: Of the position's row.
+            flat: All before the position.
+            column: The position's.
+            completed: Its completed features at the end of each block, [M, B, C].
+        """
+        added = tf.matmul(tf.nn.elu(completed), self._key_value_kernel)
+        added = tf.reshape(added + row.key_values[column], [-1, sum(self._sizes)])
+        slots = row.slots + column
+        return Keys(
+            *(
+                tf.raw_ops.InplaceUpdate(x=x, i=slots, v=v)
+                for x, v in zip(
+                    flat, tf.split(added, self._sizes, axis=-1), strict=True
+                )
+            )
+        )
+
+    def _by_map(self, flat):
+        return tf.reshape(flat, [self._blocks, self._maps, -1, flat.shape[-1]])
+
+
+def _heads(heads: int, size: int) -> tf.Tensor:
+    """Returns [heads, heads * size] with ones where a head's part is."""
+    return tf.constant(np.kron(np.eye(heads), np.ones([1, size])), tf.float32)
