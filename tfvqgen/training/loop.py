@@ -60,10 +60,12 @@ class Loop:
     ):
         config = stage.config
         replicas = strategy.num_replicas_in_sync
-        if config.batch_size % replicas:
+        parts = replicas * stage.accumulation
+        if config.batch_size % parts:
             raise UserError(
-                "the batch does not divide over the replicas: expected batch_size in "
-                f"multiples of {replicas}. Received: batch_size={config.batch_size}"
+                "the batch does not divide over the replicas and the parts that "
+                f"gradients are added up over: expected batch_size in multiples of "
+                f"{parts}. Received: batch_size={config.batch_size}"
             )
         self._stage = stage
         self._strategy = strategy
@@ -82,6 +84,7 @@ class Loop:
                 )
             )
             self._optimizer.build(stage.model.trainable_variables)
+        averages = {} if stage.averages is None else {"averages": stage.averages}
         self._checkpoints = Checkpoints(
             workdir.checkpoints(stage.name),
             keep=config.keep_checkpoints,
@@ -90,6 +93,7 @@ class Loop:
             optimizer=self._optimizer,
             step=self._step,
             sums=self._sums,
+            **averages,
         )
         self._checkpoints.restore_latest()
         self._rate = 0.0
@@ -100,8 +104,18 @@ class Loop:
         """Steps taken so far."""
         return int(self._step)
 
+    @property
+    def finished(self) -> bool:
+        """Whether all steps are taken, or the held-out loss has stopped falling."""
+        averages, patience = self._stage.averages, self._stage.patience
+        tired = (
+            averages is not None
+            and 0 < patience <= int(averages.validations_since)
+        )
+        return tired or self.step >= self._stage.config.steps
+
     def run(self) -> dict[str, float]:
-        """Trains until the last step.
+        """Trains until it is :attr:`finished`.
 
         Returns:
             The figures of the last validation; empty if there was nothing left to do.
@@ -113,28 +127,23 @@ class Loop:
             SystemExit: Ctrl-C or SIGTERM came; a checkpoint was saved first.
         """
         config = self._stage.config
-        if self.step >= config.steps:
+        if self.finished:
             return {}
         log = MetricsLog(self._folder, step=self.step, enabled=self._is_chief)
         figures: dict[str, float] = {}
-        saved = self.step
         with Interruption() as interruption, self._progress() as bar:
             for step in self._chunks(bar):
                 if step % config.log_every == 0 or step == config.steps:
                     self._log(log, bar)
                 if step % config.validate_every == 0 or step == config.steps:
                     figures = self._validate(log, bar)
-                if (
-                    step % config.checkpoint_every == 0
-                    or step == config.steps
-                    or interruption.requested
-                ):
+                due = step % config.checkpoint_every == 0 or self.finished
+                if due or interruption.requested:
                     self._checkpoints.save(step)
-                    saved = step
-                if interruption.requested:
+                if self.finished or interruption.requested:
                     break
-        if interruption.requested and saved < config.steps:
-            interruption.leave(f"stage {self._stage.name}: saved at step {saved}")
+        if interruption.requested and not self.finished:
+            interruption.leave(f"stage {self._stage.name}: saved at step {self.step}")
         return figures
 
     def _progress(self):
@@ -193,29 +202,37 @@ class Loop:
         epoch = self._sums.epoch_values()
         figures = self._stage.training_figures(sums, steps, epoch)
         figures["learning_rate"] = float(self._optimizer.learning_rate)
-        figures["images_per_second"] = self._rate
+        figures[self._stage.speed_figure] = self._rate * self._stage.items_per_example
         log.write(self.step, "train", figures)
         for name, value in epoch.items():
             if name.endswith("_counts"):
                 log.write_histogram(self.step, name, value)
-        bar.set_postfix_str(f"loss {figures['loss']:.4g}, {self._rate:.1f} images/s")
+        bar.set_postfix_str(f"loss {figures['loss']:.4g}, {self._rate:.1f} examples/s")
 
     def _validate(self, log: MetricsLog, bar) -> dict[str, float]:
-        sums: dict[str, np.ndarray] = {}
-        with _explained(self._stage.validation_split):
-            for batch in self._validation_data():
-                for name, value in self._validation_step(batch).items():
-                    sums[name] = sums.get(name, 0) + value.numpy().astype(np.float64)
-        figures = self._stage.validation_figures(sums)
+        averages = self._stage.averages
+        with averages.in_place() if averages else contextlib.nullcontext():
+            figures = self._stage.validation_figures(self._validation_sums())
+            pictures = self._stage.pictures() if self._is_chief else {}
+        if averages:
+            averages.judge(figures["loss"])
         log.write(self.step, "validation", figures)
         if self._is_chief:
-            for name, picture in self._stage.pictures().items():
+            for name, picture in pictures.items():
                 log.write_picture(self.step, name, picture)
                 with whole_file(self._folder / f"{name}.png") as file:
                     Image.fromarray(picture).save(file, format="png")
             for warning in self._stage.warnings(figures):
                 bar.write(f"warning: step {self.step}: {warning}", file=sys.stderr)
         return figures
+
+    def _validation_sums(self) -> dict[str, np.ndarray]:
+        sums: dict[str, np.ndarray] = {}
+        with _explained(self._stage.validation_split):
+            for batch in self._validation_data():
+                for name, value in self._validation_step(batch).items():
+                    sums[name] = sums.get(name, 0) + value.numpy().astype(np.float64)
+        return sums
 
     def _training_data(self):
         config = self._stage.config
