@@ -214,6 +214,22 @@ class PriorConfig(StageConfig):
         0.1, "share of examples whose labels are hidden in training", low=0, high=1
     )
 
+    polyak: float = _key(
+        0.999,
+        "decay of the averages of the weights that validation and sampling use",
+        low=0.0,
+        below=1.0,
+    )
+    accumulation: int = _key(
+        1, "parts that a replica's batch is taken in, to save memory", low=1
+    )
+    patience: int = _key(
+        0,
+        "validations without a lower held-out loss after which to stop; 0: never",
+        low=0,
+        free=True,
+    )
+
     def __post_init__(self):
         super().__post_init__()
         if not any(self.condition_shape):
@@ -236,12 +252,26 @@ def _bottom_prior() -> PriorConfig:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class CodesConfig:
+    """How images become the codes that the priors learn from."""
+
+    symmetries: int = _key(
+        1, "symmetries of the square that training images are encoded in", choices=(1, 8)
+    )
+
+    def __post_init__(self):
+        for field in fields(self):
+            _check(field, getattr(self, field.name))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Config:
     """Everything that a workdir was trained with."""
 
     preset: str = "hpa128"
     seed: int = 0
     vqvae: VQVAEConfig = dataclasses.field(default_factory=VQVAEConfig)
+    codes: CodesConfig = dataclasses.field(default_factory=CodesConfig)
     top: PriorConfig = dataclasses.field(default_factory=PriorConfig)
     bottom: PriorConfig = dataclasses.field(default_factory=_bottom_prior)
 

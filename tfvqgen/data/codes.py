@@ -8,8 +8,9 @@ labels and its name.
 # Shapes: top codes [h, w], bottom codes [2h, 2w]; L labels.
 
 import dataclasses
+import functools
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,8 @@ class CodesInfo:
         top_shape: (h, w) of the top code maps.
         bottom_shape: (2h, 2w) of the bottom code maps.
         num_embeddings: K; codes are 0 to K - 1.
+        symmetries: How often each training image was encoded, in as many of the
+            symmetries of the square.
         labels: The vocabulary in order.
         dataset_fingerprint: Of the images.
         autoencoder_fingerprint: Of the weights that encoded them.
@@ -44,6 +47,7 @@ class CodesInfo:
     top_shape: tuple[int, int]
     bottom_shape: tuple[int, int]
     num_embeddings: int
+    symmetries: int
     labels: tuple[str, ...]
     dataset_fingerprint: str
     autoencoder_fingerprint: str
@@ -53,6 +57,8 @@ class CodesInfo:
 class CodeSplit:
     """The code maps of one split, each known by its number from 0.
 
+    The input pipeline reads it as it reads a :class:`~tfvqgen.data.schema.Split`.
+
     Args:
         folder: Where ``codes.json`` is.
         name: ``train``, ``validation`` or ``test``.
@@ -60,14 +66,46 @@ class CodeSplit:
     """
 
     def __init__(self, folder: str | os.PathLike, name: str, info: CodesInfo):
-        shards = info.splits[name]
         self.name = name
         self.info = info
-        self.num_examples = sum(shard.num_examples for shard in shards)
-        self.records = Records(
-            [Path(folder) / shard.path for shard in shards],
-            [shard.num_examples for shard in shards],
-        )
+        self.shards = info.splits[name]
+        self.paths = [Path(folder) / shard.path for shard in self.shards]
+
+    @property
+    def num_examples(self) -> int:
+        """The number of records in all shards."""
+        return sum(shard.num_examples for shard in self.shards)
+
+    @functools.cached_property
+    def records(self) -> Records:
+        """The records; the first use looks for their places in the files."""
+        return Records(self.paths, [shard.num_examples for shard in self.shards])
+
+    def parser(self) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+        """See :func:`codes_parser`."""
+        return codes_parser(self.info)
+
+    def read_labels(self) -> np.ndarray:
+        """Reads the labels of all records, in order: bool [N, L]."""
+        return np.concatenate([batch["labels"] for batch in self.batches()]) > 0
+
+    def crop_ids(self, indices: Sequence[int]) -> list[str]:
+        """Returns the ``crop/id`` of records, given their numbers."""
+        read = self.records.reader()
+        records = [read(tf.constant(int(i), tf.int64)).numpy() for i in indices]
+        return [
+            tf.train.Example.FromString(record)
+            .features.feature[CROP_ID]
+            .bytes_list.value[0]
+            .decode()
+            for record in records
+        ]
+
+    def batches(self, size: int = 1024) -> Iterator[dict[str, np.ndarray]]:
+        """Goes through all records in order, the last batch being what is left."""
+        records = tf.data.TFRecordDataset([str(path) for path in self.paths])
+        parsed = records.map(self.parser(), num_parallel_calls=tf.data.AUTOTUNE)
+        return parsed.batch(size).as_numpy_iterator()
 
 
 def serialize_codes(
@@ -146,6 +184,7 @@ def read_codes_info(folder: str | os.PathLike) -> CodesInfo:
             top_shape=tuple(map(int, value["top_shape"])),
             bottom_shape=tuple(map(int, value["bottom_shape"])),
             num_embeddings=int(value["num_embeddings"]),
+            symmetries=int(value["symmetries"]),
             labels=tuple(map(str, value["labels"])),
             dataset_fingerprint=str(value["dataset_fingerprint"]),
             autoencoder_fingerprint=str(value["autoencoder_fingerprint"]),

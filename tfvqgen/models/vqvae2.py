@@ -139,6 +139,17 @@ class VQVAE2(keras.Model):
             self.bottom_quantizer.embed(codes.bottom),
         )
 
+    def decode_top(self, top_codes):
+        """Returns images of the top codes alone, float32 [B, H, W, C] in [0, 1].
+
+        Every bottom code is replaced by the bottom codebook's mean embedding.
+        """
+        top = self.top_quantizer.embed(top_codes)
+        height, width = top_codes.shape[1:]
+        mean = self.bottom_quantizer.mean_embedding()
+        shape = [tf.shape(top)[0], 2 * height, 2 * width, self.config.embedding_dim]
+        return self._decode_to_unit(top, tf.broadcast_to(mean, shape))
+
     def reconstruct(self, images):
         """Encodes and decodes images, float32 [B, H, W, C] in [0, 1]."""
         return self.decode(self.encode(images))
@@ -149,10 +160,9 @@ class VQVAE2(keras.Model):
         top = self.top_quantizer.embed(codes.top)
         bottom = self.bottom_quantizer.embed(codes.bottom)
         mean_top = tf.zeros_like(top) + self.top_quantizer.mean_embedding()
-        mean_bottom = tf.zeros_like(bottom) + self.bottom_quantizer.mean_embedding()
         return Reconstructions(
             full=self._decode_to_unit(top, bottom),
-            top_only=self._decode_to_unit(top, mean_bottom),
+            top_only=self.decode_top(codes.top),
             bottom_only=self._decode_to_unit(mean_top, bottom),
             codes=codes,
         )

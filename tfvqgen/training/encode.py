@@ -69,7 +69,9 @@ def write_codes(
     """
     with strategy.scope():
         autoencoder = load_autoencoder(workdir)
+    symmetries = config.codes.symmetries
     info = codes.CodesInfo(
+        symmetries=symmetries,
         top_shape=config.vqvae.top_shape,
         bottom_shape=config.vqvae.bottom_shape,
         num_embeddings=config.vqvae.num_embeddings,
@@ -82,19 +84,24 @@ def write_codes(
     if _is_current(folder, info):
         return False
     key = hashlib.sha256(
-        (info.dataset_fingerprint + info.autoencoder_fingerprint).encode()
+        f"{info.dataset_fingerprint} {info.autoencoder_fingerprint} {symmetries}".encode()
     ).hexdigest()[:16]
     partial = workdir.path / f".codes-{key}.partial"
     _remove_other_partials(partial)
     partial.mkdir(parents=True, exist_ok=True)
-    encode = _make_encode(strategy, autoencoder)
+    encode = _make_encode(strategy, autoencoder, config.vqvae.batch_size)
     splits = {}
-    total = sum(split.num_examples for split in dataset.info.splits.values())
+    total = sum(
+        split.num_examples * (symmetries if name == "train" else 1)
+        for name, split in dataset.info.splits.items()
+    )
     with tqdm(desc="codes", total=total, unit="image", dynamic_ncols=True) as bar:
         for name, split_info in dataset.info.splits.items():
+            # Held-out crops are judged as they are.
+            turns = range(symmetries if name == "train" else 1)
             splits[name] = tuple(
                 _finished(partial, shard, bar)
-                or _encode_shard(partial, dataset, name, shard, encode, config, bar)
+                or _encode_shard(partial, dataset, name, shard, encode, turns, bar)
                 for shard in split_info.shards
             )
     codes.write_codes_info(partial, dataclasses.replace(info, splits=splits))
@@ -129,12 +136,13 @@ def _finished(partial: Path, shard: Shard, bar) -> Shard | None:
     description = partial / f"{shard.path}{_DESCRIPTION}"
     if not description.exists():
         return None
-    bar.update(shard.num_examples)
-    return Shard(**read_json(description))
+    finished = Shard(**read_json(description))
+    bar.update(finished.num_examples)
+    return finished
 
 
-def _encode_shard(partial, dataset, split_name, shard, encode, config, bar) -> Shard:
-    """Encodes one shard of images into one shard of codes."""
+def _encode_shard(partial, dataset, split_name, shard, encode, turns, bar) -> Shard:
+    """Encodes one shard of images, in some symmetries, into one shard of codes."""
     only = dataclasses.replace(
         dataset.info.splits[split_name],
         num_examples=shard.num_examples,
@@ -144,13 +152,14 @@ def _encode_shard(partial, dataset, split_name, shard, encode, config, bar) -> S
     split = schema.Split(dataset.folder, split_name, info)
 
     def records() -> Iterator[bytes]:
-        for top, bottom, labels, index in encode(split, config.vqvae.batch_size):
-            names = split.crop_ids(index)
-            for row in zip(top, bottom, labels, names, strict=True):
-                yield codes.serialize_codes(
-                    row[0], row[1], np.flatnonzero(row[2]), row[3]
-                )
-            bar.update(len(index))
+        for turn in turns:
+            for top, bottom, labels, index in encode(split, turn):
+                names = split.crop_ids(index)
+                for row in zip(top, bottom, labels, names, strict=True):
+                    yield codes.serialize_codes(
+                        row[0], row[1], np.flatnonzero(row[2]), row[3]
+                    )
+                bar.update(len(index))
 
     try:
         written = write_shard(partial / shard.path, records())
@@ -160,21 +169,29 @@ def _encode_shard(partial, dataset, split_name, shard, encode, config, bar) -> S
     return written
 
 
-def _make_encode(strategy: tf.distribute.Strategy, autoencoder: VQVAE2):
-    """Returns a generator function from a split to arrays of codes, labels, indices."""
+def _make_encode(
+    strategy: tf.distribute.Strategy, autoencoder: VQVAE2, batch_size: int
+):
+    """Returns a generator function that encodes a split, turned by a symmetry.
 
-    def replica_encode(batch):
-        return autoencoder.encode(schema.to_unit(batch["image"]))
+    It yields arrays of top codes, bottom codes, labels and the examples' numbers.
+    """
+
+    def replica_encode(batch, turn):
+        images = tf.map_fn(
+            lambda image: input_pipeline.symmetry(image, turn), batch["image"]
+        )
+        return autoencoder.encode(schema.to_unit(images))
 
     @tf.function
-    def distributed_encode(batch):
-        return strategy.run(replica_encode, args=(batch,))
+    def distributed_encode(batch, turn):
+        return strategy.run(replica_encode, args=(batch, turn))
 
     def together(value) -> np.ndarray:
         parts = strategy.experimental_local_results(value)
         return np.concatenate([part.numpy() for part in parts])
 
-    def encode(split, batch_size):
+    def encode(split, turn):
         batches = strategy.distribute_datasets_from_function(
             lambda context: input_pipeline.evaluation_examples(
                 split,
@@ -183,7 +200,7 @@ def _make_encode(strategy: tf.distribute.Strategy, autoencoder: VQVAE2):
             )
         )
         for batch in batches:
-            top, bottom = distributed_encode(batch)
+            top, bottom = distributed_encode(batch, tf.constant(turn))
             real = together(batch["index"]) >= 0
             yield tuple(
                 together(value)[real]

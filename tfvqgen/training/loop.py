@@ -16,7 +16,7 @@ from tfvqgen.data.schema import Split
 from tfvqgen.errors import UserError
 from tfvqgen.files import whole_file
 from tfvqgen.training import distribution
-from tfvqgen.training.checkpoints import Checkpoints, saved_checkpoints
+from tfvqgen.training.checkpoints import Checkpoints
 from tfvqgen.training.interruption import Interruption
 from tfvqgen.training.metrics_log import MetricsLog, read_metrics
 from tfvqgen.training.running_sums import RunningSums
@@ -60,10 +60,12 @@ class Loop:
     ):
         config = stage.config
         replicas = strategy.num_replicas_in_sync
-        if config.batch_size % replicas:
+        parts = replicas * stage.accumulation
+        if config.batch_size % parts:
             raise UserError(
-                "the batch does not divide over the replicas: expected batch_size in "
-                f"multiples of {replicas}. Received: batch_size={config.batch_size}"
+                "the batch does not divide over the replicas and the parts that "
+                f"gradients are added up over: expected batch_size in multiples of "
+                f"{parts}. Received: batch_size={config.batch_size}"
             )
         self._stage = stage
         self._strategy = strategy
@@ -87,6 +89,7 @@ class Loop:
                 )
             )
             self._optimizer.build(stage.model.trainable_variables)
+        averages = {} if stage.averages is None else {"averages": stage.averages}
         self._checkpoints = Checkpoints(
             workdir.checkpoints(stage.name),
             keep=config.keep_checkpoints,
@@ -96,6 +99,7 @@ class Loop:
             step=self._step,
             decay_steps=self._decay_steps,
             sums=self._sums,
+            **averages,
         )
         self._checkpoints.restore_latest()
         self._speed = _Speed(config.batch_size)
@@ -108,8 +112,12 @@ class Loop:
 
     @property
     def finished(self) -> bool:
-        """Whether all steps are taken."""
-        return self.step >= self._stage.config.steps
+        """Whether all steps are taken, or the held-out loss has stopped falling."""
+        averages, patience = self._stage.averages, self._stage.patience
+        tired = (
+            averages is not None and 0 < patience <= int(averages.validations_since)
+        )
+        return tired or self.step >= self._stage.config.steps
 
     def run(self) -> dict[str, float]:
         """Trains until it is :attr:`finished`.
@@ -134,18 +142,23 @@ class Loop:
         with Interruption() as interruption, self._progress() as bar:
             if owed:
                 figures = self._validate(log, bar, interruption)
+                if self._stage.averages:
+                    self._checkpoints.save(self.step)
             for step in self._chunks(bar):
                 if self._is_due("log_every"):
                     self._log(log, bar)
+                if self._is_due("validate_every") and not interruption.requested:
+                    try:
+                        figures = self._validate(log, bar, interruption)
+                    except BaseException:
+                        self._checkpoints.save(step)
+                        raise
                 if self._is_due("checkpoint_every") or interruption.requested:
                     self._checkpoints.save(step)
-                if self._is_due("validate_every") and not interruption.requested:
-                    figures = self._validate(log, bar, interruption)
-                if interruption.requested:
+                if self.finished or interruption.requested:
                     break
         if interruption.requested:
-            saved = saved_checkpoints(self._folder / "checkpoints")[-1][0]
-            interruption.leave(f"stage {self._stage.name}: saved at step {saved}")
+            interruption.leave(f"stage {self._stage.name}: saved at step {self.step}")
         return figures
 
     def _owes_validation(self) -> bool:
@@ -214,33 +227,46 @@ class Loop:
         epoch = self._sums.epoch_values()
         figures = self._stage.training_figures(sums, steps, epoch)
         figures["learning_rate"] = float(self._optimizer.learning_rate)
-        figures["images_per_second"] = speed = self._speed.take()
+        speed = self._speed.take() * self._stage.items_per_example
+        figures[self._stage.speed_figure] = speed
         log.write(self.step, "train", figures)
         for name, value in epoch.items():
             if name.endswith("_counts"):
                 log.write_histogram(self.step, name, value)
-        bar.set_postfix_str(f"loss {figures['loss']:.4g}, {speed:.1f} images/s")
+        unit = self._stage.speed_figure.partition("_")[0]
+        bar.set_postfix_str(f"loss {figures['loss']:.4g}, {speed:.1f} {unit}/s")
 
     def _validate(
         self, log: MetricsLog, bar, interruption: Interruption
     ) -> dict[str, float]:
-        sums: dict[str, np.ndarray] = {}
-        with _explained(self._stage.validation_split):
-            for batch in self._validation_data():
-                for name, value in self._validation_step(batch).items():
-                    sums[name] = sums.get(name, 0) + value.numpy().astype(np.float64)
-                if interruption.requested:
-                    return {}
-        figures = self._stage.validation_figures(sums)
+        averages = self._stage.averages
+        with averages.in_place() if averages else contextlib.nullcontext():
+            sums = self._validation_sums(interruption)
+            if interruption.requested:
+                return {}
+            figures = self._stage.validation_figures(sums)
+            pictures = self._stage.pictures() if self._is_chief else {}
+        if averages:
+            averages.judge(figures["loss"])
         log.write(self.step, "validation", figures)
         if self._is_chief:
-            for name, picture in self._stage.pictures().items():
+            for name, picture in pictures.items():
                 log.write_picture(self.step, name, picture)
                 with whole_file(self._folder / f"{name}.png") as file:
                     Image.fromarray(picture).save(file, format="png")
             for warning in self._stage.warnings(figures):
                 bar.write(f"warning: step {self.step}: {warning}", file=sys.stderr)
         return figures
+
+    def _validation_sums(self, interruption: Interruption) -> dict[str, np.ndarray]:
+        sums: dict[str, np.ndarray] = {}
+        with _explained(self._stage.validation_split):
+            for batch in self._validation_data():
+                for name, value in self._validation_step(batch).items():
+                    sums[name] = sums.get(name, 0) + value.numpy().astype(np.float64)
+                if interruption.requested:
+                    break
+        return sums
 
     def _training_data(self):
         config = self._stage.config

@@ -7,17 +7,20 @@ import keras
 import tensorflow as tf
 
 from tfvqgen.config import Config
-from tfvqgen.data import schema
+from tfvqgen.data import codes, schema
 from tfvqgen.errors import UserError
 from tfvqgen.files import write_json
 from tfvqgen.training import distribution
 from tfvqgen.training.autoencoder import AutoencoderStage
 from tfvqgen.training.checkpoints import restore_model
-from tfvqgen.training.encode import write_codes
+from tfvqgen.training.encode import fingerprint, load_autoencoder, write_codes
 from tfvqgen.training.loop import Loop
+from tfvqgen.training.prior import PriorStage
+from tfvqgen.training.stage import Stage
 from tfvqgen.training.workdir import Workdir
 
-TRAINED_STAGES = ("vqvae",)
+LEVELS = ("top", "bottom")
+TRAINED_STAGES = ("vqvae", *LEVELS)
 
 
 def train(
@@ -40,10 +43,10 @@ def train(
         DataError: The data are damaged.
     """
     chosen = distribution.make_strategy(strategy)
-    if stage != "vqvae" and distribution.num_workers(chosen) > 1:
+    if stage in ("all", "codes") and distribution.num_workers(chosen) > 1:
         raise UserError(
-            "codes are written by one process: expected --stage=vqvae with several "
-            "workers, and another --strategy for what follows. "
+            "codes are written by one process: expected one stage at a time with "
+            "several workers, and --stage=codes with another --strategy. "
             f"Received: --stage={stage}"
         )
     dataset = schema.open_dataset(data_dir, verify=verify_data)
@@ -66,6 +69,9 @@ def train(
             _train_autoencoder(config, dataset, kept, chosen, init_from)
         if stage in ("all", "codes"):
             _encode(config, dataset, kept, chosen)
+        for level in LEVELS:
+            if stage in ("all", level):
+                _train_prior(level, config, dataset, kept, chosen, init_from)
 
 
 def _train_autoencoder(
@@ -92,7 +98,47 @@ def _train_autoencoder(
     )
 
 
-def _start_from(init_from, stage: AutoencoderStage, workdir: Workdir) -> None:
+def _train_prior(
+    level: str,
+    config: Config,
+    dataset: schema.Dataset,
+    workdir: Workdir,
+    strategy: tf.distribute.Strategy,
+    init_from: str | os.PathLike | None,
+) -> None:
+    keras.utils.set_random_seed(config.seed)
+    autoencoder = load_autoencoder(workdir)
+    folder = workdir.stage("codes")
+    info = codes.read_codes_info(folder)
+    codes.require_current(
+        info,
+        dataset_fingerprint=dataset.fingerprint(),
+        autoencoder_fingerprint=fingerprint(autoencoder),
+    )
+    with strategy.scope():
+        stage = PriorStage(
+            level,
+            config,
+            codes.CodeSplit(folder, "train", info),
+            codes.CodeSplit(folder, "validation", info),
+            autoencoder,
+            dataset.info.display_channels,
+        )
+        if init_from is not None:
+            _start_from(init_from, stage, workdir)
+    loop = Loop(stage, strategy, workdir, seed=config.seed)
+    figures = loop.run()
+    if not figures:
+        print(f"{level}: done already, at step {loop.step}")
+        return
+    print(
+        f"{level}: step {loop.step}, {figures['bits_per_code']:.3f} bits per code held "
+        f"out (unigram {figures['unigram_bits_per_code']:.3f}); see "
+        f"{workdir.stage(level) / 'samples.png'}"
+    )
+
+
+def _start_from(init_from, stage: Stage, workdir: Workdir) -> None:
     """Takes over another workdir's weights, unless this one has its own."""
     if workdir.has_checkpoint(stage.name):
         print(f"{stage.name}: has weights of its own; --init_from is not needed")

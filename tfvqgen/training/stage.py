@@ -11,7 +11,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfvqgen.config import StageConfig
+from tfvqgen.data.codes import CodeSplit
 from tfvqgen.data.schema import Split
+from tfvqgen.training.averages import WeightAverages
 
 Batch = Mapping[str, tf.Tensor]
 Sums = dict[str, tf.Tensor]
@@ -31,14 +33,25 @@ class Stage(abc.ABC):
         training_split: What it is trained on.
         validation_split: What it is judged on.
         sum_shapes: Shapes of the sums that :meth:`loss` returns.
+        averages: Averages of the weights that validations use, if it has any.
+        accumulation: Parts that a replica's batch is taken in, one after another, to
+            save memory.
+        patience: Validations without a lower loss after which training stops; 0: none.
+        items_per_example: How many of what :attr:`speed_figure` counts an example has.
+        speed_figure: The name of the speed's figure.
     """
 
     name: ClassVar[str]
     config: StageConfig
     model: keras.Model
-    training_split: Split
-    validation_split: Split
+    training_split: Split | CodeSplit
+    validation_split: Split | CodeSplit
     sum_shapes: dict[str, tuple[int, ...]]
+    averages: WeightAverages | None = None
+    accumulation: int = 1
+    patience: int = 0
+    items_per_example: int = 1
+    speed_figure: str = "images_per_second"
 
     @abc.abstractmethod
     def loss(self, batch: Batch) -> tuple[tf.Tensor, Sums]:

@@ -87,13 +87,7 @@ def training_step(
     context = tf.distribute.get_replica_context()
     replicas = context.num_replicas_in_sync
     variables = stage.model.trainable_variables
-    with tf.GradientTape() as tape:
-        loss, sums = stage.loss(batch)
-        shared_loss = loss / replicas
-    gradients = tape.gradient(
-        shared_loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO
-    )
-    gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
+    gradients, sums = _gradients(stage, batch, variables, replicas)
     gradients = context.all_reduce(SUM, gradients)
     norm = tf.linalg.global_norm(gradients)
     if stage.config.clip_norm:
@@ -103,11 +97,56 @@ def training_step(
     if replicas > 1:
         gradients = [gradient / replicas for gradient in gradients]
     optimizer.apply(gradients, variables)
+    if stage.averages is not None:
+        stage.averages.update(optimizer.iterations.value - 1)
     sums = {
         name: value / replicas if value.shape.rank == 0 else value
         for name, value in sums.items()
     }
     return {**sums, "gradient_norm": norm / replicas}
+
+
+def _gradients(stage: Stage, batch: Batch, variables, replicas: int):
+    """Returns a replica's share of the gradient, and its sums.
+
+    With accumulation the batch is taken in equal parts, of which the gradients and the
+    sums are averaged: as much memory as one part needs, and the same result.
+    """
+
+    def of_part(part: Batch):
+        with tf.GradientTape() as tape:
+            loss, sums = stage.loss(part)
+            shared_loss = loss / (replicas * stage.accumulation)
+        gradients = tape.gradient(
+            shared_loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO
+        )
+        sums = {name: value / stage.accumulation for name, value in sums.items()}
+        return [tf.convert_to_tensor(gradient) for gradient in gradients], sums
+
+    if stage.accumulation == 1:
+        return of_part(batch)
+    parts = {
+        name: tf.reshape(
+            value, [stage.accumulation, -1, *value.shape[1:]], name=f"parts_of_{name}"
+        )
+        for name, value in batch.items()
+    }
+
+    def add_part(number, gradients, sums):
+        more, further = of_part({name: value[number] for name, value in parts.items()})
+        gradients = [total + each for total, each in zip(gradients, more, strict=True)]
+        return number + 1, gradients, {n: sums[n] + further[n] for n in sums}
+
+    _, gradients, sums = tf.while_loop(
+        lambda number, *_: number < stage.accumulation,
+        add_part,
+        [
+            tf.constant(0),
+            [tf.zeros(variable.shape) for variable in variables],
+            {name: tf.zeros(shape) for name, shape in stage.sum_shapes.items()},
+        ],
+    )
+    return gradients, sums
 
 
 def make_validation_step(

@@ -1,0 +1,76 @@
+"""Polyak averages of weights, and the best of them on held-out data."""
+
+import contextlib
+import math
+from collections.abc import Iterator
+
+import keras
+import tensorflow as tf
+
+
+class WeightAverages(tf.Module):
+    """Moving averages of a model's trainable weights; part of a checkpoint.
+
+    PixelSNAIL (Chen et al. 2017) evaluates and samples with such averages. The average
+    starts as the plain mean of the first weights, so that it is of use early:
+    the decay at step t is min(decay, t / (t + 9)).
+
+    Args:
+        model: Built; made in the strategy's scope, as this is.
+        decay: Of the averages, below 1.
+    """
+
+    def __init__(self, model: keras.Model, decay: float):
+        super().__init__()
+        self._weights = [weight.value for weight in model.trainable_weights]
+        self._decay = decay
+        self.values = [self._copy(weight) for weight in self._weights]
+        self.best = [self._copy(weight) for weight in self._weights]
+        self.best_loss = tf.Variable(math.inf, dtype=tf.float64, trainable=False)
+        self.validations_since = tf.Variable(0, dtype=tf.int64, trainable=False)
+
+    def update(self, step: tf.Tensor) -> None:
+        """Moves the averages towards the weights, in replica context.
+
+        Args:
+            step: Steps taken before this one, int64 scalar.
+        """
+        step = tf.cast(step, tf.float32) + 1
+        share = 1 - tf.minimum(self._decay, step / (step + 9))
+        for average, weight in zip(self.values, self._weights, strict=True):
+            average.assign(average + share * (weight - average))
+
+    def judge(self, loss: float) -> None:
+        """Keeps the averages as the best ones if their held-out loss is the lowest."""
+        if loss < float(self.best_loss):
+            self.best_loss.assign(loss)
+            self.validations_since.assign(0)
+            for best, average in zip(self.best, self.values, strict=True):
+                best.assign(average)
+        else:
+            self.validations_since.assign_add(1)
+
+    def use_best(self) -> None:
+        """Puts the best averages in the weights' place."""
+        for best, weight in zip(self.best, self._weights, strict=True):
+            weight.assign(best)
+
+    @contextlib.contextmanager
+    def in_place(self) -> Iterator[None]:
+        """Puts the averages in the weights' place for as long as the body runs."""
+        kept = [tf.convert_to_tensor(weight).numpy() for weight in self._weights]
+        for average, weight in zip(self.values, self._weights, strict=True):
+            weight.assign(average)
+        try:
+            yield
+        finally:
+            for value, weight in zip(kept, self._weights, strict=True):
+                weight.assign(value)
+
+    @staticmethod
+    def _copy(weight):
+        return tf.Variable(
+            weight,
+            trainable=False,
+            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+        )
