@@ -1,12 +1,13 @@
 """Trains the stages of a generator of single-cell images.
 
-The autoencoder, then the code shards that the priors learn from:
+The autoencoder, the code shards that the priors learn from, the priors of the top and
+the bottom codes:
 
   python train.py --data_dir=shards --workdir=runs/first --preset=hpa128
 
 The workdir keeps everything; the same command run again goes on where it stopped, and
-what is done is skipped. Look at <workdir>/vqvae/reconstructions.png and metrics.jsonl
-(or TensorBoard) while it trains.
+what is done is skipped. Look at <workdir>/vqvae/reconstructions.png,
+<workdir>/bottom/samples.png and metrics.jsonl (or TensorBoard) while it trains.
 """
 
 from absl import flags
@@ -14,7 +15,7 @@ from absl import flags
 from tfvqgen import config
 from tfvqgen.command_line import import_tensorflow, run_with_flags
 
-STAGES = ("all", "vqvae", "codes")
+STAGES = ("all", "vqvae", "codes", "top", "bottom")
 
 _DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "Folder of shards with dataset.json.", required=True
@@ -35,7 +36,11 @@ _SET = flags.DEFINE_multi_string(
     "set",
     [],
     "section.key=value, may be repeated. The keys of vqvae, with their defaults:\n"
-    + config.describe(config.VQVAEConfig),
+    + config.describe(config.VQVAEConfig)
+    + "\nthose of codes:\n"
+    + config.describe(config.CodesConfig)
+    + "\nand those of top and bottom:\n"
+    + config.describe(config.PriorConfig),
 )
 _STEPS = flags.DEFINE_integer(
     "steps", None, "Training steps of each stage that runs.", lower_bound=1

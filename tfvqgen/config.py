@@ -81,7 +81,6 @@ class StageConfig:
     precision: str = _key(
         "float32", "arithmetic of the layers", choices=("float32", "bfloat16")
     )
-    augment: bool = _key(True, "show each image in a random symmetry of the square")
     label_balance: float = _key(
         0.0,
         "0: examples as they come; 1: every label equally often",
@@ -114,6 +113,7 @@ class VQVAEConfig(StageConfig):
     image_shape: tuple[int, int, int] = _key(
         (128, 128, 4), "height, width and channels of the images", low=1
     )
+    augment: bool = _key(True, "show each image in a random symmetry of the square")
     hidden: int = _key(128, "channels of the convolutions", low=2)
     residual_layers: int = _key(2, "residual layers of each stack", low=0)
     residual_width: int = _key(64, "channels inside a residual layer", low=1)
@@ -256,7 +256,9 @@ class CodesConfig:
     """How images become the codes that the priors learn from."""
 
     symmetries: int = _key(
-        1, "symmetries of the square that training images are encoded in", choices=(1, 8)
+        1,
+        "symmetries of the square that training images are encoded in",
+        choices=(1, 8),
     )
 
     def __post_init__(self):

@@ -30,6 +30,7 @@ class AutoencoderStage(Stage):
 
     def __init__(self, config: Config, dataset: schema.Dataset):
         self.config = config.vqvae
+        self.augment = config.vqvae.augment
         self.info = dataset.info
         self.training_split = dataset.split("train")
         self.validation_split = dataset.split("validation")

@@ -83,9 +83,8 @@ def write_codes(
     folder = workdir.stage("codes")
     if _is_current(folder, info):
         return False
-    key = hashlib.sha256(
-        f"{info.dataset_fingerprint} {info.autoencoder_fingerprint} {symmetries}".encode()
-    ).hexdigest()[:16]
+    origin = (info.dataset_fingerprint, info.autoencoder_fingerprint, symmetries)
+    key = hashlib.sha256(repr(origin).encode()).hexdigest()[:16]
     partial = workdir.path / f".codes-{key}.partial"
     _remove_other_partials(partial)
     partial.mkdir(parents=True, exist_ok=True)

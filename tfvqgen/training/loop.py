@@ -114,9 +114,7 @@ class Loop:
     def finished(self) -> bool:
         """Whether all steps are taken, or the held-out loss has stopped falling."""
         averages, patience = self._stage.averages, self._stage.patience
-        tired = (
-            averages is not None and 0 < patience <= int(averages.validations_since)
-        )
+        tired = averages is not None and 0 < patience <= int(averages.validations_since)
         return tired or self.step >= self._stage.config.steps
 
     def run(self) -> dict[str, float]:
@@ -277,7 +275,7 @@ class Loop:
                 seed=self._seed,
                 batch_size=config.batch_size,
                 start_step=self.step,
-                augment=config.augment,
+                augment=self._stage.augment,
                 label_balance=config.label_balance,
                 cache=config.cache,
                 **_worker(context),

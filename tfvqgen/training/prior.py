@@ -48,7 +48,7 @@ class PriorStage(Stage):
         self.training_split = training_split
         self.validation_split = validation_split
         self.model = PixelSNAIL(self.config, seed=config.seed)
-        self.model.build()
+        self._make_weights()
         self.averages = WeightAverages(self.model, self.config.polyak)
         self.accumulation = self.config.accumulation
         self.patience = self.config.patience
@@ -60,6 +60,15 @@ class PriorStage(Stage):
         shares = _code_shares(training_split, level, self.config.num_embeddings)
         self._log_shares = np.log(shares)
         self._training_unigram = -float(np.sum(shares * self._log_shares))
+
+    def _make_weights(self) -> None:
+        shapes = {"top": self.config.code_shape, "bottom": self.config.code_shape}
+        if self.config.conditioned:
+            shapes["top"] = self.config.condition_shape
+        empty = {name: tf.zeros([1, *s], tf.int32) for name, s in shapes.items()}
+        self._nats(
+            {**empty, "labels": tf.zeros([1, self.config.num_labels])}, training=False
+        )
 
     def loss(self, batch: Batch) -> tuple[tf.Tensor, Sums]:
         """See :meth:`Stage.loss`; nats per code."""

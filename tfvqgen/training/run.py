@@ -64,6 +64,7 @@ def train(
             seed=seed,
             dataset_fingerprint=dataset.fingerprint(),
             image_shape=dataset.info.image_shape,
+            num_labels=len(dataset.info.labels),
         )
         if stage in ("all", "vqvae"):
             _train_autoencoder(config, dataset, kept, chosen, init_from)

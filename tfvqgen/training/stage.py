@@ -33,6 +33,7 @@ class Stage(abc.ABC):
         training_split: What it is trained on.
         validation_split: What it is judged on.
         sum_shapes: Shapes of the sums that :meth:`loss` returns.
+        augment: Whether images are shown in random symmetries.
         averages: Averages of the weights that validations use, if it has any.
         accumulation: Parts that a replica's batch is taken in, one after another, to
             save memory.
@@ -47,6 +48,7 @@ class Stage(abc.ABC):
     training_split: Split | CodeSplit
     validation_split: Split | CodeSplit
     sum_shapes: dict[str, tuple[int, ...]]
+    augment: bool = False
     averages: WeightAverages | None = None
     accumulation: int = 1
     patience: int = 0

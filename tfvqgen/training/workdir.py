@@ -74,6 +74,7 @@ class Workdir:
         seed: int | None,
         dataset_fingerprint: str,
         image_shape: tuple[int, int, int],
+        num_labels: int,
     ) -> Config:
         """Decides on the configuration of a run and writes it down.
 
@@ -89,6 +90,7 @@ class Workdir:
             dataset_fingerprint: Of the data set to train on.
             image_shape: Of its images; its channels are taken over, its size must be
                 the configuration's.
+            num_labels: Of its vocabulary.
 
         Raises:
             UserError: The images are of another size, or something frozen would change.
@@ -100,7 +102,7 @@ class Workdir:
         elif old:
             base = dataclasses.replace(base, seed=old.seed)
         config = base.with_overrides(overrides)
-        config = _fit_to_images(config, image_shape)
+        config = _fit_to_images(config, image_shape).settled(num_labels)
         if old:
             self._refuse_changes(old, config, old_fingerprint, dataset_fingerprint)
         if (config, dataset_fingerprint) != (old, old_fingerprint):
