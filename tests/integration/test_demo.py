@@ -12,6 +12,10 @@ TINY = (
     "--set=vqvae.residual_width=4",
     "--set=vqvae.num_embeddings=16",
     "--set=vqvae.quantize_after=2",
+    "--set=top.width=8",
+    "--set=top.blocks=1",
+    "--set=bottom.width=8",
+    "--set=bottom.blocks=1",
     "--set=vqvae.log_every=4",
     "--steps=8",
 )
@@ -43,6 +47,8 @@ def test_make_demo_leaves_what_it_promises_and_goes_on_when_run_again(tmp_path):
         "workdir/vqvae/metrics.jsonl",
         "workdir/vqvae/reconstructions.png",
         "workdir/codes/codes.json",
+        "workdir/top/metrics.jsonl",
+        "workdir/bottom/samples.png",
     ):
         assert (demo / path).is_file(), path
     assert str(demo / "workdir/vqvae/reconstructions.png") in first.stdout

@@ -35,7 +35,28 @@ TINY = [
     "vqvae.log_every=2",
     "vqvae.validate_every=6",
     "vqvae.checkpoint_every=3",
+    *(
+        f"{level}.{key}"
+        for level in ("top", "bottom")
+        for key in (
+            "width=8",
+            "blocks=1",
+            "layers=1",
+            "residual_width=4",
+            "heads=2",
+            "key_dim=2",
+            "value_dim=2",
+            "condition_layers=1",
+            "batch_size=4",
+            "warmup_steps=2",
+            "decay_steps=20",
+            "log_every=2",
+            "validate_every=6",
+            "checkpoint_every=3",
+        )
+    ),
 ]
+LEVELS = ("top", "bottom")
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +68,7 @@ def data(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def finished(data, tmp_path_factory):
-    """A run of 9 steps that nothing interrupted, with its codes."""
+    """A run of all stages, 9 steps each, that nothing interrupted."""
     workdir = tmp_path_factory.mktemp("finished") / "workdir"
     run(data, workdir, steps=9, stage="all")
     return workdir
@@ -65,27 +86,27 @@ def run(data, workdir, *, steps, stage="vqvae", overrides=(), **arguments):
     )
 
 
-def saved_values(workdir):
-    _, path = saved_checkpoints(Workdir(workdir).checkpoints("vqvae"))[-1]
+def saved_values(workdir, stage="vqvae"):
+    _, path = saved_checkpoints(Workdir(workdir).checkpoints(stage))[-1]
     reader = tf.train.load_checkpoint(path)
     return {
         name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()
     }
 
 
-def assert_same_weights(one, other):
+def assert_same_weights(one, other, stage="vqvae"):
     """Compares everything in the checkpoints: weights, optimizer, step, epoch."""
-    first, second = saved_values(one), saved_values(other)
+    first, second = saved_values(one, stage), saved_values(other, stage)
     assert first.keys() == second.keys()
     for name, value in first.items():
         if name != "_CHECKPOINTABLE_OBJECT_GRAPH" and "save_counter" not in name:
             np.testing.assert_array_equal(value, second[name], err_msg=name)
 
 
-def figures(workdir):
+def figures(workdir, stage="vqvae"):
     return [
-        {name: value for name, value in line.items() if name != "images_per_second"}
-        for line in read_metrics(workdir / "vqvae" / "metrics.jsonl")
+        {name: value for name, value in line.items() if "per_second" not in name}
+        for line in read_metrics(workdir / stage / "metrics.jsonl")
     ]
 
 
@@ -93,7 +114,7 @@ def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(
     data, finished, tmp_path
 ):
     for steps in (3, 4, 9):
-        run(data, tmp_path, steps=steps, stage="all")
+        run(data, tmp_path, steps=steps)
     assert_same_weights(finished, tmp_path)
     ends = [line for line in figures(finished) if line["split"] == "validation"]
     assert all(line in figures(tmp_path) for line in ends)
@@ -134,7 +155,115 @@ def test_a_finished_stage_is_skipped(data, finished, capsys):
     run(data, finished, steps=9, stage="all")
     assert support.digest_of_folder(finished) == before
     out = capsys.readouterr().out
-    assert "vqvae: done already" in out and "codes: done already" in out
+    for stage in ("vqvae", "codes", *LEVELS):
+        assert f"{stage}: done already" in out
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_resumed_prior_equals_the_uninterrupted_one_bit_for_bit(
+    data, finished, tmp_path, level
+):
+    workdir = tmp_path / "workdir"
+    shutil.copytree(finished, workdir)
+    shutil.rmtree(workdir / level)
+    for steps in (4, 9):
+        run(data, workdir, steps=steps, stage=level)
+    assert_same_weights(finished, workdir, level)
+    ends = [x for x in figures(finished, level) if x["split"] == "validation"]
+    assert all(line in figures(workdir, level) for line in ends)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_priors_write_their_likelihood_beside_the_unigrams(finished, level):
+    info = codes.read_codes_info(finished / "codes")
+    counts = {}
+    for name in ("train", "validation"):
+        batches = codes.CodeSplit(finished / "codes", name, info).batches()
+        every = np.concatenate([batch[level].ravel() for batch in batches])
+        counts[name] = np.bincount(every, minlength=8).astype(float)
+    shares = (counts["train"] + 1) / (counts["train"] + 1).sum()
+    held_out = counts["validation"] / counts["validation"].sum()
+    last = figures(finished, level)[-1]
+    assert last["split"] == "validation"
+    expected = -np.sum(held_out * np.log2(shares))
+    assert last["unigram_bits_per_code"] == pytest.approx(expected, rel=1e-5)
+    assert last["bits_per_code"] == pytest.approx(last["nats_per_code"] / np.log(2))
+    assert (finished / level / "samples.png").is_file()
+    line = read_metrics(finished / level / "metrics.jsonl")[0]
+    assert line["codes_per_second"] > 0
+
+
+def test_a_prior_does_not_go_on_with_other_codes(data, finished, tmp_path):
+    workdir = tmp_path / "workdir"
+    shutil.copytree(finished, workdir)
+    run(data, workdir, steps=10)
+    with pytest.raises(DataError, match="codes are stale"):
+        run(data, workdir, steps=12, stage="top")
+    run(data, workdir, steps=10, stage="codes")
+    with pytest.raises(UserError, match="has learnt from other codes"):
+        run(data, workdir, steps=12, stage="top")
+
+
+def test_gradients_added_up_over_parts_are_those_of_the_whole_batch(
+    data, finished, tmp_path
+):
+    losses = {}
+    for parts in (1, 4):
+        workdir = tmp_path / str(parts)
+        shutil.copytree(finished, workdir)
+        shutil.rmtree(workdir / "top")
+        run(
+            data,
+            workdir,
+            steps=4,
+            stage="top",
+            overrides=[
+                f"top.accumulation={parts}",
+                "top.dropout=0",
+                "top.label_dropout=0",
+            ],
+        )
+        losses[parts] = figures(workdir, "top")[-1]["loss"]
+    assert losses[1] == pytest.approx(losses[4], abs=1e-5)
+
+
+def test_training_stops_when_the_held_out_loss_no_longer_falls(
+    data, finished, tmp_path, capsys
+):
+    workdir = tmp_path / "workdir"
+    shutil.copytree(finished, workdir)
+    shutil.rmtree(workdir / "top")
+    overrides = [
+        "top.patience=2",
+        "top.validate_every=1",
+        "top.learning_rate=0.5",
+        "top.polyak=0",
+        "top.clip_norm=0",
+    ]
+    run(data, workdir, steps=60, stage="top", overrides=overrides)
+    ended = saved_checkpoints(workdir / "top" / "checkpoints")[-1][0]
+    assert ended < 60
+    run(data, workdir, steps=60, stage="top", overrides=overrides)
+    assert "top: done already" in capsys.readouterr().out
+
+
+def test_symmetries_of_training_images_are_encoded_too(data, finished, tmp_path):
+    workdir = tmp_path / "workdir"
+    shutil.copytree(finished, workdir)
+    run(data, workdir, steps=9, stage="codes", overrides=["codes.symmetries=8"])
+    info = codes.read_codes_info(workdir / "codes")
+    train_split = codes.CodeSplit(workdir / "codes", "train", info)
+    assert train_split.num_examples == 80
+    assert codes.CodeSplit(workdir / "codes", "validation", info).num_examples == 6
+    autoencoder = load_autoencoder(Workdir(finished))
+    image = support.random_image((16, 16, 3), seed=0) / np.float32(255)
+    turned = [np.rot90(image, k) for k in range(4)]
+    turned += [np.fliplr(each) for each in turned]
+    expected = autoencoder.encode(np.array(turned, np.float32)).top.numpy()
+    (batch,) = train_split.batches(100)
+    ids = train_split.crop_ids(range(80))
+    found = batch["top"][[i for i in range(80) if ids[i] == "train0"]]
+    assert sorted(map(str, found)) == sorted(map(str, expected))
 
 
 def test_metrics_have_their_names_for_both_splits(finished):

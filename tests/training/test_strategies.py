@@ -11,6 +11,11 @@ from tfvqgen.training.distribution import make_strategy
 from tfvqgen.training.metrics_log import read_metrics
 
 TINY = (
+    *(
+        f"{level}.{key}"
+        for level in ("top", "bottom")
+        for key in ("width=8", "blocks=1", "heads=2", "batch_size=4")
+    ),
     "vqvae.image_shape=16,16,3",
     "vqvae.hidden=8",
     "vqvae.residual_width=4",

@@ -9,7 +9,7 @@ import tensorflow as tf
 from tfvqgen.config import Config
 from tfvqgen.data import codes, schema
 from tfvqgen.errors import UserError
-from tfvqgen.files import write_json
+from tfvqgen.files import read_json, write_json
 from tfvqgen.training import distribution
 from tfvqgen.training.autoencoder import AutoencoderStage
 from tfvqgen.training.checkpoints import restore_model
@@ -116,6 +116,7 @@ def _train_prior(
         dataset_fingerprint=dataset.fingerprint(),
         autoencoder_fingerprint=fingerprint(autoencoder),
     )
+    _require_same_codes(workdir, level, info)
     with strategy.scope():
         stage = PriorStage(
             level,
@@ -137,6 +138,23 @@ def _train_prior(
         f"out (unigram {figures['unigram_bits_per_code']:.3f}); see "
         f"{workdir.stage(level) / 'samples.png'}"
     )
+
+
+def _require_same_codes(workdir: Workdir, level: str, info: codes.CodesInfo) -> None:
+    """Refuses to go on with a prior on other codes than those it has learnt from."""
+    path = workdir.stage(level) / "trained_on.json"
+    origin = {
+        "autoencoder_fingerprint": info.autoencoder_fingerprint,
+        "symmetries": info.symmetries,
+    }
+    if not workdir.has_checkpoint(level):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, origin)
+    elif (found := read_json(path)) != origin:
+        raise UserError(
+            f"the prior of the {level} codes has learnt from other codes: expected "
+            f"{origin}; remove {path.parent} to train it anew. Received: {found}"
+        )
 
 
 def _start_from(init_from, stage: Stage, workdir: Workdir) -> None:
