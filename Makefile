@@ -16,7 +16,7 @@ WORKDIR := $(DEMO_DIR)/workdir
 .DELETE_ON_ERROR:
 
 demo: $(SHARDS)/dataset.json
-	@echo "[3/4] training the autoencoder (about 4 minutes on 2 cores)"
+	@echo "[3/4] training all stages (about 10 minutes on 2 cores)"
 	@$(BIN)/python train.py --data_dir=$(SHARDS) --workdir=$(WORKDIR) --preset=demo \
 	  $(DEMO_FLAGS)
 	@echo "[4/4] checking the shards and drawing their contact sheet"
@@ -25,7 +25,8 @@ demo: $(SHARDS)/dataset.json
 	@echo "Done. Look at"
 	@echo "  $(SHARDS)/contact_sheet.png: the synthetic cells, a row a localization"
 	@echo "  $(WORKDIR)/vqvae/reconstructions.png: original, both levels, each alone"
-	@echo "  $(WORKDIR)/vqvae/metrics.jsonl: the figures, also for tensorboard" \
+	@echo "  $(WORKDIR)/bottom/samples.png: generated bottom levels, a column a label"
+	@echo "  $(WORKDIR)/*/metrics.jsonl: the figures, also for tensorboard" \
 	  "--logdir $(WORKDIR)"
 
 $(CROPS)/crops.csv: | $(INSTALLED)
