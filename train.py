@@ -12,7 +12,7 @@ what is done is skipped. Look at <workdir>/vqvae/reconstructions.png,
 
 from absl import flags
 
-from tfvqgen import config
+from tfvqgen import config, config_keys
 from tfvqgen.command_line import import_tensorflow, run_with_flags
 
 STAGES = ("all", "vqvae", "codes", "top", "bottom")
@@ -36,11 +36,11 @@ _SET = flags.DEFINE_multi_string(
     "set",
     [],
     "section.key=value, may be repeated. The keys of vqvae, with their defaults:\n"
-    + config.describe(config.VQVAEConfig)
+    + config_keys.describe(config.VQVAEConfig)
     + "\nthose of codes:\n"
-    + config.describe(config.CodesConfig)
+    + config_keys.describe(config.CodesConfig)
     + "\nand those of top and bottom:\n"
-    + config.describe(config.PriorConfig),
+    + config_keys.describe(config.PriorConfig),
 )
 _STEPS = flags.DEFINE_integer(
     "steps", None, "Training steps of each stage that runs.", lower_bound=1

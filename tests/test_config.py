@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfvqgen import Config
-from tfvqgen.config import PRESETS, VQVAEConfig, describe, frozen_differences
+from tfvqgen.config import PRESETS, VQVAEConfig
+from tfvqgen.config_keys import describe, frozen_differences
 from tfvqgen.errors import UserError
 
 

@@ -12,7 +12,8 @@ ALLOWED = {
     "tfvqgen.files": {"tfvqgen.errors"},
     "tfvqgen.sentences": set(),
     "tfvqgen.command_line": LEAVES | {"tfvqgen.sentences"},
-    "tfvqgen.config": LEAVES,
+    "tfvqgen.config_keys": LEAVES,
+    "tfvqgen.config": LEAVES | {"tfvqgen.config_keys"},
     "tfvqgen.losses": LEAVES,
     "tfvqgen.layers": LEAVES | {"tfvqgen.layers"},
     "tfvqgen.models": LEAVES
@@ -27,6 +28,7 @@ ALLOWED = {
         "tfvqgen.data",
         "tfvqgen.losses",
         "tfvqgen.config",
+        "tfvqgen.config_keys",
         "tfvqgen.sampling",
     },
     "tfvqgen": {"tfvqgen.config"},

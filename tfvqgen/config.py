@@ -5,14 +5,19 @@ in its metadata, which is also where its limits are; ``train.py --help`` prints 
 """
 
 import dataclasses
-import difflib
-import math
-import types
-import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any, Self
 
+from tfvqgen.config_keys import (
+    check,
+    did_you_mean,
+    expect_keys,
+    find_field,
+    from_plain,
+    key,
+    parse,
+)
 from tfvqgen.errors import UserError
 
 STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker")
@@ -21,84 +26,48 @@ STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker")
 MAX_SEED = 2**32 - 1
 
 
-def _key(
-    default: Any,
-    text: str,
-    *,
-    low=None,
-    high=None,
-    below=None,
-    choices=(),
-    free=False,
-    derived=False,
-):
-    """A configuration key with its meaning and limits.
-
-    Args:
-        default: The default value.
-        text: What it means, for people.
-        low: The smallest value allowed.
-        high: The largest value allowed.
-        below: What the value must stay below.
-        choices: The values allowed, if they are few.
-        free: Whether it may change once the stage has a checkpoint.
-        derived: Whether it follows from another section or from the data, so that
-            nobody sets it.
-    """
-    metadata = {
-        "text": text,
-        "low": low,
-        "high": high,
-        "below": below,
-        "choices": choices,
-        "free": free,
-        "derived": derived,
-    }
-    return dataclasses.field(default=default, metadata=metadata)
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class StageConfig:
     """How one stage is trained: what all the stages have in common."""
 
-    steps: int = _key(100_000, "training steps", low=1, free=True)
-    batch_size: int = _key(
+    steps: int = key(100_000, "training steps", low=1, free=True)
+    batch_size: int = key(
         128, "examples a step, over all replicas", low=1, high=1_000_000
     )
-    learning_rate: float = _key(1e-3, "Adam's learning rate at its peak", low=0.0)
-    warmup_steps: int = _key(100, "steps of linear rise to the peak", low=0)
-    decay_steps: int = _key(
+    learning_rate: float = key(1e-3, "Adam's learning rate at its peak", low=0.0)
+    warmup_steps: int = key(100, "steps of linear rise to the peak", low=0)
+    decay_steps: int = key(
         0,
         "step at which the cosine decay ends; 0: the steps first asked for",
         low=0,
     )
-    final_learning_rate: float = _key(
+    final_learning_rate: float = key(
         0.05, "share of the peak that the decay ends at", low=0.0, high=1.0
     )
-    clip_norm: float = _key(
+    clip_norm: float = key(
         1.0, "largest global norm of the gradient; 0: no clipping", low=0.0
     )
-    precision: str = _key(
+    precision: str = key(
         "float32", "arithmetic of the layers", choices=("float32", "bfloat16")
     )
-    label_balance: float = _key(
+    label_balance: float = key(
         0.0,
         "0: examples as they come; 1: every label equally often",
         low=0.0,
         high=1.0,
     )
-    cache: bool = _key(False, "keep the decoded training data in memory", free=True)
-    log_every: int = _key(50, "steps between training figures", low=1, free=True)
-    validate_every: int = _key(1000, "steps between validations", low=1, free=True)
-    validation_examples: int = _key(
+    cache: bool = key(False, "keep the decoded training data in memory", free=True)
+    log_every: int = key(50, "steps between training figures", low=1, free=True)
+    validate_every: int = key(1000, "steps between validations", low=1, free=True)
+    validation_examples: int = key(
         10_000, "examples of the validation split used at most", low=1, free=True
     )
-    checkpoint_every: int = _key(500, "steps between checkpoints", low=1, free=True)
-    keep_checkpoints: int = _key(2, "checkpoints kept", low=1, free=True)
+    checkpoint_every: int = key(500, "steps between checkpoints", low=1, free=True)
+    keep_checkpoints: int = key(2, "checkpoints kept", low=1, free=True)
 
     def __post_init__(self):
         for field in fields(self):
-            _check(field, getattr(self, field.name))
+            check(field, getattr(self, field.name))
         if self.decay_steps and self.decay_steps <= self.warmup_steps:
             raise UserError(
                 "decay_steps ends before the warm-up: expected more than "
@@ -110,38 +79,38 @@ class StageConfig:
 class VQVAEConfig(StageConfig):
     """The hierarchical autoencoder (VQ-VAE-2, Razavi et al. 2019)."""
 
-    image_shape: tuple[int, int, int] = _key(
+    image_shape: tuple[int, int, int] = key(
         (128, 128, 4), "height, width and channels of the images", low=1
     )
-    augment: bool = _key(True, "show each image in a random symmetry of the square")
-    hidden: int = _key(128, "channels of the convolutions", low=2)
-    residual_layers: int = _key(2, "residual layers of each stack", low=0)
-    residual_width: int = _key(64, "channels inside a residual layer", low=1)
-    bottom_stride: int = _key(
+    augment: bool = key(True, "show each image in a random symmetry of the square")
+    hidden: int = key(128, "channels of the convolutions", low=2)
+    residual_layers: int = key(2, "residual layers of each stack", low=0)
+    residual_width: int = key(64, "channels inside a residual layer", low=1)
+    bottom_stride: int = key(
         4,
         "pixels a bottom code spans; a top code spans twice as many",
         choices=(2, 4, 8),
     )
-    num_embeddings: int = _key(512, "codes of each codebook (K)", low=2, high=65_536)
-    embedding_dim: int = _key(64, "length of a code's embedding (D)", low=1)
-    codebook_rule: str = _key(
+    num_embeddings: int = key(512, "codes of each codebook (K)", low=2, high=65_536)
+    embedding_dim: int = key(64, "length of a code's embedding (D)", low=1)
+    codebook_rule: str = key(
         "ema", "how the codebook learns", choices=("ema", "gradient")
     )
-    commitment_cost: float = _key(0.25, "weight of the commitment loss (beta)", low=0.0)
-    decay: float = _key(
+    commitment_cost: float = key(0.25, "weight of the commitment loss (beta)", low=0.0)
+    decay: float = key(
         0.99, "decay of the codebook's moving averages", low=0.0, below=1.0
     )
-    epsilon: float = _key(1e-5, "Laplace smoothing of the code counts", low=0.0)
-    revive_below: float = _key(
+    epsilon: float = key(1e-5, "Laplace smoothing of the code counts", low=0.0)
+    revive_below: float = key(
         0.01,
         "share of even use below which a code is re-seeded from the batch; 0: never",
         low=0.0,
         high=1.0,
     )
-    quantize_after: int = _key(
+    quantize_after: int = key(
         100, "steps without quantization before the codebooks start from data", low=0
     )
-    bottom_dropout: float = _key(
+    bottom_dropout: float = key(
         0.1,
         "share of images whose bottom level is hidden from the decoder in training",
         low=0.0,
@@ -180,50 +149,50 @@ class VQVAEConfig(StageConfig):
 class PriorConfig(StageConfig):
     """An autoregressive prior over one level's codes (PixelSNAIL, Chen et al. 2017)."""
 
-    code_shape: tuple[int, int] = _key(
+    code_shape: tuple[int, int] = key(
         (16, 16), "height and width of the code map", low=1, derived=True
     )
-    num_embeddings: int = _key(512, "codes of the codebook (K)", low=2, derived=True)
-    num_labels: int = _key(0, "labels of the vocabulary", low=0, derived=True)
-    condition_shape: tuple[int, int] = _key(
+    num_embeddings: int = key(512, "codes of the codebook (K)", low=2, derived=True)
+    num_labels: int = key(0, "labels of the vocabulary", low=0, derived=True)
+    condition_shape: tuple[int, int] = key(
         (0, 0),
         "height and width of the code map that it is conditioned on; 0,0: none",
         low=0,
         derived=True,
     )
-    width: int = _key(128, "channels of the features", low=1)
-    blocks: int = _key(4, "blocks", low=1)
-    layers: int = _key(2, "gated residual layers of each block", low=1)
-    residual_width: int = _key(64, "channels inside a gated residual layer", low=1)
-    kernel: int = _key(5, "side of the causal kernels", choices=(3, 5, 7, 9))
-    attention: bool = _key(True, "causal attention at the end of each block")
-    heads: int = _key(8, "attention heads", low=1)
-    key_dim: int = _key(8, "length of a head's keys and queries", low=1)
-    value_dim: int = _key(8, "length of a head's values", low=1)
-    output_layers: int = _key(1, "gated layers before the logits", low=0)
-    condition_layers: int = _key(
+    width: int = key(128, "channels of the features", low=1)
+    blocks: int = key(4, "blocks", low=1)
+    layers: int = key(2, "gated residual layers of each block", low=1)
+    residual_width: int = key(64, "channels inside a gated residual layer", low=1)
+    kernel: int = key(5, "side of the causal kernels", choices=(3, 5, 7, 9))
+    attention: bool = key(True, "causal attention at the end of each block")
+    heads: int = key(8, "attention heads", low=1)
+    key_dim: int = key(8, "length of a head's keys and queries", low=1)
+    value_dim: int = key(8, "length of a head's values", low=1)
+    output_layers: int = key(1, "gated layers before the logits", low=0)
+    condition_layers: int = key(
         3, "residual layers that read the condition", low=0, high=100
     )
-    dropout: float = _key(
+    dropout: float = key(
         0.1,
         "share of features dropped inside gated layers in training",
         low=0,
         high=0.9,
     )
-    label_dropout: float = _key(
+    label_dropout: float = key(
         0.1, "share of examples whose labels are hidden in training", low=0, high=1
     )
 
-    polyak: float = _key(
+    polyak: float = key(
         0.999,
         "decay of the averages of the weights that validation and sampling use",
         low=0.0,
         below=1.0,
     )
-    accumulation: int = _key(
+    accumulation: int = key(
         1, "parts that a replica's batch is taken in, to save memory", low=1
     )
-    patience: int = _key(
+    patience: int = key(
         0,
         "validations without a lower held-out loss after which to stop; 0: never",
         low=0,
@@ -255,7 +224,7 @@ def _bottom_prior() -> PriorConfig:
 class CodesConfig:
     """How images become the codes that the priors learn from."""
 
-    symmetries: int = _key(
+    symmetries: int = key(
         1,
         "symmetries of the square that training images are encoded in",
         choices=(1, 8),
@@ -263,7 +232,7 @@ class CodesConfig:
 
     def __post_init__(self):
         for field in fields(self):
-            _check(field, getattr(self, field.name))
+            check(field, getattr(self, field.name))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -293,7 +262,7 @@ class Config:
         if not isinstance(name, str) or name not in PRESETS:
             raise UserError(
                 f"unknown preset: expected one of {', '.join(PRESETS)}. "
-                f"Received: {name!r}{_did_you_mean(str(name), PRESETS)}"
+                f"Received: {name!r}{did_you_mean(str(name), PRESETS)}"
             )
         return cls(preset=name).with_overrides(PRESETS[name])
 
@@ -310,7 +279,7 @@ class Config:
         changes: dict[str, dict[str, Any]] = {name: {} for name in sections}
         for override in overrides:
             name, equals, text = override.partition("=")
-            section, dot, key = name.strip().partition(".")
+            section, dot, key_name = name.strip().partition(".")
             if not equals or not dot:
                 raise UserError(
                     "cannot read an override: expected section.key=value. "
@@ -319,10 +288,10 @@ class Config:
             if section not in sections:
                 raise UserError(
                     f"unknown section: expected one of {', '.join(sections)}. "
-                    f"Received: {override!r}{_did_you_mean(section, sections)}"
+                    f"Received: {override!r}{did_you_mean(section, sections)}"
                 )
-            field = _field(sections[section], section, key)
-            changes[section][key] = _parse(field, text.strip())
+            field = find_field(sections[section], section, key_name)
+            changes[section][key_name] = parse(field, text.strip())
         return dataclasses.replace(
             self,
             **{
@@ -362,9 +331,7 @@ class Config:
         Raises:
             UserError: A key is unknown, or not of its type or limits.
         """
-        _expect_keys(
-            "config", values, ["preset", "seed"], [f.name for f in fields(cls)]
-        )
+        expect_keys("config", values, ["preset", "seed"], [f.name for f in fields(cls)])
         config = cls.from_preset(values["preset"])
         read = {"seed": _check_seed(values["seed"])}
         for section_field in config._sections():
@@ -372,8 +339,8 @@ class Config:
             section = getattr(config, name)
             keys = {f.name: f for f in fields(section)}
             stored = values.get(name, {})
-            _expect_keys(name, stored, [], keys)
-            changes = {key: _from_plain(keys[key], v) for key, v in stored.items()}
+            expect_keys(name, stored, [], keys)
+            changes = {key: from_plain(keys[key], v) for key, v in stored.items()}
             read[name] = dataclasses.replace(section, **changes)
         return dataclasses.replace(config, **read)
 
@@ -428,133 +395,8 @@ PRESETS: dict[str, tuple[str, ...]] = {
 }
 
 
-def frozen_differences(old: StageConfig, new: StageConfig) -> list[str]:
-    """Lists the keys that differ and may not change once a stage has a checkpoint.
-
-    Returns:
-        Lines such as ``hidden: 128 -> 64``.
-    """
-    return [
-        f"{field.name}: {getattr(old, field.name)} -> {getattr(new, field.name)}"
-        for field in fields(old)
-        if not field.metadata["free"]
-        and getattr(old, field.name) != getattr(new, field.name)
-    ]
-
-
-def describe(section: type[StageConfig]) -> str:
-    """Returns a line per key of a section: its name, default and meaning."""
-    lines = []
-    for field in fields(section):
-        choices = field.metadata["choices"]
-        text = field.metadata["text"]
-        if field.metadata["derived"]:
-            continue
-        if choices:
-            text += f" ({', '.join(map(str, choices))})"
-        lines.append(f"  {field.name}={field.default}: {text}")
-    return "\n".join(lines)
-
-
-def _field(section: StageConfig, section_name: str, key: str) -> dataclasses.Field:
-    known = {f.name: f for f in fields(section) if not f.metadata["derived"]}
-    if key not in known:
-        raise UserError(
-            f"unknown key: expected one of {section_name}'s {', '.join(known)}. "
-            f"Received: {section_name}.{key}{_did_you_mean(key, known)}"
-        )
-    return known[key]
-
-
-def _parse(field: dataclasses.Field, text: str) -> Any:
-    """Reads a value as the user types it."""
-    try:
-        if field.type is bool:
-            return {"true": True, "false": False}[text.lower()]
-        if field.type is str:
-            return text
-        if typing.get_origin(field.type) is tuple:
-            return tuple(int(part) for part in text.strip("()[]").split(","))
-        return field.type(text)
-    except (KeyError, ValueError):
-        raise UserError(
-            f"{field.name}: expected {_type_name(field)}. Received: {text!r}"
-        ) from None
-
-
-def _from_plain(field: dataclasses.Field, value: Any) -> Any:
-    """Reads a value as JSON holds it."""
-    if isinstance(value, list):
-        return tuple(value)
-    if field.type is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    return value
-
-
-def _check(field: dataclasses.Field, value: Any) -> None:
-    """Raises a UserError if a value is not of its key's type or limits."""
-    limits = field.metadata
-    is_tuple = typing.get_origin(field.type) is tuple
-    parts = value if is_tuple and isinstance(value, tuple) else (value,)
-    part_type = int if is_tuple else field.type
-    well_typed = all(
-        isinstance(part, part_type)
-        and not (isinstance(part, bool) and part_type is not bool)
-        for part in parts
-    ) and (not is_tuple or len(parts) == len(typing.get_args(field.type)))
-    if part_type is float and isinstance(value, float) and not math.isfinite(value):
-        well_typed = False
-    if not well_typed:
-        raise UserError(
-            f"{field.name}: expected {_type_name(field)}. Received: {value!r}"
-        )
-    if limits["choices"] and value not in limits["choices"]:
-        choices = ", ".join(map(str, limits["choices"]))
-        raise UserError(f"{field.name}: expected one of {choices}. Received: {value!r}")
-    low, high = limits["low"], limits["high"]
-    if low is not None and min(parts) < low:
-        raise UserError(f"{field.name}: expected at least {low}. Received: {value!r}")
-    if high is not None and max(parts) > high:
-        raise UserError(f"{field.name}: expected at most {high}. Received: {value!r}")
-    below = limits["below"]
-    if below is not None and max(parts) >= below:
-        raise UserError(
-            f"{field.name}: expected less than {below}. Received: {value!r}"
-        )
-
-
-def _type_name(field: dataclasses.Field) -> str:
-    if isinstance(field.type, types.GenericAlias):
-        return f"{len(typing.get_args(field.type))} integers separated by commas"
-    return {
-        int: "an integer",
-        float: "a finite number",
-        bool: "true or false",
-        str: "a word",
-    }[field.type]
-
-
-def _expect_keys(
-    name: str, values: Any, needed: Iterable[str], known: Iterable[str]
-) -> None:
-    if not isinstance(values, Mapping):
-        raise UserError(f"{name}: expected an object. Received: {values!r}")
-    missing = sorted(set(needed) - set(values))
-    unknown = sorted(set(values) - set(known))
-    if missing or unknown:
-        raise UserError(
-            f"{name}: expected the known keys. Received: missing={missing}, "
-            f"unknown={unknown}"
-        )
-
-
 def _check_seed(seed: Any) -> int:
     valid = isinstance(seed, int) and not isinstance(seed, bool)
     if not valid or not 0 <= seed <= MAX_SEED:
         raise UserError(f"seed: expected 0 to {MAX_SEED}. Received: {seed!r}")
     return seed
-
-
-def _did_you_mean(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ""

@@ -10,7 +10,8 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from tfvqgen.config import Config, StageConfig, frozen_differences
+from tfvqgen.config import Config, StageConfig
+from tfvqgen.config_keys import frozen_differences
 from tfvqgen.errors import UserError
 from tfvqgen.files import exclusive, read_json, write_json
 from tfvqgen.training.checkpoints import saved_checkpoints
