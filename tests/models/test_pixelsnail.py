@@ -30,11 +30,11 @@ def teacher_forced(prior, codes, labels, condition):
     logits = []
     for i in range(height):
         ready, state = walk.start_row(history, tf.constant(i))
-        for j in range(width):
-            column = tf.constant(j)
-            found, draft = walk.step(ready, state, column)
+        places = walk.look_up(ready, tf.constant(0), width)
+        for j, place in enumerate(places):
+            found, draft = walk.step(place, state)
             logits.append(found)
-            state = walk.accept(ready, state, draft, column, codes[:, i, j])
+            state = walk.accept(place, state, draft, codes[:, i, j])
         history = walk.end_row(history, state, codes[:, i])
     return tf.reshape(tf.stack(logits, axis=1), [-1, height, width, CODES])
 

@@ -156,11 +156,14 @@ class CountingPrior:
     def start_row(self, history, row):
         return row, history
 
-    def step(self, row, state, column):
+    def look_up(self, ready, column, count):
+        return [()] * count
+
+    def step(self, place, state):
         codes = (state[0, :, 0] + self.maps) % self.num_embeddings
         return 100 * tf.one_hot(codes, self.num_embeddings), codes
 
-    def accept(self, row, state, draft, column, codes):
+    def accept(self, place, state, draft, codes):
         return state + codes[None, :, None]
 
     def end_row(self, history, state, codes):

@@ -16,7 +16,7 @@ from tfvqgen.layers.row_dropout import row_dropout
 class GatedCausalUnit(keras.layers.Layer):
     """A strictly causal, gated unit of two convolutions.
 
-    gate(conv(pair(conv(pair(x + own)))) + context), where pair is that of ELUs.
+    gate(conv(pair(conv(elu(x + own)))) + context), where pair is that of ELUs.
     Features x of a position know the codes before it; `own`, the position's own code,
     completes them. The first convolution excludes its centre, so that what the unit
     gives at a position depends on completed positions before it only, however many
@@ -51,7 +51,7 @@ class GatedCausalUnit(keras.layers.Layer):
         """Makes the weights for the inputs' channels."""
         *positions, channels = x_shape
         self.narrow = CausalConv2D(self.residual_width, self.kernel, name="narrow")
-        self.narrow.build((*positions, 2 * channels))
+        self.narrow.build((*positions, channels))
         self.wide = CausalConv2D(
             2 * channels, self.kernel, centre=True, gain=self.gain, name="wide"
         )
@@ -69,7 +69,7 @@ class GatedCausalUnit(keras.layers.Layer):
             context: Labels and condition, [B, H, W, E] or [B, 1, 1, E].
             dropout_seed: int64 [2] in training, else None.
         """
-        hidden = elu_pair(self.narrow(elu_pair(x + own)))
+        hidden = elu_pair(self.narrow(tf.nn.elu(x + own)))
         if dropout_seed is not None and self.dropout:
             hidden = row_dropout(hidden, self.dropout, dropout_seed)
         return gate(self.wide(hidden) + matmul(context, self.context_kernel))

@@ -29,23 +29,18 @@ class AttentionRow(NamedTuple):
     """What is known of each position when its row starts; the column comes first.
 
     Attributes:
-        queries: What the place adds to queries, [W, M, 1, A].
-        key_values: What it adds to keys and values, [W, M, 1, A + V].
+        key_values: What the place adds to keys and values, [W, M, 1, A + V].
         masks: Added to the scores, [W, T].
-        slots: Where column 0's keys go in the flat keys, int32 [M * B].
+        slots: Where the position's keys go in the flat keys, int32 [W, M * B].
     """
 
-    queries: tf.Tensor
     key_values: tf.Tensor
     masks: tf.Tensor
     slots: tf.Tensor
 
 
 class IncrementalAttention:
-    """Attends in all blocks at once.
-
-    Queries leave out what the ends of blocks add at their own position, so those of all
-    blocks are known before the first block's end.
+    """Attends in all blocks at once, because no query waits for another block's.
 
     Args:
         layers: Of each block, built.
@@ -83,7 +78,7 @@ class IncrementalAttention:
         def by_place(kernels):
             return tf.tensordot(places, kernels, [2, 1])
 
-        self._query_kernel = stack("query_kernel") * scale
+        self.query_kernel = stack("query_kernel") * scale
         self._queries = by_place(stack("query_background") * scale)
         self._key_value_kernel = stack("key_kernel", "value_kernel")
         self._key_values = by_place(stack("key_background", "value_background"))
@@ -110,11 +105,11 @@ class IncrementalAttention:
             return tf.reshape(tf.concat([x, room], axis=2), [-1, x.shape[-1]])
 
         visible = tf.sequence_mask(seen + tf.range(width), seen + width)
+        slots = tf.range(self._blocks * self._maps) * (seen + width) + seen
         ready = AttentionRow(
-            self._queries[row][:, :, None],
             self._key_values[row][:, :, None],
             tf.where(visible, 0.0, MASKED),
-            tf.range(self._blocks * self._maps) * (seen + width) + seen,
+            slots + tf.range(width)[:, None],
         )
         return ready, Keys(*(longer(x) for x in old))
 
@@ -122,47 +117,43 @@ class IncrementalAttention:
         """Returns the keys of all rows so far."""
         return Keys(*(self._by_map(x) for x in flat))
 
-    def attend(
-        self, row: AttentionRow, flat: Keys, column: tf.Tensor, asking: tf.Tensor
-    ) -> tf.Tensor:
+    def query_biases(self, row: tf.Tensor) -> tf.Tensor:
+        """Returns what the places of a row add to queries, [W, M, B, A]."""
+        return tf.tile(self._queries[row][:, :, None], [1, 1, self._maps, 1])
+
+    def attend(self, place: AttentionRow, flat: Keys, queries: tf.Tensor) -> tf.Tensor:
         """Returns what the ends of blocks take from what is found.
 
         The heads are taken apart by zeros, not by moving them: a head's query is zero
         where the others' keys are, and of what it finds only its own part is kept.
 
         Args:
-            row: Of the position's row.
+            place: The position's part of its row.
             flat: All before the position.
-            column: The position's.
-            asking: Features that queries are made of, [M, B, C].
+            queries: [M, B, A].
 
         Returns:
             [M, B, 2C].
         """
-        queries = tf.matmul(tf.nn.elu(asking), self._query_kernel) + row.queries[column]
         queries = queries[:, :, None] * self._key_heads
         scores = tf.matmul(queries, self._by_map(flat.keys), transpose_b=True)
-        shares = tf.nn.softmax(scores + row.masks[column])
+        shares = tf.nn.softmax(scores + place.masks)
         found = tf.matmul(shares, self._by_map(flat.values)) * self._value_heads
         return tf.matmul(tf.reduce_sum(found, axis=2), self._attended_kernel)
 
-    def add(
-        self, row: AttentionRow, flat: Keys, column: tf.Tensor, completed: tf.Tensor
-    ) -> Keys:
-        """Writes a position's keys and values, in place: nobody may read them later.
+    def add(self, place: AttentionRow, flat: Keys, completed: tf.Tensor) -> Keys:
+        """Writes a position's keys and values in place; `flat` may not be read again.
 
         Args:
-            row: Of the position's row.
+            place: The position's part of its row.
             flat: All before the position.
-            column: The position's.
             completed: Its completed features at the end of each block, [M, B, C].
         """
         added = tf.matmul(tf.nn.elu(completed), self._key_value_kernel)
-        added = tf.reshape(added + row.key_values[column], [-1, sum(self._sizes)])
-        slots = row.slots + column
+        added = tf.reshape(added + place.key_values, [-1, sum(self._sizes)])
         return Keys(
             *(
-                tf.raw_ops.InplaceUpdate(x=x, i=slots, v=v)
+                tf.raw_ops.InplaceUpdate(x=x, i=place.slots, v=v)
                 for x, v in zip(
                     flat, tf.split(added, self._sizes, axis=-1), strict=True
                 )

@@ -3,14 +3,15 @@
 What a position costs is split in three. The taps above its row are applied to the row
 as a whole, for all layers, when the row starts. The taps left of it are applied in one
 batched matmul for all layers, because what they read is completed before the position's
-turn; attention asks for all blocks at once. Only pointwise layers remain to be done one
-after another.
+turn. So are attention and the ends of all blocks, because none reads another's result
+at the position. Only the output stack remains to be done layer by layer.
 """
 
 # Shapes: B maps, H x W positions, K codes, C channels, R channels inside gated units;
 # S layers in a block, M blocks, n = S * M gated layers in the order (layer, block);
 # r = k // 2 taps to the left; O output layers; P = W + 2 r columns of a padded row.
 
+import itertools
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -29,9 +30,9 @@ class History(NamedTuple):
     """What is kept from row to row.
 
     Attributes:
-        embedded: The codes of the last k - 1 rows, embedded, [1, B, P, C] each.
-        completed: Pairs of completed features, [n, B, P, 2C] each.
-        hidden: Pairs inside gated units, [n, B, P, 2R] each.
+        embedded: The codes of the last k - 1 rows, embedded, [1, P, B, C] each.
+        completed: ELUs of completed features, [n, P, B, C] each.
+        hidden: Pairs inside gated units, [n, P, B, 2R] each.
         attention: Keys so far; () without attention.
     """
 
@@ -48,8 +49,9 @@ class Row(NamedTuple):
         inputs: Of the input convolution, [W, B, C].
         narrow: Of gated units' first convolutions, [W, n, B, R].
         wide: Of their second, with the context, [W, n, B, 2C].
-        ends: Of the units that end blocks, [1 or W, M, B, 2C].
-        outputs: Of the output stack, [1 or W, O, B, 2C].
+        ends: Of the queries and the units that end blocks, [W, M, B, A + 2C].
+        outputs: Of the output stack, [W, O, B, 2C].
+        slots: Where the position's features go in their row, int32 [W, n].
         attention: See there; () without attention.
     """
 
@@ -58,6 +60,7 @@ class Row(NamedTuple):
     wide: tf.Tensor
     ends: tf.Tensor
     outputs: tf.Tensor
+    slots: tf.Tensor
     attention: AttentionRow | tuple[()]
 
 
@@ -65,10 +68,10 @@ class State(NamedTuple):
     """What is kept from position to position of a row.
 
     Attributes:
-        completed: Pairs of completed features of the last r positions, [n, B, 2C] each.
+        completed: ELUs of completed features of the last r positions, [n, B, C] each.
         inputs: What the codes so far add to the next r inputs, [B, C] each.
-        completed_row: Those of the row, [n * B * P, 2C], written in place.
-        hidden_row: Pairs inside gated units, [n * B * P, 2R], written in place.
+        completed_row: Those of the row, [n * P, B, C], written in place.
+        hidden_row: Pairs inside gated units, [n * P, B, 2R], written in place.
         attention: Keys so far, flat; () without attention.
     """
 
@@ -83,13 +86,13 @@ class Draft(NamedTuple):
     """A position's features, to be completed by its code.
 
     Attributes:
-        starts: Features at the start of each block, M times [B, C].
+        starts: Features at the start of each block, [M, B, C].
         sums: What a block's first layers add up to, S times [M, B, C].
         hidden: Pairs inside gated units, [n, B, 2R].
         last: The features that the logits were made of, [B, C].
     """
 
-    starts: list[tf.Tensor]
+    starts: tf.Tensor
     sums: list[tf.Tensor]
     hidden: tf.Tensor
     last: tf.Tensor
@@ -120,8 +123,9 @@ class IncrementalPixelSNAIL:
         self._context_kernel = tf.concat(
             [_tensor(x.context_kernel) for x in [*layers, *pointwise]], 1
         )
-        self._pointwise_kernels = [_tensor(x.kernel) for x in pointwise]
         self._pointwise_bias = tf.stack([_tensor(x.bias) for x in pointwise])
+        self._end_kernel = tf.stack([_tensor(x.kernel) for x in prior.block_ends])
+        self._output_kernels = [_tensor(x.kernel) for x in prior.output_stack]
         # A matrix, because a matmul and a vector are fused to something slower.
         self._head, self._head_bias = (
             _tensor(prior.head),
@@ -129,12 +133,17 @@ class IncrementalPixelSNAIL:
         )
         self._reach = config.kernel // 2
         self._padded = self._width + 2 * self._reach
-        self._row_slots = tf.range(len(layers) * maps) * self._padded + self._reach
+        slots = tf.range(len(layers)) * self._padded + self._reach
+        self._slots = slots + tf.range(self._width)[:, None]
         self._prepare_inputs(prior)
-        self._attention = None
+        self._attention, self._key_size = None, 0
         if config.attention:
             self._attention = IncrementalAttention(
                 prior.attentions, prior.block_ends, config.code_shape, maps
+            )
+            self._key_size = config.heads * config.key_dim
+            self._end_kernel = tf.concat(
+                [self._attention.query_kernel, self._end_kernel], axis=-1
             )
 
     def before_first_row(self) -> History:
@@ -153,109 +162,118 @@ class IncrementalPixelSNAIL:
             history: After the rows above.
             row: Its number, an int32 scalar.
         """
-        width, gated = self._config.width, self._left.shape[0]
-        blocks = self._config.blocks
-        context = self._context[:, tf.minimum(row, self._context.shape[1] - 1)]
-        context = tf.tensordot(context, self._context_kernel, 1)
-        units = gated + len(self._pointwise_kernels)
-        context = tf.reshape(
-            context, [self._maps, self._context.shape[2], units, 2 * width]
-        )
-        context = tf.transpose(context, [1, 2, 0, 3])
+        gated, blocks = self._left.shape[0], self._config.blocks
+        context = self._row_context(row)
         pointwise = context[:, gated:] + self._pointwise_bias[:, None]
-        attention_row, keys = (), ()
+        ends, attention_row, keys = pointwise[:, :blocks], (), ()
         if self._attention:
             attention_row, keys = self._attention.start_row(history.attention, row)
+            ends = tf.concat([self._attention.query_biases(row), ends], axis=-1)
         ready = Row(
             inputs=self._input_taps(history.embedded)[:, 0]
             + self._input_places[row][:, None],
             narrow=self._narrow_taps(history.completed),
             wide=self._wide_taps(history.hidden) + context[:, :gated],
-            ends=pointwise[:, :blocks],
+            ends=ends,
             outputs=pointwise[:, blocks:],
+            slots=self._slots,
             attention=attention_row,
         )
+        width = self._config.width
         state = State(
-            [tf.zeros([gated, self._maps, 2 * width])] * self._reach,
+            [tf.zeros([gated, self._maps, width])] * self._reach,
             [tf.zeros([self._maps, width])] * self._reach,
-            self._empty_row(2 * width),
+            self._empty_row(width),
             self._empty_row(2 * self._config.residual_width),
             keys,
         )
         return ready, state
 
-    def step(
-        self, row: Row, state: State, column: tf.Tensor
-    ) -> tuple[tf.Tensor, Draft]:
-        """Returns the logits of a position, [B, K], and what :meth:`accept` needs."""
+    def look_up(self, row: Row, column: tf.Tensor, count: int) -> list[Row]:
+        """Returns the parts of some positions in a row, from a column on."""
+
+        def slices(x):
+            begin = tf.concat([[column], tf.zeros([x.shape.rank - 1], tf.int32)], 0)
+            size = [count, *[-1] * (x.shape.rank - 1)]
+            return tf.unstack(tf.slice(x, begin, size), num=count)
+
+        parts = [slices(x) for x in tf.nest.flatten(row)]
+        return [
+            tf.nest.pack_sequence_as(row, list(part))
+            for part in zip(*parts, strict=True)
+        ]
+
+    def step(self, place: Row, state: State) -> tuple[tf.Tensor, Draft]:
+        """Returns the logits of a position, [B, K], and what :meth:`accept` needs.
+
+        Args:
+            place: The position's part of its row.
+            state: After the positions before it.
+        """
         config = self._config
         left = tf.matmul(tf.concat(state.completed, axis=-1), self._left)
-        hidden = elu_pair(left + row.narrow[column])
-        updates = gate(tf.matmul(hidden, self._centre) + row.wide[column])
-        sums = tf.split(updates, config.layers)
-        for layer in range(1, config.layers):
-            sums[layer] += sums[layer - 1]
-        x = row.inputs[column] + state.inputs[0]
-        ends = row.ends[self._place(row.ends, column)]
+        hidden = elu_pair(left + place.narrow)
+        updates = gate(tf.matmul(hidden, self._centre) + place.wide)
+        sums = list(itertools.accumulate(tf.split(updates, config.layers)))
+        x = place.inputs + state.inputs[0]
+        found = list(itertools.accumulate([x, *tf.unstack(sums[-1])]))
+        ends = tf.matmul(tf.nn.elu(tf.stack(found[1:])), self._end_kernel) + place.ends
         if self._attention:
-            asking = tf.cumsum(sums[-1]) + x
-            ends += self._attention.attend(
-                row.attention, state.attention, column, asking
-            )
-        starts = []
-        for kernel, update, end in zip(
-            self._pointwise_kernels,
-            tf.unstack(sums[-1]),
-            tf.unstack(ends),
-            strict=False,
-        ):
-            starts.append(x)
-            x += update
-            x += gate(tf.matmul(tf.nn.elu(x), kernel) + end)
-        outputs = row.outputs[self._place(row.outputs, column)]
+            queries, ends = tf.split(ends, [self._key_size, 2 * config.width], axis=-1)
+            ends += self._attention.attend(place.attention, state.attention, queries)
+        ends = list(itertools.accumulate(tf.unstack(gate(ends))))
+        starts = [x] + [a + b for a, b in zip(found[1:], ends, strict=True)]
+        x = starts.pop()
         for kernel, added in zip(
-            self._pointwise_kernels[config.blocks :], tf.unstack(outputs), strict=True
+            self._output_kernels, tf.unstack(place.outputs), strict=True
         ):
             x += gate(tf.matmul(tf.nn.elu(x), kernel) + added)
         logits = tf.matmul(tf.nn.elu(x), self._head) + self._head_bias
-        return logits, Draft(starts, sums, hidden, x)
+        return logits, Draft(tf.stack(starts), sums, hidden, x)
 
-    def accept(
-        self, row: Row, state: State, draft: Draft, column: tf.Tensor, codes: tf.Tensor
-    ) -> State:
-        """Completes a position by its codes, int32 [B]."""
+    def accept(self, place: Row, state: State, draft: Draft, codes: tf.Tensor) -> State:
+        """Completes a position by its codes.
+
+        Args:
+            place: The position's part of its row.
+            state: What :meth:`step` was given; it may not be used again.
+            draft: What :meth:`step` returned.
+            codes: int32 [B].
+        """
         own, *taps = tf.split(
             tf.gather(self._code_table, codes), self._reach + 1, axis=-1
         )
-        first = tf.stack(draft.starts) + own
+        first = draft.starts + own
         reached = [first] + [first + added for added in draft.sums]
-        completed = elu_pair(tf.concat(reached[:-1], axis=0))
+        completed = tf.nn.elu(tf.concat(reached[:-1], axis=0))
         coming = [a + b for a, b in zip(state.inputs[1:], taps[:-1], strict=True)]
-        slots = self._row_slots + column
         keys = ()
         # What is overwritten here has been read when the last features are there.
         with tf.control_dependencies([draft.last]):
             if self._attention:
                 keys = self._attention.add(
-                    row.attention, state.attention, column, reached[-1]
+                    place.attention, state.attention, reached[-1]
                 )
-            return State(
-                [*state.completed[1:], completed],
-                [*coming, taps[-1]],
-                _write(state.completed_row, slots, completed),
-                _write(state.hidden_row, slots, draft.hidden),
-                keys,
-            )
+            rows = [
+                tf.raw_ops.InplaceUpdate(x=row, i=place.slots, v=added)
+                for row, added in (
+                    (state.completed_row, completed),
+                    (state.hidden_row, draft.hidden),
+                )
+            ]
+        return State(
+            [*state.completed[1:], completed], [*coming, taps[-1]], *rows, keys
+        )
 
     def end_row(self, history: History, state: State, codes: tf.Tensor) -> History:
         """Adds a finished row, its codes int32 [B, W], to the history."""
 
         def by_layer(flat):
             gated = self._left.shape[0]
-            return tf.reshape(flat, [gated, self._maps, self._padded, flat.shape[-1]])
+            return tf.reshape(flat, [gated, self._padded, self._maps, flat.shape[-1]])
 
-        embedded = tf.gather(self._embeddings, codes)[None]
-        sides = [[0, 0], [0, 0], [self._reach] * 2, [0, 0]]
+        embedded = tf.gather(self._embeddings, tf.transpose(codes))[None]
+        sides = [[0, 0], [self._reach] * 2, [0, 0], [0, 0]]
         return History(
             [*history.embedded[1:], tf.pad(embedded, sides)],
             [*history.completed[1:], by_layer(state.completed_row)],
@@ -278,21 +296,22 @@ class IncrementalPixelSNAIL:
     def _empty_row(self, channels):
         # Not zeros(), which may be one constant for all calls: this is written to.
         return tf.raw_ops.Empty(
-            shape=[tf.size(self._row_slots) * self._padded, channels],
+            shape=[self._left.shape[0] * self._padded, self._maps, channels],
             dtype=tf.float32,
             init=True,
         )
 
-    def _place(self, x, column):
-        """Returns the index of a column in [1 or W, ...]."""
-        return 0 if x.shape[0] == 1 else column
+    def _row_context(self, row):
+        """Returns what gated units take from the context, [W, n + M + O, B, 2C]."""
+        context = self._context[:, tf.minimum(row, self._context.shape[1] - 1)]
+        context = tf.tensordot(context, self._context_kernel, 1)
+        units, columns = self._context_kernel.shape[1], context.shape[1]
+        width = 2 * self._config.width
+        context = tf.reshape(context, [self._maps, columns, units // width, width])
+        return tf.tile(
+            tf.transpose(context, [1, 2, 0, 3]), [self._width // columns, 1, 1, 1]
+        )
 
 
 def _tensor(weight) -> tf.Tensor:
     return tf.convert_to_tensor(weight)
-
-
-def _write(flat, slots, x):
-    """Writes [n, B, C] into the rows of [N, C], in place."""
-    x = tf.reshape(x, [-1, x.shape[-1]])
-    return tf.raw_ops.InplaceUpdate(x=flat, i=slots, v=x)

@@ -31,9 +31,10 @@ class PixelSNAIL(keras.Model):
 
     Features of a position always know the codes *before* it only. Wherever others read
     them (convolutions, keys, values), the position's own code is added. No kernel reads
-    its centre, attention is strictly causal, and its queries leave out what the ends of
-    blocks add at their own position: so a sampler can do most of the work of a position
-    before its turn, and for all blocks at once. See
+    its centre, attention is strictly causal, and at their own position the ends of
+    blocks read what the convolutions found, not each other: what they add is for other
+    positions and the output stack. So a sampler can do most of the work of a position
+    before its turn, and the rest for all layers and all blocks at once. See
     :class:`~tfvqgen.models.incremental_pixelsnail.IncrementalPixelSNAIL`.
 
     Under bfloat16 the layers train in it; logits, and everything when not training, are
@@ -158,15 +159,15 @@ class PixelSNAIL(keras.Model):
         own = tf.cast(tf.gather(tf.convert_to_tensor(self.embeddings), codes), dtype)
         places = tf.cast(background(*codes.shape[1:]), dtype)
         x = self.input_conv(own) + matmul(places, self.input_background)
-        asking = x
+        found, ends = x, tf.zeros_like(x)
         for block, stack in enumerate(self.stacks):
             for layer in stack:
-                update = layer(x, own, context, next(seeds))
-                x, asking = x + update, asking + update
+                found += layer(found + ends, own, context, next(seeds))
             attended = None
             if self.attentions:
-                attended = self.attentions[block](asking, x, own, places)
-            x += self.block_ends[block](x, context, attended)
+                attended = self.attentions[block](found, found + ends, own, places)
+            ends += self.block_ends[block](found, context, attended)
+        x = found + ends
         for layer in self.output_stack:
             x += layer(x, context)
         x = tf.nn.elu(tf.cast(x, tf.float32))

@@ -5,7 +5,6 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import tensorflow as tf
 
 from tfvqgen.layers import CausalConv2D
@@ -14,8 +13,9 @@ from tfvqgen.layers import CausalConv2D
 class RowTaps:
     """Applies the taps above of several layers to whole rows.
 
-    They are known when a row starts, for all its positions and layers: one matmul a
-    layer, of the k x (k - 1) positions above each position of the row.
+    They are known when a row starts, for all its positions and layers. Columns come
+    first, so that what a column of the kernel sees of a padded row is a slice without a
+    copy: one matmul a layer and column of the kernel.
 
     Args:
         convs: n layers with equal shapes, built.
@@ -27,32 +27,36 @@ class RowTaps:
         for conv in convs:
             above = tf.convert_to_tensor(conv.above)
             side, rows, channels, filters = above.shape
-            self._kernels.append(tf.reshape(above, [side * rows * channels, filters]))
-        self._bias = tf.stack([tf.convert_to_tensor(conv.bias) for conv in convs])
+            self._kernels.append(
+                tf.unstack(tf.reshape(above, [side, rows * channels, filters]))
+            )
+        self._bias = tf.stack([tf.convert_to_tensor(x.bias)[None] for x in convs])
         self._rows, self._width, self._side = rows, width, side
         self._channels, self._filters = channels, filters
-        self._columns = np.arange(width)[:, None] + np.arange(side)
 
     def before_first_row(self, maps: tf.Tensor) -> list[tf.Tensor]:
-        """Returns the empty rows above the first, k - 1 times [n, B, P, C]."""
+        """Returns the empty rows above the first, k - 1 times [n, P, B, C]."""
         padded = self._width + self._side - 1
-        shape = [len(self._kernels), maps, padded, self._channels]
+        shape = [len(self._kernels), padded, maps, self._channels]
         return [tf.zeros(shape)] * self._rows
 
     def __call__(self, rows_above: Sequence[tf.Tensor]) -> tf.Tensor:
         """Returns what the next row takes from those above it, with the bias.
 
         Args:
-            rows_above: k - 1 times [n, B, P, C], in order, with zeros on both sides.
+            rows_above: k - 1 times [n, P, B, C], in order, with zeros on both sides.
 
         Returns:
             [W, n, B, F].
         """
         inputs = tf.unstack(tf.concat(rows_above, axis=-1), num=len(self._kernels))
         taken = [self._take(*pair) for pair in zip(inputs, self._kernels, strict=True)]
-        return tf.transpose(tf.stack(taken, axis=2) + self._bias, [1, 2, 0, 3])
+        return tf.stack(taken, axis=1) + self._bias
 
     def _take(self, rows, kernel):
-        seen = tf.gather(rows, self._columns, axis=1)
-        taken = tf.matmul(tf.reshape(seen, [-1, kernel.shape[0]]), kernel)
-        return tf.reshape(taken, [-1, self._width, self._filters])
+        seen = [rows[column : column + self._width] for column in range(self._side)]
+        taken = [
+            tf.matmul(tf.reshape(x, [-1, weights.shape[0]]), weights)
+            for x, weights in zip(seen, kernel, strict=True)
+        ]
+        return tf.reshape(tf.add_n(taken), [self._width, -1, self._filters])

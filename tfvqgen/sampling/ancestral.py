@@ -7,13 +7,15 @@ What is asked of the prior is no more than this, and no model is imported:
 
   * ``before_first_row() -> history``;
   * ``start_row(history, row) -> (ready, state)``: what can be done for a whole row;
-  * ``step(ready, state, column) -> (logits [B, K], draft)``;
-  * ``accept(ready, state, draft, column, codes [B]) -> state``;
+  * ``look_up(ready, column, count) -> places``, a list of what is known of so many
+    positions from a column on;
+  * ``step(place, state) -> (logits [B, K], draft)``;
+  * ``accept(place, state, draft, codes [B]) -> state``;
   * ``end_row(history, state, codes [B, W]) -> history``.
 
-History, ready, state and draft are any nested structures of tensors. A history's may
-grow, but neither in their first nor in their last dimension. A state is used once, so
-that parts of it may be overwritten.
+History, ready, place, state and draft are any nested structures of tensors. A history's
+may grow, but neither in their first nor in their last dimension. A state is used once,
+so that parts of it may be overwritten.
 """
 
 # Shapes: B maps, H x W positions, K codes, L labels; h x w codes of the condition.
@@ -112,13 +114,11 @@ def _sample_row(
     columns = tf.TensorArray(tf.int32, width, element_shape=[None])
 
     def sample_positions(column, state, columns):
-        for _ in range(at_once):
-            logits, draft = walk.step(ready, state, column)
+        for place in walk.look_up(ready, column, at_once):
+            logits, draft = walk.step(place, state)
             codes = request.choice(logits, noise[column])
             codes = request.settle(codes, row, column)
-            state = walk.accept(
-                ready, state, draft, column, request.choice.repeat(codes)
-            )
+            state = walk.accept(place, state, draft, request.choice.repeat(codes))
             columns = columns.write(column, codes)
             column += 1
         return column, state, columns
