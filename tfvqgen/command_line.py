@@ -141,6 +141,7 @@ def import_tensorflow() -> ModuleType:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _stderr_held_back():
         import tensorflow
+    tensorflow.get_logger().setLevel("ERROR")
     return tensorflow
 
 

@@ -83,7 +83,7 @@ def alone(data, tmp_path_factory):
 
 
 def test_two_replicas_train_validate_save_and_encode_as_one_does(data, alone, tmp_path):
-    succeed(start("mirrored", 2, data, tmp_path, stage="all", steps=2))
+    succeed(start("mirrored", 2, data, tmp_path, steps=2))
     succeed(start("mirrored", 2, data, tmp_path, stage="all"))
     assert_close(alone, tmp_path)
     assert (tmp_path / "vqvae" / "reconstructions.png").is_file()

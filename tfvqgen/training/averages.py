@@ -27,7 +27,7 @@ class WeightAverages(tf.Module):
         self.values = [self._copy(weight) for weight in self._weights]
         self.best = [self._copy(weight) for weight in self._weights]
         self.best_loss = tf.Variable(math.inf, dtype=tf.float64, trainable=False)
-        self.validations_since = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self.validations_since_best = tf.Variable(0, dtype=tf.int64, trainable=False)
 
     def update(self, step: tf.Tensor) -> None:
         """Moves the averages towards the weights, in replica context.
@@ -42,18 +42,18 @@ class WeightAverages(tf.Module):
 
     def judge(self, loss: float) -> None:
         """Keeps the averages as the best ones if their held-out loss is the lowest."""
-        if loss < float(self.best_loss):
+        if loss < float(tf.convert_to_tensor(self.best_loss)):
             self.best_loss.assign(loss)
-            self.validations_since.assign(0)
+            self.validations_since_best.assign(0)
             for best, average in zip(self.best, self.values, strict=True):
                 best.assign(average)
         else:
-            self.validations_since.assign_add(1)
+            self.validations_since_best.assign_add(1)
 
-    def use_best(self) -> None:
-        """Puts the best averages in the weights' place."""
-        for best, weight in zip(self.best, self._weights, strict=True):
-            weight.assign(best)
+    def has_stalled(self, patience: int) -> bool:
+        """Whether the best is `patience` validations ago; never if that is 0."""
+        since = int(tf.convert_to_tensor(self.validations_since_best))
+        return 0 < patience <= since
 
     @contextlib.contextmanager
     def in_place(self) -> Iterator[None]:

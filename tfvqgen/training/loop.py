@@ -113,9 +113,10 @@ class Loop:
     @property
     def finished(self) -> bool:
         """Whether all steps are taken, or the held-out loss has stopped falling."""
-        averages, patience = self._stage.averages, self._stage.patience
-        tired = averages is not None and 0 < patience <= int(averages.validations_since)
-        return tired or self.step >= self._stage.config.steps
+        averages = self._stage.averages
+        if averages and averages.has_stalled(self._stage.patience):
+            return True
+        return self.step >= self._stage.config.steps
 
     def run(self) -> dict[str, float]:
         """Trains until it is :attr:`finished`.
