@@ -68,6 +68,19 @@ def test_the_noise_is_gumbels():
     assert distance < 2.5 / np.sqrt(values.size)
 
 
+@pytest.mark.parametrize("batch", [1, 3, None])
+def test_the_batch_may_be_static_or_not(batch):
+    prior = make_prior((3, 4), attention=batch != 3)
+    signature = [tf.TensorSpec([batch], tf.int64)]
+    sample = tf.function(
+        lambda seeds: ancestral_sample(prior, seeds), input_signature=signature
+    )
+    seeds = np.arange(batch or 2)
+    np.testing.assert_array_equal(
+        sample(tf.constant(seeds)), ancestral_sample_reference(prior, seeds)
+    )
+
+
 def test_a_maps_codes_do_not_depend_on_its_batch():
     prior = make_prior((6, 6))
     inputs = inputs_of(prior)

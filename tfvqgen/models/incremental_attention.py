@@ -86,8 +86,14 @@ class IncrementalAttention:
         self._attended_kernel = tf.stack(
             [tf.convert_to_tensor(x.attended_kernel) for x in ends]
         )
-        self._key_heads = _heads(heads, key_dim)
-        self._value_heads = _heads(heads, value_dim)
+        self._heads = heads
+        # Shapes are put together here, once, and not at every position.
+        self._map_shapes = [
+            tf.stack([self._blocks, maps, -1, size]) for size in self._sizes
+        ]
+        self._head_shape = tf.stack([self._blocks, maps, heads, self._sizes[0]])
+        self._key_heads = self._own_parts(key_dim)
+        self._value_heads = self._own_parts(value_dim)
 
     def before_first_row(self) -> Keys:
         """Returns the start keys and values."""
@@ -113,9 +119,9 @@ class IncrementalAttention:
         )
         return ready, Keys(*(longer(x) for x in old))
 
-    def end_row(self, flat: Keys) -> Keys:
-        """Returns the keys of all rows so far."""
-        return Keys(*(self._by_map(x) for x in flat))
+    def by_map(self, flat: Keys) -> Keys:
+        """Returns the keys of all rows so far, no longer flat."""
+        return Keys(*map(tf.reshape, flat, self._map_shapes))
 
     def query_biases(self, row: tf.Tensor) -> tf.Tensor:
         """Returns what the places of a row add to queries, [W, M, B, A]."""
@@ -135,10 +141,12 @@ class IncrementalAttention:
         Returns:
             [M, B, 2C].
         """
-        queries = queries[:, :, None] * self._key_heads
-        scores = tf.matmul(queries, self._by_map(flat.keys), transpose_b=True)
+        queries = tf.concat([queries] * self._heads, axis=-1)
+        queries = tf.reshape(queries, self._head_shape) * self._key_heads
+        keys, values = self.by_map(flat)
+        scores = tf.matmul(queries, keys, transpose_b=True)
         shares = tf.nn.softmax(scores + place.masks)
-        found = tf.matmul(shares, self._by_map(flat.values)) * self._value_heads
+        found = tf.matmul(shares, values) * self._value_heads
         return tf.matmul(tf.reduce_sum(found, axis=2), self._attended_kernel)
 
     def add(self, place: AttentionRow, flat: Keys, completed: tf.Tensor) -> Keys:
@@ -160,10 +168,10 @@ class IncrementalAttention:
             )
         )
 
-    def _by_map(self, flat):
-        return tf.reshape(flat, [self._blocks, self._maps, -1, flat.shape[-1]])
+    def _own_parts(self, size):
+        """Returns ones where a head's own part is, [M, B, h, h * size].
 
-
-def _heads(heads: int, size: int) -> tf.Tensor:
-    """Returns [heads, heads * size] with ones where a head's part is."""
-    return tf.constant(np.kron(np.eye(heads), np.ones([1, size])), tf.float32)
+        For each block and map, because a product of equal shapes is the fastest.
+        """
+        own = np.kron(np.eye(self._heads), np.ones([1, size])).astype(np.float32)
+        return tf.tile(own[None, None], [self._blocks, self._maps, 1, 1])

@@ -49,8 +49,8 @@ class Row(NamedTuple):
         inputs: Of the input convolution, [W, B, C].
         narrow: Of gated units' first convolutions, [W, n, B, R].
         wide: Of their second, with the context, [W, n, B, 2C].
-        ends: Of the queries and the units that end blocks, [W, M, B, A + 2C].
-        outputs: Of the output stack, [W, O, B, 2C].
+        ends: Of the queries and the units that end blocks, [1 or W, M, B, A + 2C].
+        outputs: Of the output stack, [1 or W, O, B, 2C].
         slots: Where the position's features go in their row, int32 [W, n].
         attention: See there; () without attention.
     """
@@ -126,11 +126,9 @@ class IncrementalPixelSNAIL:
         self._pointwise_bias = tf.stack([_tensor(x.bias) for x in pointwise])
         self._end_kernel = tf.stack([_tensor(x.kernel) for x in prior.block_ends])
         self._output_kernels = [_tensor(x.kernel) for x in prior.output_stack]
-        # A matrix, because a matmul and a vector are fused to something slower.
-        self._head, self._head_bias = (
-            _tensor(prior.head),
-            _tensor(prior.head_bias)[None],
-        )
+        self._head = _tensor(prior.head)
+        # For each map, because a matmul and a vector are fused to something slower.
+        self._head_bias = tf.tile(_tensor(prior.head_bias)[None], [maps, 1])
         self._reach = config.kernel // 2
         self._padded = self._width + 2 * self._reach
         slots = tf.range(len(layers)) * self._padded + self._reach
@@ -168,6 +166,7 @@ class IncrementalPixelSNAIL:
         ends, attention_row, keys = pointwise[:, :blocks], (), ()
         if self._attention:
             attention_row, keys = self._attention.start_row(history.attention, row)
+            ends = tf.tile(ends, [self._width // ends.shape[0], 1, 1, 1])
             ends = tf.concat([self._attention.query_biases(row), ends], axis=-1)
         ready = Row(
             inputs=self._input_taps(history.embedded)[:, 0]
@@ -193,6 +192,8 @@ class IncrementalPixelSNAIL:
         """Returns the parts of some positions in a row, from a column on."""
 
         def slices(x):
+            if x.shape[0] == 1:
+                return [x[0]] * count
             begin = tf.concat([[column], tf.zeros([x.shape.rank - 1], tf.int32)], 0)
             size = [count, *[-1] * (x.shape.rank - 1)]
             return tf.unstack(tf.slice(x, begin, size), num=count)
@@ -221,7 +222,7 @@ class IncrementalPixelSNAIL:
         if self._attention:
             queries, ends = tf.split(ends, [self._key_size, 2 * config.width], axis=-1)
             ends += self._attention.attend(place.attention, state.attention, queries)
-        ends = list(itertools.accumulate(tf.unstack(gate(ends))))
+        ends = itertools.accumulate(tf.unstack(gate(ends)))
         starts = [x] + [a + b for a, b in zip(found[1:], ends, strict=True)]
         x = starts.pop()
         for kernel, added in zip(
@@ -278,7 +279,7 @@ class IncrementalPixelSNAIL:
             [*history.embedded[1:], tf.pad(embedded, sides)],
             [*history.completed[1:], by_layer(state.completed_row)],
             [*history.hidden[1:], by_layer(state.hidden_row)],
-            self._attention.end_row(state.attention) if self._attention else (),
+            self._attention.by_map(state.attention) if self._attention else (),
         )
 
     def _prepare_inputs(self, prior):
@@ -302,15 +303,13 @@ class IncrementalPixelSNAIL:
         )
 
     def _row_context(self, row):
-        """Returns what gated units take from the context, [W, n + M + O, B, 2C]."""
+        """Returns what units take from the context, [1 or W, n + M + O, B, 2C]."""
         context = self._context[:, tf.minimum(row, self._context.shape[1] - 1)]
         context = tf.tensordot(context, self._context_kernel, 1)
         units, columns = self._context_kernel.shape[1], context.shape[1]
         width = 2 * self._config.width
         context = tf.reshape(context, [self._maps, columns, units // width, width])
-        return tf.tile(
-            tf.transpose(context, [1, 2, 0, 3]), [self._width // columns, 1, 1, 1]
-        )
+        return tf.transpose(context, [1, 2, 0, 3])
 
 
 def _tensor(weight) -> tf.Tensor:

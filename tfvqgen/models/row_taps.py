@@ -27,9 +27,7 @@ class RowTaps:
         for conv in convs:
             above = tf.convert_to_tensor(conv.above)
             side, rows, channels, filters = above.shape
-            self._kernels.append(
-                tf.unstack(tf.reshape(above, [side, rows * channels, filters]))
-            )
+            self._kernels.append(tf.reshape(above, [side, rows * channels, filters]))
         self._bias = tf.stack([tf.convert_to_tensor(x.bias)[None] for x in convs])
         self._rows, self._width, self._side = rows, width, side
         self._channels, self._filters = channels, filters
@@ -57,6 +55,6 @@ class RowTaps:
         seen = [rows[column : column + self._width] for column in range(self._side)]
         taken = [
             tf.matmul(tf.reshape(x, [-1, weights.shape[0]]), weights)
-            for x, weights in zip(seen, kernel, strict=True)
+            for x, weights in zip(seen, tf.unstack(kernel), strict=True)
         ]
         return tf.reshape(tf.add_n(taken), [self._width, -1, self._filters])

@@ -57,7 +57,9 @@ def make_request(
             "given and keep belong together: expected both or neither. "
             f"Received: given={given!r}, keep={keep!r}"
         )
-    maps = tf.shape(seeds)[0]
+    # Never a static number, so that shapes do not get less static from turn to turn of
+    # a loop, which would be an error.
+    maps = tf.raw_ops.PlaceholderWithDefault(input=tf.shape(seeds)[0], shape=[])
     # Without labels both passes of a guidance would be the same.
     choice = Choice(maps, temperature, top_p, 0 if labels is None else guidance)
     if labels is not None:
