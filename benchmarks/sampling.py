@@ -1,0 +1,228 @@
+"""How long a prior takes to draw codes, beside a full forward pass for each of them.
+
+The cached sampler and the plain reference draw from the same prior with untrained
+weights (a preset's priors, at every map size), in turns in one process; so are the
+floors measured. Seconds are medians over the rounds for whole batches of maps, ratios
+are medians of the rounds' ratios. The reference costs the same at each position: it is
+timed at some, spread over the map, and extrapolated.
+
+`floor_ratio` is the cached sampler's time for a position over its floor, the larger of
+
+  weight bytes / bandwidth: of the step's matmuls, and a row's over its positions; the
+    bandwidth is that of summing up an array as large as all these weights
+  operations / rate: of the same matmuls and attention's; the rate is that of a loop of
+    exactly these matmuls and nothing else, with as many different weights
+
+both with the same threads in the same rounds. One JSON line a case.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from benchmarks import case, sampling_cost
+from benchmarks.sampling_cost import Matmul
+from tfvqgen import Config, command_line
+
+CASES = ("top16", "bottom32", "top32", "bottom64")
+NUM_LABELS = 24
+TURNS = 8
+FLOOR = "max(weight bytes / bandwidth, operations / matmul rate at the step's shapes)"
+
+
+def main() -> None:
+    args = _flags().parse_args()
+    tf = case.import_tensorflow(args.threads)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    for name in args.cases:
+        case.write(compare(name, args), args.output)
+
+
+def compare(name: str, args: argparse.Namespace) -> dict[str, Any]:
+    """Times all there is for a case, in turns."""
+    level, size = (
+        name.rstrip("0123456789"),
+        int(name.lstrip("abcdefghijklmnopqrstuvwxyz")),
+    )
+    config = Config.from_preset(args.preset).settled(num_labels=NUM_LABELS)
+    config = sampling_cost.at_size(getattr(config, level), size)
+    positions = size * size
+    timed = _positions(positions, args.positions)
+    row = sampling_cost.row_matmuls(config, args.batch_size)
+    step = sampling_cost.step_matmuls(
+        config, args.batch_size, sampling_cost.mean_keys(config)
+    )
+    streamed = sum(x.weight_bytes for x in row + step)
+    cached, reference = samplers(config, args, timed)
+    runs = {
+        "cached": cached,
+        "reference": reference,
+        "row": only_matmuls(row, TURNS),
+        "step": only_matmuls(step, TURNS * size),
+        "stream": stream(streamed, TURNS),
+    }
+    seconds = in_turns(runs, args.rounds)
+    seconds["reference"] *= positions / len(timed)
+    matmul_seconds = (seconds["row"] + seconds["step"]) / TURNS / size
+    operations = sum(x.operations for x in row) / size + sum(x.operations for x in step)
+    weight_bytes = sampling_cost.weight_bytes_per_position(config)
+    bandwidth = TURNS * streamed / seconds["stream"]
+    floors = np.maximum(weight_bytes / bandwidth, matmul_seconds)
+    return {
+        "case": "sampling",
+        "preset": args.preset,
+        "level": level,
+        "map_size": size,
+        "batch_size": args.batch_size,
+        "cached_seconds": _median(seconds["cached"]),
+        "reference_seconds": _median(seconds["reference"]),
+        "reference_positions_timed": len(timed),
+        "ratio": _median(seconds["reference"] / seconds["cached"]),
+        "cached_microseconds_per_position": _median(
+            1e6 * seconds["cached"] / positions
+        ),
+        "floor_microseconds_per_position": _median(1e6 * floors),
+        "floor_ratio": _median(seconds["cached"] / positions / floors),
+        "floor": FLOOR,
+        "weight_bytes_per_position": round(weight_bytes),
+        "operations_per_position": round(operations),
+        "bandwidth_gigabytes_per_second": _median(bandwidth / 1e9),
+        "matmul_gigaflops": _median(operations / matmul_seconds / 1e9),
+        "rounds": args.rounds,
+        "seed": args.seed,
+        "threads": args.threads,
+    }
+
+
+def samplers(config, args, timed: np.ndarray) -> tuple[Callable, Callable]:
+    """Returns functions that draw whole maps, and the codes of some positions."""
+    import keras
+    import tensorflow as tf
+
+    from tfvqgen.models import PixelSNAIL
+    from tfvqgen.sampling import ancestral_sample
+    from tfvqgen.sampling.reference import sample_positions
+    from tfvqgen.sampling.request import make_request
+
+    keras.utils.set_random_seed(args.seed)
+    prior = PixelSNAIL(config)
+    prior.build()
+    seeds = tf.range(args.batch_size, dtype=tf.int64)
+    labels = tf.one_hot(seeds % NUM_LABELS, NUM_LABELS)
+    condition = None
+    if config.conditioned:
+        condition = tf.zeros([args.batch_size, *config.condition_shape], tf.int32)
+
+    @tf.function
+    def reference(positions):
+        request = make_request(
+            prior, seeds, labels, condition, 1.0, 1.0, 0.0, None, None
+        )
+        codes = tf.zeros([args.batch_size, *config.code_shape], tf.int32)
+        return sample_positions(prior, request, codes, positions)
+
+    positions = tf.constant(timed, tf.int32)
+    return (
+        lambda: ancestral_sample(prior, seeds, labels, condition).numpy(),
+        lambda: reference(positions).numpy(),
+    )
+
+
+def only_matmuls(products: list[Matmul], turns: int) -> Callable[[], None]:
+    """Returns a function that goes through products so many times, one by one."""
+    import tensorflow as tf
+
+    pairs = [
+        (
+            tf.Variable(tf.random.normal([count, x.rows, x.inner]) / x.inner**0.5),
+            tf.Variable(tf.random.normal([count, x.inner, x.columns])),
+        )
+        for x in products
+        for count in _batches(x)
+    ]
+
+    @tf.function
+    def run():
+        last = tf.zeros([])
+        for _ in tf.range(turns):
+            # A number of each product is used, so that none is left out.
+            with tf.control_dependencies([last]):
+                used = [
+                    # In three dimensions a single product takes longer.
+                    tf.matmul(left, right)[0, 0, 0]
+                    if left.shape[0] > 1
+                    else tf.matmul(left[0], right[0])[0, 0]
+                    for left, right in pairs
+                ]
+            last = tf.add_n(used)
+        return last
+
+    return lambda: run().numpy()
+
+
+def _batches(product: Matmul) -> list[int]:
+    """Returns how the sampler groups the products: small ones in one batched matmul."""
+    small = product.rows * product.inner * product.columns < 1 << 20
+    if not product.count:
+        return []
+    return [product.count] if small else [1] * product.count
+
+
+def stream(size: int, turns: int) -> Callable[[], None]:
+    """Returns a function that reads an array of so many bytes so many times."""
+    import tensorflow as tf
+
+    data = tf.Variable(tf.ones([size // 4]))
+
+    @tf.function
+    def run():
+        last = tf.zeros([])
+        for _ in tf.range(turns):
+            with tf.control_dependencies([last]):
+                last = tf.reduce_sum(data)
+        return last
+
+    return lambda: run().numpy()
+
+
+def in_turns(runs: dict[str, Callable[[], Any]], rounds: int) -> dict[str, np.ndarray]:
+    """Times functions in turns, after a warm-up of each; seconds [rounds] by name."""
+    for run in runs.values():
+        run()
+    seconds = {name: np.zeros(rounds) for name in runs}
+    for turn in range(rounds):
+        for name, run in runs.items():
+            started = time.perf_counter()
+            run()
+            seconds[name][turn] = time.perf_counter() - started
+    return seconds
+
+
+def _positions(number: int, timed: int) -> np.ndarray:
+    return np.unique(np.linspace(0, number - 1, timed).astype(int))
+
+
+def _median(values) -> float:
+    return float(f"{np.median(values):.4g}")
+
+
+def _flags() -> argparse.ArgumentParser:
+    flags = case.parser(__doc__)
+    # One thread gives the shortest time for a map; several serve several requests.
+    flags.set_defaults(threads=1)
+    flags.add_argument("--preset", default="hpa128")
+    flags.add_argument("--batch_size", type=int, default=1)
+    flags.add_argument("--cases", nargs="+", choices=CASES, default=CASES)
+    flags.add_argument("--rounds", type=int, default=5)
+    flags.add_argument(
+        "--positions", type=int, default=8, help="that the reference is timed at"
+    )
+    return flags
+
+
+if __name__ == "__main__":
+    with command_line.guard():
+        main()
