@@ -1,18 +1,13 @@
 """What a person wants to see of shards: their counts, a sheet of pictures, damage."""
 
 import os
-from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
 
 from tfvqgen.data import schema
 from tfvqgen.data.dataset_info import DatasetInfo
-from tfvqgen.data.images import composite
-from tfvqgen.files import whole_file
-
-_NAME_WIDTH = 190
-_GAP = 4
+from tfvqgen.data.images import composite, write_image
+from tfvqgen.data.sheets import sheet_of_rows
 
 
 def count_table(info: DatasetInfo) -> str:
@@ -99,9 +94,7 @@ def write_contact_sheet(
             _add_pictures(rows, dataset.split(name), per_label)
     if not rows[-1][1]:
         rows.pop()
-    picture = _grid(rows, per_label, dataset.info.image_shape[:2])
-    with whole_file(path) as file:
-        picture.save(file, format="PNG")
+    write_image(path, sheet_of_rows(rows))
 
 
 def _add_pictures(rows: list, split: schema.Split, per_label: int) -> None:
@@ -116,40 +109,3 @@ def _add_pictures(rows: list, split: schema.Split, per_label: int) -> None:
         wanted = candidates[order][: per_label - len(pictures)]
         for image in schema.read_images(split, wanted.tolist()):
             pictures.append(composite(image, display))
-
-
-def _grid(rows: Sequence, per_label: int, shape: Sequence[int]) -> Image.Image:
-    # Small crops are enlarged by whole factors so that they can be seen.
-    factor = max(1, 96 // max(shape))
-    height, width = shape[0] * factor, shape[1] * factor
-    sheet = Image.new(
-        "RGB",
-        (
-            _NAME_WIDTH + per_label * (width + _GAP) + _GAP,
-            len(rows) * (height + _GAP) + _GAP,
-        ),
-        (24, 24, 24),
-    )
-    draw = ImageDraw.Draw(sheet)
-    font = ImageFont.load_default(size=13)
-    for row, (name, pictures) in enumerate(rows):
-        top = _GAP + row * (height + _GAP)
-        text = _wrapped(name, draw, font)
-        draw.multiline_text((8, top + height // 2), text, "white", font, anchor="lm")
-        for column, picture in enumerate(pictures):
-            tile = Image.fromarray(picture).resize(
-                (width, height), Image.Resampling.NEAREST
-            )
-            sheet.paste(tile, (_NAME_WIDTH + column * (width + _GAP), top))
-    return sheet
-
-
-def _wrapped(name: str, draw: ImageDraw.ImageDraw, font) -> str:
-    lines = [""]
-    for word in name.split(" "):
-        longer = f"{lines[-1]} {word}".strip()
-        if draw.textlength(longer, font) <= _NAME_WIDTH - 16 or not lines[-1]:
-            lines[-1] = longer
-        else:
-            lines.append(word)
-    return "\n".join(lines)

@@ -31,6 +31,25 @@ ALLOWED = {
         "tfvqgen.config_keys",
         "tfvqgen.sampling",
     },
+    "tfvqgen.generation": LEAVES
+    | {
+        "tfvqgen.generation",
+        "tfvqgen.training",
+        "tfvqgen.models",
+        "tfvqgen.data",
+        "tfvqgen.losses",
+        "tfvqgen.sampling",
+    },
+    "tfvqgen.serving": LEAVES
+    | {"tfvqgen.serving", "tfvqgen.generation", "tfvqgen.data", "tfvqgen.models"},
+    "tfvqgen.commands": LEAVES
+    | {
+        "tfvqgen.commands",
+        "tfvqgen.command_line",
+        "tfvqgen.generation",
+        "tfvqgen.serving",
+    },
+    "tfvqgen.__main__": {"tfvqgen.command_line", "tfvqgen.commands"},
     "tfvqgen": {"tfvqgen.config"},
     "data_prep": LEAVES | {"tfvqgen.command_line", "tfvqgen.data", "data_prep"},
 }

@@ -4,9 +4,9 @@ import os
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from PIL import Image, ImageDraw
 
-_GAP, _NAME_HEIGHT = 2, 14
+from tfvqgen.data.images import write_image
+from tfvqgen.data.sheets import sheet_of_rows
 
 
 def pick_examples(labels_of: Sequence[Sequence[str]], per_label: int) -> dict:
@@ -37,20 +37,14 @@ def write_sheet(
         path: The picture's name.
         examples: For each label, images uint8 [H, W, 4] of one size.
     """
-    from tfvqgen.files import whole_file
-
-    most = max(len(images) for images in examples.values())
-    size = next(len(images[0]) for images in examples.values() if images)
-    step, row_height = size + _GAP, size + _NAME_HEIGHT
-    sheet = Image.new("RGB", (2 * most * step, len(examples) * row_height))
-    pen = ImageDraw.Draw(sheet)
-    for row, (label, images) in enumerate(examples.items()):
-        top = row * row_height
-        pen.text((2, top), label, fill="white")
-        for column, image in enumerate(images):
-            place = (column * step, top + _NAME_HEIGHT)
-            sheet.paste(Image.fromarray(np.ascontiguousarray(image[..., :3])), place)
-            place = ((most + column) * step, top + _NAME_HEIGHT)
-            sheet.paste(Image.fromarray(np.ascontiguousarray(image[..., 1])), place)
-    with whole_file(path) as file:
-        sheet.save(file, "PNG")
+    rows = [
+        (
+            label,
+            [
+                *(np.ascontiguousarray(image[..., :3]) for image in images),
+                *(np.repeat(image[..., 1:2], 3, axis=-1) for image in images),
+            ],
+        )
+        for label, images in examples.items()
+    ]
+    write_image(path, sheet_of_rows(rows))

@@ -15,9 +15,9 @@ from tests import support
 from tfvqgen.data import codes
 from tfvqgen.errors import DataError, UserError
 from tfvqgen.training.checkpoints import saved_checkpoints
-from tfvqgen.training.encode import fingerprint, load_autoencoder
 from tfvqgen.training.metrics_log import read_metrics
 from tfvqgen.training.run import train
+from tfvqgen.training.trained_models import fingerprint, load_autoencoder
 from tfvqgen.training.workdir import Workdir
 
 TINY = [
@@ -255,7 +255,7 @@ def test_symmetries_of_training_images_are_encoded_too(data, finished, tmp_path)
     train_split = codes.CodeSplit(workdir / "codes", "train", info)
     assert train_split.num_examples == 80
     assert codes.CodeSplit(workdir / "codes", "validation", info).num_examples == 6
-    autoencoder = load_autoencoder(Workdir(finished))
+    autoencoder, _ = load_autoencoder(Workdir(finished))
     image = support.random_image((16, 16, 3), seed=0) / np.float32(255)
     turned = [np.rot90(image, k) for k in range(4)]
     turned += [np.fliplr(each) for each in turned]
@@ -291,7 +291,7 @@ def test_metrics_have_their_names_for_both_splits(finished):
 
 
 def test_validation_figures_are_those_of_the_saved_autoencoder(data, finished):
-    autoencoder = load_autoencoder(Workdir(finished))
+    autoencoder, _ = load_autoencoder(Workdir(finished))
     images = [support.random_image((16, 16, 3), seed=i) / 255.0 for i in range(6)]
     levels = autoencoder.reconstruct_levels(np.array(images, np.float32))
     last = figures(finished)[-1]
@@ -347,8 +347,8 @@ def test_a_stage_starts_from_another_workdirs_weights(data, finished, tmp_path):
         overrides=["vqvae.learning_rate=0", "vqvae.decay=0.999"],
         init_from=finished,
     )
-    other = load_autoencoder(Workdir(tmp_path))
-    source = load_autoencoder(Workdir(finished))
+    other, _ = load_autoencoder(Workdir(tmp_path))
+    source, _ = load_autoencoder(Workdir(finished))
     for new, old in zip(
         other.trainable_variables, source.trainable_variables, strict=True
     ):
@@ -408,7 +408,7 @@ def test_a_damaged_checkpoint_is_passed_over_with_a_warning(
 
 def test_codes_are_those_of_the_autoencoder_in_the_order_of_the_images(finished):
     info = codes.read_codes_info(finished / "codes")
-    autoencoder = load_autoencoder(Workdir(finished))
+    autoencoder, _ = load_autoencoder(Workdir(finished))
     split = codes.CodeSplit(finished / "codes", "train", info)
     read, parse = split.records.reader(), codes.codes_parser(info)
     assert split.num_examples == 10
@@ -426,7 +426,7 @@ def test_stale_codes_are_refused_and_written_again(data, finished, tmp_path):
     shutil.copytree(finished, workdir)
     run(data, workdir, steps=12)
     info = codes.read_codes_info(workdir / "codes")
-    current = fingerprint(load_autoencoder(Workdir(workdir)))
+    current = fingerprint(load_autoencoder(Workdir(workdir))[0])
     expected = {
         "dataset_fingerprint": info.dataset_fingerprint,
         "autoencoder_fingerprint": current,

@@ -74,6 +74,7 @@ def write_crops(
     dtype: str = "uint8",
     credit: str = "",
     labels_ordered: bool = False,
+    table: str = TABLE,
 ) -> None:
     """Writes ``crops.json`` and then ``crops.csv``; the images must be there before.
 
@@ -84,6 +85,7 @@ def write_crops(
         dtype: ``uint8`` or ``uint16``.
         credit: Licence and source line.
         labels_ordered: Whether a crop's first label is its main one.
+        table: Another name for ``crops.csv``, and so for ``crops.json``.
 
     Raises:
         UserError: The rows could not be read back: a repeated crop_id, a path that
@@ -96,15 +98,16 @@ def write_crops(
         "labels_ordered": labels_ordered,
         "credit": credit,
     }
-    folder = Path(folder)
-    _check_about(folder / "crops.json", about)
+    table_path = Path(folder) / table
+    about_path = table_path.with_suffix(".json")
+    _check_about(about_path, about)
     metadata = list(dict.fromkeys(name for row in rows for name in row.metadata))
-    _check_header([*COLUMNS, *metadata, "sha256"], "the columns of crops.csv")
+    _check_header([*COLUMNS, *metadata, "sha256"], f"the columns of {table}")
     seen: set[str] = set()
     for row in rows:
         check_crop(row, seen, f"crop {row.crop_id!r}")
-    write_json(folder / "crops.json", about)
-    with whole_file(folder / TABLE, "w") as file:
+    write_json(about_path, about)
+    with whole_file(table_path, "w") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow([*COLUMNS, *metadata, "sha256"])
         for row in rows:

@@ -75,10 +75,7 @@ class DatasetInfo:
     @property
     def display_channels(self) -> tuple[int | None, ...]:
         """The indices of the channels shown red, green and blue."""
-        shown = (self.display[colour] for colour in COLOURS)
-        return tuple(
-            None if name is None else self.channels.index(name) for name in shown
-        )
+        return display_indices(self.display, self.channels)
 
     def fingerprint(self) -> str:
         """Returns a hash (hex sha256) of everything that a model learns from.
@@ -100,6 +97,14 @@ class DatasetInfo:
         }
         text = json.dumps(matters, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def display_indices(
+    display: Mapping[str, str | None], channels: Sequence[str]
+) -> tuple[int | None, ...]:
+    """Returns the indices of the channels shown red, green and blue; None is black."""
+    shown = (display[colour] for colour in COLOURS)
+    return tuple(None if name is None else channels.index(name) for name in shown)
 
 
 def default_display(channels: Sequence[str]) -> dict[str, str | None]:

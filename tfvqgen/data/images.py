@@ -12,7 +12,7 @@ import hashlib
 import os
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +42,7 @@ def png_header(height: int, width: int, channels: int, dtype: str) -> bytes:
     )
 
 
-def encode_png(image: np.ndarray) -> bytes:
+def encode_png(image: np.ndarray, text: Mapping[str, str] | None = None) -> bytes:
     """Encodes an image of 1 to 4 channels without loss.
 
     Needs no TensorFlow, so that worker processes which only write start at once, and
@@ -52,6 +52,8 @@ def encode_png(image: np.ndarray) -> bytes:
 
     Args:
         image: uint8 or uint16 [H, W, C] with C from 1 to 4.
+        text: Said about the image within the file, by keyword: international text
+            chunks (iTXt), which image viewers show.
 
     Raises:
         UserError: The array is not such an image.
@@ -73,6 +75,7 @@ def encode_png(image: np.ndarray) -> bytes:
         (
             _SIGNATURE,
             _chunk(b"IHDR", header),
+            *(_text_chunk(*item) for item in (text or {}).items()),
             _chunk(b"IDAT", packed),
             _chunk(b"IEND", b""),
         )
@@ -98,7 +101,10 @@ def decode_png(data: bytes) -> np.ndarray:
 
 
 def write_image(
-    path: str | os.PathLike, image: np.ndarray, channels: Sequence[str] = ()
+    path: str | os.PathLike,
+    image: np.ndarray,
+    channels: Sequence[str] = (),
+    text: Mapping[str, str] | None = None,
 ) -> str:
     """Writes an image as one PNG, or as one grey PNG a channel.
 
@@ -108,6 +114,7 @@ def write_image(
             written only so.
         image: uint8 or uint16 [H, W, C].
         channels: The C channels' names; needed with ``{channel}`` alone.
+        text: See :func:`encode_png`.
 
     Returns:
         The hex sha256 of the file's bytes (of the files' bytes one after another).
@@ -122,7 +129,7 @@ def write_image(
         )
     for index, one_path in enumerate(paths):
         part = image[..., index : index + 1] if _is_pattern(path) else image
-        data = encode_png(part)
+        data = encode_png(part, text)
         digest.update(data)
         _write_file(one_path, data)
     return digest.hexdigest()
@@ -230,6 +237,12 @@ def _is_pattern(path: str | os.PathLike) -> bool:
 def _chunk(kind: bytes, data: bytes) -> bytes:
     checksum = zlib.crc32(data, zlib.crc32(kind))
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", checksum)
+
+
+def _text_chunk(keyword: str, text: str) -> bytes:
+    # Not compressed, of no said language, and the keyword is not translated.
+    data = keyword.encode("latin-1") + b"\0\0\0\0\0" + text.encode()
+    return _chunk(b"iTXt", data)
 
 
 def _write_file(path: Path, data: bytes) -> None:

@@ -9,8 +9,9 @@ import tensorflow as tf
 
 from tfvqgen.config import Config
 from tfvqgen.data import input_pipeline, schema
+from tfvqgen.data.sheets import sheet_of_columns
 from tfvqgen.models import VQVAE2
-from tfvqgen.training import health, pictures
+from tfvqgen.training import health
 from tfvqgen.training.stage import Batch, Stage, Sums
 
 LEVELS = ("top", "bottom")
@@ -119,7 +120,9 @@ class AutoencoderStage(Stage):
             "top only": levels.top_only.numpy(),
             "bottom only": levels.bottom_only.numpy(),
         }
-        return {"reconstructions": pictures.sheet(columns, self.info.display_channels)}
+        return {
+            "reconstructions": sheet_of_columns(columns, self.info.display_channels)
+        }
 
     def warnings(self, figures: Mapping[str, float]) -> list[str]:
         """Returns what :func:`health.level_warnings` says, once levels had time."""

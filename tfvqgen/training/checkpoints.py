@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfvqgen.errors import DataError, UserError
@@ -114,18 +115,60 @@ def restore_model(model: keras.Model, folder: str | os.PathLike) -> int:
         UserError: There is no checkpoint, or it is of another architecture.
         DataError: None is whole.
     """
+    values = [variable.value for variable in model.variables]
+    return _restore_values(folder, values, lambda path: ("model", "values"))
+
+
+def restore_averages(model: keras.Model, folder: str | os.PathLike) -> int:
+    """Restores the best averages of a model's weights, in the weights' place.
+
+    Before the first validation there is no best: then the averages as they are.
+
+    Args:
+        model: A built model, trained with :class:`WeightAverages`.
+        folder: ``<workdir>/<stage>/checkpoints``.
+
+    Returns:
+        The checkpoint's step.
+
+    Raises:
+        UserError: There is no checkpoint, or it is of another architecture.
+        DataError: None is whole.
+    """
+
+    def which(path: str) -> tuple[str, str]:
+        loss = tf.train.load_checkpoint(path).get_tensor(_key("averages/best_loss"))
+        return "averages", "best" if np.isfinite(loss) else "values"
+
+    values = [weight.value for weight in model.trainable_weights]
+    return _restore_values(folder, values, which)
+
+
+def _restore_values(
+    folder: str | os.PathLike,
+    values: list[tf.Variable],
+    which: Callable[[str], tuple[str, str]],
+) -> int:
+    """Restores variables from a list in the newest whole checkpoint.
+
+    Args:
+        folder: ``<workdir>/<stage>/checkpoints``.
+        values: The variables, in the list's order.
+        which: Gives, for a checkpoint's path prefix, the names of what was tracked and
+            of its list.
+    """
     if not saved_checkpoints(folder):
         raise UserError(
             f"no checkpoint: expected a trained stage. Received: {os.fspath(folder)}"
         )
-    variables = Variables(model)
-    expected = [tuple(value.shape) for value in variables.values]
+    expected = [tuple(value.shape) for value in values]
 
     def restore(path: str) -> None:
+        tracked, name = which(path)
         stored = tf.train.load_checkpoint(path).get_variable_to_shape_map()
-        found = {n: s for n, s in stored.items() if n.startswith("model/values/")}
+        found = [n for n in stored if n.startswith(f"{tracked}/{name}/")]
         shapes = [
-            tuple(found.get(f"model/values/{i}/.ATTRIBUTES/VARIABLE_VALUE", ()))
+            tuple(stored.get(_key(f"{tracked}/{name}/{i}"), ()))
             for i in range(len(found))
         ]
         if shapes != expected:
@@ -134,10 +177,16 @@ def restore_model(model: keras.Model, folder: str | os.PathLike) -> int:
                 f"architecture, {len(expected)} variables. Received: {path}, "
                 f"{len(shapes)} variables of other shapes"
             )
-        status = tf.train.Checkpoint(model=variables).restore(path)
+        owner = tf.Module()
+        setattr(owner, name, values)
+        status = tf.train.Checkpoint(**{tracked: owner}).restore(path)
         _assert_restored(status, "assert_existing_objects_matched")
 
     return _restore_newest(folder, restore)
+
+
+def _key(path: str) -> str:
+    return f"{path}/.ATTRIBUTES/VARIABLE_VALUE"
 
 
 def _assert_restored(status, check: str) -> None:

@@ -19,34 +19,11 @@ from tfvqgen.data.records import Shard, write_shard
 from tfvqgen.errors import DataError
 from tfvqgen.files import read_json, sync_folder, write_json
 from tfvqgen.models import VQVAE2
-from tfvqgen.training.checkpoints import restore_model
+from tfvqgen.training.trained_models import fingerprint, load_autoencoder
 from tfvqgen.training.workdir import Workdir
 
 # What a finished shard's description is called until all are finished.
 _DESCRIPTION = ".finished"
-
-
-def load_autoencoder(workdir: Workdir) -> VQVAE2:
-    """Returns the autoencoder of a workdir with its newest weights.
-
-    Raises:
-        UserError: It is not trained, or its checkpoint is damaged.
-    """
-    config = workdir.load_config()
-    autoencoder = VQVAE2(config.vqvae, seed=config.seed)
-    autoencoder.build()
-    restore_model(autoencoder, workdir.checkpoints("vqvae"))
-    return autoencoder
-
-
-def fingerprint(autoencoder: VQVAE2) -> str:
-    """Returns the hex sha256 of every weight of a model, in the model's order."""
-    digest = hashlib.sha256()
-    for variable in autoencoder.variables:
-        value = np.ascontiguousarray(variable.numpy())
-        digest.update(f"{value.dtype} {value.shape}\n".encode())
-        digest.update(value.tobytes())
-    return digest.hexdigest()
 
 
 def write_codes(
@@ -68,7 +45,7 @@ def write_codes(
         DataError: A record cannot be read.
     """
     with strategy.scope():
-        autoencoder = load_autoencoder(workdir)
+        autoencoder, _ = load_autoencoder(workdir)
     symmetries = config.codes.symmetries
     info = codes.CodesInfo(
         symmetries=symmetries,

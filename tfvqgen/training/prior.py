@@ -9,10 +9,10 @@ import tensorflow as tf
 
 from tfvqgen.config import Config
 from tfvqgen.data.codes import CodeSplit
+from tfvqgen.data.sheets import sheet_of_columns
 from tfvqgen.losses import nats_per_code, to_bits
 from tfvqgen.models import VQVAE2, Codes, PixelSNAIL
 from tfvqgen.sampling import ancestral_sample
-from tfvqgen.training import pictures
 from tfvqgen.training.averages import WeightAverages
 from tfvqgen.training.stage import Batch, Stage, Sums
 
@@ -131,7 +131,7 @@ class PriorStage(Stage):
                 condition=tops,
             )
             columns[name] = self._decode(tops, codes).numpy()
-        return {"samples": pictures.sheet(columns, self._display)}
+        return {"samples": sheet_of_columns(columns, self._display)}
 
     def _decode(self, tops, codes):
         if tops is None:

@@ -13,10 +13,11 @@ from tfvqgen.files import read_json, write_json
 from tfvqgen.training import distribution
 from tfvqgen.training.autoencoder import AutoencoderStage
 from tfvqgen.training.checkpoints import restore_model
-from tfvqgen.training.encode import fingerprint, load_autoencoder, write_codes
+from tfvqgen.training.encode import write_codes
 from tfvqgen.training.loop import Loop
 from tfvqgen.training.prior import PriorStage
 from tfvqgen.training.stage import Stage
+from tfvqgen.training.trained_models import fingerprint, load_autoencoder
 from tfvqgen.training.workdir import Workdir
 
 LEVELS = ("top", "bottom")
@@ -62,9 +63,7 @@ def train(
             preset=preset,
             overrides=overrides,
             seed=seed,
-            dataset_fingerprint=dataset.fingerprint(),
-            image_shape=dataset.info.image_shape,
-            num_labels=len(dataset.info.labels),
+            dataset=dataset.info,
         )
         if stage in ("all", "vqvae"):
             _train_autoencoder(config, dataset, kept, chosen, init_from)
@@ -108,7 +107,7 @@ def _train_prior(
     init_from: str | os.PathLike | None,
 ) -> None:
     keras.utils.set_random_seed(config.seed)
-    autoencoder = load_autoencoder(workdir)
+    autoencoder, _ = load_autoencoder(workdir)
     folder = workdir.stage("codes")
     info = codes.read_codes_info(folder)
     codes.require_current(

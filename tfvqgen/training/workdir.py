@@ -1,7 +1,7 @@
 """The workdir: what a training run leaves, and what may change when it goes on.
 
-``config.json``; for each stage a folder with ``checkpoints/``, ``metrics.jsonl`` and
-``tensorboard/``; ``codes/``; ``report/``.
+``config.json``; ``dataset.json``, a copy of that of the data; for each stage a folder
+with ``checkpoints/``, ``metrics.jsonl`` and ``tensorboard/``; ``codes/``; ``report/``.
 """
 
 import contextlib
@@ -9,12 +9,16 @@ import dataclasses
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from tfvqgen.config import Config, StageConfig
 from tfvqgen.config_keys import frozen_differences
+from tfvqgen.data.dataset_info import DatasetInfo, read_info, write_info
 from tfvqgen.errors import UserError
 from tfvqgen.files import exclusive, read_json, write_json
 from tfvqgen.training.checkpoints import saved_checkpoints
+
+DEFAULT_PRESET = "hpa128"
 
 
 class Workdir:
@@ -48,9 +52,21 @@ class Workdir:
         """Reads the configuration.
 
         Raises:
-            UserError: It is missing or damaged.
+            DataError: It is missing or damaged.
         """
-        return self._load()[0]
+        return self._load().config
+
+    def load_preset(self) -> str:
+        """Reads the name of the preset that the configuration started from."""
+        return self._load().preset
+
+    def load_dataset_info(self) -> DatasetInfo:
+        """Reads what the models were trained on.
+
+        Raises:
+            DataError: It is missing or damaged.
+        """
+        return read_info(self.path)
 
     @contextlib.contextmanager
     def locked(self, worker: int = 0) -> Iterator[None]:
@@ -73,9 +89,7 @@ class Workdir:
         preset: str | None,
         overrides: Iterable[str],
         seed: int | None,
-        dataset_fingerprint: str,
-        image_shape: tuple[int, int, int],
-        num_labels: int,
+        dataset: DatasetInfo,
     ) -> Config:
         """Decides on the configuration of a run and writes it down.
 
@@ -88,36 +102,44 @@ class Workdir:
                 one.
             overrides: ``section.key=value`` strings.
             seed: None keeps the workdir's, and is 0 in a new one.
-            dataset_fingerprint: Of the data set to train on.
-            image_shape: Of its images; its channels are taken over, its size must be
-                the configuration's.
-            num_labels: Of its vocabulary.
+            dataset: What to train on: its channels are taken over, its images' size
+                must be the configuration's; kept as ``dataset.json``.
 
         Raises:
             UserError: The images are of another size, or something frozen would change.
         """
-        old, old_fingerprint = self._load_if_any()
-        base = old if old and preset is None else Config.from_preset(preset or "hpa128")
+        old = self._load_if_any()
+        base = old.config if old else None
+        if preset is not None or base is None:
+            base = Config.from_preset(preset or DEFAULT_PRESET)
         if seed is not None:
             base = dataclasses.replace(base, seed=seed)
         elif old:
-            base = dataclasses.replace(base, seed=old.seed)
+            base = dataclasses.replace(base, seed=old.config.seed)
         config = base.with_overrides(overrides)
-        config = _fit_to_images(config, image_shape).settled(num_labels)
+        config = _fit_to_images(config, dataset.image_shape)
+        new = _Kept(
+            config.settled(len(dataset.labels)),
+            preset or (old.preset if old else DEFAULT_PRESET),
+            dataset.fingerprint(),
+        )
         if old:
-            self._refuse_changes(old, config, old_fingerprint, dataset_fingerprint)
-        if (config, dataset_fingerprint) != (old, old_fingerprint):
+            self._refuse_changes(old, new)
+        if new != old:
             self.path.mkdir(parents=True, exist_ok=True)
             write_json(
                 self.config_file,
                 {
-                    "config": config.to_json(),
-                    "dataset_fingerprint": dataset_fingerprint,
+                    "preset": new.preset,
+                    "config": new.config.to_json(),
+                    "dataset_fingerprint": new.dataset_fingerprint,
                 },
             )
-        return config
+        # Not only where something has changed: credit and display are not part of it.
+        write_info(self.path, dataset)
+        return new.config
 
-    def _load_if_any(self) -> tuple[Config, str] | tuple[None, None]:
+    def _load_if_any(self) -> "_Kept | None":
         if self.config_file.exists():
             return self._load()
         for name, _ in _stages(Config()):
@@ -126,13 +148,15 @@ class Workdir:
                     f"stage {name} has checkpoints without their configuration: "
                     f"expected {self.config_file}. Received: no such file"
                 )
-        return None, None
+        return None
 
-    def _load(self) -> tuple[Config, str]:
+    def _load(self) -> "_Kept":
         stored = read_json(self.config_file)
         try:
-            return Config.from_json(stored["config"]), str(
-                stored["dataset_fingerprint"]
+            return _Kept(
+                Config.from_json(stored["config"]),
+                str(stored["preset"]),
+                str(stored["dataset_fingerprint"]),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise UserError(
@@ -140,23 +164,30 @@ class Workdir:
                 f"{self.config_file} ({error})"
             ) from error
 
-    def _refuse_changes(self, old, new, old_fingerprint, new_fingerprint):
-        for name, section in _stages(new):
+    def _refuse_changes(self, old: "_Kept", new: "_Kept") -> None:
+        for name, section in _stages(new.config):
             if not self.has_checkpoint(name):
                 continue
-            changes = frozen_differences(getattr(old, name), section)
-            if old.seed != new.seed:
-                changes.append(f"seed: {old.seed} -> {new.seed}")
-            if old_fingerprint != new_fingerprint:
-                changes.append(
-                    f"data: {old_fingerprint[:12]} -> {new_fingerprint[:12]}"
-                )
+            changes = frozen_differences(getattr(old.config, name), section)
+            if old.config.seed != new.config.seed:
+                changes.append(f"seed: {old.config.seed} -> {new.config.seed}")
+            data = [x.dataset_fingerprint[:12] for x in (old, new)]
+            if old.dataset_fingerprint != new.dataset_fingerprint:
+                changes.append(f"data: {' -> '.join(data)}")
             if changes:
                 raise UserError(
                     f"stage {name} of {self.path} has checkpoints made otherwise: "
                     "expected the same settings, or another --workdir. Received: "
                     + "; ".join(changes)
                 )
+
+
+class _Kept(NamedTuple):
+    """What ``config.json`` holds."""
+
+    config: Config
+    preset: str
+    dataset_fingerprint: str
 
 
 def _stages(config: Config) -> list[tuple[str, StageConfig]]:

@@ -1,0 +1,1 @@
+"""Cells from trained models: what is asked for, drawn, and written down."""

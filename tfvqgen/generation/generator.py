@@ -1,0 +1,226 @@
+"""The three trained models together: what can be asked of them, as graphs."""
+
+# Shapes: B cells of H x W pixels and C channels; h x w top codes, 2h x 2w bottom codes;
+# L labels.
+
+import os
+
+import tensorflow as tf
+
+from tfvqgen.data.dataset_info import DatasetInfo
+from tfvqgen.data.schema import from_unit, to_unit
+from tfvqgen.generation.about import About
+from tfvqgen.generation.source import Cells
+from tfvqgen.losses import nats_per_code, to_bits
+from tfvqgen.models import VQVAE2, Codes, PixelSNAIL
+from tfvqgen.sampling import ancestral_sample
+from tfvqgen.training.trained_models import (
+    fingerprint,
+    load_autoencoder,
+    load_prior,
+)
+from tfvqgen.training.workdir import Workdir
+
+# Both levels are drawn with noise from one seed of the user's. Where it would be the
+# same noise twice, the levels' codes would depend on each other in a way that the
+# priors did not learn; so the bottom's seeds differ from the top's in these bits.
+BOTTOM_SEED_BITS = 0x5851_F42D_4C95_7F2D
+
+
+class Generator:
+    """Draws, reconstructs, completes and judges cells.
+
+    Every method works on batches of any size within graphs and outside of them, and
+    what it returns for a row depends on that row alone.
+
+    Args:
+        about: Describes the models.
+        autoencoder: Built.
+        top: The prior of the top codes, built.
+        bottom: The prior of the bottom codes, built.
+    """
+
+    def __init__(
+        self, about: About, autoencoder: VQVAE2, top: PixelSNAIL, bottom: PixelSNAIL
+    ):
+        self.about = about
+        self.autoencoder = autoencoder
+        self.top = top
+        self.bottom = bottom
+        rows = [tf.TensorSpec([None], x) for x in (tf.int64, *[tf.float32] * 3)]
+        labels = tf.TensorSpec([None, len(about.labels)], tf.float32)
+        self.generate = tf.function(
+            self._generate, input_signature=[labels, *rows], autograph=False
+        )
+
+    @classmethod
+    def of_workdir(cls, path: str | os.PathLike) -> "Generator":
+        """Loads the models of a workdir, the priors with their averaged weights.
+
+        Raises:
+            UserError: A stage is not trained.
+            DataError: Something in the workdir is missing or damaged.
+        """
+        workdir = Workdir(path)
+        autoencoder, vqvae_step = load_autoencoder(workdir)
+        top, top_step = load_prior(workdir, "top")
+        bottom, bottom_step = load_prior(workdir, "bottom")
+        about = describe(
+            workdir.load_preset(),
+            workdir.load_dataset_info(),
+            autoencoder,
+            top,
+            bottom,
+            {"vqvae": vqvae_step, "top": top_step, "bottom": bottom_step},
+        )
+        return cls(about, autoencoder, top, bottom)
+
+    def _generate(self, labels, seeds, temperature, top_p, guidance) -> Cells:
+        """Draws cells.
+
+        Args:
+            labels: Multi-hot, float32 [B, L]; a row of zeros is unconditional.
+            seeds: int64 [B].
+            temperature: Float32 [B], above 0.
+            top_p: Float32 [B], above 0, at most 1 (off).
+            guidance: Float32 [B], at least 0 (off).
+
+        Returns:
+            :class:`Cells`.
+
+        Raises:
+            tf.errors.InvalidArgumentError: A value is out of range.
+        """
+        codes = self.sample_codes(labels, seeds, temperature, top_p, guidance)
+        return Cells(self.decode(codes), *codes)
+
+    def sample_codes(
+        self, labels, seeds, temperature, top_p, guidance, given=None, keep=None
+    ) -> Codes:
+        """Draws the top codes, and below them the bottom codes.
+
+        Args:
+            labels: As the rest, see :attr:`generate`.
+            seeds: int64 [B].
+            temperature: Float32 [B].
+            top_p: Float32 [B].
+            guidance: Float32 [B].
+            given: :class:`Codes` to start from.
+            keep: Where they stay, bool :class:`Codes`.
+        """
+        given, keep = given or Codes(None, None), keep or Codes(None, None)
+        how = {
+            "labels": labels,
+            "temperature": temperature,
+            "top_p": top_p,
+            "guidance": guidance,
+        }
+        top = ancestral_sample(self.top, seeds, given=given.top, keep=keep.top, **how)
+        bottom = ancestral_sample(
+            self.bottom,
+            tf.bitwise.bitwise_xor(seeds, tf.constant(BOTTOM_SEED_BITS, tf.int64)),
+            condition=top,
+            given=given.bottom,
+            keep=keep.bottom,
+            **how,
+        )
+        return Codes(top, bottom)
+
+    def complete(
+        self, image, mask, labels, seeds, temperature, top_p, guidance
+    ) -> Cells:
+        """Keeps a part of images and draws the rest.
+
+        What is not kept is made black, as where no light falls, before the image is
+        encoded. A code is kept if every pixel of its patch is; the pixels that come out
+        are those of the codes.
+
+        Args:
+            image: uint8 or uint16 [B, H, W, C].
+            mask: Float32 [B, H, W], 1 where pixels are kept.
+            labels: As the rest, see :attr:`generate`.
+            seeds: int64 [B].
+            temperature: Float32 [B].
+            top_p: Float32 [B].
+            guidance: Float32 [B].
+        """
+        kept = mask == 1
+        given = self.encode(tf.where(kept[..., None], image, tf.zeros_like(image)))
+        keep = Codes(
+            _whole_patches(kept, self.about.top_shape),
+            _whole_patches(kept, self.about.bottom_shape),
+        )
+        codes = self.sample_codes(
+            labels, seeds, temperature, top_p, guidance, given, keep
+        )
+        return Cells(self.decode(codes), *codes)
+
+    def encode(self, image) -> Codes:
+        """Returns the codes of images, uint8 or uint16 [B, H, W, C]."""
+        return self.autoencoder.encode(to_unit(image))
+
+    def decode(self, codes: Codes):
+        """Returns the images of codes, uint8 or uint16 [B, H, W, C]."""
+        return from_unit(self.autoencoder.decode(codes), self.about.dtype)
+
+    def reconstruct(self, image):
+        """Encodes and decodes images, uint8 or uint16 [B, H, W, C]."""
+        return self.decode(self.encode(image))
+
+    def score(self, image, labels):
+        """Returns what the codes of images cost under the priors, bits per code.
+
+        Args:
+            image: uint8 or uint16 [B, H, W, C].
+            labels: Multi-hot, float32 [B, L].
+
+        Returns:
+            Of the top and of the bottom codes, float32 [B] each.
+        """
+        codes = self.encode(image)
+        top = self.top.logits(codes.top, labels)
+        bottom = self.bottom.logits(codes.bottom, labels, condition=codes.top)
+        return (
+            to_bits(nats_per_code(top, codes.top)),
+            to_bits(nats_per_code(bottom, codes.bottom)),
+        )
+
+
+def describe(
+    preset: str,
+    dataset: DatasetInfo,
+    autoencoder: VQVAE2,
+    top: PixelSNAIL,
+    bottom: PixelSNAIL,
+    steps: dict[str, int],
+) -> About:
+    """Returns what there is to know of trained models."""
+    config = autoencoder.config
+    return About(
+        preset=preset,
+        labels=dataset.labels,
+        channels=dataset.channels,
+        display=dataset.display,
+        dtype=dataset.dtype,
+        image_shape=config.image_shape,
+        top_shape=config.top_shape,
+        bottom_shape=config.bottom_shape,
+        num_embeddings=config.num_embeddings,
+        pixel_size=dataset.pixel_size,
+        credit=dataset.credit,
+        steps=steps,
+        fingerprints={
+            "dataset": dataset.fingerprint(),
+            "vqvae": fingerprint(autoencoder),
+            "top": fingerprint(top),
+            "bottom": fingerprint(bottom),
+        },
+    )
+
+
+def _whole_patches(kept, code_shape):
+    """Returns where every pixel of a code's patch is kept, [B, H, W] -> [B, h, w]."""
+    height, width = code_shape
+    rows, columns = kept.shape[1] // height, kept.shape[2] // width
+    patches = tf.reshape(kept, [-1, height, rows, width, columns])
+    return tf.reduce_all(patches, axis=[2, 4])
