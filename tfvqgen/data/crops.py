@@ -30,6 +30,8 @@ from tfvqgen.errors import DataError, UserError
 from tfvqgen.files import read_json, whole_file, write_json
 
 TABLE = "crops.csv"
+# That of generated cells, so that nobody takes them for real ones.
+SAMPLES_TABLE = "samples.csv"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,14 +121,18 @@ def read_crops(path: str | os.PathLike) -> CropFolder:
     """Reads a folder of crops, or a table of the same form under another name.
 
     Args:
-        path: A folder with ``crops.csv`` and ``crops.json``, or the path of a CSV file
-            that has a JSON file of the same name beside it.
+        path: A folder with ``crops.csv`` and ``crops.json`` (or else ``samples.csv``
+            and ``samples.json``), or the path of a CSV file that has a JSON file of the
+            same name beside it.
 
     Raises:
         DataError: Something is missing, damaged or ambiguous; names file and line.
     """
     path = Path(path)
-    table = path if path.suffix.lower() == ".csv" else path / TABLE
+    table = path
+    if path.suffix.lower() != ".csv":
+        tables = [path / TABLE, path / SAMPLES_TABLE]
+        table = next((x for x in tables if x.is_file()), tables[0])
     if not table.is_file():
         raise DataError(
             f"no crops there: expected a folder with {TABLE}. Received: {path}"

@@ -316,6 +316,7 @@ def read_images(split: Split, indices: Sequence[int]) -> list[np.ndarray]:
 
 def to_unit(images: tf.Tensor) -> tf.Tensor:
     """Scales stored images (uint8 or uint16) to float32 in [0, 1]."""
+    images = tf.convert_to_tensor(images)
     return tf.cast(images, tf.float32) / images.dtype.max
 
 

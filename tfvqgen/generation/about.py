@@ -6,9 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from tfvqgen.data.dataset_info import display_indices
+from tfvqgen.data.images import DTYPES
 from tfvqgen.errors import DataError
 
 FORMAT = 1
@@ -86,9 +85,8 @@ class About:
                     for name, x in fields.items()
                 }
             )
-            np.zeros(about.image_shape, about.dtype)
-            _ = about.display_channels
-        except (KeyError, TypeError, ValueError, IndexError) as error:
+            _check(about)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise DataError(
                 "not the description of a model: expected what export.py writes. "
                 f"Received: {type(error).__name__}: {error}"
@@ -97,3 +95,31 @@ class About:
 
 
 _FIELDS = dataclasses.fields(About)
+
+
+def _check(about: About) -> None:
+    """Raises ValueError if a field does not hold what it should."""
+    sizes = (*about.image_shape, *about.top_shape, *about.bottom_shape)
+    texts = (about.preset, about.credit, *about.labels, *about.channels)
+    counts = (*sizes, about.num_embeddings, about.max_rows)
+    listed = (about.labels, about.channels, about.image_shape)
+    fits = {
+        "lists": all(isinstance(x, tuple) for x in listed),
+        "texts": all(isinstance(text, str) for text in texts),
+        "counts": all(type(count) is int and count > 0 for count in counts),
+        "shapes": [
+            len(about.image_shape),
+            len(about.top_shape),
+            len(about.bottom_shape),
+        ]
+        == [3, 2, 2],
+        "channels": len(about.channels) == about.image_shape[-1],
+        "display": len(about.display_channels) == 3,
+        "dtype": about.dtype in DTYPES,
+        "pixel_size": about.pixel_size is None or about.pixel_size > 0,
+        "steps": all(type(step) is int for step in about.steps.values()),
+        "fingerprints": all(isinstance(x, str) for x in about.fingerprints.values()),
+    }
+    wrong = [name for name, fit in fits.items() if not fit]
+    if wrong:
+        raise ValueError(f"wrong {', '.join(wrong)}")

@@ -113,7 +113,8 @@ def _parse_label_set(word: str, vocabulary: Sequence[str]) -> tuple[str, ...]:
     for name in word.split(LABEL_SEPARATOR):
         key = name.strip().casefold()
         if key not in by_key:
-            near = difflib.get_close_matches(key, by_key, 1)
+            near = [x for x in by_key if key and key in x]
+            near = near or difflib.get_close_matches(key, by_key, 1)
             hint = f" (did you mean {by_key[near[0]]!r}?)" if near else ""
             raise UserError(
                 f"unknown label{hint}: expected {', '.join(vocabulary)}, or "

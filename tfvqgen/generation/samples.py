@@ -23,7 +23,7 @@ import numpy as np
 from tqdm import tqdm
 
 from tfvqgen.data.crop import Crop
-from tfvqgen.data.crops import image_name, write_crops
+from tfvqgen.data.crops import SAMPLES_TABLE, image_name, write_crops
 from tfvqgen.data.images import (
     channel_paths,
     composite,
@@ -37,7 +37,6 @@ from tfvqgen.generation.about import About
 from tfvqgen.generation.request import Request, Sample, set_name
 from tfvqgen.generation.source import Source
 
-TABLE = "samples.csv"
 SHEET = "samples.png"
 REQUEST = "request.json"
 _SHOWN_PER_LABEL = 8
@@ -120,7 +119,8 @@ class _Folder:
                 f"request. Received: {self._path} with {min(others)}"
             )
         elif (found := read_json(path)) != request:
-            wrong = [x for x in request if dict(found).get(x) != request[x]]
+            found = found if isinstance(found, dict) else {}
+            wrong = [x for x in request if found.get(x) != request[x]]
             raise UserError(
                 "the folder holds cells of another request: expected a new folder. "
                 f"Received: {self._path}, which differs in {', '.join(wrong)}"
@@ -151,7 +151,7 @@ class _Folder:
             channels=self._about.channels,
             dtype=self._about.dtype,
             credit=self._about.credit,
-            table=TABLE,
+            table=SAMPLES_TABLE,
         )
         return sheet
 

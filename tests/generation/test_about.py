@@ -1,0 +1,47 @@
+import json
+
+import pytest
+
+from tests.generators import make_generator
+from tfvqgen.errors import DataError
+from tfvqgen.generation.about import About
+
+
+def test_a_description_is_read_back_as_it_was_written():
+    about = make_generator().about
+    assert About.from_json(json.loads(json.dumps(about.to_json()))) == about
+
+
+def test_the_id_changes_with_any_weight_and_with_nothing_else():
+    about = make_generator().about
+    value = about.to_json()
+    assert About.from_json({**value, "credit": "else", "max_rows": 2}).id == about.id
+    others = {**value["fingerprints"], "top": "0" * 64}
+    assert About.from_json({**value, "fingerprints": others}).id != about.id
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        [],
+        None,
+        {},
+        {"format": 2},
+        {"labels": None},
+        {"labels": [1]},
+        {"labels": "abc"},
+        {"channels": ["red"]},
+        {"steps": 3},
+        {"max_rows": 0},
+        {"dtype": "uint7"},
+        {"image_shape": "x"},
+        {"display": {"red": "nothing like it", "green": None, "blue": None}},
+        {"display": {}},
+    ],
+    ids=str,
+)
+def test_what_is_no_description_is_refused_in_words(wrong):
+    value = make_generator().about.to_json()
+    changed = {**value, **wrong} if isinstance(wrong, dict) and wrong else wrong
+    with pytest.raises(DataError, match=r"expected.*Received"):
+        About.from_json(changed)
