@@ -66,7 +66,7 @@ class Generator:
         top, top_step = load_prior(workdir, "top")
         bottom, bottom_step = load_prior(workdir, "bottom")
         about = describe(
-            workdir.load_preset(),
+            workdir.load_config().preset,
             workdir.load_dataset_info(),
             autoencoder,
             top,

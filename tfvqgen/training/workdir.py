@@ -18,8 +18,6 @@ from tfvqgen.errors import UserError
 from tfvqgen.files import exclusive, read_json, write_json
 from tfvqgen.training.checkpoints import saved_checkpoints
 
-DEFAULT_PRESET = "hpa128"
-
 
 class Workdir:
     """A folder that holds one configuration's training.
@@ -55,10 +53,6 @@ class Workdir:
             DataError: It is missing or damaged.
         """
         return self._load().config
-
-    def load_preset(self) -> str:
-        """Reads the name of the preset that the configuration started from."""
-        return self._load().preset
 
     def load_dataset_info(self) -> DatasetInfo:
         """Reads what the models were trained on.
@@ -111,7 +105,7 @@ class Workdir:
         old = self._load_if_any()
         base = old.config if old else None
         if preset is not None or base is None:
-            base = Config.from_preset(preset or DEFAULT_PRESET)
+            base = Config.from_preset(preset) if preset else Config()
         if seed is not None:
             base = dataclasses.replace(base, seed=seed)
         elif old:
@@ -120,7 +114,6 @@ class Workdir:
         config = _fit_to_images(config, dataset.image_shape)
         new = _Kept(
             config.settled(len(dataset.labels)),
-            preset or (old.preset if old else DEFAULT_PRESET),
             dataset.fingerprint(),
         )
         if old:
@@ -130,7 +123,6 @@ class Workdir:
             write_json(
                 self.config_file,
                 {
-                    "preset": new.preset,
                     "config": new.config.to_json(),
                     "dataset_fingerprint": new.dataset_fingerprint,
                 },
@@ -155,7 +147,6 @@ class Workdir:
         try:
             return _Kept(
                 Config.from_json(stored["config"]),
-                str(stored["preset"]),
                 str(stored["dataset_fingerprint"]),
             )
         except (KeyError, TypeError, ValueError) as error:
@@ -186,7 +177,6 @@ class _Kept(NamedTuple):
     """What ``config.json`` holds."""
 
     config: Config
-    preset: str
     dataset_fingerprint: str
 
 
