@@ -60,5 +60,5 @@ $(INSTALLED): setup.cfg constraints.txt
 	@echo "installing into $(VENV) (once; about a minute)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt \
-	  -e .[prep,tensorboard,dev]
+	  -e .[prep,serving,tensorboard,dev]
 	@touch $@

@@ -1,0 +1,1 @@
+"""Models outside of this project: exported, checked, and asked over the wire."""
