@@ -79,6 +79,20 @@ def test_the_loss_is_the_sum_of_its_parts_and_reconstruction_is_the_squared_erro
     assert float(parts[2]) > 0
 
 
+def test_the_protein_may_count_more_than_other_channels():
+    config = dataclasses.replace(tiny(), protein_channel=1, protein_weight=6.0)
+    images = images_of(config)
+    out = VQVAE2(config)(images)
+    errors = np.mean((images - out.reconstruction.numpy()) ** 2, axis=(0, 1, 2))
+    weights = np.array([1, 6, 1]) * 3 / 8
+    np.testing.assert_allclose(
+        out.losses["reconstruction_loss"], np.mean(weights * errors), rtol=1e-5
+    )
+    np.testing.assert_allclose(
+        out.losses["reconstruction_mse"], np.mean(errors), rtol=1e-5
+    )
+
+
 def test_the_bottom_codes_depend_on_the_top_codes():
     config = tiny()
     autoencoder = VQVAE2(config)

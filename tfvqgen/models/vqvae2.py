@@ -30,7 +30,8 @@ class VQVAE2Output(NamedTuple):
         codes: :class:`Codes`.
         losses: Float32 scalars: ``loss``, the sum of ``reconstruction_loss``,
             ``commitment_loss`` and ``codebook_loss`` (the latter two summed over both
-            levels and weighted already).
+            levels and weighted already); and ``reconstruction_mse``, which is the
+            reconstruction loss where all channels count the same.
     """
 
     reconstruction: tf.Tensor
@@ -119,11 +120,14 @@ class VQVAE2(keras.Model):
             bottom_quantized = self._hide_some(bottom_quantized)
         reconstruction = self._decode(top.quantized, bottom_quantized)
         losses = {
-            "reconstruction_loss": mean_squared_error(images, reconstruction),
+            "reconstruction_loss": mean_squared_error(
+                images, reconstruction, self.config.channel_weights
+            ),
             "commitment_loss": top.commitment_loss + bottom.commitment_loss,
             "codebook_loss": top.codebook_loss + bottom.codebook_loss,
         }
         losses["loss"] = tf.add_n(list(losses.values()))
+        losses["reconstruction_mse"] = mean_squared_error(images, reconstruction)
         return VQVAE2Output(reconstruction, Codes(top.codes, bottom.codes), losses)
 
     def encode(self, images) -> Codes:

@@ -41,6 +41,7 @@ class AutoencoderStage(Stage):
         self.sum_shapes = {
             "loss": (),
             "reconstruction_loss": (),
+            "reconstruction_mse": (),
             "commitment_loss": (),
             "codebook_loss": (),
             "top_counts": codes,
@@ -104,7 +105,6 @@ class AutoencoderStage(Stage):
             for name, value in sums.items()
             if value.ndim == 0
         }
-        means["reconstruction_mse"] = means.pop("reconstruction_loss")
         return {**means, **_use_figures(epoch)}
 
     def pictures(self) -> dict[str, np.ndarray]:

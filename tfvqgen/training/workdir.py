@@ -111,7 +111,7 @@ class Workdir:
         elif old:
             base = dataclasses.replace(base, seed=old.config.seed)
         config = base.with_overrides(overrides)
-        config = _fit_to_images(config, dataset.image_shape)
+        config = _fit_to_images(config, dataset)
         new = _Kept(
             config.settled(len(dataset.labels)),
             dataset.fingerprint(),
@@ -188,7 +188,8 @@ def _stages(config: Config) -> list[tuple[str, StageConfig]]:
     ]
 
 
-def _fit_to_images(config: Config, image_shape: tuple[int, int, int]) -> Config:
+def _fit_to_images(config: Config, dataset: DatasetInfo) -> Config:
+    image_shape = dataset.image_shape
     expected = config.vqvae.image_shape
     if tuple(image_shape[:2]) != expected[:2]:
         shape = ",".join(map(str, image_shape))
@@ -198,5 +199,10 @@ def _fit_to_images(config: Config, image_shape: tuple[int, int, int]) -> Config:
             f"(choose another --preset, or train on them as they are with "
             f"--set vqvae.image_shape={shape})"
         )
-    section = dataclasses.replace(config.vqvae, image_shape=tuple(image_shape))
+    _, green, _ = dataset.display_channels
+    section = dataclasses.replace(
+        config.vqvae,
+        image_shape=tuple(image_shape),
+        protein_channel=-1 if green is None else green,
+    )
     return dataclasses.replace(config, vqvae=section)
