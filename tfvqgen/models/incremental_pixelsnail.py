@@ -169,10 +169,10 @@ class IncrementalPixelSNAIL:
             ends = tf.tile(ends, [self._width // ends.shape[0], 1, 1, 1])
             ends = tf.concat([self._attention.query_biases(row), ends], axis=-1)
         ready = Row(
-            inputs=self._input_taps(history.embedded)[:, 0]
+            inputs=self._input_taps(history.embedded, row)[:, 0]
             + self._input_places[row][:, None],
-            narrow=self._narrow_taps(history.completed),
-            wide=self._wide_taps(history.hidden) + context[:, :gated],
+            narrow=self._narrow_taps(history.completed, row),
+            wide=self._wide_taps(history.hidden, row) + context[:, :gated],
             ends=ends,
             outputs=pointwise[:, blocks:],
             slots=self._slots,
