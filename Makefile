@@ -49,6 +49,9 @@ bench: $(INSTALLED)
 	@mkdir -p runs && rm -f runs/bench.jsonl
 	$(BIN)/python -m benchmarks.training --output runs/bench.jsonl
 	$(BIN)/python -m benchmarks.input_pipeline --output runs/bench.jsonl
+	$(BIN)/python -m benchmarks.sampling --batch_size 1 --output runs/bench.jsonl
+	$(BIN)/python -m benchmarks.sampling --batch_size 16 --output runs/bench.jsonl
+	$(BIN)/python -m benchmarks.sampling_growth --output runs/bench.jsonl
 	$(BIN)/python -m benchmarks.synthesize --output runs/bench.jsonl
 	$(BIN)/python -m benchmarks.demo_health --output runs/bench.jsonl
 	$(BIN)/python -m benchmarks.faults.kill --output runs/bench.jsonl

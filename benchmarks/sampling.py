@@ -26,6 +26,7 @@ import numpy as np
 from benchmarks import case, sampling_cost
 from benchmarks.sampling_cost import Matmul
 from tfvqgen import Config, command_line
+from tfvqgen.config import PriorConfig
 
 CASES = ("top16", "bottom32", "top32", "bottom64")
 NUM_LABELS = 24
@@ -56,18 +57,20 @@ def compare(name: str, args: argparse.Namespace) -> dict[str, Any]:
         config, args.batch_size, sampling_cost.mean_keys(config)
     )
     streamed = sum(x.weight_bytes for x in row + step)
-    cached, reference = samplers(config, args, timed)
+    prior = make_prior(config, args.seed)
     runs = {
-        "cached": cached,
-        "reference": reference,
+        "cached": cached_sampler(prior, args),
+        "reference": reference_sampler(prior, args, timed),
         "row": only_matmuls(row, TURNS),
         "step": only_matmuls(step, TURNS * size),
         "stream": stream(streamed, TURNS),
     }
     seconds = in_turns(runs, args.rounds)
     seconds["reference"] *= positions / len(timed)
+    # The first rows have fewer above them: a row is less than what was timed.
+    seconds["row"] *= sampling_cost.mean_share_of_row(config)
     matmul_seconds = (seconds["row"] + seconds["step"]) / TURNS / size
-    operations = sum(x.operations for x in row) / size + sum(x.operations for x in step)
+    operations = args.batch_size * sampling_cost.operations_per_position(config)
     weight_bytes = sampling_cost.weight_bytes_per_position(config)
     bandwidth = TURNS * streamed / seconds["stream"]
     floors = np.maximum(weight_bytes / bandwidth, matmul_seconds)
@@ -77,57 +80,77 @@ def compare(name: str, args: argparse.Namespace) -> dict[str, Any]:
         "level": level,
         "map_size": size,
         "batch_size": args.batch_size,
-        "cached_seconds": _median(seconds["cached"]),
-        "reference_seconds": _median(seconds["reference"]),
+        "cached_seconds": median(seconds["cached"]),
+        "reference_seconds": median(seconds["reference"]),
         "reference_positions_timed": len(timed),
-        "ratio": _median(seconds["reference"] / seconds["cached"]),
-        "cached_microseconds_per_position": _median(
-            1e6 * seconds["cached"] / positions
-        ),
-        "floor_microseconds_per_position": _median(1e6 * floors),
-        "floor_ratio": _median(seconds["cached"] / positions / floors),
+        "ratio": median(seconds["reference"] / seconds["cached"]),
+        "cached_microseconds_per_position": median(1e6 * seconds["cached"] / positions),
+        "floor_microseconds_per_position": median(1e6 * floors),
+        "floor_ratio": median(seconds["cached"] / positions / floors),
         "floor": FLOOR,
         "weight_bytes_per_position": round(weight_bytes),
         "operations_per_position": round(operations),
-        "bandwidth_gigabytes_per_second": _median(bandwidth / 1e9),
-        "matmul_gigaflops": _median(operations / matmul_seconds / 1e9),
+        "bandwidth_gigabytes_per_second": median(bandwidth / 1e9),
+        "matmul_gigaflops": median(operations / matmul_seconds / 1e9),
         "rounds": args.rounds,
         "seed": args.seed,
         "threads": args.threads,
     }
 
 
-def samplers(config, args, timed: np.ndarray) -> tuple[Callable, Callable]:
-    """Returns functions that draw whole maps, and the codes of some positions."""
+def make_prior(config: PriorConfig, seed: int) -> Any:
+    """Returns a prior with untrained weights."""
     import keras
-    import tensorflow as tf
 
     from tfvqgen.models import PixelSNAIL
+
+    keras.utils.set_random_seed(seed)
+    prior = PixelSNAIL(config)
+    prior.build()
+    return prior
+
+
+def cached_sampler(prior: Any, args: argparse.Namespace) -> Callable[[], np.ndarray]:
+    """Returns a function that draws whole maps."""
     from tfvqgen.sampling import ancestral_sample
+
+    inputs = _inputs(prior, args.batch_size)
+    return lambda: ancestral_sample(prior, *inputs).numpy()
+
+
+def reference_sampler(
+    prior: Any, args: argparse.Namespace, timed: np.ndarray
+) -> Callable[[], np.ndarray]:
+    """Returns a function that draws the codes of some positions."""
+    import tensorflow as tf
+
     from tfvqgen.sampling.reference import sample_positions
     from tfvqgen.sampling.request import make_request
 
-    keras.utils.set_random_seed(args.seed)
-    prior = PixelSNAIL(config)
-    prior.build()
-    seeds = tf.range(args.batch_size, dtype=tf.int64)
-    labels = tf.one_hot(seeds % NUM_LABELS, NUM_LABELS)
-    condition = None
-    if config.conditioned:
-        condition = tf.zeros([args.batch_size, *config.condition_shape], tf.int32)
+    inputs = _inputs(prior, args.batch_size)
 
     @tf.function
     def reference(positions):
-        request = make_request(
-            prior, seeds, labels, condition, 1.0, 1.0, 0.0, None, None
-        )
-        codes = tf.zeros([args.batch_size, *config.code_shape], tf.int32)
+        request = make_request(prior, *inputs, 1.0, 1.0, 0.0, None, None)
+        codes = tf.zeros([args.batch_size, *prior.code_shape], tf.int32)
         return sample_positions(prior, request, codes, positions)
 
     positions = tf.constant(timed, tf.int32)
+    return lambda: reference(positions).numpy()
+
+
+def _inputs(prior, batch_size):
+    """Returns seeds, labels and the condition."""
+    import tensorflow as tf
+
+    seeds = tf.range(batch_size, dtype=tf.int64)
+    labels = tf.one_hot(seeds % NUM_LABELS, NUM_LABELS)
+    if not prior.config.conditioned:
+        return seeds, labels, None
     return (
-        lambda: ancestral_sample(prior, seeds, labels, condition).numpy(),
-        lambda: reference(positions).numpy(),
+        seeds,
+        labels,
+        tf.zeros([batch_size, *prior.config.condition_shape], tf.int32),
     )
 
 
@@ -205,7 +228,8 @@ def _positions(number: int, timed: int) -> np.ndarray:
     return np.unique(np.linspace(0, number - 1, timed).astype(int))
 
 
-def _median(values) -> float:
+def median(values: np.ndarray) -> float:
+    """Returns the median to four digits."""
     return float(f"{np.median(values):.4g}")
 
 

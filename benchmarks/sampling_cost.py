@@ -1,10 +1,12 @@
 """What drawing a code costs: operations, bytes and memory by a prior's sizes.
 
-Prints the table of docs/sampling_cost.md for a preset's priors at several map sizes.
+Prints the table of docs/sampling_cost.md for a preset's priors at several map sizes,
+without and with attention. Nothing is measured.
 """
 
 import argparse
 import dataclasses
+import itertools
 import math
 
 from benchmarks import case
@@ -40,12 +42,20 @@ class Matmul:
         return FLOAT_BYTES * size if self.weights else 0
 
 
-def row_matmuls(config: PriorConfig, maps: int) -> list[Matmul]:
-    """Returns the products that are done once a row, for all its positions."""
+def row_matmuls(
+    config: PriorConfig, maps: int, above: int | None = None
+) -> list[Matmul]:
+    """Returns the products that are done once a row, for all its positions.
+
+    Args:
+        config: The prior's sizes.
+        maps: How many are drawn at once.
+        above: How many rows are read, fewer than k - 1 (the default) at the top.
+    """
     positions = maps * config.code_shape[1]
     side, gated = config.kernel, config.blocks * config.layers
     width, hidden = config.width, 2 * config.residual_width
-    above = side - 1
+    above = side - 1 if above is None else above
     products = [
         Matmul(side, positions, above * width, width),
         Matmul(side * gated, positions, above * width, config.residual_width),
@@ -80,17 +90,32 @@ def step_matmuls(config: PriorConfig, maps: int, keys: int) -> list[Matmul]:
     return products
 
 
+def mean_share_of_row(config: PriorConfig) -> float:
+    """Returns what a row's products are on average, of those of one with k - 1 above.
+
+    The first rows have fewer above, and what would read the others is left out.
+    """
+    height, most = config.code_shape[0], config.kernel - 1
+    all_rows = sum(
+        product.operations
+        for row in range(height)
+        for product in row_matmuls(config, 1, min(row, most))
+    )
+    return all_rows / height / sum(x.operations for x in row_matmuls(config, 1))
+
+
 def operations_per_position(config: PriorConfig) -> float:
     """Returns multiplications and additions for a code of one map, on average."""
     row = sum(x.operations for x in row_matmuls(config, 1)) / config.code_shape[1]
     step = step_matmuls(config, 1, mean_keys(config))
-    return row + sum(x.operations for x in step)
+    return row * mean_share_of_row(config) + sum(x.operations for x in step)
 
 
 def weight_bytes_per_position(config: PriorConfig) -> float:
     """Returns the bytes of weights read for a position, whatever the batch."""
     row = sum(x.weight_bytes for x in row_matmuls(config, 1)) / config.code_shape[1]
-    return row + sum(x.weight_bytes for x in step_matmuls(config, 1, 1))
+    step = sum(x.weight_bytes for x in step_matmuls(config, 1, 1))
+    return row * mean_share_of_row(config) + step
 
 
 def mean_keys(config: PriorConfig) -> int:
@@ -98,22 +123,64 @@ def mean_keys(config: PriorConfig) -> int:
     return math.prod(config.code_shape) // 2 + 1
 
 
-def memory_per_map(config: PriorConfig) -> int:
-    """Returns the bytes that are kept from row to row for one map at the end of it.
+def kept_numbers(config: PriorConfig) -> dict[str, int]:
+    """Returns how many numbers are kept from row to row for one map, after the last.
 
-    The last k - 1 rows of embedded codes and of what gated layers read, with k // 2
-    columns of zeros on both sides; the keys and values of all positions and the start;
-    the context, which has a vector for each position if the prior is conditioned.
+    By the fields of the sampler's history. Rows have k // 2 columns of zeros on both
+    sides. The context is a vector for each position if the prior is conditioned.
     """
     height, width = config.code_shape
     gated = config.blocks * config.layers
-    padded = width + 2 * (config.kernel // 2)
-    row = padded * (config.width + gated * (config.width + 2 * config.residual_width))
-    keys = config.heads * (config.key_dim + config.value_dim) * config.attention
-    context = config.width * (height * width if config.conditioned else 1)
-    kept = (config.kernel - 1) * row
-    kept += config.blocks * keys * (height * width + 1)
-    return FLOAT_BYTES * (kept + context)
+    rows = (config.kernel - 1) * _padded(config)
+    keys = config.blocks * config.heads * (config.key_dim + config.value_dim)
+    return {
+        "embedded": rows * config.width,
+        "completed": rows * gated * config.width,
+        "hidden": rows * gated * 2 * config.residual_width,
+        "attention": keys * (height * width + 1) * config.attention,
+        "context": config.width * (height * width if config.conditioned else 1),
+    }
+
+
+def row_numbers(config: PriorConfig) -> dict[str, int]:
+    """Returns how many numbers more there are for one map while a row is drawn.
+
+    What is known of each position when its row starts (ready), and the sampler's state;
+    its keys, with room for the row, beside those that are kept: here those of the last.
+    """
+    width, gated = config.code_shape[1], config.blocks * config.layers
+    queries = config.heads * config.key_dim * config.attention
+    pointwise = config.blocks * (queries + 2 * config.width)
+    outputs = config.output_layers * 2 * config.width
+    # Without places nor a condition the pointwise units take the same everywhere.
+    output_columns = width if config.conditioned else 1
+    end_columns = width if config.attention else output_columns
+    ready = width * config.width
+    ready += width * gated * (config.residual_width + 2 * config.width)
+    ready += end_columns * pointwise + output_columns * outputs
+    reach, padded = config.kernel // 2, _padded(config)
+    return {
+        "ready": ready,
+        "completed": reach * gated * config.width,
+        "inputs": reach * config.width,
+        "completed_row": padded * gated * config.width,
+        "hidden_row": padded * gated * 2 * config.residual_width,
+        "attention": kept_numbers(config)["attention"],
+    }
+
+
+def memory_per_map(config: PriorConfig) -> int:
+    """Returns the bytes that are kept for one map at the end of it."""
+    return FLOAT_BYTES * sum(kept_numbers(config).values())
+
+
+def row_memory_per_map(config: PriorConfig) -> int:
+    """Returns the bytes more for one map while a row is drawn."""
+    return FLOAT_BYTES * sum(row_numbers(config).values())
+
+
+def _padded(config):
+    return config.code_shape[1] + 2 * (config.kernel // 2)
 
 
 def at_size(config: PriorConfig, size: int) -> PriorConfig:
@@ -131,27 +198,25 @@ def main() -> None:
 
 def table(args: argparse.Namespace) -> str:
     """Returns the table in Markdown."""
-    config = Config.from_preset(args.preset)
+    presets = Config.from_preset(args.preset)
     lines = [
-        "| prior | map | million operations a code | of them attention | MB of weights "
-        "a position | MB kept a map |",
-        "|---|---|---|---|---|---|",
+        "| prior | map | attention | million operations a code | MB of weights a code "
+        "| MB kept a map | MB more in a row |",
+        "|---|---|---|---|---|---|---|",
     ]
-    for level in ("top", "bottom"):
+    for level, attention in itertools.product(("top", "bottom"), (False, True)):
         for size in args.map_sizes:
-            prior = at_size(getattr(config, level), size)
-            attention = sum(
-                product.operations
-                for product in step_matmuls(prior, 1, mean_keys(prior))
-                if not product.weights
-            )
-            lines.append(
-                f"| {level} | {size} x {size} "
-                f"| {operations_per_position(prior) / 1e6:.1f} "
-                f"| {attention / 1e6:.2f} "
-                f"| {weight_bytes_per_position(prior) / 1e6:.2f} "
-                f"| {memory_per_map(prior) / 1e6:.2f} |"
-            )
+            config = dataclasses.replace(getattr(presets, level), attention=attention)
+            config = at_size(config, size)
+            figures = [
+                operations_per_position(config),
+                weight_bytes_per_position(config),
+                memory_per_map(config),
+                row_memory_per_map(config),
+            ]
+            cells = [level, f"{size} x {size}", "yes" if attention else "no"]
+            cells += [f"{figure / 1e6:.2f}" for figure in figures]
+            lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

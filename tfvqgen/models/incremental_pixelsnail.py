@@ -133,6 +133,8 @@ class IncrementalPixelSNAIL:
         self._padded = self._width + 2 * self._reach
         slots = tf.range(len(layers)) * self._padded + self._reach
         self._slots = slots + tf.range(self._width)[:, None]
+        # One vector for all positions is multiplied once and not for each row.
+        self._all_rows = self._multiply(context) if context.shape[1] == 1 else None
         self._prepare_inputs(prior)
         self._attention, self._key_size = None, 0
         if config.attention:
@@ -169,10 +171,10 @@ class IncrementalPixelSNAIL:
             ends = tf.tile(ends, [self._width // ends.shape[0], 1, 1, 1])
             ends = tf.concat([self._attention.query_biases(row), ends], axis=-1)
         ready = Row(
-            inputs=self._input_taps(history.embedded)[:, 0]
+            inputs=self._input_taps(history.embedded, row)[:, 0]
             + self._input_places[row][:, None],
-            narrow=self._narrow_taps(history.completed),
-            wide=self._wide_taps(history.hidden) + context[:, :gated],
+            narrow=self._narrow_taps(history.completed, row),
+            wide=self._wide_taps(history.hidden, row) + context[:, :gated],
             ends=ends,
             outputs=pointwise[:, blocks:],
             slots=self._slots,
@@ -304,12 +306,18 @@ class IncrementalPixelSNAIL:
 
     def _row_context(self, row):
         """Returns what units take from the context, [1 or W, n + M + O, B, 2C]."""
-        context = self._context[:, tf.minimum(row, self._context.shape[1] - 1)]
+        if self._all_rows is not None:
+            return self._all_rows
+        return self._multiply(self._context[:, row : row + 1])
+
+    def _multiply(self, context):
+        """Returns the context of one row, [B, 1, W, C], times the units' kernels."""
+        columns, width = context.shape[2], 2 * self._config.width
         context = tf.tensordot(context, self._context_kernel, 1)
-        units, columns = self._context_kernel.shape[1], context.shape[1]
-        width = 2 * self._config.width
-        context = tf.reshape(context, [self._maps, columns, units // width, width])
-        return tf.transpose(context, [1, 2, 0, 3])
+        context = tf.reshape(context, [self._maps, columns, -1, width])
+        return tf.ensure_shape(
+            tf.transpose(context, [1, 2, 0, 3]), [columns, None, None, width]
+        )
 
 
 def _tensor(weight) -> tf.Tensor:

@@ -38,23 +38,32 @@ class RowTaps:
         shape = [len(self._kernels), padded, maps, self._channels]
         return [tf.zeros(shape)] * self._rows
 
-    def __call__(self, rows_above: Sequence[tf.Tensor]) -> tf.Tensor:
-        """Returns what the next row takes from those above it, with the bias.
+    def __call__(self, rows_above: Sequence[tf.Tensor], row: tf.Tensor) -> tf.Tensor:
+        """Returns what a row takes from those above it, with the bias.
 
         Args:
             rows_above: k - 1 times [n, P, B, C], in order, with zeros on both sides.
+            row: Its number, an int32 scalar: the first rows have fewer above.
 
         Returns:
             [W, n, B, F].
         """
-        inputs = tf.unstack(tf.concat(rows_above, axis=-1), num=len(self._kernels))
-        taken = [self._take(*pair) for pair in zip(inputs, self._kernels, strict=True)]
+        empty = tf.maximum(self._rows - row, 0) * self._channels
+        inputs = tf.concat(rows_above, axis=-1)[..., empty:]
+        inputs = tf.unstack(inputs, num=len(self._kernels))
+        taken = [
+            self._take(*pair, empty) for pair in zip(inputs, self._kernels, strict=True)
+        ]
         return tf.stack(taken, axis=1) + self._bias
 
-    def _take(self, rows, kernel):
-        seen = [rows[column : column + self._width] for column in range(self._side)]
+    def _take(self, rows, kernel, empty):
+        """Applies a kernel but for what only reads empty rows."""
+        shape = [-1, tf.shape(rows)[-1]]
         taken = [
-            tf.matmul(tf.reshape(x, [-1, weights.shape[0]]), weights)
-            for x, weights in zip(seen, tf.unstack(kernel), strict=True)
+            # Slices of first dimensions: no weight is copied.
+            tf.matmul(
+                tf.reshape(rows[column : column + self._width], shape), weights[empty:]
+            )
+            for column, weights in enumerate(tf.unstack(kernel))
         ]
         return tf.reshape(tf.add_n(taken), [self._width, -1, self._filters])

@@ -111,24 +111,26 @@ def _sample_row(
     width = noise.shape[0]
     at_once = max(n for n in range(1, MOST_AT_ONCE + 1) if width % n == 0)
     ready, state = walk.start_row(history, row)
-    columns = tf.TensorArray(tf.int32, width, element_shape=[None])
+    noise = tf.reshape(noise, [-1, at_once, *tf.unstack(tf.shape(noise)[1:])])
+    turns = tf.TensorArray(tf.int32, width // at_once, element_shape=[at_once, None])
 
-    def sample_positions(column, state, columns):
-        for place in walk.look_up(ready, column, at_once):
+    def sample_positions(turn, state, turns):
+        column, drawn = turn * at_once, []
+        places = walk.look_up(ready, column, at_once)
+        for place, own_noise in zip(places, tf.unstack(noise[turn]), strict=True):
             logits, draft = walk.step(place, state)
-            codes = request.choice(logits, noise[column])
-            codes = request.settle(codes, row, column)
+            codes = request.choice(logits, own_noise)
+            codes = request.settle(codes, row, column + len(drawn))
             state = walk.accept(place, state, draft, request.choice.repeat(codes))
-            columns = columns.write(column, codes)
-            column += 1
-        return column, state, columns
+            drawn.append(codes)
+        return turn + 1, state, turns.write(turn, tf.stack(drawn))
 
-    _, state, columns = tf.while_loop(
-        lambda column, *_: column < width,
+    _, state, turns = tf.while_loop(
+        lambda turn, *_: turn < width // at_once,
         sample_positions,
-        [tf.constant(0), state, columns],
+        [tf.constant(0), state, turns],
     )
-    return state, tf.transpose(columns.stack())
+    return state, tf.transpose(turns.concat())
 
 
 def _growing(x):
