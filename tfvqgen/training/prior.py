@@ -3,6 +3,7 @@
 # Shapes: B crops of one replica; h x w top codes, 2h x 2w bottom codes; K codes.
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 import numpy as np
 import tensorflow as tf
@@ -33,6 +34,7 @@ class PriorStage(Stage):
     """
 
     speed_figure = "codes_per_second"
+    model_class: ClassVar[type[PixelSNAIL]] = PixelSNAIL
 
     def __init__(
         self,
@@ -47,7 +49,7 @@ class PriorStage(Stage):
         self.config = getattr(config, level)
         self.training_split = training_split
         self.validation_split = validation_split
-        self.model = PixelSNAIL(self.config, seed=config.seed)
+        self.model = self.model_class(self.config, seed=config.seed)
         self._make_weights()
         self.averages = WeightAverages(self.model, self.config.polyak)
         self.accumulation = self.config.accumulation
