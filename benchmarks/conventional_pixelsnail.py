@@ -12,7 +12,6 @@ weights and head are ours.
 # Shapes: B maps, H x W positions, C channels, R channels inside, D channels in.
 
 import dataclasses
-import itertools
 import math
 
 import keras
@@ -157,7 +156,9 @@ class ConventionalPixelSNAIL(PixelSNAIL):
         """Returns what a block's attention finds, [B, H, W, A], if it has any."""
         if not self.attentions:
             return None
-        everywhere = tf.broadcast_to(places, [*tf.unstack(tf.shape(x))[:3], *places.shape[2:]])
+        everywhere = tf.broadcast_to(
+            places, [*tf.unstack(tf.shape(x))[:3], *places.shape[2:]]
+        )
         asking = x + self.query_units[block](tf.concat([x, everywhere], -1))
         telling = x + self.key_units[block](tf.concat([x, own, everywhere], -1))
         return self.attentions[block](asking, telling, own, places)
@@ -166,33 +167,27 @@ class ConventionalPixelSNAIL(PixelSNAIL):
 def matched(config: PriorConfig, parameters: int) -> PriorConfig:
     """Returns a configuration whose conventional prior has as many parameters.
 
-    Width and residual width are what changes; of those that come within .2 % the one
-    nearest to `config` in their proportion counts, else the one nearest in parameters.
+    Width and residual width are what changes, in about the same proportion; of those
+    that come within .3 % the one nearest to that proportion counts, else the one
+    nearest in parameters.
     """
-
-    def misfit(sizes):
-        return abs(count(sizes) / parameters - 1)
-
+    proportion = config.residual_width / config.width
     candidates = [
         dataclasses.replace(config, width=width, residual_width=inside)
-        for width, inside in itertools.product(
-            range(round(0.92 * config.width), config.width + 2),
-            range(round(0.85 * config.residual_width), config.residual_width + 2),
-        )
+        for width in range(round(0.92 * config.width), config.width + 1)
+        for inside in (round(proportion * width) + change for change in (-1, 0, 1))
     ]
-    proportion = config.residual_width / config.width
-    return min(
-        candidates,
-        key=lambda c: (
-            max(misfit(c), 0.002),
-            abs(c.residual_width / c.width / proportion - 1),
-        ),
-    )
+
+    def misfit(sizes):
+        change = sizes.residual_width / sizes.width / proportion - 1
+        return max(abs(count(sizes) / parameters - 1), 0.003), abs(change)
+
+    return min(candidates, key=misfit)
 
 
-def count(config: PriorConfig) -> int:
-    """Returns how many trainable numbers the conventional prior of these sizes has."""
-    prior = ConventionalPixelSNAIL(config)
+def count(config: PriorConfig, model_class: type[PixelSNAIL] | None = None) -> int:
+    """Returns how many trainable numbers a prior has, a conventional one by default."""
+    prior = (model_class or ConventionalPixelSNAIL)(config)
     prior.build()
     return sum(math.prod(weight.shape) for weight in prior.trainable_weights)
 

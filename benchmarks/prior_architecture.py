@@ -1,8 +1,8 @@
 """How likely held-out codes are under the fast architecture and a conventional one.
 
 Trains both kinds of prior of a level on the same code shards by the training loop
-itself: same steps, batches, order of the data, optimizer, averages of the weights. *Ours*
-is `tfvqgen.models.PixelSNAIL` at the workdir's sizes; *conventional* is
+itself: same steps, batches, order of the data, optimizer, averages of the weights.
+*Ours* is `tfvqgen.models.PixelSNAIL` at the workdir's sizes; *conventional* is
 `conventional_pixelsnail`, whose width is chosen such that it has as many parameters.
 Each is judged on the same held-out codes by the averages of its weights. `over_ours` is
 how much more bits a code costs under the conventional one, as a share (the mean over
@@ -38,7 +38,11 @@ def compare(level: str, args: argparse.Namespace) -> None:
     """Trains each model with each seed and writes a line for each model."""
     import keras
 
-    from benchmarks.conventional_pixelsnail import ConventionalPixelSNAIL, matched
+    from benchmarks.conventional_pixelsnail import (
+        ConventionalPixelSNAIL,
+        count,
+        matched,
+    )
     from tfvqgen.data import codes
     from tfvqgen.models import PixelSNAIL
     from tfvqgen.training.workdir import Workdir
@@ -47,7 +51,7 @@ def compare(level: str, args: argparse.Namespace) -> None:
     info = codes.read_codes_info(workdir.stage("codes"))
     config = workdir.load_config().with_overrides(_overrides(level, args))
     ours = getattr(config, level)
-    parameters = count_parameters(PixelSNAIL, ours)
+    parameters = count(ours, PixelSNAIL)
     other = matched(ours, parameters)
     sizes = [f"{level}.width={other.width}"]
     sizes += [f"{level}.residual_width={other.residual_width}"]
@@ -60,47 +64,57 @@ def compare(level: str, args: argparse.Namespace) -> None:
         model_class, model_config = kinds[model]
         runs = []
         started = time.perf_counter()
-        for seed in range(args.seed, args.seed + args.seeds):
+        for seed in seeds(args):
             keras.utils.set_random_seed(seed)
             runs.append(
                 held_out_bits(level, model_class, model_config, info, seed, args)
             )
-        seconds = time.perf_counter() - started
+        seconds = (time.perf_counter() - started) / args.seeds
+        section = getattr(model_config, level)
         bits = np.array([list(run.values()) for run in runs])
         if model == "ours":
             bits_of_ours = bits
-        section = getattr(model_config, level)
         line = {
             "case": "prior_architecture",
             "model": model,
             "level": level,
             "map_size": section.code_shape[0],
-            "parameters": count_parameters(model_class, section),
+            "parameters": count(section, model_class),
             "width": section.width,
             "residual_width": section.residual_width,
             "steps": section.steps,
             "batch_size": section.batch_size,
-            "bits_per_code": round(bits[:, -1].mean(), 4),
-            "bits_by_seed": bits[:, -1].round(4).tolist(),
-            "lowest_bits_by_seed": bits.min(axis=1).round(4).tolist(),
-            "bits_by_step": dict(zip(runs[0], bits.mean(axis=0).round(4), strict=True)),
             "symmetries": info.symmetries,
-            "seconds": round(seconds / args.seeds, 1),
-            "seeds": list(range(args.seed, args.seed + args.seeds)),
+            **bits_figures(bits, bits_of_ours),
+            "bits_by_step": dict(zip(runs[0], bits.mean(axis=0).round(4), strict=True)),
+            "seconds": round(seconds, 1),
+            "seeds": list(seeds(args)),
             "threads": args.threads,
         }
-        if bits_of_ours is not None:
-            over = bits[:, -1] / bits_of_ours[:, -1] - 1
-            line["over_ours"] = round(over.mean(), 4)
-            line["over_ours_by_seed"] = over.round(4).tolist()
         case.write(line, args.output)
 
 
-def count_parameters(model_class, section) -> int:
-    """Returns how many trainable numbers a prior has."""
-    prior = model_class(section)
-    prior.build()
-    return sum(int(np.prod(weight.shape)) for weight in prior.trainable_weights)
+def bits_figures(bits: np.ndarray, bits_of_ours: np.ndarray | None) -> dict[str, Any]:
+    """Returns what is said of held-out bits per code [seeds, validations]."""
+    last = bits[:, -1]
+    figures = {
+        "bits_per_code": round(last.mean(), 4),
+        "bits_by_seed": last.round(4).tolist(),
+        "lowest_bits_by_seed": bits.min(axis=1).round(4).tolist(),
+    }
+    if bits_of_ours is None:
+        return figures
+    over = last / bits_of_ours[:, -1] - 1
+    return {
+        **figures,
+        "over_ours": round(over.mean(), 4),
+        "over_ours_by_seed": over.round(4).tolist(),
+    }
+
+
+def seeds(args: argparse.Namespace) -> range:
+    """Returns the seeds of a model's runs."""
+    return range(args.seed, args.seed + args.seeds)
 
 
 def held_out_bits(
