@@ -31,6 +31,9 @@ class PriorStage(Stage):
         validation_split: Codes to be judged on.
         autoencoder: Turns sampled codes into pictures.
         display: The channels shown red, green and blue.
+
+    Attributes:
+        model_class: What the prior is made as.
     """
 
     speed_figure = "codes_per_second"
