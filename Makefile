@@ -47,7 +47,9 @@ lint: $(INSTALLED)
 
 bench: $(INSTALLED)
 	@mkdir -p runs && rm -f runs/bench.jsonl
-	$(BIN)/python -m benchmarks.training --output runs/bench.jsonl
+	$(BIN)/python -m benchmarks.training --cases vqvae --output runs/bench.jsonl
+	$(BIN)/python -m benchmarks.training --cases top bottom --steps 1 \
+	  --output runs/bench.jsonl
 	$(BIN)/python -m benchmarks.input_pipeline --output runs/bench.jsonl
 	$(BIN)/python -m benchmarks.sampling --batch_size 1 --output runs/bench.jsonl
 	$(BIN)/python -m benchmarks.sampling --batch_size 16 --output runs/bench.jsonl

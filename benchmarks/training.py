@@ -1,13 +1,17 @@
 """How long a training step takes, beside a plain TensorFlow graph of the same network.
 
-Ours is the stage `vqvae` at a preset's sizes, as the training loop runs it: input
-pipeline with decoding and symmetries, gradient clipping, figures. The plain graph
-(`plain_vqvae2`) gets the same constant batch again and again, so that everything around
-the network counts against us. Both run in one process in turns; seconds are medians
-over the rounds, and `ratio` is the median of the rounds' ratios. `cpu_ratio` is that of
-the processor time instead, which other programs on the machine disturb less; our input
-pipeline's threads are in it. `input_pipeline_ratio` is how many times as many images
-the same input pipeline delivers when nothing else runs. One JSON line.
+Ours is a stage at a preset's sizes, as the training loop runs it: input pipeline (for
+the autoencoder with decoding and symmetries), gradient clipping, figures, for priors
+averages of the weights. The plain graph (`plain_vqvae2`, `plain_pixelsnail`) gets the
+same constant batch again and again, so that everything around the network counts
+against us. Both run in one process in turns; seconds are medians over the rounds, and
+`ratio` is the median of the rounds' ratios. `cpu_ratio` is that of the processor time
+instead, which other programs on the machine disturb less; our input pipeline's threads
+are in it.
+
+The plain graph of a prior starts from our weights, and its first loss must be ours.
+For the autoencoder `input_pipeline_ratio` is how many times as many images the same
+input pipeline delivers when nothing else runs. One JSON line a case.
 """
 
 import argparse
@@ -23,6 +27,7 @@ from benchmarks import case
 from benchmarks.input_pipeline import WARM_UP_BATCHES, images_per_second
 from tfvqgen import command_line
 
+CASES = ("vqvae", "top", "bottom")
 CHANNELS = 3
 NUM_IMAGES = 512
 
@@ -30,14 +35,20 @@ NUM_IMAGES = 512
 def main() -> None:
     args = _flags().parse_args()
     case.import_tensorflow(args.threads)
-    with tempfile.TemporaryDirectory() as folder:
-        case.write(compare(Path(folder), args), args.output)
+    for name in args.cases:
+        compare = compare_autoencoder if name == "vqvae" else compare_prior
+        with tempfile.TemporaryDirectory() as folder:
+            case.write(compare(name, Path(folder), args), args.output)
 
 
-def compare(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
-    """Times both, in turns, and returns the case."""
+def compare_autoencoder(
+    name: str, folder: Path, args: argparse.Namespace
+) -> dict[str, Any]:
+    """Times the autoencoder and its plain graph, in turns, and returns the case."""
     from benchmarks import image_shards
     from tfvqgen import Config
+    from tfvqgen.training import distribution
+    from tfvqgen.training.autoencoder import AutoencoderStage
 
     config = Config.from_preset(args.preset)
     size = config.vqvae.image_shape[0]
@@ -51,28 +62,70 @@ def compare(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
     images = image_shards.made_up_images(NUM_IMAGES, size, CHANNELS, args.seed)
     names = [f"channel_{i}" for i in range(CHANNELS)]
     dataset = image_shards.write(folder, {"train": images, "validation": images}, names)
-    runs = [
-        our_steps(config, dataset),
+    strategy = distribution.make_strategy("one_device")
+    with strategy.scope():
+        stage = AutoencoderStage(config, dataset)
+    compared = compare_steps(
+        our_steps(stage, strategy, config.seed),
         plain_steps(config, images[: args.batch_size], args.seed),
-    ]
-    times = in_turns(runs, args.steps, args.rounds)
+        args,
+    )
+    rate = pipeline_rate(stage, config.seed)
+    step = compared["step_seconds"]
+    return {
+        "case": "training_step",
+        "stage": name,
+        **compared,
+        "images_per_second": round(args.batch_size / step, 1),
+        "input_pipeline_images_per_second": round(rate),
+        "input_pipeline_ratio": round(rate * step / args.batch_size, 1),
+        "image_shape": list(config.vqvae.image_shape),
+    }
+
+
+def compare_prior(name: str, folder: Path, args: argparse.Namespace) -> dict[str, Any]:
+    """Times a prior and its plain graph, in turns, and returns the case.
+
+    Raises:
+        RuntimeError: Their first losses differ, so that it is not the same network.
+    """
+    from benchmarks import prior_training
+    from tfvqgen import Config
+
+    config = Config.from_preset(args.preset).with_overrides(
+        [f"{name}.batch_size={args.batch_size}"]
+    )
+    stage, strategy, plain = prior_training.make(name, folder, config, args.seed)
+    ours = our_steps(stage, strategy, config.seed)
+    losses = ours(1), plain(1)
+    if abs(losses[0] / losses[1] - 1) > 1e-4:
+        raise RuntimeError(f"the plain graph is not the same network: {losses=}")
+    compared = compare_steps(ours, plain, args)
+    codes = args.batch_size * stage.items_per_example
+    return {
+        "case": "training_step",
+        "stage": name,
+        **compared,
+        "codes_per_second": round(codes / compared["step_seconds"], 1),
+        "code_shape": list(stage.config.code_shape),
+        "first_losses": [round(loss, 6) for loss in losses],
+    }
+
+
+def compare_steps(ours, plain, args: argparse.Namespace) -> dict[str, Any]:
+    """Times steps of both in turns; returns what every case says."""
+    times = in_turns([ours, plain], args.steps, args.rounds)
     step, plain_step = np.median(times[..., 0], axis=1)
     ratios = times[0] / times[1]
     ratio, cpu_ratio = np.median(ratios, axis=0)
-    rate = pipeline_rate(config, dataset)
     return {
-        "case": "training_step",
         "preset": args.preset,
         "step_seconds": round(step, 4),
         "plain_graph_seconds": round(plain_step, 4),
         "ratio": round(ratio, 3),
         "cpu_ratio": round(cpu_ratio, 3),
         "ratios": ratios[:, 0].round(3).tolist(),
-        "images_per_second": round(args.batch_size / step, 1),
-        "input_pipeline_images_per_second": round(rate),
-        "input_pipeline_ratio": round(rate * step / args.batch_size, 1),
         "batch_size": args.batch_size,
-        "image_shape": list(config.vqvae.image_shape),
         "rounds": args.rounds,
         "steps_per_round": args.steps,
         "seed": args.seed,
@@ -80,20 +133,19 @@ def compare(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def our_steps(config, dataset) -> Callable[[int], None]:
-    """Returns a function that takes so many steps of the training loop."""
+def our_steps(stage, strategy, seed: int) -> Callable[[int], float]:
+    """Returns a function that takes so many steps of the training loop.
+
+    It returns their mean loss.
+    """
     import keras
     import tensorflow as tf
 
-    from tfvqgen.training import distribution
-    from tfvqgen.training.autoencoder import AutoencoderStage
     from tfvqgen.training.schedules import WarmupCosine
     from tfvqgen.training.steps import make_training_steps
 
-    settings = config.vqvae
-    strategy = distribution.make_strategy("one_device")
+    settings = stage.config
     with strategy.scope():
-        stage = AutoencoderStage(config, dataset)
         optimizer = keras.optimizers.Adam(
             WarmupCosine(
                 settings.learning_rate,
@@ -104,29 +156,30 @@ def our_steps(config, dataset) -> Callable[[int], None]:
         )
         optimizer.build(stage.model.trainable_variables)
     examples = strategy.distribute_datasets_from_function(
-        lambda context: training_data(config, stage.training_split)
+        lambda context: training_data(stage, seed)
     )
     iterator = iter(examples)
     training_steps = make_training_steps(strategy, stage, optimizer)
 
-    def run(steps: int) -> None:
+    def run(steps: int) -> float:
         result = training_steps(iterator, tf.constant(steps, tf.int32))
         if int(result.steps) != steps or not bool(result.finite):
             raise RuntimeError("our loss is not finite")
+        return float(result.sums["loss"]) / steps
 
     return run
 
 
-def training_data(config, split):
+def training_data(stage, seed: int):
     """Returns the batches that the training loop would ask for."""
     from tfvqgen.data import input_pipeline
 
-    settings = config.vqvae
+    settings = stage.config
     return input_pipeline.training_examples(
-        split,
-        seed=config.seed,
+        stage.training_split,
+        seed=seed,
         batch_size=settings.batch_size,
-        augment=settings.augment,
+        augment=stage.augment,
         label_balance=settings.label_balance,
         cache=settings.cache,
     )
@@ -160,14 +213,14 @@ def plain_steps(config, images: np.ndarray, seed: int) -> Callable[[int], None]:
     return run
 
 
-def pipeline_rate(config, dataset) -> float:
+def pipeline_rate(stage, seed: int) -> float:
     """Returns how many images a second the input pipeline delivers alone."""
-    iterator = iter(training_data(config, dataset.split("train")))
+    iterator = iter(training_data(stage, seed))
     images_per_second(iterator, WARM_UP_BATCHES)
     return images_per_second(iterator, 5 * WARM_UP_BATCHES)
 
 
-def in_turns(runs: list[Callable[[int], None]], steps: int, rounds: int) -> np.ndarray:
+def in_turns(runs: list[Callable], steps: int, rounds: int) -> np.ndarray:
     """Times functions in turns, after a warm-up of each.
 
     Returns:
@@ -189,6 +242,7 @@ def in_turns(runs: list[Callable[[int], None]], steps: int, rounds: int) -> np.n
 def _flags() -> argparse.ArgumentParser:
     flags = case.parser(__doc__)
     flags.add_argument("--preset", default="hpa128")
+    flags.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     flags.add_argument("--batch_size", type=int, default=16)
     flags.add_argument("--steps", type=int, default=5, help="in a round")
     flags.add_argument("--rounds", type=int, default=7)

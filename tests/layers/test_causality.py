@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.causality import earlier, embedded_dependence
 from tests.priors import make_prior, random_inputs
 from tfvqgen.layers import (
     CausalAttention,
@@ -36,12 +37,6 @@ def dependence(function, x):
                 gradient.numpy() != 0, axis=(0, 3)
             )
     return found
-
-
-def earlier(height, width):
-    """Returns which positions come strictly before each, bool [H, W, H, W]."""
-    order = np.arange(height * width)
-    return (order[None, :] < order[:, None]).reshape([height, width] * 2)
 
 
 def features(shape, channels=4, seed=0):
@@ -113,27 +108,6 @@ def test_a_pointwise_layer_reads_its_own_position_alone(shape):
     layer = GatedPointwiseUnit()
     found = dependence(lambda x: layer(x, features((1, 1)), x), features(shape))
     np.testing.assert_array_equal(found, through(*shape))
-
-
-def embedded_dependence(prior, inputs):
-    """Returns which codes each position's logits depend on, through the embedding.
-
-    One map in which every position has a code of its own: a code's row of the
-    embeddings then stands for its position.
-    """
-    height, width = prior.code_shape
-    codes = tf.reshape(tf.range(height * width), [1, height, width])
-    embeddings = prior.embeddings.value
-    found = np.zeros([height, width, height, width], bool)
-    with tf.GradientTape(persistent=True) as tape:
-        logits = prior.logits(codes, inputs["labels"], inputs["condition"])
-        weights = tf.random.stateless_normal(logits.shape, [3, 4])
-        outputs = tf.unstack(tf.reshape(tf.reduce_sum(logits * weights, [0, 3]), [-1]))
-    for place, output in enumerate(outputs):
-        gradient = tf.convert_to_tensor(tape.gradient(output, embeddings)).numpy()
-        read = np.any(gradient[: height * width] != 0, axis=1)
-        found[np.unravel_index(place, (height, width))] = read.reshape(height, width)
-    return found
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.1], ids=["untrained", "trained"])

@@ -49,40 +49,7 @@ class PixelSNAIL(keras.Model):
         super().__init__(dtype="float32", autocast=False, **kwargs)
         self.config = config
         self.seed = seed
-        # So many updates of about equal size are summed up to the last features.
-        updates = config.blocks * (config.layers + 1) + config.output_layers
-        gain = updates**-0.5
-        self.input_conv = CausalConv2D(config.width, config.kernel, name="input_conv")
-        self.stacks = [
-            [
-                GatedCausalUnit(
-                    config.residual_width,
-                    config.kernel,
-                    config.dropout,
-                    gain,
-                    name=f"block_{block}_layer_{layer}",
-                )
-                for layer in range(config.layers)
-            ]
-            for block in range(config.blocks)
-        ]
-        self.attentions = [
-            CausalAttention(
-                config.heads,
-                config.key_dim,
-                config.value_dim,
-                name=f"block_{block}_attention",
-            )
-            for block in range(config.blocks if config.attention else 0)
-        ]
-        self.block_ends = [
-            GatedPointwiseUnit(gain, name=f"block_{block}_end")
-            for block in range(config.blocks)
-        ]
-        self.output_stack = [
-            GatedPointwiseUnit(gain, name=f"output_{layer}")
-            for layer in range(config.output_layers)
-        ]
+        self._make_body()
         self.condition_stack = None
         if config.conditioned:
             self.condition_stack = ConditionStack(
@@ -158,18 +125,7 @@ class PixelSNAIL(keras.Model):
         context = tf.cast(self._context(tf.shape(codes)[0], labels, condition), dtype)
         own = tf.cast(tf.gather(tf.convert_to_tensor(self.embeddings), codes), dtype)
         places = tf.cast(background(*codes.shape[1:]), dtype)
-        x = self.input_conv(own) + matmul(places, self.input_background)
-        found, ends = x, tf.zeros_like(x)
-        for block, stack in enumerate(self.stacks):
-            for layer in stack:
-                found += layer(found + ends, own, context, next(seeds))
-            attended = None
-            if self.attentions:
-                attended = self.attentions[block](found, found + ends, own, places)
-            ends += self.block_ends[block](found, context, attended)
-        x = found + ends
-        for layer in self.output_stack:
-            x += layer(x, context)
+        x = self._body(own, places, context, seeds)
         x = tf.nn.elu(tf.cast(x, tf.float32))
         return matmul(x, self.head) + self.head_bias
 
@@ -205,6 +161,67 @@ class PixelSNAIL(keras.Model):
     def num_embeddings(self) -> int:
         """How many codes there are (K)."""
         return self.config.num_embeddings
+
+    def _make_body(self):
+        """Makes the layers between the embedding and the logits."""
+        config = self.config
+        # So many updates of about equal size are summed up to the last features.
+        updates = config.blocks * (config.layers + 1) + config.output_layers
+        gain = updates**-0.5
+        self.input_conv = CausalConv2D(config.width, config.kernel, name="input_conv")
+        self.stacks = [
+            [
+                GatedCausalUnit(
+                    config.residual_width,
+                    config.kernel,
+                    config.dropout,
+                    gain,
+                    name=f"block_{block}_layer_{layer}",
+                )
+                for layer in range(config.layers)
+            ]
+            for block in range(config.blocks)
+        ]
+        self.attentions = [
+            CausalAttention(
+                config.heads,
+                config.key_dim,
+                config.value_dim,
+                name=f"block_{block}_attention",
+            )
+            for block in range(config.blocks if config.attention else 0)
+        ]
+        self.block_ends = [
+            GatedPointwiseUnit(gain, name=f"block_{block}_end")
+            for block in range(config.blocks)
+        ]
+        self.output_stack = [
+            GatedPointwiseUnit(gain, name=f"output_{layer}")
+            for layer in range(config.output_layers)
+        ]
+
+    def _body(self, own, places, context, seeds):
+        """Returns the last features, [B, H, W, C].
+
+        Args:
+            own: The positions' own codes, embedded, [B, H, W, C].
+            places: The background, [H, W, G].
+            context: Labels and condition, [B, H, W, C] or [B, 1, 1, C].
+            seeds: Yields one for each draw of dropout.
+        """
+        x = self.input_conv(own) + matmul(places, self.input_background)
+        found, ends = x, tf.zeros_like(x)
+        for block, stack in enumerate(self.stacks):
+            for layer in stack:
+                found += layer(found + ends, own, context, next(seeds))
+            attended = None
+            if self.attentions:
+                attended = self.attentions[block](found, found + ends, own, places)
+            ends += self.block_ends[block](found, context, attended)
+        x = found + ends
+        for layer in self.output_stack:
+            x += layer(x, context)
+        return x
 
     def _context(self, rows, labels, condition):
         """Returns what gated layers are fed, float32 [B, H, W, C] or [B, 1, 1, C]."""

@@ -3,6 +3,7 @@
 # Shapes: B crops of one replica; h x w top codes, 2h x 2w bottom codes; K codes.
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 import numpy as np
 import tensorflow as tf
@@ -30,9 +31,13 @@ class PriorStage(Stage):
         validation_split: Codes to be judged on.
         autoencoder: Turns sampled codes into pictures.
         display: The channels shown red, green and blue.
+
+    Attributes:
+        model_class: What the prior is made as.
     """
 
     speed_figure = "codes_per_second"
+    model_class: ClassVar[type[PixelSNAIL]] = PixelSNAIL
 
     def __init__(
         self,
@@ -47,7 +52,7 @@ class PriorStage(Stage):
         self.config = getattr(config, level)
         self.training_split = training_split
         self.validation_split = validation_split
-        self.model = PixelSNAIL(self.config, seed=config.seed)
+        self.model = self.model_class(self.config, seed=config.seed)
         self._make_weights()
         self.averages = WeightAverages(self.model, self.config.polyak)
         self.accumulation = self.config.accumulation
