@@ -107,6 +107,12 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path):
     with pytest.raises(UserError, match="differs in seed, guidance"):
         write_samples(generator, other, tmp_path / "cells")
     assert digest_of_folder(tmp_path / "cells") == before
+    write_samples(generator, other, tmp_path / "cells", overwrite=True)
+    write_samples(generator, other, tmp_path / "other")
+    after = digest_of_folder(tmp_path / "cells")
+    assert after == digest_of_folder(tmp_path / "other") != before
+    with pytest.raises(UserError, match="not empty"):
+        write_samples(generator, REQUEST, tmp_path / "full", overwrite=True)
 
 
 def test_a_damaged_request_is_refused_in_words(tmp_path):

@@ -22,7 +22,6 @@ def add_flags(parser) -> None:
     parser.add_argument(
         "--server", required=True, help="host:port (ports if not given: 8500, 8501)"
     )
-    parser.add_argument("--output", required=True, help="a new folder")
     parser.add_argument(
         "--protocol", default="grpc", choices=("grpc", "rest"), help="how to ask"
     )

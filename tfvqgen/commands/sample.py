@@ -14,8 +14,9 @@ guidance above 0 makes the labels show more, at the price of a second pass.
 
 The output folder gets every channel of every cell without loss (images/), pictures to
 look at (composites/), samples.csv, which `python -m data_prep shard` reads like a table
-of crops, and samples.png, a sheet with a row a label. Every file says within that it is
-generated, by which model, for which label and from which seed.
+of crops, and samples.png, a sheet with a row a label: composites, then the protein
+alone. Every file says within that it is generated, by which model, for which label and
+from which seed.
 """
 
 from tfvqgen.command_line import GOES_ON, import_tensorflow
@@ -26,12 +27,15 @@ INTERRUPTED = GOES_ON
 def add_flags(parser) -> None:
     """Adds the flags of this command."""
     parser.add_argument("--model", required=True, help="a workdir, or an export")
-    parser.add_argument("--output", required=True, help="a new folder")
     add_request_flags(parser)
 
 
 def add_request_flags(parser) -> None:
-    """Adds the flags that say which cells are wanted."""
+    """Adds the flags that say which cells are wanted, and where."""
+    parser.add_argument("--output", required=True, help="a new folder")
+    parser.add_argument(
+        "--overwrite", action="store_true", help="remove another request's cells there"
+    )
     parser.add_argument(
         "--labels",
         nargs="+",
@@ -79,4 +83,5 @@ def write(source, args) -> None:
         top_p=args.top_p,
         guidance=args.guidance,
     )
-    print(f"samples: {write_samples(source, request, args.output, args.batch_size)}")
+    sheet = write_samples(source, request, args.output, args.batch_size, args.overwrite)
+    print(f"samples: {sheet}")

@@ -6,7 +6,7 @@ The folder has
 * ``composites/``: what people look at, 8 bits in the display colours;
 * ``samples.csv`` and ``samples.json``: a table as that of crops, which ``python -m
   data_prep shard`` reads;
-* ``samples.png``: a sheet with a row of cells a label;
+* ``samples.png``: a sheet with a row of cells a label, then their protein alone;
 * ``request.json``: what was asked for, of which model.
 
 Every image says within its file that it is generated, by which model, for which label
@@ -16,6 +16,7 @@ and from which seed.
 import dataclasses
 import hashlib
 import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -39,11 +40,15 @@ from tfvqgen.generation.source import Source
 
 SHEET = "samples.png"
 REQUEST = "request.json"
-_SHOWN_PER_LABEL = 8
+_SHOWN_PER_LABEL = 6
 
 
 def write_samples(
-    source: Source, request: Request, folder: str | os.PathLike, batch_size: int = 16
+    source: Source,
+    request: Request,
+    folder: str | os.PathLike,
+    batch_size: int = 16,
+    overwrite: bool = False,
 ) -> Path:
     """Draws the cells of a request into a folder.
 
@@ -54,6 +59,7 @@ def write_samples(
         request: What is asked for.
         folder: Made if need be; may only have what the same request left.
         batch_size: Cells drawn at a time.
+        overwrite: Whether another request's cells in the folder are removed.
 
     Returns:
         The sheet's path.
@@ -63,7 +69,7 @@ def write_samples(
     """
     with exclusive(folder, "the folder"):
         samples = _Folder(Path(folder), source.about, request)
-        samples.claim()
+        samples.claim(overwrite)
         missing = [x for x in samples.samples if not samples.has(x)]
         done = len(samples.samples) - len(missing)
         total = len(samples.samples)
@@ -105,7 +111,7 @@ class _Folder:
         self._path, self._about, self._request = path, about, request
         self.samples = request.samples(about.labels)
 
-    def claim(self) -> None:
+    def claim(self, overwrite: bool) -> None:
         """Makes sure that the folder is this request's."""
         path = self._path / REQUEST
         request = {"model": self._about.id, **dataclasses.asdict(self._request)}
@@ -121,12 +127,23 @@ class _Folder:
         elif (found := read_json(path)) != request:
             found = found if isinstance(found, dict) else {}
             wrong = [x for x in request if found.get(x) != request[x]]
-            raise UserError(
-                "the folder holds cells of another request: expected a new folder. "
-                f"Received: {self._path}, which differs in {', '.join(wrong)}"
-            )
+            if not overwrite:
+                raise UserError(
+                    "the folder holds cells of another request: expected a new folder, "
+                    f"or --overwrite. Received: {self._path}, which differs in "
+                    f"{', '.join(wrong)}"
+                )
+            self._remove_cells()
+            write_json(path, request)
         for name in ("images", "composites"):
             (self._path / name).mkdir(exist_ok=True)
+
+    def _remove_cells(self) -> None:
+        # The table goes first: without it the rest is an interrupted run's.
+        for name in (SAMPLES_TABLE, SHEET, REQUEST):
+            (self._path / name).unlink(missing_ok=True)
+        for name in ("images", "composites"):
+            shutil.rmtree(self._path / name, ignore_errors=True)
 
     def has(self, sample: Sample) -> bool:
         """Whether a cell's files are there."""
@@ -206,7 +223,10 @@ class _Folder:
         }
 
     def _sheet(self) -> np.ndarray:
-        """Returns the first cells of each set of labels, all brightened alike."""
+        """Returns the first cells of each set of labels, all brightened alike.
+
+        The composites come first, then the protein (what is shown green) alone.
+        """
         images: dict[tuple[str, ...], list[np.ndarray]] = {}
         largest = np.iinfo(self._about.dtype).max
         for sample in self.samples:
@@ -216,9 +236,13 @@ class _Folder:
                 some.append(read_image(path, self._about.channels) / largest)
         gain = brightening(np.stack([x for some in images.values() for x in some]))
         display = self._about.display_channels
-        return sheet_of_rows(
-            [
-                (set_name(labels), list(shown(np.stack(some), display, gain)))
-                for labels, some in images.items()
+        views = [display]
+        if len(set(display)) > 1 and display[1] is not None:
+            views.append((display[1],) * 3)
+        rows = []
+        for labels, some in images.items():
+            tiles = [
+                tile for view in views for tile in shown(np.stack(some), view, gain)
             ]
-        )
+            rows.append((set_name(labels), tiles))
+        return sheet_of_rows(rows)
