@@ -1,10 +1,12 @@
-"""Trains a tiny autoencoder on one or two logical CPUs and saves what came out.
+"""Trains tiny models on one or two logical CPUs and saves what came out.
 
 Run as its own process, because logical devices and strategies are set up once:
 python replica_run.py DATA_DIR {one,two} OUTPUT.npz
 """
 
+import functools
 import sys
+from pathlib import Path
 
 import numpy as np
 
@@ -15,12 +17,25 @@ tf = import_tensorflow()
 import keras  # noqa: E402
 
 from tfvqgen.config import Config  # noqa: E402
-from tfvqgen.data import input_pipeline, schema  # noqa: E402
+from tfvqgen.data import codes, input_pipeline, schema  # noqa: E402
+from tfvqgen.data.records import write_shard  # noqa: E402
+from tfvqgen.models import VQVAE2  # noqa: E402
 from tfvqgen.training.autoencoder import AutoencoderStage  # noqa: E402
+from tfvqgen.training.prior import PriorStage  # noqa: E402
 from tfvqgen.training.steps import make_training_steps  # noqa: E402
 
 STEPS = 20
 BATCH = 8
+
+# Parts of a batch hold other rows on two replicas, and so other noise.
+PRIORS = {
+    "prior": ("bottom.dropout=0.3", "bottom.label_dropout=0.3"),
+    "accumulating_prior": (
+        "bottom.accumulation=2",
+        "bottom.dropout=0",
+        "bottom.label_dropout=0",
+    ),
+}
 
 # An embedding that moves so far in a step was re-seeded.
 JUMP = 0.01
@@ -44,11 +59,84 @@ def configured(rule):
     )
 
 
-def run(dataset, strategy, rule, optimizer_name):
+def configured_prior(*keys):
+    return (
+        Config.from_preset("hpa128")
+        .with_overrides(
+            [
+                "vqvae.image_shape=16,16,3",
+                "vqvae.num_embeddings=16",
+                "bottom.width=8",
+                "bottom.blocks=2",
+                "bottom.residual_width=4",
+                "bottom.heads=2",
+                "bottom.key_dim=2",
+                "bottom.value_dim=2",
+                f"bottom.batch_size={BATCH}",
+                *keys,
+            ]
+        )
+        .settled(num_labels=3)
+    )
+
+
+def make_codes(folder):
+    """Writes random codes; two processes may do so at once."""
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    records = [
+        codes.serialize_codes(
+            rng.integers(16, size=(2, 2)),
+            rng.integers(16, size=(4, 4)),
+            [i % 3],
+            str(i),
+        )
+        for i in range(24)
+    ]
+    shard = write_shard(folder / "train", records)
+    info = codes.CodesInfo(
+        symmetries=1,
+        top_shape=(2, 2),
+        bottom_shape=(4, 4),
+        num_embeddings=16,
+        labels=("a", "b", "c"),
+        dataset_fingerprint="",
+        autoencoder_fingerprint="",
+        splits={"train": (shard,)},
+    )
+    return codes.CodeSplit(folder, "train", info)
+
+
+def run_autoencoder(dataset, strategy, rule, optimizer_name):
     config = configured(rule)
+    split = dataset.split("train")
+
+    def watch(stage):
+        return stage.model.top_quantizer.embeddings.numpy()
+
+    make_stage = functools.partial(AutoencoderStage, config, dataset)
+    results = run(make_stage, split, strategy, optimizer_name, True, watch)
+    return {f"{rule}/{optimizer_name}/{name}": v for name, v in results.items()}
+
+
+def run_prior(split, strategy, name, keys, optimizer_name):
+    config = configured_prior(*keys)
+    autoencoder = VQVAE2(config.vqvae)
+    autoencoder.build()
+
+    def make_stage():
+        return PriorStage("bottom", config, split, split, autoencoder, (0, 1, 2))
+
+    results = run(
+        make_stage, split, strategy, optimizer_name, False, lambda _: np.zeros([1, 1])
+    )
+    return {f"{name}/{optimizer_name}/{key}": v for key, v in results.items()}
+
+
+def run(make_stage, split, strategy, optimizer_name, augment, watch):
     keras.utils.set_random_seed(0)
     with strategy.scope():
-        stage = AutoencoderStage(config, dataset)
+        stage = make_stage()
         optimizer = {
             "sgd": lambda: keras.optimizers.SGD(1.0),
             "adam": lambda: keras.optimizers.Adam(1e-3),
@@ -56,11 +144,11 @@ def run(dataset, strategy, rule, optimizer_name):
         optimizer.build(stage.model.trainable_variables)
     data = strategy.distribute_datasets_from_function(
         lambda context: input_pipeline.training_examples(
-            dataset.split("train"),
+            split,
             seed=0,
             batch_size=BATCH,
             num_replicas_per_worker=context.num_replicas_in_sync,
-            augment=True,
+            augment=augment,
         )
     )
     steps = make_training_steps(strategy, stage, optimizer)
@@ -68,7 +156,7 @@ def run(dataset, strategy, rule, optimizer_name):
     results = {}
     losses = []
     jumps = 0
-    after = stage.model.top_quantizer.embeddings.numpy()
+    after = watch(stage)
     for step in range(STEPS):
         result = steps(iterator, tf.constant(1))
         losses.append(float(result.sums["loss"]))
@@ -77,12 +165,11 @@ def run(dataset, strategy, rule, optimizer_name):
                 results[f"{step}/{number} {variable.name}"] = variable.numpy()
         if step == 0:
             results["gradient_norm"] = result.sums["gradient_norm"].numpy()
-        before = after
-        after = stage.model.top_quantizer.embeddings.numpy()
+        before, after = after, watch(stage)
         jumps += int(np.sum(np.abs(after - before).max(axis=1) > JUMP))
     results["losses"] = np.array(losses)
     results["jumps"] = jumps
-    return {f"{rule}/{optimizer_name}/{name}": v for name, v in results.items()}
+    return results
 
 
 def main():
@@ -100,7 +187,11 @@ def main():
     results = {}
     for rule in ("ema", "gradient"):
         for optimizer in ("sgd", "adam"):
-            results |= run(dataset, strategy, rule, optimizer)
+            results |= run_autoencoder(dataset, strategy, rule, optimizer)
+    split = make_codes(Path(output).with_suffix(".codes"))
+    for name, keys in PRIORS.items():
+        for optimizer in ("sgd", "adam"):
+            results |= run_prior(split, strategy, name, keys, optimizer)
     np.savez(output, **results)
 
 

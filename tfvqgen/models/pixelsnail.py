@@ -90,15 +90,16 @@ class PixelSNAIL(keras.Model):
         self.head_bias = self.add_weight(
             name="head_bias", shape=(config.num_embeddings,), initializer="zeros"
         )
-        # Training calls, of which dropout is a function.
-        self.steps = self.add_weight(
-            name="steps",
-            shape=(),
-            initializer="zeros",
-            trainable=False,
+        # Training calls, of which dropout is a function. Counted by each replica for
+        # itself, because in a loop over parts of a batch they can't wait for each other.
+        self.steps = keras.Variable(
+            0,
             dtype="int64",
+            trainable=False,
             autocast=False,
+            synchronization="on_read",
             aggregation="only_first_replica",
+            name="steps",
         )
         # No weight depends on the map's size.
         condition = tf.zeros([1, 1, 1], tf.int32) if config.conditioned else None
