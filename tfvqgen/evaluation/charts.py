@@ -5,8 +5,8 @@ import math
 from collections.abc import Sequence
 from html import escape
 
-WIDTH, HEIGHT = 360, 216
-_LEFT, _RIGHT, _TOP, _BOTTOM = 50, 10, 8, 36
+WIDTH, HEIGHT = 290, 190
+_LEFT, _RIGHT, _TOP, _BOTTOM = 50, 8, 8, 36
 # A line with so few points shows where they are.
 _FEW = 12
 
@@ -60,7 +60,7 @@ class _Axis:
         if not self._log:
             return round_numbers(self._low, self._high)
         decades = range(math.floor(self._low), math.ceil(self._high) + 1)
-        for digits in ((1, 2, 5), (1, 3), (1,)):
+        for digits in ((1, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,)):
             ticks = [digit * 10.0**decade for decade in decades for digit in digits]
             ticks = [x for x in ticks if self._low <= math.log10(x) <= self._high]
             if len(ticks) <= 6:

@@ -65,7 +65,7 @@ def _perplexity(lines: _LINES) -> str | None:
             _series("bottom", lines, "train", "bottom_codebook_perplexity", 4),
         ],
         x=_STEP,
-        y="codes used alike",
+        y="codebook perplexity",
     )
 
 

@@ -12,7 +12,7 @@ from tfvqgen.data.images import encode_png
 from tfvqgen.evaluation.charts import number_text
 from tfvqgen.evaluation.verdicts import Verdict
 
-NOTHING = "–"
+NOTHING = "&ndash;"
 
 
 def picture(image: np.ndarray, alt: str, text: Mapping[str, str] | None = None) -> str:
@@ -31,25 +31,27 @@ def picture(image: np.ndarray, alt: str, text: Mapping[str, str] | None = None) 
     )
 
 
-def table(
-    header: Sequence[str], rows: Sequence[Sequence[str]], caption: str = ""
-) -> str:
-    """Returns a table; cells are HTML, those of verdicts start with ``<p``."""
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], caption: str) -> str:
+    """Returns a table below its caption; header and cells are HTML."""
     head = "".join(f"<th>{cell}</th>" for cell in header)
-    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
-    title = f"<caption>{escape(caption)}</caption>" if caption else ""
+    body = "".join(
+        f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows
+    )
     return (
-        f'<div class="wide"><table>{title}<thead><tr>{head}</tr></thead>'
+        f'<p class="caption">{escape(caption)}</p><div class="wide"><table><thead><tr>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
     )
 
 
-def verdicts_text(verdicts: Sequence[Verdict]) -> str:
-    """Returns verdicts as paragraphs, with a mark each."""
-    return "".join(
-        f'<p class="{"good" if one.healthy else "bad"}">{escape(one.sentence)}</p>'
-        for one in verdicts
+def verdict_list(verdicts: Mapping[str, Sequence[Verdict]]) -> str:
+    """Returns verdicts by what they are about, with a mark each."""
+    items = "".join(
+        f'<li class="{"good" if one.healthy else "bad"}">'
+        f"{escape(what.capitalize())}: {escape(one.sentence)}.</li>"
+        for what, some in verdicts.items()
+        for one in some
     )
+    return f'<ul class="verdicts">{items}</ul>'
 
 
 def figure_text(figure: Mapping[str, Any], style: str = "number") -> str:
@@ -89,9 +91,3 @@ def facts(pairs: Mapping[str, str]) -> str:
     """Returns names with what they are; the latter is HTML."""
     items = "".join(f"<dt>{escape(k)}</dt><dd>{v}</dd>" for k, v in pairs.items())
     return f'<dl class="facts">{items}</dl>'
-
-
-def _cell(text: str) -> str:
-    return (
-        f'<td class="text">{text}</td>' if text.startswith("<p") else f"<td>{text}</td>"
-    )

@@ -5,11 +5,19 @@ from html import escape
 from importlib import resources
 from typing import Any
 
+from tfvqgen.data.crop import LABEL_SEPARATOR
 from tfvqgen.evaluation import tables
 from tfvqgen.evaluation.charts import Series, line_chart, scatter_chart
 from tfvqgen.evaluation.curves import Curve
-from tfvqgen.evaluation.markup import facts, interval_text, number, picture
+from tfvqgen.evaluation.markup import (
+    facts,
+    interval_text,
+    number,
+    picture,
+    verdict_list,
+)
 from tfvqgen.evaluation.pictures import Picture, Pictures
+from tfvqgen.evaluation.verdicts import level_verdicts, prior_verdicts
 
 _Metrics = Mapping[str, Any]
 
@@ -56,7 +64,7 @@ def render(
 def _head(metrics: _Metrics, held_out: str) -> str:
     about = metrics["provenance"]["model"]
     height, width, _ = about["image_shape"]
-    size = f"{height} × {width} pixels"
+    size = f"{height} &times; {width} pixels"
     if about["pixel_size"]:
         size += f" of {about['pixel_size']:g} µm"
     what = [
@@ -76,8 +84,8 @@ def _head(metrics: _Metrics, held_out: str) -> str:
 
 def _notice(about: Mapping[str, Any]) -> str:
     return (
-        "<strong>Generated, not real.</strong> Cells called generated on this page were "
-        "drawn by a model and are no observations. Data: "
+        "<strong>Generated, not real.</strong> Cells called generated on this page "
+        "were drawn by a model and are no observations. Data: "
         f"{escape(about['credit'] or 'no credit line given.')}"
     )
 
@@ -98,13 +106,14 @@ def _key_figures(metrics: _Metrics, held_out: str) -> str:
     items = "".join(
         f"<div><dt>{name}</dt><dd>{number(figure['value'], style)}"
         f"<small>{unit}</small>"
-        f"{interval_text(figure, style).replace('<small', '<small class=interval')}"
+        f"{interval_text(figure, style).replace('<small', '<small class=below')}"
         "</dd></div>"
         for name, figure, style, unit in shown
     )
     items += (
-        "<div><dt>Codebook perplexity, top / bottom</dt>"
-        f"<dd>{perplexities}<small> of {codes['num_embeddings']}</small></dd></div>"
+        "<div><dt>Codebook perplexity</dt>"
+        f"<dd>{perplexities}<small class=below>of {codes['num_embeddings']} codes"
+        "</small></dd></div>"
     )
     return f'<dl class="key-figures">{items}</dl>'
 
@@ -112,7 +121,7 @@ def _key_figures(metrics: _Metrics, held_out: str) -> str:
 def _reconstructions(pictures: Pictures) -> str:
     crops = []
     for views in pictures.reconstructions:
-        labels = views["original"].labels
+        labels = _label_text(views["original"])
         cells = "".join(
             f"<div>{picture(view.image, f'{name}: {labels}')}<b>{name}</b></div>"
             for name, view in views.items()
@@ -126,17 +135,12 @@ def _reconstructions(pictures: Pictures) -> str:
         "Held-out crops, what comes back from both code maps, and what either level "
         "carries alone: the other one's codes are replaced by their mean. All pictures "
         "of this page are brightened alike, by one factor a channel.",
-        f'<div class="pairs">{"".join(crops)}</div>',
+        f'<div class="crops">{"".join(crops)}</div>',
     )
 
 
 def _cells(metrics: _Metrics, pictures: Pictures) -> str:
     about = metrics["provenance"]["model"]
-    colours = ", ".join(
-        f"{colour} is {escape(channel)}" if colour != channel else escape(channel)
-        for colour, channel in about["display"].items()
-        if channel
-    )
     rows = []
     for label, (generated, real) in pictures.by_label.items():
         rows.append(
@@ -146,17 +150,31 @@ def _cells(metrics: _Metrics, pictures: Pictures) -> str:
         )
     return _section(
         "Generated cells beside real ones",
-        "Each generated cell was asked for with the labels of the real crop in the same "
-        f"place. Shown: {colours}. Rest the pointer on a cell for its labels and seed.",
-        f'<div class="pairs">{"".join(rows)}</div>',
+        "Each generated cell was asked for with the labels of the real crop in the "
+        f"same place. {_colours(about)} Rest the pointer on a cell for its labels and "
+        "seed.",
+        f"<div>{''.join(rows)}</div>",
     )
+
+
+def _colours(about: Mapping[str, Any]) -> str:
+    """Says which channel is shown in which colour, and which is not shown."""
+    display = about["display"]
+    shown = ", ".join(
+        colour if colour == channel else f"{channel} as {colour}"
+        for colour, channel in display.items()
+        if channel
+    )
+    hidden = [x for x in about["channels"] if x not in display.values()]
+    beside = f"; not shown: {', '.join(hidden)}" if hidden else ""
+    return escape(f"Channels shown: {shown}{beside}.")
 
 
 def _strip(cells: Sequence[Picture], model: str) -> str:
     images = []
     for cell in cells:
         if cell.seed is None:
-            images.append(picture(cell.image, f"real: {cell.labels}"))
+            images.append(picture(cell.image, f"real: {_label_text(cell)}"))
             continue
         text = {
             "Description": "Generated by a model; not a picture of a real cell.",
@@ -165,9 +183,13 @@ def _strip(cells: Sequence[Picture], model: str) -> str:
             "Labels": cell.labels,
             "Seed": str(cell.seed),
         }
-        alt = f"generated: {cell.labels}, seed {cell.seed}"
+        alt = f"generated: {_label_text(cell)}, seed {cell.seed}"
         images.append(picture(cell.image, alt, text))
     return f'<div class="strip">{"".join(images)}</div>'
+
+
+def _label_text(cell: Picture) -> str:
+    return cell.labels.replace(LABEL_SEPARATOR, " + ")
 
 
 def _levels(metrics: _Metrics, trained_on: str, held_out: str) -> str:
@@ -176,34 +198,46 @@ def _levels(metrics: _Metrics, trained_on: str, held_out: str) -> str:
         "A codebook perplexity near the number of codes means that all are used alike, "
         "near 1 that the level says nothing. A prior is worth something where a code "
         "costs clearly less than by its frequency alone, on crops it has not seen too.",
-        tables.levels(metrics) + tables.priors(metrics, trained_on, held_out),
+        verdict_list(
+            {
+                **{
+                    f"{level} level": verdicts
+                    for level, verdicts in level_verdicts(metrics).items()
+                },
+                **{
+                    f"{level} prior": verdicts
+                    for level, verdicts in prior_verdicts(
+                        metrics, trained_on, held_out
+                    ).items()
+                },
+            }
+        )
+        + tables.levels(metrics)
+        + tables.priors(metrics, held_out),
     )
 
 
 def _curves(curves: Sequence[Curve]) -> str:
-    figures = "".join(
-        f"<figure><h3>{escape(title)}</h3>{chart}</figure>" for title, chart in curves
-    )
     return _section(
         "Learning curves",
         "As written down while the stages trained: figures in training are means over "
         "the last steps, with everything that makes training harder; held-out figures "
         "are those of the validation split.",
-        f'<div class="charts">{figures}</div>',
+        _charts(curves),
     )
 
 
 def _numbers(metrics: _Metrics) -> str:
     return _section(
         "Reconstruction in numbers",
-        "Pixels are in [0, 1]. Power kept is that of all reconstructions over that of "
-        "all originals in a band of spatial frequency: above half Nyquist lie grain and "
-        "the finest fibres.",
+        "Pixels are in [0, 1]. Power kept is that of all reconstructions over that "
+        "of all originals in a band of spatial frequency: above half Nyquist lie grain "
+        "and the finest fibres.",
         tables.reconstruction(metrics) + _spectra(metrics),
     ) + _section(
         "Intensity, label by label",
-        "The mean of each channel over crops with a label: real on the horizontal axis, "
-        "generated on the vertical one. On the line both are equal.",
+        "The mean of each channel over the cells of a label, a dot a label. On the "
+        "line real and generated cells are alike.",
         _intensities(metrics)
         + "<details><summary>The same as a table</summary>"
         + f"{tables.intensities(metrics)}</details>",
@@ -221,8 +255,8 @@ def _spectra(metrics: _Metrics) -> str:
         ]
         chart = line_chart(lines, x="cycles per pixel", y="mean power", log=True)
         if chart:
-            charts.append(f"<figure><h3>Power: {escape(name)}</h3>{chart}</figure>")
-    return f'<div class="charts">{"".join(charts)}</div>'
+            charts.append(Curve(f"Power: {name}", chart))
+    return _charts(charts)
 
 
 def _intensities(metrics: _Metrics) -> str:
@@ -239,8 +273,16 @@ def _intensities(metrics: _Metrics) -> str:
         ]
         chart = scatter_chart(points, x="real", y="generated", colour=2)
         if chart:
-            charts.append(f"<figure><h3>{escape(channel)}</h3>{chart}</figure>")
-    return f'<div class="charts">{"".join(charts)}</div>'
+            charts.append(Curve(channel, chart))
+    return _charts(charts)
+
+
+def _charts(charts: Sequence[Curve]) -> str:
+    figures = "".join(
+        f"<figure><h3>{escape(title)}</h3>{chart}</figure>" for title, chart in charts
+    )
+    four = " four" if len(charts) % 4 == 0 else ""
+    return f'<div class="charts{four}">{figures}</div>'
 
 
 def _origin(metrics: _Metrics) -> str:

@@ -1,8 +1,8 @@
 """From measured rows to the objects of ``metrics.json``.
 
 A figure that is a mean over crops, or made of such means, is an object of ``value`` and
-``interval`` (95 %, bootstrap over crops); n and seed stand in the object around it. What
-is not a finite number (the power kept of a channel that is black) is null.
+``interval`` (95 %, bootstrap over crops); n and seed stand in the object around it.
+What is not a finite number (the power kept of a channel that is black) is null.
 """
 
 # Shapes: N crops, M generated cells, C channels; L labels.

@@ -7,32 +7,27 @@ from typing import Any
 from tfvqgen.evaluation.markup import (
     NOTHING,
     figure_text,
-    interval_text,
     number,
     table,
-    verdicts_text,
 )
 from tfvqgen.evaluation.real_crops import LEVELS
-from tfvqgen.evaluation.verdicts import level_verdicts, prior_verdicts
 
 _Metrics = Mapping[str, Any]
 
 
 def levels(metrics: _Metrics) -> str:
-    """Returns how both levels of the autoencoder are used, with verdicts."""
+    """Returns how both levels of the autoencoder are used."""
     codes, error = metrics["codes"], metrics["reconstruction"]["mse"]
     without = {"top": "bottom_only_mse", "bottom": "top_only_mse"}
     shapes = metrics["provenance"]["model"]
-    verdicts = level_verdicts(metrics)
     rows = [
         [
             level,
-            " × ".join(map(str, shapes[f"{level}_shape"])),
+            " &times; ".join(map(str, shapes[f"{level}_shape"])),
             f"{codes[level]['usage']:.1%}",
             f"{codes[level]['codebook_perplexity']:.0f} of {codes['num_embeddings']}",
             f"{codes[level]['entropy_bits']:.2f} bits",
             figure_text(codes[without[level]]),
-            verdicts_text(verdicts[level]),
         ]
         for level in LEVELS
     ]
@@ -48,15 +43,13 @@ def levels(metrics: _Metrics) -> str:
         "Perplexity",
         "Entropy",
         "Error without it",
-        "",
     ]
     return table(header, rows, caption)
 
 
-def priors(metrics: _Metrics, trained_on: str, held_out: str) -> str:
-    """Returns what codes cost under the priors, with verdicts."""
+def priors(metrics: _Metrics, held_out: str) -> str:
+    """Returns what codes cost under the priors."""
     found = metrics["priors"]
-    verdicts = prior_verdicts(metrics, trained_on, held_out)
     rows = []
     for level in LEVELS:
         for split in found:
@@ -69,16 +62,17 @@ def priors(metrics: _Metrics, trained_on: str, held_out: str) -> str:
                     figure_text(costs["bits_per_code"]),
                     figure_text(costs["unigram_bits_per_code"]),
                     figure_text(costs["saved"], "percent"),
-                    verdicts_text(verdicts[level]) if split == held_out else "",
                 ]
             )
-    for split in found:
-        bits = found[split]["bits_per_pixel"]
-        text = f"{number(bits['value'])} bits per pixel{interval_text(bits)}"
-        split_text = f"{escape(split)}, n = {found[split]['n']:,}"
-        rows.append(["both", split_text, "", text, "", "", ""])
-    header = ["Prior", "Crops", "Nats", "Bits", "By frequency", "Saved", ""]
-    caption = f"Cost of a code, given the labels. {_intervals(found[held_out])}"
+    header = ["Prior", "Crops", "Nats", "Bits", "By frequency", "Saved"]
+    per_pixel = ", ".join(
+        f"{number(found[split]['bits_per_pixel']['value'])} ({split})"
+        for split in found
+    )
+    caption = (
+        "Cost of a code, given the labels. Both code maps together, in bits per pixel: "
+        f"{per_pixel}. {_intervals(found[held_out])}"
+    )
     return table(header, rows, caption)
 
 

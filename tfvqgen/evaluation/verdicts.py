@@ -77,11 +77,14 @@ def _saving(saved: float) -> Verdict:
 
 
 def _gap(gap: float) -> Verdict:
-    held_out = f"held-out crops cost {abs(gap):.0%} {'more' if gap >= 0 else 'less'}"
+    if abs(gap) < 0.005:
+        return Verdict(True, "held-out crops cost as much as training crops")
+    more = f"{abs(gap):.0%} {'more' if gap > 0 else 'less'}"
+    held_out = f"held-out crops cost {more} than training crops"
     if gap > WIDE_GAP:
         return Verdict(
             False,
-            f"{held_out} than training crops, which it begins to know by heart: "
-            "codes.symmetries=8, more dropout or a smaller width help",
+            f"{held_out}, which it begins to know by heart: codes.symmetries=8, more "
+            "dropout or a smaller width help",
         )
-    return Verdict(True, f"{held_out} than training crops")
+    return Verdict(True, held_out)
