@@ -6,6 +6,7 @@ import dataclasses
 import importlib.metadata
 import os
 import platform
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from tfvqgen.evaluation.curves import learning_curves
 from tfvqgen.evaluation.generated_cells import (
     crops_in_turn,
     draw_cells,
-    examples_of_labels,
+    examples_of_kinds,
 )
 from tfvqgen.evaluation.metrics.pixels import require_scikit_image
 from tfvqgen.evaluation.page import render
@@ -35,7 +36,7 @@ METRICS = "metrics.json"
 PAGE = "index.html"
 TRAINED_ON = "train"
 _RECONSTRUCTED = 8
-_SHOWN_PER_LABEL = 4
+_SHOWN_PER_KIND = 4
 _VERSIONS = ("tfvqgen", "tensorflow", "keras", "numpy", "scikit-image")
 
 
@@ -93,6 +94,7 @@ def evaluate(settings: Settings) -> Path:
     """
     require_scikit_image()
     workdir = Workdir(settings.workdir)
+    workdir.load_config()  # Says so if this is no workdir.
     dataset = _open_data(workdir, settings.data_dir)
     split = dataset.split(settings.split)
     training_split = dataset.split(TRAINED_ON)
@@ -127,7 +129,7 @@ def _measure(
         likelihoods = {TRAINED_ON: trained, **likelihoods}
     labels = split.read_labels()
     turns = crops_in_turn(labels, settings.num_samples, seed)
-    chosen = examples_of_labels(labels[turns], _SHOWN_PER_LABEL)
+    chosen = examples_of_kinds(labels[turns], _SHOWN_PER_KIND)
     cells = draw_cells(
         generator,
         labels[turns],
@@ -142,9 +144,9 @@ def _measure(
         reconstructed=crops_in_turn(
             labels, min(_RECONSTRUCTED, split.num_examples), seed
         ),
-        by_label={
-            label: [(cell, int(turns[cell])) for cell in some]
-            for label, some in chosen.items()
+        by_kind={
+            kind: [(cell, int(turns[cell])) for cell in some]
+            for kind, some in chosen.items()
         },
     )
     where = {"split": split.name, "seed": seed}
@@ -198,7 +200,9 @@ def _provenance(about: About, settings: Settings) -> dict[str, Any]:
         "seed": settings.seed,
         "output": settings.folder,
     }
-    words = " ".join(f"--{name} {value}" for name, value in flags.items())
+    words = shlex.join(
+        word for name, value in flags.items() for word in (f"--{name}", str(value))
+    )
     return {
         "model": about.to_json(),
         "command": f"python -m tfvqgen evaluate {words}",

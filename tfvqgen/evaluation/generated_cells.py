@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 import numpy as np
 from tqdm import tqdm
 
+from tfvqgen.generation.request import UNCONDITIONAL
 from tfvqgen.generation.source import Source
 
 BATCH_SIZE = 32
@@ -30,15 +31,30 @@ class GeneratedCells:
     images: dict[int, np.ndarray]
 
 
+def kinds(labels: np.ndarray) -> np.ndarray:
+    """Returns which cells are of which kind: a label's, or of no label; bool [N, L + 1].
+
+    Args:
+        labels: Multi-hot, [N, L].
+    """
+    labels = np.asarray(labels) > 0
+    return np.concatenate([labels, ~labels.any(axis=1, keepdims=True)], axis=1)
+
+
+def kind_names(vocabulary: Sequence[str]) -> list[str]:
+    """Returns what the kinds are called."""
+    return [*vocabulary, UNCONDITIONAL]
+
+
 def crops_in_turn(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
-    """Chooses crops whose labels cells are asked for with: each label in its turn.
+    """Chooses crops whose labels cells are asked for with: each kind in its turn.
 
     A few crops have every label about as often; as many as there are have each crop
     once, and so the split's own distribution of sets of labels. After that the choice
     starts again.
 
     Args:
-        labels: bool [N, L]; crops without labels are a kind of their own.
+        labels: Multi-hot, [N, L].
         count: How many are wanted.
         seed: Of the order.
 
@@ -46,11 +62,10 @@ def crops_in_turn(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
         Numbers of crops, int64 [count].
     """
     rng = np.random.default_rng(seed)
-    kinds = np.concatenate([labels, ~labels.any(axis=1, keepdims=True)], axis=1)
     chosen: list[int] = []
     while len(chosen) < count:
         order = rng.permutation(len(labels))
-        waiting = [iter(order[kind[order]]) for kind in kinds.T]
+        waiting = [iter(order[kind[order]]) for kind in kinds(labels).T]
         used: set[int] = set()
         while waiting:
             still = []
@@ -64,24 +79,24 @@ def crops_in_turn(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
     return np.array(chosen[:count], np.int64)
 
 
-def examples_of_labels(labels: np.ndarray, per_label: int) -> dict[int, list[int]]:
-    """Chooses cells that show each label best: those with the fewest other labels.
+def examples_of_kinds(labels: np.ndarray, most: int) -> dict[int, list[int]]:
+    """Chooses cells that show each kind best: those with the fewest other labels.
 
     Args:
         labels: Multi-hot, [M, L].
-        per_label: At most so many of each.
+        most: How many of each, if there are so many.
 
     Returns:
-        By label, numbers of cells in order of their choice; labels without cells are
-        left out.
+        By kind, numbers of cells in order of their choice; kinds without cells are left
+        out.
     """
     others = labels.sum(axis=1)
     chosen = {}
-    for label in range(labels.shape[1]):
-        cells = np.flatnonzero(labels[:, label])
+    for kind, member in enumerate(kinds(labels).T):
+        cells = np.flatnonzero(member)
         if len(cells):
             order = np.argsort(others[cells], kind="stable")
-            chosen[label] = cells[order][:per_label].tolist()
+            chosen[kind] = cells[order][:most].tolist()
     return chosen
 
 

@@ -38,18 +38,17 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], caption: str) ->
         f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows
     )
     return (
-        f'<p class="caption">{escape(caption)}</p><div class="wide"><table><thead><tr>{head}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>"
+        f'<p class="caption">{escape(caption)}</p><div class="wide"><table>'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
 
-def verdict_list(verdicts: Mapping[str, Sequence[Verdict]]) -> str:
-    """Returns verdicts by what they are about, with a mark each."""
+def verdict_list(verdicts: Sequence[Verdict]) -> str:
+    """Returns verdicts as a list, with a mark each."""
     items = "".join(
-        f'<li class="{"good" if one.healthy else "bad"}">'
-        f"{escape(what.capitalize())}: {escape(one.sentence)}.</li>"
-        for what, some in verdicts.items()
-        for one in some
+        f'<li class="{"good" if healthy else "bad"}">'
+        f"{escape(sentence[:1].upper() + sentence[1:])}.</li>"
+        for healthy, sentence in verdicts
     )
     return f'<ul class="verdicts">{items}</ul>'
 

@@ -17,7 +17,7 @@ from tfvqgen.evaluation.markup import (
     verdict_list,
 )
 from tfvqgen.evaluation.pictures import Picture, Pictures
-from tfvqgen.evaluation.verdicts import level_verdicts, prior_verdicts
+from tfvqgen.evaluation.verdicts import verdicts
 
 _Metrics = Mapping[str, Any]
 
@@ -43,8 +43,8 @@ def render(
     body = "".join(
         [
             _head(metrics, held_out),
-            _reconstructions(pictures),
-            _cells(metrics, pictures),
+            _reconstructions(pictures, held_out),
+            _cells(metrics, pictures, held_out),
             _levels(metrics, trained_on, held_out),
             _curves(curves),
             _numbers(metrics),
@@ -99,7 +99,7 @@ def _key_figures(metrics: _Metrics, held_out: str) -> str:
     shown = [
         ("Reconstruction, PSNR", reconstruction["psnr"], "decibels", " dB"),
         ("Reconstruction, SSIM", reconstruction["ssim"], "number", ""),
-        ("Both priors, held out", priors["bits_per_pixel"], "number", " bits/pixel"),
+        ("Cost under both priors", priors["bits_per_pixel"], "number", " bits/pixel"),
         ("Top prior saves", priors["top"]["saved"], "percent", ""),
         ("Bottom prior saves", priors["bottom"]["saved"], "percent", ""),
     ]
@@ -118,7 +118,7 @@ def _key_figures(metrics: _Metrics, held_out: str) -> str:
     return f'<dl class="key-figures">{items}</dl>'
 
 
-def _reconstructions(pictures: Pictures) -> str:
+def _reconstructions(pictures: Pictures, held_out: str) -> str:
     crops = []
     for views in pictures.reconstructions:
         labels = _label_text(views["original"])
@@ -132,21 +132,21 @@ def _reconstructions(pictures: Pictures) -> str:
         )
     return _section(
         "Reconstructions",
-        "Held-out crops, what comes back from both code maps, and what either level "
-        "carries alone: the other one's codes are replaced by their mean. All pictures "
-        "of this page are brightened alike, by one factor a channel.",
+        f"Crops of the split {held_out}, what comes back from both code maps, and what "
+        "either level carries alone: the other one's codes are replaced by their mean. "
+        "All pictures of this page are brightened alike, by one factor a channel.",
         f'<div class="crops">{"".join(crops)}</div>',
     )
 
 
-def _cells(metrics: _Metrics, pictures: Pictures) -> str:
+def _cells(metrics: _Metrics, pictures: Pictures, held_out: str) -> str:
     about = metrics["provenance"]["model"]
     rows = []
-    for label, (generated, real) in pictures.by_label.items():
+    for label, (generated, real) in pictures.by_kind.items():
         rows.append(
             f'<div class="pair"><h3>{escape(label)}</h3>'
             f"<div><b>generated</b>{_strip(generated, about['id'])}</div>"
-            f"<div><b>real, held out</b>{_strip(real, about['id'])}</div></div>"
+            f"<div><b>real ({held_out})</b>{_strip(real, about['id'])}</div></div>"
         )
     return _section(
         "Generated cells beside real ones",
@@ -198,20 +198,7 @@ def _levels(metrics: _Metrics, trained_on: str, held_out: str) -> str:
         "A codebook perplexity near the number of codes means that all are used alike, "
         "near 1 that the level says nothing. A prior is worth something where a code "
         "costs clearly less than by its frequency alone, on crops it has not seen too.",
-        verdict_list(
-            {
-                **{
-                    f"{level} level": verdicts
-                    for level, verdicts in level_verdicts(metrics).items()
-                },
-                **{
-                    f"{level} prior": verdicts
-                    for level, verdicts in prior_verdicts(
-                        metrics, trained_on, held_out
-                    ).items()
-                },
-            }
-        )
+        verdict_list(verdicts(metrics, trained_on, held_out))
         + tables.levels(metrics)
         + tables.priors(metrics, held_out),
     )

@@ -9,7 +9,7 @@ import numpy as np
 
 from tfvqgen.data.schema import Split, read_images, to_unit
 from tfvqgen.data.sheets import brightening, shown
-from tfvqgen.evaluation.generated_cells import GeneratedCells
+from tfvqgen.evaluation.generated_cells import GeneratedCells, kind_names
 from tfvqgen.generation.generator import Generator
 from tfvqgen.generation.request import set_name
 
@@ -36,11 +36,11 @@ class Pictures:
     Attributes:
         reconstructions: Of each crop ``original``, ``reconstruction``, ``top only`` and
             ``bottom only``.
-        by_label: Label -> generated cells and real ones.
+        by_kind: By the kind's name, generated cells and real ones.
     """
 
     reconstructions: Sequence[Mapping[str, Picture]]
-    by_label: Mapping[str, tuple[Sequence[Picture], Sequence[Picture]]]
+    by_kind: Mapping[str, tuple[Sequence[Picture], Sequence[Picture]]]
 
 
 def make_pictures(
@@ -50,7 +50,7 @@ def make_pictures(
     cells: GeneratedCells,
     *,
     reconstructed: Sequence[int],
-    by_label: Mapping[int, Sequence[tuple[int, int]]],
+    by_kind: Mapping[int, Sequence[tuple[int, int]]],
 ) -> Pictures:
     """Makes the pictures of a report.
 
@@ -58,12 +58,12 @@ def make_pictures(
         generator: The models.
         split: Where real crops are.
         crop_labels: Theirs, [N, L].
-        cells: Generated cells, those of `by_label` with their images.
+        cells: Generated cells, those of `by_kind` with their images.
         reconstructed: Numbers of the crops to reconstruct.
-        by_label: By label, numbers of generated cells and of real crops.
+        by_kind: By kind, numbers of generated cells and of real crops.
     """
     about = generator.about
-    wanted = {crop for pairs in by_label.values() for _, crop in pairs}
+    wanted = {crop for pairs in by_kind.values() for _, crop in pairs}
     numbers = sorted(wanted | {int(crop) for crop in reconstructed})
     real = dict(zip(numbers, read_images(split, numbers), strict=True))
     scale = np.iinfo(about.dtype).max
@@ -96,10 +96,10 @@ def make_pictures(
     return Pictures(
         reconstructions,
         {
-            about.labels[label]: (
+            kind_names(about.labels)[kind]: (
                 [generated(cell) for cell, _ in pairs],
                 [of_crop(crop) for _, crop in pairs],
             )
-            for label, pairs in by_label.items()
+            for kind, pairs in by_kind.items()
         },
     )

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tfvqgen.evaluation.generated_cells import GeneratedCells
+from tfvqgen.evaluation.generated_cells import GeneratedCells, kind_names, kinds
 from tfvqgen.evaluation.metrics.intervals import (
     CONFIDENCE,
     RESAMPLES,
@@ -113,10 +113,9 @@ def generation_section(
         seed: Of the first cell, the order of labels and the bootstrap.
     """
 
-    def by_label(intensity: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
-        rows = {
-            name: intensity[labels[:, i] > 0] for i, name in enumerate(about.labels)
-        }
+    def by_kind(intensity: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+        members = zip(kind_names(about.labels), kinds(labels).T, strict=True)
+        rows = {name: intensity[member] for name, member in members}
         return {
             name: {
                 "n": len(some),
@@ -132,23 +131,8 @@ def generation_section(
         "settings": {"temperature": 1.0, "top_p": 1.0, "guidance": 0.0},
         "labels": f"those of crops of the split {split}, every label in its turn",
         "mean_intensity": {
-            "real": by_label(crops.intensity, crop_labels),
-            "generated": by_label(cells.intensity, cells.labels),
-        },
-    }
-
-
-def level_figures(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """Returns the figures of :func:`health.level_warnings` from those of a report."""
-    codes = metrics["codes"]
-    return {
-        "reconstruction_mse": metrics["reconstruction"]["mse"]["value"],
-        "top_only_mse": codes["top_only_mse"]["value"],
-        "bottom_only_mse": codes["bottom_only_mse"]["value"],
-        **{
-            f"{level}_{name}": codes[level][name]
-            for level in LEVELS
-            for name in ("usage", "codebook_perplexity")
+            "real": by_kind(crops.intensity, crop_labels),
+            "generated": by_kind(cells.intensity, cells.labels),
         },
     }
 
