@@ -62,7 +62,7 @@ class _Axis:
         decades = range(math.floor(self._low), math.ceil(self._high) + 1)
         for digits in ((1, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,)):
             ticks = [digit * 10.0**decade for decade in decades for digit in digits]
-            ticks = [x for x in ticks if self._low <= math.log10(x) <= self._high]
+            ticks = [x for x in ticks if x and self._low <= math.log10(x) <= self._high]
             if len(ticks) <= 6:
                 break
         return ticks

@@ -23,7 +23,7 @@ from tfvqgen.evaluation.generated_cells import (
 )
 from tfvqgen.evaluation.metrics.pixels import require_scikit_image
 from tfvqgen.evaluation.page import render
-from tfvqgen.evaluation.pictures import make_pictures
+from tfvqgen.evaluation.pictures import Pictures, make_pictures
 from tfvqgen.evaluation.real_crops import Judge
 from tfvqgen.files import exclusive, whole_file, write_json
 from tfvqgen.generation.about import About
@@ -118,7 +118,7 @@ def _measure(
     split: schema.Split,
     training_split: schema.Split,
     settings: Settings,
-):
+) -> tuple[dict[str, Any], Pictures]:
     """Returns the contents of ``metrics.json``, and the pictures."""
     about, seed = generator.about, settings.seed
     crops = judge.crop_figures(split)
@@ -129,26 +129,9 @@ def _measure(
         likelihoods = {TRAINED_ON: trained, **likelihoods}
     labels = split.read_labels()
     turns = crops_in_turn(labels, settings.num_samples, seed)
-    chosen = examples_of_kinds(labels[turns], _SHOWN_PER_KIND)
-    cells = draw_cells(
-        generator,
-        labels[turns],
-        seed=seed,
-        pictured={cell for some in chosen.values() for cell in some},
-    )
-    pictures = make_pictures(
-        generator,
-        split,
-        labels,
-        cells,
-        reconstructed=crops_in_turn(
-            labels, min(_RECONSTRUCTED, split.num_examples), seed
-        ),
-        by_kind={
-            kind: [(cell, int(turns[cell])) for cell in some]
-            for kind, some in chosen.items()
-        },
-    )
+    shown = examples_of_kinds(labels[turns], _SHOWN_PER_KIND)
+    pictured = {cell for some in shown.values() for cell in some}
+    cells = draw_cells(generator, labels[turns], seed=seed, pictured=pictured)
     where = {"split": split.name, "seed": seed}
     metrics = {
         "format": FORMAT,
@@ -158,6 +141,18 @@ def _measure(
         "generation": sections.generation_section(cells, crops, labels, about, **where),
         "provenance": _provenance(about, settings),
     }
+    number = min(_RECONSTRUCTED, split.num_examples)
+    pictures = make_pictures(
+        generator,
+        split,
+        labels,
+        cells,
+        reconstructed=crops_in_turn(labels, number, seed),
+        by_kind={
+            kind: [(cell, int(turns[cell])) for cell in some]
+            for kind, some in shown.items()
+        },
+    )
     return metrics, pictures
 
 

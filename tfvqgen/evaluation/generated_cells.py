@@ -32,10 +32,13 @@ class GeneratedCells:
 
 
 def kinds(labels: np.ndarray) -> np.ndarray:
-    """Returns which cells are of which kind: a label's, or of no label; bool [N, L + 1].
+    """Returns which cells are of which kind: with a label, or with none.
 
     Args:
         labels: Multi-hot, [N, L].
+
+    Returns:
+        bool [N, L + 1].
     """
     labels = np.asarray(labels) > 0
     return np.concatenate([labels, ~labels.any(axis=1, keepdims=True)], axis=1)

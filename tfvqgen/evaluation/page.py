@@ -100,8 +100,8 @@ def _key_figures(metrics: _Metrics, held_out: str) -> str:
         ("Reconstruction, PSNR", reconstruction["psnr"], "decibels", " dB"),
         ("Reconstruction, SSIM", reconstruction["ssim"], "number", ""),
         ("Cost under both priors", priors["bits_per_pixel"], "number", " bits/pixel"),
-        ("Top prior saves", priors["top"]["saved"], "percent", ""),
-        ("Bottom prior saves", priors["bottom"]["saved"], "percent", ""),
+        ("Top prior saves", priors["top"]["saved_over_unigram"], "percent", ""),
+        ("Bottom prior saves", priors["bottom"]["saved_over_unigram"], "percent", ""),
     ]
     items = "".join(
         f"<div><dt>{name}</dt><dd>{number(figure['value'], style)}"

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from PIL import Image
 
 from tfvqgen.data.schema import Split, read_images, to_unit
 from tfvqgen.data.sheets import brightening, shown
@@ -14,12 +15,15 @@ from tfvqgen.generation.generator import Generator
 from tfvqgen.generation.request import set_name
 
 
+_SMALL = 128
+
+
 @dataclasses.dataclass(frozen=True)
 class Picture:
     """A cell as people look at it.
 
     Attributes:
-        image: The composite, uint8 [H, W, 3].
+        image: The composite, uint8 [H, W, 3]; smaller in a row of many cells.
         labels: Its set of labels.
         seed: Of its noise if it is generated.
     """
@@ -41,6 +45,18 @@ class Pictures:
 
     reconstructions: Sequence[Mapping[str, Picture]]
     by_kind: Mapping[str, tuple[Sequence[Picture], Sequence[Picture]]]
+
+
+def reduced(image: np.ndarray) -> np.ndarray:
+    """Shrinks a picture by a whole factor, to 128 to 255 pixels if it is larger.
+
+    Many cells at full size would make a page of tens of megabytes.
+
+    Args:
+        image: uint8 [H, W, 3].
+    """
+    factor = max(1, min(image.shape[:2]) // _SMALL)
+    return np.asarray(Image.fromarray(image).reduce(factor))
 
 
 def make_pictures(
@@ -76,10 +92,13 @@ def make_pictures(
 
     def generated(cell: int) -> Picture:
         image = cells.images[cell] / scale
-        return pictured(image, cells.labels[cell], int(cells.seeds[cell]))
+        return small(pictured(image, cells.labels[cell], int(cells.seeds[cell])))
 
     def of_crop(crop: int) -> Picture:
         return pictured(real[crop] / scale, crop_labels[crop])
+
+    def small(picture: Picture) -> Picture:
+        return dataclasses.replace(picture, image=reduced(picture.image))
 
     levels = generator.autoencoder.reconstruct_levels(
         to_unit(np.stack([real[crop] for crop in reconstructed]))
@@ -98,7 +117,7 @@ def make_pictures(
         {
             kind_names(about.labels)[kind]: (
                 [generated(cell) for cell, _ in pairs],
-                [of_crop(crop) for _, crop in pairs],
+                [small(of_crop(crop)) for _, crop in pairs],
             )
             for kind, pairs in by_kind.items()
         },

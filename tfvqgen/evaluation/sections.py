@@ -159,7 +159,7 @@ def _figures(
     statistic: _Statistic = np.asarray,
 ) -> dict[str, Any]:
     """Returns named figures of rows [N, ..., names] with their intervals."""
-    values = statistic(rows.mean(axis=0))
+    values = statistic(rows.mean(axis=0, dtype=np.float64))
     interval = bootstrap_interval(rows, statistic, seed=seed)
     return {
         name: {
@@ -213,7 +213,9 @@ def _costs(likelihoods: Likelihoods, level: str, seed: int) -> dict[str, Any]:
         "nats_per_code": _figure(nats, seed),
         "bits_per_code": _figure(to_bits(nats), seed),
         "unigram_bits_per_code": _figure(to_bits(unigram), seed),
-        "saved": _figures(both, [""], seed, lambda means: 1 - means[0] / means[1])[""],
+        "saved_over_unigram": _figures(
+            both, [""], seed, lambda means: 1 - means[0] / means[1]
+        )[""],
     }
 
 

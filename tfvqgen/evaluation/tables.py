@@ -61,7 +61,7 @@ def priors(metrics: _Metrics, held_out: str) -> str:
                     figure_text(costs["nats_per_code"]),
                     figure_text(costs["bits_per_code"]),
                     figure_text(costs["unigram_bits_per_code"]),
-                    figure_text(costs["saved"], "percent"),
+                    figure_text(costs["saved_over_unigram"], "percent"),
                 ]
             )
     header = ["Prior", "Crops", "Nats", "Bits", "By frequency", "Saved"]

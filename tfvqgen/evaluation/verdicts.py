@@ -39,7 +39,9 @@ def verdicts(metrics: _Metrics, trained_on: str, held_out: str) -> list[Verdict]
     priors = metrics["priors"]
     found = _level_verdicts(metrics)
     for level in LEVELS:
-        found.append(_saving(level, priors[held_out][level]["saved"]["value"]))
+        found.append(
+            _saving(level, priors[held_out][level]["saved_over_unigram"]["value"])
+        )
         if held_out != trained_on:
             costs = [
                 priors[split][level]["bits_per_code"]["value"]
