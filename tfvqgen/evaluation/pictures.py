@@ -14,7 +14,6 @@ from tfvqgen.evaluation.generated_cells import GeneratedCells, kind_names
 from tfvqgen.generation.generator import Generator
 from tfvqgen.generation.request import set_name
 
-
 _SMALL = 128
 
 
