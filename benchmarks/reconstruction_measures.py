@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from tfvqgen.evaluation.metrics.spectrum import band_power, power
 from tfvqgen.training import health
 
 BATCH_SIZE = 16
@@ -37,7 +38,7 @@ def measure(
         batch = to_unit(images[start : start + BATCH_SIZE])
         output = np.clip(np.asarray(reconstruct(batch)), 0, 1)
         squared += np.square(output - batch, dtype=np.float64).sum()
-        powers += np.stack([band_powers(output), band_powers(batch)])
+        powers += np.stack([_band_power(output), _band_power(batch)])
         for level, found in zip(LEVELS, codes(batch), strict=True):
             flat = np.asarray(found).ravel()
             counts[level] += np.bincount(flat, minlength=num_embeddings)
@@ -58,15 +59,6 @@ def to_unit(images: np.ndarray) -> np.ndarray:
     return images.astype(np.float32) / 255
 
 
-def band_powers(images: np.ndarray) -> np.ndarray:
-    """Sums the spectral power of square images [B, N, N, C] in two bands: [2, C].
-
-    The bands, in radius of spatial frequency: N/8 to N/4 (a quarter to half of Nyquist)
-    and above N/4.
-    """
-    side = images.shape[1]
-    power = np.square(np.abs(np.fft.fft2(images, axes=(1, 2)))).sum(axis=0, dtype=float)
-    frequency = np.fft.fftfreq(side, 1 / side)
-    radius = np.hypot(frequency[:, None], frequency)
-    middle = (radius > side / 8) & (radius <= side / 4)
-    return np.stack([power[middle].sum(axis=0), power[radius > side / 4].sum(axis=0)])
+def _band_power(images: np.ndarray) -> np.ndarray:
+    """Sums the spectral power of images [B, N, N, C] in two bands: [2, C]."""
+    return band_power(power(images)).sum(axis=0)

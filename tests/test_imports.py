@@ -42,10 +42,22 @@ ALLOWED = {
     },
     "tfvqgen.serving": LEAVES
     | {"tfvqgen.serving", "tfvqgen.generation", "tfvqgen.data", "tfvqgen.models"},
+    "tfvqgen.evaluation.metrics": LEAVES | {"tfvqgen.evaluation.metrics"},
+    "tfvqgen.evaluation": LEAVES
+    | {
+        "tfvqgen.evaluation",
+        "tfvqgen.evaluation.metrics",
+        "tfvqgen.generation",
+        "tfvqgen.training",
+        "tfvqgen.models",
+        "tfvqgen.data",
+        "tfvqgen.losses",
+    },
     "tfvqgen.commands": LEAVES
     | {
         "tfvqgen.commands",
         "tfvqgen.command_line",
+        "tfvqgen.evaluation",
         "tfvqgen.generation",
         "tfvqgen.serving",
     },

@@ -62,7 +62,7 @@ class PriorStage(Stage):
         self._autoencoder = autoencoder
         self._display = display
         self._seed = config.seed
-        shares = _code_shares(training_split, level, self.config.num_embeddings)
+        shares = code_shares(training_split, level, self.config.num_embeddings)
         self._log_shares = np.log(shares)
         self._training_unigram = -float(np.sum(shares * self._log_shares))
 
@@ -154,8 +154,14 @@ class PriorStage(Stage):
         return nats_per_code(logits, batch[self.name])
 
 
-def _code_shares(split: CodeSplit, level: str, num_embeddings: int) -> np.ndarray:
-    """Returns the share of each code in a split, [K], counting each once more."""
+def code_shares(split: CodeSplit, level: str, num_embeddings: int) -> np.ndarray:
+    """Returns the share of each code in a split, [K], counting each once more.
+
+    Args:
+        split: Where the codes are.
+        level: ``top`` or ``bottom``.
+        num_embeddings: K.
+    """
     counts = np.ones(num_embeddings)
     for batch in split.batches():
         counts += np.bincount(batch[level].ravel(), minlength=num_embeddings)

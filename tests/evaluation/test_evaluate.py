@@ -1,0 +1,228 @@
+import base64
+import importlib.util
+import io
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests import support
+from tests.training.test_run import TINY
+from tfvqgen.errors import DataError, UserError
+from tfvqgen.evaluation.evaluate import Settings, evaluate
+from tfvqgen.evaluation.real_crops import LEVELS
+from tfvqgen.training.metrics_log import read_metrics
+from tfvqgen.training.run import train
+
+SPLITS = {"train": 10, "validation": 6, "test": 5}
+# A dot would end a class in a style sheet, an ampersand must be escaped.
+LABELS = ("Nucleoli", "Rods & rings", "b.c")
+EXAMPLE_LABELS = [[0], [1], [0, 1], [], [1], [0], [1], [0], [1], []]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    support.make_dataset(
+        folder,
+        SPLITS,
+        shape=(16, 16, 3),
+        labels=LABELS,
+        example_labels=EXAMPLE_LABELS,
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def workdir(data, tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("trained") / "workdir"
+    train(
+        data_dir=data,
+        workdir=workdir,
+        stage="all",
+        steps=6,
+        overrides=TINY,
+        strategy="one_device",
+    )
+    return workdir
+
+
+@pytest.fixture(scope="module")
+def reported(workdir, data, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("report")
+    path = evaluate(settings(workdir, data, folder))
+    assert path == folder / "index.html"
+    return folder
+
+
+def settings(workdir, data, output, **flags):
+    flags = {"split": "validation", "num_samples": 7, **flags}
+    return Settings(workdir=workdir, data_dir=data, output=output, **flags)
+
+
+def metrics_of(folder):
+    return json.loads((folder / "metrics.json").read_text())
+
+
+def test_figures_are_those_that_training_wrote_down_of_the_same_crops(
+    workdir, reported
+):
+    metrics = metrics_of(reported)
+    last = read_metrics(workdir / "vqvae" / "metrics.jsonl")[-1]
+    reconstruction, codes = metrics["reconstruction"], metrics["codes"]
+    assert reconstruction["mse"]["value"] == pytest.approx(last["reconstruction_mse"])
+    assert reconstruction["psnr"]["value"] == pytest.approx(last["psnr"])
+    for channel in ("red", "green", "blue"):
+        found = reconstruction["mse"]["channels"][channel]["value"]
+        assert found == pytest.approx(last[f"reconstruction_mse/{channel}"])
+    for name in ("top_only_mse", "bottom_only_mse", "mean_image_mse"):
+        assert codes[name]["value"] == pytest.approx(last[name])
+    for level in LEVELS:
+        assert codes[level]["usage"] == pytest.approx(last[f"{level}_usage"])
+        perplexity = codes[level]["codebook_perplexity"]
+        assert perplexity == pytest.approx(last[f"{level}_codebook_perplexity"])
+        assert codes[level]["entropy_bits"] == pytest.approx(np.log2(perplexity))
+        last_prior = read_metrics(workdir / level / "metrics.jsonl")[-1]
+        found = metrics["priors"]["validation"][level]
+        for name in ("nats_per_code", "bits_per_code", "unigram_bits_per_code"):
+            assert found[name]["value"] == pytest.approx(last_prior[name], rel=1e-4)
+
+
+def test_bits_per_pixel_are_those_of_both_code_maps(reported):
+    found = metrics_of(reported)["priors"]["validation"]
+    # 16 x 16 pixels have 2 x 2 top and 4 x 4 bottom codes.
+    bits = 4 * found["top"]["bits_per_code"]["value"]
+    bits += 16 * found["bottom"]["bits_per_code"]["value"]
+    assert found["bits_per_pixel"]["value"] == pytest.approx(bits / 256)
+
+
+def test_numbers_have_n_seed_and_an_interval_around_them(reported):
+    metrics = metrics_of(reported)
+    assert metrics["priors"]["train"]["n"] == metrics["reconstruction"]["n"] == 6
+    assert metrics["generation"]["num_samples"] == 7
+    assert metrics["provenance"]["model"]["credit"] == "random noise"
+
+    def figures(value):
+        if isinstance(value, dict):
+            if "interval" in value:
+                yield value
+            for inner in value.values():
+                yield from figures(inner)
+
+    found = list(figures(metrics))
+    assert len(found) > 50
+    for figure in found:
+        low, high = figure["interval"]
+        if low is not None:
+            assert low - 1e-9 <= figure["value"] <= high + 1e-9
+
+
+def test_means_of_a_label_are_over_its_cells(reported, data):
+    means = metrics_of(reported)["generation"]["mean_intensity"]
+    assert list(means["real"]) == ["Nucleoli", "Rods & rings", "any"]
+    assert [one["n"] for one in means["real"].values()] == [3, 3, 1]
+    # Real ones of label 0 are the images 0, 2 and 5.
+    images = [support.random_image((16, 16, 3), seed=i) for i in (0, 2, 5)]
+    expected = np.mean(images, axis=(0, 1, 2)) / 255
+    found = means["real"]["Nucleoli"]["channels"]
+    np.testing.assert_allclose([x["value"] for x in found.values()], expected, 1e-6)
+    assert sum(one["n"] for one in means["generated"].values()) >= 7
+
+
+def test_the_same_command_writes_the_same_report(workdir, data, reported):
+    before = support.digest_of_folder(reported)
+    evaluate(settings(workdir, data, reported))
+    assert support.digest_of_folder(reported) == before
+
+
+class Page(HTMLParser):
+    """Collects what a page refers to, and whether its tags are closed."""
+
+    VOID = ("meta", "img", "br")
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.images, self.open = set(), [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.add(tag)
+        attributes = dict(attributes)
+        if tag == "img":
+            self.images.append(attributes)
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.tags.add(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_the_page_needs_nothing_but_itself(reported):
+    text = (reported / "index.html").read_text()
+    page = Page(text)
+    assert page.open == []
+    assert not page.tags & {"script", "link", "iframe"}
+    assert "http" not in text and "url(" not in text
+    assert all(image["src"].startswith("data:image/png;") for image in page.images)
+    assert all(image["alt"] for image in page.images)
+    # 6 crops, four views each, and of three kinds 3, 3 and 1 or 2 cells of both sides.
+    assert len(page.images) > 24 + 2 * 6
+
+
+def test_the_page_says_what_is_generated_by_which_model_from_which_data(reported):
+    text = (reported / "index.html").read_text()
+    model = metrics_of(reported)["provenance"]["model"]["id"]
+    assert "Generated, not real." in text and "random noise" in text
+    assert f"<code>{model}</code>" in text
+    assert "Rods &amp; rings" in text and "Rods & rings" not in text
+    for image in Page(text).images:
+        data = base64.b64decode(image["src"].partition(",")[2])
+        said = Image.open(io.BytesIO(data)).text
+        if image["alt"].startswith("generated"):
+            assert "Generated" in said["Description"] and said["Model"] == model
+            assert re.search(r"seed (\d+)", image["alt"])[1] == said["Seed"]
+        else:
+            assert not said
+
+
+def test_on_the_training_split_nothing_is_called_new(workdir, data, tmp_path):
+    evaluate(settings(workdir, data, tmp_path, split="train", num_samples=1))
+    assert list(metrics_of(tmp_path)["priors"]) == ["train"]
+    assert "new crops" not in (tmp_path / "index.html").read_text()
+
+
+def test_mistakes_are_said_in_words_and_leave_nothing(
+    workdir, data, tmp_path, monkeypatch
+):
+    output = tmp_path / "report"
+
+    def refused(error, words, **flags):
+        flags = {"workdir": workdir, "data": data, **flags}
+        where = flags.pop("workdir"), flags.pop("data"), output
+        with pytest.raises(error, match=words):
+            evaluate(settings(*where, **flags))
+        assert not output.exists()
+
+    refused(DataError, r"no such file.*nowhere", workdir=tmp_path / "nowhere")
+    refused(UserError, r"expected one of train, validation, test", split="holdout")
+    refused(UserError, "num_samples is out of range", num_samples=0)
+    refused(UserError, "seed is out of range", seed=-1)
+    other = support.make_dataset(tmp_path / "other", SPLITS, shape=(16, 16, 3))
+    refused(DataError, "not those that the models were trained on", data=other.folder)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    refused(UserError, r"tfvqgen\[evaluate\]")
+
+
+def test_what_is_not_trained_is_refused(workdir, data, tmp_path):
+    no_prior = shutil.ignore_patterns("bottom")
+    shutil.copytree(workdir, tmp_path / "workdir", ignore=no_prior)
+    with pytest.raises(UserError, match="expected a trained stage"):
+        evaluate(settings(tmp_path / "workdir", data, tmp_path / "report"))
+    assert not (tmp_path / "report").exists()

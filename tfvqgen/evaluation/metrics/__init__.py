@@ -1,0 +1,1 @@
+"""Measures of images, each a small function of arrays."""
