@@ -10,7 +10,7 @@ from tfvqgen.config import Config
 from tfvqgen.errors import DataError, UserError
 from tfvqgen.training.averages import WeightAverages
 from tfvqgen.training.checkpoints import Checkpoints
-from tfvqgen.training.trained_models import load_prior
+from tfvqgen.training.trained_models import load_prior, origin_file
 from tfvqgen.training.workdir import Workdir
 
 
@@ -34,6 +34,7 @@ def save_prior(workdir, losses=()):
     Checkpoints(
         workdir.checkpoints("top"), model=prior, optimizer=optimizer, averages=averages
     ).save(7)
+    origin_file(workdir, "top").write_text('{"autoencoder_fingerprint": "a"}')
     config = dataclasses.replace(Config(), top=prior_config())
     workdir.config_file.write_text(
         json.dumps({"config": config.to_json(), "dataset_fingerprint": ""})
@@ -46,14 +47,14 @@ def values_of(prior):
 
 def test_a_prior_has_the_averages_with_the_lowest_held_out_loss(tmp_path):
     save_prior(Workdir(tmp_path), losses=[3.0, 2.0, 2.5])
-    prior, step = load_prior(Workdir(tmp_path), "top")
+    prior, step = load_prior(Workdir(tmp_path), "top", "a")
     assert values_of(prior) == {1.0}
     assert step == 7
 
 
 def test_before_the_first_validation_it_has_the_averages_as_they_are(tmp_path):
     save_prior(Workdir(tmp_path))
-    assert values_of(load_prior(Workdir(tmp_path), "top")[0]) == {0.0}
+    assert values_of(load_prior(Workdir(tmp_path), "top", "a")[0]) == {0.0}
 
 
 def test_a_prior_of_another_architecture_is_refused(tmp_path):
@@ -62,12 +63,21 @@ def test_a_prior_of_another_architecture_is_refused(tmp_path):
     stored["config"]["top"]["width"] = 16
     (tmp_path / "config.json").write_text(json.dumps(stored))
     with pytest.raises(UserError, match="does not fit the configuration"):
-        load_prior(Workdir(tmp_path), "top")
+        load_prior(Workdir(tmp_path), "top", "a")
+
+
+def test_a_prior_of_another_autoencoders_codes_is_refused(tmp_path):
+    save_prior(Workdir(tmp_path))
+    with pytest.raises(UserError, match=r"expected b; remove .*top .* Received: a$"):
+        load_prior(Workdir(tmp_path), "top", "b")
+    origin_file(Workdir(tmp_path), "top").write_text("[]")
+    with pytest.raises(DataError, match="damaged file"):
+        load_prior(Workdir(tmp_path), "top", "a")
 
 
 def test_what_is_not_trained_is_refused(tmp_path):
     with pytest.raises(DataError, match="no such file"):
-        load_prior(Workdir(tmp_path), "top")
+        load_prior(Workdir(tmp_path), "top", "a")
     save_prior(Workdir(tmp_path))
-    with pytest.raises(UserError, match="expected a trained stage"):
-        load_prior(Workdir(tmp_path), "bottom")
+    with pytest.raises(UserError, match=r"bottom codes is not trained: expected"):
+        load_prior(Workdir(tmp_path), "bottom", "a")

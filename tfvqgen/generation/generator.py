@@ -63,8 +63,9 @@ class Generator:
         """
         workdir = Workdir(path)
         autoencoder, vqvae_step = load_autoencoder(workdir)
-        top, top_step = load_prior(workdir, "top")
-        bottom, bottom_step = load_prior(workdir, "bottom")
+        weights = fingerprint(autoencoder)
+        top, top_step = load_prior(workdir, "top", weights)
+        bottom, bottom_step = load_prior(workdir, "bottom", weights)
         about = describe(
             workdir.load_config().preset,
             workdir.load_dataset_info(),

@@ -90,8 +90,8 @@ class PixelSNAIL(keras.Model):
         self.head_bias = self.add_weight(
             name="head_bias", shape=(config.num_embeddings,), initializer="zeros"
         )
-        # Training calls, of which dropout is a function. Each replica counts for itself:
-        # in a loop over parts of a batch they can't wait for each other.
+        # Training calls, of which dropout is a function. Each replica counts its own,
+        # because in a loop over parts of a batch they can't wait for each other.
         self.steps = keras.Variable(
             0,
             dtype="int64",

@@ -9,7 +9,7 @@ import tensorflow as tf
 from tfvqgen.config import Config
 from tfvqgen.data import codes, schema
 from tfvqgen.errors import UserError
-from tfvqgen.files import read_json, write_json
+from tfvqgen.files import write_json
 from tfvqgen.training import distribution
 from tfvqgen.training.autoencoder import AutoencoderStage
 from tfvqgen.training.checkpoints import restore_model
@@ -17,7 +17,12 @@ from tfvqgen.training.encode import write_codes
 from tfvqgen.training.loop import Loop
 from tfvqgen.training.prior import PriorStage
 from tfvqgen.training.stage import Stage
-from tfvqgen.training.trained_models import fingerprint, load_autoencoder
+from tfvqgen.training.trained_models import (
+    fingerprint,
+    load_autoencoder,
+    origin_file,
+    read_origin,
+)
 from tfvqgen.training.workdir import Workdir
 
 LEVELS = ("top", "bottom")
@@ -141,7 +146,7 @@ def _train_prior(
 
 def _require_same_codes(workdir: Workdir, level: str, info: codes.CodesInfo) -> None:
     """Refuses to go on with a prior on other codes than those it has learnt from."""
-    path = workdir.stage(level) / "trained_on.json"
+    path = origin_file(workdir, level)
     origin = {
         "autoencoder_fingerprint": info.autoencoder_fingerprint,
         "symmetries": info.symmetries,
@@ -149,7 +154,7 @@ def _require_same_codes(workdir: Workdir, level: str, info: codes.CodesInfo) -> 
     if not workdir.has_checkpoint(level):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, origin)
-    elif (found := read_json(path)) != origin:
+    elif (found := read_origin(workdir, level)) != origin:
         raise UserError(
             f"the prior of the {level} codes has learnt from other codes: expected "
             f"{origin}; remove {path.parent} to train it anew. Received: {found}"

@@ -1,10 +1,14 @@
 """The trained models of a workdir, with the weights that they are used with."""
 
 import hashlib
+from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 
+from tfvqgen.errors import DataError, UserError
+from tfvqgen.files import read_json
 from tfvqgen.models import VQVAE2, PixelSNAIL
 from tfvqgen.training.checkpoints import restore_averages, restore_model
 from tfvqgen.training.workdir import Workdir
@@ -24,7 +28,9 @@ def load_autoencoder(workdir: Workdir) -> tuple[VQVAE2, int]:
     return autoencoder, step
 
 
-def load_prior(workdir: Workdir, level: str) -> tuple[PixelSNAIL, int]:
+def load_prior(
+    workdir: Workdir, level: str, autoencoder_fingerprint: str
+) -> tuple[PixelSNAIL, int]:
     """Returns a prior with the best averages of its weights, and its step.
 
     They are those with the lowest held-out loss so far; before the first validation,
@@ -33,16 +39,52 @@ def load_prior(workdir: Workdir, level: str) -> tuple[PixelSNAIL, int]:
     Args:
         workdir: Where it was trained.
         level: ``top`` or ``bottom``.
+        autoencoder_fingerprint: Of the autoencoder whose codes it is to draw.
 
     Raises:
-        UserError: It is not trained, or not as the configuration says.
+        UserError: It is not trained, or not as the configuration says, or on the codes
+            of other weights.
         DataError: Its checkpoints are damaged.
     """
     config = workdir.load_config()
+    learnt_from = read_origin(workdir, level).get("autoencoder_fingerprint")
+    if learnt_from != autoencoder_fingerprint:
+        raise UserError(
+            f"the prior of the {level} codes has learnt from another autoencoder's: "
+            f"expected {autoencoder_fingerprint[:12]}; remove {workdir.stage(level)} "
+            f"and run train.py to train it anew. Received: {str(learnt_from)[:12]}"
+        )
     prior = PixelSNAIL(getattr(config, level), seed=config.seed)
     prior.build()
     step = restore_averages(prior, workdir.checkpoints(level))
     return prior, step
+
+
+def origin_file(workdir: Workdir, level: str) -> Path:
+    """Returns the file that says which codes a prior has learnt from."""
+    return workdir.stage(level) / "trained_on.json"
+
+
+def read_origin(workdir: Workdir, level: str) -> dict[str, Any]:
+    """Reads which codes a prior has learnt from.
+
+    Raises:
+        UserError: It is not trained.
+        DataError: The file is damaged.
+    """
+    if not workdir.has_checkpoint(level):
+        raise UserError(
+            f"the prior of the {level} codes is not trained: expected what train.py "
+            f"--stage={level} leaves. Received: {workdir.checkpoints(level)} without "
+            "a checkpoint"
+        )
+    origin = read_json(origin_file(workdir, level))
+    if not isinstance(origin, dict):
+        raise DataError(
+            "damaged file: expected what train.py writes. "
+            f"Received: {origin_file(workdir, level)}"
+        )
+    return origin
 
 
 def fingerprint(model: keras.Model) -> str:
