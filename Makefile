@@ -5,37 +5,51 @@ VENV ?= .venv
 DEMO_DIR ?= runs/demo
 DEMO_CELLS ?= 4000
 DEMO_FLAGS ?=
+REPORT_FLAGS ?=
 
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 CROPS := $(DEMO_DIR)/crops
 SHARDS := $(DEMO_DIR)/shards
 WORKDIR := $(DEMO_DIR)/workdir
+EXPORT := $(DEMO_DIR)/export
+CELLS := $(DEMO_DIR)/cells
+REPORT := $(DEMO_DIR)/report
 
 .PHONY: demo test lint bench
 .DELETE_ON_ERROR:
 
 demo: $(SHARDS)/dataset.json
-	@echo "[3/4] training all stages (about 10 minutes on 2 cores)"
+	@$(BIN)/python -m data_prep inspect --data $(SHARDS)
+	@echo "[3/7] training all stages (about 10 minutes on 2 cores)"
 	@$(BIN)/python train.py --data_dir=$(SHARDS) --workdir=$(WORKDIR) --preset=demo \
 	  $(DEMO_FLAGS)
-	@echo "[4/4] checking the shards and drawing their contact sheet"
-	@$(BIN)/python -m data_prep inspect --data $(SHARDS)
+	@echo "[4/7] exporting"
+	@$(BIN)/python export.py --workdir=$(WORKDIR) --export_dir=$(EXPORT)
+	@echo "[5/7] verifying the export in a process without Keras and this project"
+	@$(BIN)/python -m tfvqgen verify --model $(EXPORT)
+	@echo "[6/7] drawing cells from the export"
+	@$(BIN)/python -m tfvqgen sample --model $(EXPORT) --output $(CELLS) --overwrite \
+	  --num_per_label 6 --batch_size 64 --guidance 0.5 --top_p 0.95
+	@cp $(CELLS)/samples.png $(DEMO_DIR)/samples.png
+	@echo "[7/7] measuring"
+	@$(BIN)/python -m tfvqgen evaluate --workdir $(WORKDIR) --data_dir $(SHARDS) \
+	  --output $(REPORT) $(REPORT_FLAGS)
 	@echo
 	@echo "Done. Look at"
-	@echo "  $(SHARDS)/contact_sheet.png: the synthetic cells, a row a localization"
-	@echo "  $(WORKDIR)/vqvae/reconstructions.png: original, both levels, each alone"
-	@echo "  $(WORKDIR)/bottom/samples.png: generated bottom levels, a column a label"
-	@echo "  $(WORKDIR)/*/metrics.jsonl: the figures, also for tensorboard" \
-	  "--logdir $(WORKDIR)"
+	@echo "  $(DEMO_DIR)/samples.png: generated cells, a row a localization"
+	@echo "  $(REPORT)/index.html: what the models can and cannot do, in a browser"
+	@echo "  $(SHARDS)/contact_sheet.png: the synthetic cells that they learnt from"
+	@echo "  $(EXPORT): what TensorFlow Serving serves"
+	@echo "and at $(WORKDIR) with tensorboard --logdir"
 
 $(CROPS)/crops.csv: | $(INSTALLED)
-	@echo "[1/4] drawing $(DEMO_CELLS) synthetic cells"
+	@echo "[1/7] drawing $(DEMO_CELLS) synthetic cells"
 	@$(BIN)/python -m data_prep synthesize --output $(CROPS) \
 	  --num_cells $(DEMO_CELLS) --size 64
 
 $(SHARDS)/dataset.json: $(CROPS)/crops.csv
-	@echo "[2/4] writing shards"
+	@echo "[2/7] writing shards"
 	@$(BIN)/python -m data_prep shard --crops $(CROPS) --output $(SHARDS) --overwrite
 
 test: $(INSTALLED)
