@@ -5,12 +5,17 @@ from tfvqgen.command_line import run_subcommand
 
 def main() -> None:
     """Runs the command that the command line names."""
-    from tfvqgen.commands import evaluate, request, sample
+    from tfvqgen.commands import evaluate, request, sample, verify
 
     run_subcommand(
         "python -m tfvqgen",
-        "Uses trained models: measures them, draws cells, asks servers for cells.",
-        {"sample": sample, "request": request, "evaluate": evaluate},
+        "Uses trained models: measures them, draws cells, checks and asks what serves.",
+        {
+            "sample": sample,
+            "evaluate": evaluate,
+            "verify": verify,
+            "request": request,
+        },
     )
 
 
