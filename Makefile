@@ -53,7 +53,7 @@ $(SHARDS)/dataset.json: $(CROPS)/crops.csv
 	@$(BIN)/python -m data_prep shard --crops $(CROPS) --output $(SHARDS) --overwrite
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist loadgroup
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
