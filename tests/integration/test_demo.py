@@ -33,6 +33,7 @@ def test_make_demo_leaves_what_it_promises_and_goes_on_when_run_again(tmp_path):
         f"DEMO_DIR={demo}",
         "DEMO_CELLS=80",
         f"DEMO_FLAGS={' '.join(TINY)}",
+        "REPORT_FLAGS=--num_samples=24",
     ]
     environment = {k: v for k, v in os.environ.items() if k != "MAKEFLAGS"}
     first = subprocess.run(
@@ -49,14 +50,20 @@ def test_make_demo_leaves_what_it_promises_and_goes_on_when_run_again(tmp_path):
         "workdir/codes/codes.json",
         "workdir/top/metrics.jsonl",
         "workdir/bottom/samples.png",
+        "export/1/saved_model.pb",
+        "cells/samples.csv",
+        "samples.png",
+        "report/index.html",
+        "report/metrics.json",
     ):
         assert (demo / path).is_file(), path
-    assert str(demo / "workdir/vqvae/reconstructions.png") in first.stdout
+    assert str(demo / "samples.png") in first.stdout
     assert "Traceback" not in first.stderr and "oneDNN" not in first.stderr
-    before = support.digest_of_folder(demo / "workdir")
+    kept = ("workdir", "export", "cells", "report")
+    before = [support.digest_of_folder(demo / name) for name in kept]
     again = subprocess.run(
         command, cwd=support.ROOT, env=environment, capture_output=True, text=True
     )
     assert again.returncode == 0, again.stderr
     assert "vqvae: done already" in again.stdout
-    assert support.digest_of_folder(demo / "workdir") == before
+    assert [support.digest_of_folder(demo / name) for name in kept] == before

@@ -1,3 +1,4 @@
+import dataclasses
 import os
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ from tests.generators import make_generator
 from tests.serving.loopback import grpc_server, rest_server
 from tfvqgen.errors import DataError, UserError
 from tfvqgen.files import read_json
+from tfvqgen.generation.generator import Generator
 from tfvqgen.generation.request import Request
 from tfvqgen.generation.samples import write_samples
 from tfvqgen.serving import export as export_module
@@ -54,7 +56,15 @@ def test_versions_count_up_and_are_never_overwritten(tmp_path, quick):
     assert support.digest_of_folder(tmp_path) == before
     with pytest.raises(UserError, match="out of range"):
         export_generator(generator, tmp_path, version=0)
-    assert export_generator(generator, tmp_path).name == "8"
+    assert export_generator(generator, tmp_path).name == "7", "of the same models"
+    assert support.digest_of_folder(tmp_path) == before
+    other = Generator(
+        dataclasses.replace(generator.about, credit="another"),
+        generator.autoencoder,
+        generator.top,
+        generator.bottom,
+    )
+    assert export_generator(other, tmp_path).name == "8"
     assert names(tmp_path) == ["7", "8"]
     assert SavedModel(tmp_path).path.name == "8"
 

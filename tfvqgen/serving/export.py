@@ -7,19 +7,21 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 from tqdm import tqdm
 
 from tfvqgen.errors import DataError, UserError
-from tfvqgen.files import blamed_on, exclusive, sync_folder
+from tfvqgen.files import blamed_on, exclusive, read_json, sync_folder
+from tfvqgen.generation.about import About
 from tfvqgen.generation.generator import Generator
 from tfvqgen.serving.model_card import held_out, model_card
 from tfvqgen.serving.signatures import Signatures
 from tfvqgen.serving.verification.examples import example_rows
 from tfvqgen.serving.verification.wire import encode_request
 from tfvqgen.serving.verify import verify
-from tfvqgen.serving.versions import ABOUT, version_names
+from tfvqgen.serving.versions import ABOUT, version_names, versions
 from tfvqgen.training.workdir import Workdir
 
 WARM_UP = "assets.extra/tf_serving_warmup_requests"
@@ -39,10 +41,11 @@ def export(
     Args:
         workdir: Of train.py, all stages trained.
         export_dir: Folder of versions; made if need be.
-        version: Its number; None is one more than the largest there.
+        version: Its number; None is one more than the largest there, unless that is of
+            exactly these models: then nothing is made.
 
     Returns:
-        The new folder, ``<export_dir>/<version>``.
+        The version's folder, ``<export_dir>/<version>``.
 
     Raises:
         UserError: A stage is not trained, or the version exists.
@@ -72,6 +75,8 @@ def export_generator(
         card = model_card(generator.about, {})
     export_dir = Path(export_dir)
     with exclusive(export_dir, "the export folder"):
+        if version is None and (newest := _same_models(export_dir, generator.about)):
+            return newest
         target = export_dir / str(_version(export_dir, version))
         with _appearing(target) as folder, tqdm(total=3, unit="step") as progress:
             progress.set_description("making graphs")
@@ -85,6 +90,15 @@ def export_generator(
             progress.update()
             progress.set_description("exported")
     return target
+
+
+def _same_models(export_dir: Path, about: About) -> Path | None:
+    """Returns the newest version if it is of these models."""
+    for number in versions(export_dir)[-1:]:
+        newest = export_dir / str(number)
+        if (newest / ABOUT).is_file() and read_json(newest / ABOUT) == _as_read(about):
+            return newest
+    return None
 
 
 def _version(export_dir: Path, version: int | None) -> int:
@@ -163,12 +177,17 @@ def _save(signatures: Signatures, about, card: str, folder: Path) -> None:
 def _write_warm_up(path: Path, about, signatures: Signatures) -> None:
     """Writes a request of one row for each signature, which servers replay."""
     path.parent.mkdir()
-    plain = json.loads(json.dumps(about.to_json()))
+    plain = _as_read(about)
     with tf.io.TFRecordWriter(str(path)) as writer:
         for name, function in signatures.functions.items():
             names = [spec.name for spec in function.input_signature]
             rows = example_rows(plain, names, 1)
             writer.write(encode_request(_MODEL_NAME, name, rows))
+
+
+def _as_read(about: About) -> dict[str, Any]:
+    """Returns what reading ``about.json`` gives."""
+    return json.loads(json.dumps(about.to_json()))
 
 
 def _try(folder: Path) -> None:
