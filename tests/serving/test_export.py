@@ -123,8 +123,7 @@ def test_each_weight_is_there_once_and_nothing_that_only_training_needs(base):
 def test_a_good_export_passes_every_check(base):
     found = verify(base / "1")
     failed = {x["name"]: x["detail"] for x in found["checks"] if not x["ok"]}
-    # Of so few weights the graphs are more than 2 MB.
-    assert failed.keys() == {"holds no more than it needs"}, failed
+    assert not failed
     assert found["figures"]["load_seconds"] > 0
 
 

@@ -34,7 +34,8 @@ SEVERAL = 5
 LATER_REQUESTS = 5
 # Codes of a row may, by rounding, differ between batches: one map in so many.
 ONE_MAP_IN = 1000
-SPARE_BYTES = 2 * 2**20
+# Graphs, assets and warm-up requests; a second copy of the weights would be more.
+SPARE_BYTES = 4 * 2**20
 SHARE_OF_WEIGHTS = 1.05
 
 
