@@ -87,22 +87,64 @@ def write_samples(
 
 def _draw(source: Source, request: Request, samples: Sequence[Sample]) -> np.ndarray:
     """Returns the images of some samples, uint8 or uint16 [N, H, W, C]."""
-    vocabulary = source.about.labels
-    labels = np.zeros([len(samples), len(vocabulary)], np.float32)
-    for row, sample in zip(labels, samples, strict=True):
-        row[[vocabulary.index(label) for label in sample.labels]] = 1
 
     def all_rows(value):
         return np.full(len(samples), value, np.float32)
 
     cells = source.generate(
-        labels,
+        multi_hot([sample.labels for sample in samples], source.about),
         np.array([sample.seed for sample in samples], np.int64),
         all_rows(request.temperature),
         all_rows(request.top_p),
         all_rows(request.guidance),
     )
     return np.asarray(cells.image)
+
+
+def origin(about: About) -> dict[str, str]:
+    """Returns what is said within every image's file that a model made."""
+    return {
+        "Description": DISCLAIMER,
+        "Software": "tfvqgen",
+        "Model": about.id,
+        "Credit": f"Trained on: {about.credit or 'not said'}",
+    }
+
+
+def said_within(
+    about: About, request: Request, sample: Sample | None = None
+) -> dict[str, str]:
+    """Returns what is said within the file of a sample, or of a sheet of all."""
+    sets = [sample.labels] if sample else request.label_sets
+    last = request.seed + request.num_per_label - 1
+    return {
+        **origin(about),
+        "Labels": ", ".join(set_name(labels) for labels in sets),
+        "Seed": str(sample.seed) if sample else f"{request.seed} to {last}",
+        "Temperature": str(request.temperature),
+        "Top-p": str(request.top_p),
+        "Guidance": str(request.guidance),
+    }
+
+
+def table_columns(about: About, request: Request, sample: Sample) -> dict[str, str]:
+    """Returns what the table says of a sample besides what it says of a crop."""
+    return {
+        "generated": "true",
+        "model": about.id,
+        "seed": str(sample.seed),
+        "temperature": str(request.temperature),
+        "top_p": str(request.top_p),
+        "guidance": str(request.guidance),
+    }
+
+
+def multi_hot(label_sets: Sequence[Sequence[str]], about: About) -> np.ndarray:
+    """Returns a row of zeros and ones for each set of labels, float32 [N, L]."""
+    rows = np.zeros([len(label_sets), len(about.labels)], np.float32)
+    for row, labels in zip(rows, label_sets, strict=True):
+        row[[about.labels.index(label) for label in labels]] = 1
+    return rows
 
 
 class _Folder:
@@ -154,7 +196,7 @@ class _Folder:
 
     def add(self, sample: Sample, image: np.ndarray) -> None:
         """Writes a cell's files."""
-        text = self._text(sample)
+        text = said_within(self._about, self._request, sample)
         write_image(self._path / self._image(sample), image, self._about.channels, text)
         picture = composite(image, self._about.display_channels)
         write_image(self._composite(sample), picture, text=text)
@@ -162,7 +204,8 @@ class _Folder:
     def finish(self) -> Path:
         """Writes the sheet and then the table; returns the sheet's path."""
         sheet = self._path / SHEET
-        write_image(sheet, self._sheet(), text=self._text())
+        text = said_within(self._about, self._request)
+        write_image(sheet, self._sheet(), text=text)
         write_crops(
             self._path,
             [self._row(sample) for sample in self.samples],
@@ -186,7 +229,6 @@ class _Folder:
         digest = hashlib.sha256()
         for path in self._files(sample):
             digest.update(path.read_bytes())
-        request = self._request
         return Crop(
             crop_id=sample.name,
             path=self._image(sample),
@@ -195,33 +237,9 @@ class _Folder:
             group=f"seed{sample.seed}",
             size=self._about.image_shape[0],
             pixel_size=self._about.pixel_size,
-            metadata={
-                "generated": "true",
-                "model": self._about.id,
-                "seed": str(sample.seed),
-                "temperature": str(request.temperature),
-                "top_p": str(request.top_p),
-                "guidance": str(request.guidance),
-            },
+            metadata=table_columns(self._about, self._request, sample),
             sha256=digest.hexdigest(),
         )
-
-    def _text(self, sample: Sample | None = None) -> dict[str, str]:
-        """Returns what is said within an image's file."""
-        request = self._request
-        sets = [sample.labels] if sample else request.label_sets
-        last = request.seed + request.num_per_label - 1
-        return {
-            "Description": DISCLAIMER,
-            "Software": "tfvqgen",
-            "Model": self._about.id,
-            "Labels": ", ".join(set_name(labels) for labels in sets),
-            "Seed": str(sample.seed) if sample else f"{request.seed} to {last}",
-            "Temperature": str(request.temperature),
-            "Top-p": str(request.top_p),
-            "Guidance": str(request.guidance),
-            "Credit": f"Trained on: {self._about.credit or 'not said'}",
-        }
 
     def _sheet(self) -> np.ndarray:
         """Returns the first cells of each set of labels, all brightened alike.
