@@ -62,9 +62,12 @@ ALLOWED = {
         "tfvqgen.data",
         "tfvqgen.losses",
     },
+    "tfvqgen.app": LEAVES
+    | {"tfvqgen.app", "tfvqgen.serving", "tfvqgen.generation", "tfvqgen.data"},
     "tfvqgen.commands": LEAVES
     | {
         "tfvqgen.commands",
+        "tfvqgen.app",
         "tfvqgen.command_line",
         "tfvqgen.evaluation",
         "tfvqgen.generation",

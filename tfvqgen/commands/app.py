@@ -1,0 +1,50 @@
+"""Opens a page on this machine to play with a model.
+
+  python -m tfvqgen app --model runs/first/export
+
+Then open the address that it prints. The page draws cells for localizations that you
+choose, shows each channel, reconstructs or completes a crop that you upload, and gives
+everything as files without loss that say that they are generated.
+
+The model is a folder that export.py made, or a workdir of train.py. The page needs no
+network and no further package, and only this machine can reach it. If the model is on
+another machine, forward the port: ssh -L 8600:localhost:8600 machine. Ctrl-C ends it.
+"""
+
+from tfvqgen.command_line import import_tensorflow
+
+INTERRUPTED = "the page is closed; run the same command again to open it"
+
+
+def add_flags(parser) -> None:
+    """Adds the flags of this command."""
+    parser.add_argument("--model", required=True, help="an export, or a workdir")
+    parser.add_argument(
+        "--port", type=int, default=8600, help="of the page; 0 is any free one"
+    )
+
+
+def run(args) -> None:
+    """Runs the command."""
+    from tfvqgen.errors import UserError
+
+    if not 0 <= args.port <= 65535:
+        raise UserError(
+            f"port is out of range: expected 0 to 65535. Received: port={args.port}"
+        )
+    import_tensorflow()
+    from tfvqgen.app.model import open_model
+    from tfvqgen.app.server import PageServer
+    from tfvqgen.app.studio import Studio
+
+    studio = Studio(open_model(args.model))
+    try:
+        server = PageServer(studio, args.port)
+    except OSError as error:
+        raise UserError(
+            "the page cannot be opened: expected a free port (--port 0 takes any). "
+            f"Received: port={args.port} ({error.strerror})"
+        ) from None
+    with server:
+        print(f"page: {server.url}  (only on this machine; Ctrl-C ends it)", flush=True)
+        server.serve_forever()
