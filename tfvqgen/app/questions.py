@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -34,6 +35,11 @@ def value(body: Mapping[str, Any], name: str, kind: type) -> Any:
         raise UserError(
             f"wrong {name}: expected {_KINDS[kind]}. Received: {str(found)[:60]!r}"
         )
+    if kind is float:
+        try:
+            return float(found)
+        except OverflowError:
+            return math.inf
     return found
 
 
