@@ -52,6 +52,35 @@ def test_one_has_its_turn_a_few_wait_and_the_next_is_refused():
         pass
 
 
+def test_closing_waits_for_the_one_who_has_a_turn_and_gives_no_more():
+    gate, entered, leave = OneAtATime(), threading.Event(), threading.Event()
+
+    def use():
+        with gate.turn():
+            entered.set()
+            assert leave.wait(10)
+
+    user = threading.Thread(target=use)
+    user.start()
+    assert entered.wait(10)
+    closer = threading.Thread(target=gate.close, daemon=True)
+    closer.start()
+    closer.join(0.1)
+    assert closer.is_alive()
+    refused = []
+
+    def late():
+        with pytest.raises(Busy, match="closed"), gate.turn():
+            refused.append("not")
+
+    waiting = threading.Thread(target=late, daemon=True)
+    waiting.start()
+    leave.set()
+    closer.join(10)
+    assert not closer.is_alive() and refused == []
+    user.join()
+
+
 def test_a_failure_gives_the_turn_back():
     gate = OneAtATime(most_waiting=0)
     for _ in range(3):

@@ -1,10 +1,13 @@
+import inspect
+
 import numpy as np
 
-from tests.app.test_upload import random_image
 from tests.generators import make_generator
+from tests.support import random_image
 from tfvqgen.app.cells import Cells
 from tfvqgen.app.model import WorkdirModel
 from tfvqgen.app.studio import Studio
+from tfvqgen.serving.signatures import INPUTS
 
 
 def rows(seeds):
@@ -47,3 +50,10 @@ def test_portions_of_cells_are_those_of_one_request():
         return [studio.cells.get(cell["id"]).image for cell in answer["cells"]]
 
     np.testing.assert_array_equal(images(0, 2) + images(2, 3), images(0, 5))
+
+
+def test_an_export_is_asked_for_the_same():
+    model = WorkdirModel(make_generator())
+    for name, function in model._signatures.items():
+        inputs = inspect.signature(function.python_function).parameters
+        assert tuple(inputs) == INPUTS[name]

@@ -92,6 +92,17 @@ def test_drawn_cells_are_the_models_for_labels_and_seeds(page):
     assert (status, headers["Content-Type"]) == (200, "application/zip")
 
 
+def test_everything_is_asked_once_to_be_ready():
+    model = FakeModel()
+    with running(model) as server:
+        server.studio.warm_up()
+    assert [signature for signature, _ in model.asked] == [
+        "generate_multilabel",
+        "reconstruct",
+        "complete",
+    ]
+
+
 def test_no_label_is_unconditional_and_several_are_one_cells(page):
     for labels, row in (([], [0, 0, 0]), (["Nucleoli", "Rods & rings"], [1, 0, 1])):
         send(page, "POST", "/api/draw", {**DRAW, "labels": labels, "count": 1})

@@ -86,13 +86,19 @@ class OneAtATime:
         self._places = threading.BoundedSemaphore(most_waiting + 1)
         self._turn = threading.Lock()
         self._most_waiting = most_waiting
+        self._closed = False
+
+    def close(self) -> None:
+        """Waits until nobody has a turn, and gives no more."""
+        self._closed = True
+        self._turn.acquire()
 
     @contextlib.contextmanager
     def turn(self) -> Iterator[None]:
         """Waits for a turn and keeps it.
 
         Raises:
-            Busy: Too many wait already.
+            Busy: Too many wait already, or there are no more turns.
         """
         if not self._places.acquire(blocking=False):
             raise Busy(
@@ -102,6 +108,8 @@ class OneAtATime:
             )
         try:
             with self._turn:
+                if self._closed:
+                    raise Busy("the page is being closed", 1)
                 yield
         finally:
             self._places.release()

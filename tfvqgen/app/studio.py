@@ -54,6 +54,26 @@ class Studio:
             "most_reduction": MOST_REDUCTION,
         }
 
+    def close(self) -> None:
+        """Waits until the model is at rest: it must not be cut off in its work."""
+        self._model_use.close()
+
+    def warm_up(self) -> None:
+        """Asks everything once: graphs are made ready when they are first asked.
+
+        Raises:
+            Busy: The studio is closed.
+        """
+        shape = (1, *self.about.image_shape)
+        image = np.zeros(shape, self.about.dtype)
+        labels = np.zeros((1, len(self.about.labels)), np.float32)
+        rows = check_rows(self.about, labels, [0], 1.0, 1.0, 0.0)._asdict()
+        self._ask("generate_multilabel", **rows)
+        self._ask("reconstruct", image=image)
+        del rows["labels"]
+        mask, nothing = np.ones(shape[:3], np.float32), np.full(1, -1, np.int32)
+        self._ask("complete", image=image, mask=mask, class_id=nothing, **rows)
+
     def draw(self, body: Mapping[str, Any]) -> Answer:
         """Draws cells for a set of labels and successive seeds."""
         request = questions.request(body, self.about)

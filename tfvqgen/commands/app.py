@@ -11,6 +11,9 @@ network and no further package, and only this machine can reach it. If the model
 another machine, forward the port: ssh -L 8600:localhost:8600 machine. Ctrl-C ends it.
 """
 
+import contextlib
+import threading
+
 from tfvqgen.command_line import import_tensorflow
 
 INTERRUPTED = "the page is closed; run the same command again to open it"
@@ -46,5 +49,17 @@ def run(args) -> None:
             f"Received: port={args.port} ({error.strerror})"
         ) from None
     with server:
+        # While the user looks around.
+        threading.Thread(target=_warm_up, args=(studio,), daemon=True).start()
         print(f"page: {server.url}  (only on this machine; Ctrl-C ends it)", flush=True)
-        server.serve_forever()
+        try:
+            server.serve_forever()
+        finally:
+            studio.close()
+
+
+def _warm_up(studio) -> None:
+    from tfvqgen.app.limits import Refused
+
+    with contextlib.suppress(Refused):
+        studio.warm_up()

@@ -342,8 +342,7 @@ function render() {
   const columns = Math.max(1, Math.floor($("results").clientWidth / 113));
   $("viewer").classList.toggle("few", cells.length <= columns);
   const made = cells.filter((cell) => cell.kind !== "your crop");
-  const count = `${made.length} generated ${made.length === 1 ? "cell" : "cells"}`;
-  $("title").textContent = made.length ? `${title}: ${count}` : title;
+  $("title").textContent = made.length ? `${title}: ${made.length} generated` : title;
   $("zip").hidden = made.length === 0;
   $("zip").href = `/cells.zip?${made.map((cell) => `id=${cell.id}`).join("&")}`;
   if (crop) $("crop-picture").src = address(crop, "composite");
