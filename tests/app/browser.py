@@ -28,8 +28,8 @@ class Browser:
     """One page of a browser.
 
     Attributes:
-        problems: What the page has written to its console as an error, and the
-            addresses that it has asked outside of `allowed`.
+        problems: Errors of the page's scripts, and what it could not load.
+        addresses: What the page has asked for.
     """
 
     def __init__(self, send_handle: int, receive_handle: int):

@@ -59,7 +59,7 @@ def test_the_page_listens_on_loopback_only(page):
 
 
 def test_the_page_may_load_nothing_from_elsewhere(page):
-    for path in ("/", "/style.css", "/page.js"):
+    for path in ("/", "/style.css", "/ask.js", "/show.js", "/crop.js", "/page.js"):
         status, headers, data = send(page, "GET", path)
         assert status == 200
         assert "default-src 'none'" in headers["Content-Security-Policy"]

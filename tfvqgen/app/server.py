@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import resources
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -24,11 +25,11 @@ from tfvqgen.errors import UserError
 LOOPBACK = "127.0.0.1"
 _HOSTS = {LOOPBACK, "localhost"}
 _SECONDS_OF_SILENCE = 60
-_PAGE = {
-    "/": ("index.html", "text/html; charset=utf-8"),
-    "/style.css": ("style.css", "text/css; charset=utf-8"),
-    "/page.js": ("page.js", "text/javascript; charset=utf-8"),
+_PAGE = {"/": "index.html"} | {
+    f"/{name}": name
+    for name in ("style.css", "ask.js", "show.js", "crop.js", "page.js")
 }
+_KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 _HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -145,9 +146,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _get(self) -> None:
         url = urlsplit(self.path)
         if url.path in _PAGE:
-            name, kind = _PAGE[url.path]
-            page = resources.files("tfvqgen.app") / "page" / name
-            self._send(200, page.read_bytes(), {"Content-Type": kind})
+            file = resources.files("tfvqgen.app") / "page" / _PAGE[url.path]
+            kind = f"{_KINDS[Path(file.name).suffix]}; charset=utf-8"
+            self._send(200, file.read_bytes(), {"Content-Type": kind})
         elif url.path == "/api/about":
             self._send_json(200, self.server.studio.introduce())
         elif url.path == "/cells.zip":
