@@ -41,7 +41,8 @@ demo: $(SHARDS)/dataset.json
 	@echo "  $(REPORT)/index.html: what the models can and cannot do, in a browser"
 	@echo "  $(SHARDS)/contact_sheet.png: the synthetic cells that they learnt from"
 	@echo "  $(EXPORT): what TensorFlow Serving serves"
-	@echo "and at $(WORKDIR) with tensorboard --logdir"
+	@echo "at $(WORKDIR) with $(BIN)/tensorboard --logdir, and play with the model:"
+	@echo "  $(BIN)/python -m tfvqgen app --model $(EXPORT)"
 
 $(CROPS)/crops.csv: | $(INSTALLED)
 	@echo "[1/7] drawing $(DEMO_CELLS) synthetic cells"
