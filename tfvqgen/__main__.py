@@ -5,12 +5,12 @@ from tfvqgen.command_line import run_subcommand
 
 def main() -> None:
     """Runs the command that the command line names."""
-    from tfvqgen.commands import request, sample
+    from tfvqgen.commands import request, sample, verify
 
     run_subcommand(
         "python -m tfvqgen",
         "Uses trained models: draws cells, exports are checked and served.",
-        {"sample": sample, "request": request},
+        {"sample": sample, "verify": verify, "request": request},
     )
 
 

@@ -54,9 +54,9 @@ def add_request_flags(parser) -> None:
 def run(args) -> None:
     """Runs the command."""
     import_tensorflow()
-    from tfvqgen.generation.generator import Generator
+    from tfvqgen.serving.open_source import open_source
 
-    write(Generator.of_workdir(args.model), args)
+    write(open_source(args.model), args)
 
 
 def write(source, args) -> None:

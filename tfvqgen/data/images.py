@@ -75,11 +75,18 @@ def encode_png(image: np.ndarray, text: Mapping[str, str] | None = None) -> byte
         (
             _SIGNATURE,
             _chunk(b"IHDR", header),
-            *(_text_chunk(*item) for item in (text or {}).items()),
+            *(text_chunk(*item) for item in (text or {}).items()),
             _chunk(b"IDAT", packed),
             _chunk(b"IEND", b""),
         )
     )
+
+
+def text_chunk(keyword: str, text: str) -> bytes:
+    """Returns a part of a PNG that says something about it (iTXt)."""
+    # Not compressed, of no said language, and the keyword is not translated.
+    data = keyword.encode("latin-1") + b"\0\0\0\0\0" + text.encode()
+    return _chunk(b"iTXt", data)
 
 
 def decode_png(data: bytes) -> np.ndarray:
@@ -237,12 +244,6 @@ def _is_pattern(path: str | os.PathLike) -> bool:
 def _chunk(kind: bytes, data: bytes) -> bytes:
     checksum = zlib.crc32(data, zlib.crc32(kind))
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", checksum)
-
-
-def _text_chunk(keyword: str, text: str) -> bytes:
-    # Not compressed, of no said language, and the keyword is not translated.
-    data = keyword.encode("latin-1") + b"\0\0\0\0\0" + text.encode()
-    return _chunk(b"iTXt", data)
 
 
 def _write_file(path: Path, data: bytes) -> None:

@@ -144,16 +144,24 @@ class Generator:
             top_p: Float32 [B].
             guidance: Float32 [B].
         """
-        kept = mask == 1
-        given = self.encode(tf.where(kept[..., None], image, tf.zeros_like(image)))
-        keep = Codes(
-            _whole_patches(kept, self.about.top_shape),
-            _whole_patches(kept, self.about.bottom_shape),
-        )
+        given = self.encode(self.visible(image, mask))
+        keep = self.kept(mask)
         codes = self.sample_codes(
             labels, seeds, temperature, top_p, guidance, given, keep
         )
         return Cells(self.decode(codes), *codes)
+
+    def visible(self, image, mask):
+        """Returns images with what is not kept made black; see :meth:`complete`."""
+        return tf.where(mask[..., None] == 1, image, tf.zeros_like(image))
+
+    def kept(self, mask) -> Codes:
+        """Returns which codes of a masked image are kept, bool :class:`Codes`."""
+        kept = mask == 1
+        return Codes(
+            _whole_patches(kept, self.about.top_shape),
+            _whole_patches(kept, self.about.bottom_shape),
+        )
 
     def encode(self, image) -> Codes:
         """Returns the codes of images, uint8 or uint16 [B, H, W, C]."""
@@ -177,7 +185,10 @@ class Generator:
         Returns:
             Of the top and of the bottom codes, float32 [B] each.
         """
-        codes = self.encode(image)
+        return self.score_codes(self.encode(image), labels)
+
+    def score_codes(self, codes: Codes, labels):
+        """Returns what codes cost under the priors; see :meth:`score`."""
         top = self.top.logits(codes.top, labels)
         bottom = self.bottom.logits(codes.bottom, labels, condition=codes.top)
         return (
