@@ -10,8 +10,7 @@ import math
 from benchmarks import case
 from tfvqgen import Config, command_line
 from tfvqgen.config import PriorConfig
-
-FLOAT_BYTES = 4
+from tfvqgen.serving.memory import FLOAT_BYTES, memory_per_map
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,24 +95,6 @@ def weight_bytes_per_position(config: PriorConfig) -> float:
 def mean_keys(config: PriorConfig) -> int:
     """Returns how many keys a position attends to on average."""
     return math.prod(config.code_shape) // 2 + 1
-
-
-def memory_per_map(config: PriorConfig) -> int:
-    """Returns the bytes that are kept from row to row for one map at the end of it.
-
-    The last k - 1 rows of embedded codes and of what gated layers read, with k // 2
-    columns of zeros on both sides; the keys and values of all positions and the start;
-    the context, which has a vector for each position if the prior is conditioned.
-    """
-    height, width = config.code_shape
-    gated = config.blocks * config.layers
-    padded = width + 2 * (config.kernel // 2)
-    row = padded * (config.width + gated * (config.width + 2 * config.residual_width))
-    keys = config.heads * (config.key_dim + config.value_dim) * config.attention
-    context = config.width * (height * width if config.conditioned else 1)
-    kept = (config.kernel - 1) * row
-    kept += config.blocks * keys * (height * width + 1)
-    return FLOAT_BYTES * (kept + context)
 
 
 def at_size(config: PriorConfig, size: int) -> PriorConfig:

@@ -44,6 +44,7 @@ ALLOWED = {
     | {
         "tfvqgen.serving",
         "tfvqgen.generation",
+        "tfvqgen.config",
         "tfvqgen.data",
         "tfvqgen.models",
         "tfvqgen.training",

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from tfvqgen.errors import DataError, UserError
 from tfvqgen.files import blamed_on, exclusive, sync_folder
 from tfvqgen.generation.generator import Generator
+from tfvqgen.serving.compact import compact
 from tfvqgen.serving.model_card import held_out, model_card
 from tfvqgen.serving.signatures import Signatures
 from tfvqgen.serving.verification.examples import example_rows
@@ -157,6 +158,7 @@ def _save(signatures: Signatures, about, card: str, folder: Path) -> None:
             path.write_text(text, encoding="utf-8")
             module.texts.append(tf.saved_model.Asset(str(path)))
         tf.saved_model.save(module, str(folder), signatures=signatures.functions)
+    compact(folder)
     _write_warm_up(folder / WARM_UP, about, signatures)
 
 

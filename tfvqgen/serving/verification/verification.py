@@ -19,6 +19,7 @@ SIGNATURES = {
     "generate",
     "generate_png",
     "generate_multilabel",
+    "generate_multilabel_raw",
     "encode",
     "decode",
     "reconstruct",
