@@ -43,6 +43,7 @@ ALLOWED = {
     "tfvqgen.serving": LEAVES
     | {
         "tfvqgen.serving",
+        "tfvqgen.serving.verification",
         "tfvqgen.generation",
         "tfvqgen.config",
         "tfvqgen.data",

@@ -175,7 +175,7 @@ def _write_warm_up(path: Path, about, signatures: Signatures) -> None:
 
 def _try(folder: Path) -> None:
     """Loads what was written, as a server does, and replays the warm-up."""
-    for check in verify(folder, only_warm_up=True)["checks"]:
+    for check in verify(folder, only="warm_up")["checks"]:
         if not check["ok"]:
             raise DataError(
                 "what was written does not work: expected it to load and to answer. "
