@@ -2,11 +2,11 @@
 
   python export.py --workdir=runs/first --export_dir=runs/first/export
 
-writes <export_dir>/1, after more training <export_dir>/2, and so on: a SavedModel that
-draws, completes, reconstructs and judges cells by itself, without Keras and without
-this project, with its vocabulary, channels, credit and model card as assets. A server
-that watches <export_dir> loads a version when it appears, which it does whole, after it
-was loaded and asked once here. Nothing that is there is overwritten.
+writes <export_dir>/1, next time <export_dir>/2, and so on: a SavedModel that draws,
+completes, reconstructs and judges cells by itself, without Keras and without this
+project, with its vocabulary, channels, credit and model card as assets. A server that
+watches <export_dir> loads a version when it appears, which it does whole, after it was
+loaded and asked once here. Nothing that is there is overwritten.
 
 Look at <export_dir>/<version>/assets/model_card.md before you share it; check it with
 `python -m tfvqgen verify --model=<export_dir>`; draw cells from it with `python -m

@@ -12,8 +12,7 @@ import math
 from benchmarks import case
 from tfvqgen import Config, command_line
 from tfvqgen.config import PriorConfig
-
-FLOAT_BYTES = 4
+from tfvqgen.serving.memory import FLOAT_BYTES, memory_per_map, row_memory_per_map
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,66 +120,6 @@ def weight_bytes_per_position(config: PriorConfig) -> float:
 def mean_keys(config: PriorConfig) -> int:
     """Returns how many keys a position attends to on average."""
     return math.prod(config.code_shape) // 2 + 1
-
-
-def kept_numbers(config: PriorConfig) -> dict[str, int]:
-    """Returns how many numbers are kept from row to row for one map, after the last.
-
-    By the fields of the sampler's history. Rows have k // 2 columns of zeros on both
-    sides. The context is a vector for each position if the prior is conditioned.
-    """
-    height, width = config.code_shape
-    gated = config.blocks * config.layers
-    rows = (config.kernel - 1) * _padded(config)
-    keys = config.blocks * config.heads * (config.key_dim + config.value_dim)
-    return {
-        "embedded": rows * config.width,
-        "completed": rows * gated * config.width,
-        "hidden": rows * gated * 2 * config.residual_width,
-        "attention": keys * (height * width + 1) * config.attention,
-        "context": config.width * (height * width if config.conditioned else 1),
-    }
-
-
-def row_numbers(config: PriorConfig) -> dict[str, int]:
-    """Returns how many numbers more there are for one map while a row is drawn.
-
-    What is known of each position when its row starts (ready), and the sampler's state;
-    its keys, with room for the row, beside those that are kept: here those of the last.
-    """
-    width, gated = config.code_shape[1], config.blocks * config.layers
-    queries = config.heads * config.key_dim * config.attention
-    pointwise = config.blocks * (queries + 2 * config.width)
-    outputs = config.output_layers * 2 * config.width
-    # Without places nor a condition the pointwise units take the same everywhere.
-    output_columns = width if config.conditioned else 1
-    end_columns = width if config.attention else output_columns
-    ready = width * config.width
-    ready += width * gated * (config.residual_width + 2 * config.width)
-    ready += end_columns * pointwise + output_columns * outputs
-    reach, padded = config.kernel // 2, _padded(config)
-    return {
-        "ready": ready,
-        "completed": reach * gated * config.width,
-        "inputs": reach * config.width,
-        "completed_row": padded * gated * config.width,
-        "hidden_row": padded * gated * 2 * config.residual_width,
-        "attention": kept_numbers(config)["attention"],
-    }
-
-
-def memory_per_map(config: PriorConfig) -> int:
-    """Returns the bytes that are kept for one map at the end of it."""
-    return FLOAT_BYTES * sum(kept_numbers(config).values())
-
-
-def row_memory_per_map(config: PriorConfig) -> int:
-    """Returns the bytes more for one map while a row is drawn."""
-    return FLOAT_BYTES * sum(row_numbers(config).values())
-
-
-def _padded(config):
-    return config.code_shape[1] + 2 * (config.kernel // 2)
 
 
 def at_size(config: PriorConfig, size: int) -> PriorConfig:

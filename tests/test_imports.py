@@ -45,6 +45,7 @@ ALLOWED = {
         "tfvqgen.serving",
         "tfvqgen.serving.verification",
         "tfvqgen.generation",
+        "tfvqgen.config",
         "tfvqgen.data",
         "tfvqgen.models",
         "tfvqgen.training",

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from benchmarks import sampling_cost
 from tests import priors
+from tfvqgen.serving import memory
 
 MAPS = 3
 PRIORS = [
@@ -40,23 +41,23 @@ def rows_drawn(prior):
 def test_the_memory_formulas_count_what_the_sampler_keeps(keys):
     prior = priors.make_prior(**keys)
     history, ready, state = rows_drawn(prior)
-    kept = sampling_cost.kept_numbers(prior.config)
+    kept = memory.kept_numbers(prior.config)
     for name, tensors in history._asdict().items():
         assert kept[name] == numbers_of(tensors), name
     inputs = priors.random_inputs(prior, MAPS)
     context = prior._context(tf.constant(MAPS), inputs["labels"], inputs["condition"])
     assert kept["context"] == numbers_of(context)
 
-    in_row = sampling_cost.row_numbers(prior.config)
+    in_row = memory.row_numbers(prior.config)
     for name, tensors in state._asdict().items():
         assert in_row[name] == numbers_of(tensors), name
     # Beside these there are masks and such, the same for all maps.
     ready = [ready.inputs, ready.narrow, ready.wide, ready.ends, ready.outputs]
     assert in_row["ready"] == numbers_of(ready)
     numbers = sum(kept.values()) + sum(in_row.values())
-    assert 4 * numbers == sampling_cost.memory_per_map(
+    assert 4 * numbers == memory.memory_per_map(
         prior.config
-    ) + sampling_cost.row_memory_per_map(prior.config)
+    ) + memory.row_memory_per_map(prior.config)
 
 
 @pytest.mark.parametrize("keys", PRIORS)

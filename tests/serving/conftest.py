@@ -1,5 +1,6 @@
 import pytest
 
+from tests.generators import make_generator
 from tests.serving import tiny_model
 
 
@@ -16,4 +17,14 @@ def exported(tmp_path_factory):
             made[key] = tiny_model.export(base, 3, about, without)
         return made[key]
 
+    return folder
+
+
+@pytest.fixture(scope="session")
+def real_export(tmp_path_factory):
+    """Returns the folder of versions of the tiny generator's export."""
+    from tfvqgen.serving.export import export_generator
+
+    folder = tmp_path_factory.mktemp("export")
+    export_generator(make_generator(4, "uint16"), folder)
     return folder

@@ -1,207 +1,237 @@
-import dataclasses
+import json
 import os
-import shutil
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 import tensorflow as tf
-from tensorflow_serving.apis import prediction_log_pb2
 
 from tests import support
-from tests.generators import make_generator
-from tests.serving.loopback import grpc_server, rest_server
+from tests.generators import LABELS, make_generator
 from tfvqgen.errors import DataError, UserError
-from tfvqgen.files import read_json
 from tfvqgen.generation.generator import Generator
-from tfvqgen.generation.request import Request
-from tfvqgen.generation.samples import write_samples
-from tfvqgen.serving import export as export_module
-from tfvqgen.serving.client import Server
+from tfvqgen.serving import export as exporting
 from tfvqgen.serving.export import export_generator
+from tfvqgen.serving.model_card import held_out, model_card
 from tfvqgen.serving.open_source import open_source
 from tfvqgen.serving.saved_model import SavedModel
-from tfvqgen.serving.verification.wire import decode_request, encode_request
-from tfvqgen.serving.verify import verify
-
-# One process makes the export, which takes long.
-pytestmark = pytest.mark.xdist_group("export")
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory):
-    """Returns a folder of one version."""
-    folder = tmp_path_factory.mktemp("export")
-    assert export_generator(make_generator(), folder) == folder / "1"
-    return folder
-
-
-def names(folder):
-    return sorted(path.name for path in folder.iterdir())
+from tfvqgen.serving.versions import is_export, version_folder
+from tfvqgen.training.workdir import Workdir
 
 
 @pytest.fixture
 def quick(monkeypatch):
-    """Leaves the trial out, which starts a process."""
-    monkeypatch.setattr(export_module, "_try", lambda folder: None)
+    """Lets exports be a file; graphs take long to make."""
+
+    def save(signatures, about, card, folder):
+        del signatures, about
+        (folder / "assets").mkdir()
+        (folder / "assets/about.json").write_text("{}")
+        (folder / "saved_model.pb").write_text(card)
+
+    monkeypatch.setattr(exporting, "Signatures", lambda generator: None)
+    monkeypatch.setattr(exporting, "_save", save)
+    monkeypatch.setattr(exporting, "_try", lambda folder: None)
 
 
-def test_versions_count_up_and_are_never_overwritten(tmp_path, quick):
-    generator = make_generator()
-    export_generator(generator, tmp_path, version=7)
+def export(folder, version=None):
+    return export_generator(make_generator(), folder, version)
+
+
+def test_versions_are_numbered_on_and_never_overwritten(tmp_path, quick):
+    assert export(tmp_path) == tmp_path / "1"
+    assert export(tmp_path, 7) == tmp_path / "7"
+    assert export(tmp_path) == tmp_path / "8"
     before = support.digest_of_folder(tmp_path)
-    with pytest.raises(UserError, match="the version exists"):
-        export_generator(generator, tmp_path, version=7)
+    with pytest.raises(UserError, match=r"the version exists.*Received: .*7"):
+        export(tmp_path, 7)
+    with pytest.raises(UserError, match=r"expected 1 to .*version=0"):
+        export(tmp_path, 0)
     assert support.digest_of_folder(tmp_path) == before
-    with pytest.raises(UserError, match="out of range"):
-        export_generator(generator, tmp_path, version=0)
-    assert export_generator(generator, tmp_path).name == "7", "of the same models"
+    assert sorted(x.name for x in tmp_path.iterdir()) == ["1", "7", "8"]
+    assert version_folder(tmp_path) == tmp_path / "8"
+
+
+def test_the_same_models_are_exported_once(tmp_path, quick):
+    assert export(tmp_path) == tmp_path / "1"
+    about = json.dumps(make_generator().about.to_json())
+    (tmp_path / "1/assets/about.json").write_text(about)
+    before = support.digest_of_folder(tmp_path)
+    assert export(tmp_path) == tmp_path / "1"
     assert support.digest_of_folder(tmp_path) == before
-    other = Generator(
-        dataclasses.replace(generator.about, credit="another"),
-        generator.autoencoder,
-        generator.top,
-        generator.bottom,
+    assert export(tmp_path, 2) == tmp_path / "2", "asked for by its number"
+
+
+@pytest.mark.parametrize("step", ["_save", "_try", "_settle"])
+@pytest.mark.parametrize("failure", [(OSError, 28, "full"), (KeyboardInterrupt,)])
+def test_a_failure_leaves_nothing(tmp_path, quick, monkeypatch, step, failure):
+    kind, *words = failure
+
+    def fail(*arguments):
+        raise kind(*words)
+
+    monkeypatch.setattr(exporting, step, fail)
+    with pytest.raises(kind) as failed:
+        export(tmp_path / "new")
+    if kind is OSError:
+        assert failed.value.filename == str(tmp_path / "new" / "1")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_version_appears_whole_and_can_be_read_by_others(
+    tmp_path, quick, monkeypatch
+):
+    seen = []
+
+    def watch(folder):
+        seen.extend(x.name for x in tmp_path.iterdir() if not x.name.startswith("."))
+
+    monkeypatch.setattr(exporting, "_try", watch)
+    tmp_path.chmod(0o755)
+    made = export(tmp_path)
+    assert seen == []
+    assert made.stat().st_mode & 0o777 == 0o755
+
+
+def test_what_a_killed_run_left_is_removed(tmp_path, quick):
+    (tmp_path / ".exporting-abc").mkdir()
+    export(tmp_path)
+    assert [x.name for x in tmp_path.iterdir()] == ["1"]
+
+
+def test_two_runs_do_not_write_to_one_folder(tmp_path, quick, monkeypatch):
+    def again(folder):
+        export(tmp_path)
+
+    monkeypatch.setattr(exporting, "_try", again)
+    with pytest.raises(UserError, match="in use by another run"):
+        export(tmp_path)
+
+
+def test_an_export_that_cannot_be_loaded_does_not_appear(tmp_path, monkeypatch):
+    monkeypatch.setattr(exporting, "Signatures", lambda generator: None)
+    monkeypatch.setattr(
+        exporting, "_save", lambda *rest: (rest[-1] / "saved_model.pb").touch()
     )
-    assert export_generator(other, tmp_path).name == "8"
-    assert names(tmp_path) == ["7", "8"]
-    assert SavedModel(tmp_path).path.name == "8"
+    with pytest.raises(DataError, match="does not work: expected it to load"):
+        export(tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_what_goes_wrong_in_the_middle_leaves_nothing(tmp_path, monkeypatch):
-    def fail(folder):
-        assert folder.parent == tmp_path and folder.name.startswith(".")
-        raise OSError(28, "No space left on device")
+def test_only_weights_that_are_read_are_there_and_once(real_export):
+    generator = make_generator(4, "uint16")
+    stored = tf.train.load_checkpoint(str(real_export / "1/variables/variables"))
+    names = [x for x in stored.get_variable_to_shape_map() if x.startswith("weights")]
+    expected = [*generator.top.trainable_weights, *generator.bottom.trainable_weights]
+    expected += [*generator.autoencoder.trainable_weights]
+    quantizers = generator.autoencoder
+    expected += [quantizers.top_quantizer.embeddings]
+    expected += [quantizers.bottom_quantizer.embeddings]
+    assert len(names) == len(expected)
 
-    (tmp_path / ".exporting-killed").mkdir()
-    monkeypatch.setattr(export_module, "_try", fail)
-    with pytest.raises(OSError, match="No space"):
-        export_generator(make_generator(), tmp_path)
-    assert names(tmp_path) == []
+
+@pytest.mark.parametrize(
+    ("contents", "words"),
+    [
+        ({}, "no export: expected a folder that export.py made"),
+        ({"saved_model.pb": b"x"}, "a SavedModel of something else"),
+        (
+            {"saved_model.pb": b"x", "assets/about.json": b"{}"},
+            "not the description of a model",
+        ),
+        ({"1/saved_model.pb": b"x"}, "a SavedModel of something else"),
+    ],
+)
+def test_what_is_no_export_is_refused_in_words(tmp_path, contents, words):
+    for name, data in contents.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    with pytest.raises(UserError, match=words):
+        SavedModel(tmp_path)
 
 
-def test_an_export_has_what_people_and_servers_need(base):
+def test_a_damaged_export_is_refused_in_words(real_export, tmp_path):
+    copy = damaged_copy(real_export, tmp_path)
+    with pytest.raises(DataError, match=r"damaged export.*Received: .*copy"):
+        SavedModel(copy)
+    (copy / "saved_model.pb").write_bytes(b"x")
+    with pytest.raises(DataError, match="damaged export"):
+        SavedModel(copy)
+
+
+def damaged_copy(real_export, tmp_path):
+    """Copies an export and flips bits in the middle of its weights."""
+    copy = tmp_path / "copy"
+    subprocess.run(["cp", "-r", real_export / "1", copy], check=True)
+    path = next((copy / "variables").glob("variables.data*"))
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 255
+    path.write_bytes(data)
+    return copy
+
+
+def test_a_model_is_opened_whatever_it_is(real_export, tmp_path):
+    assert is_export(real_export) and is_export(real_export / "1")
+    assert isinstance(open_source(real_export), SavedModel)
+    with pytest.raises(UserError):
+        open_source(tmp_path)
+
+
+def test_the_card_has_what_validation_says_of_the_weights(tmp_path):
     about = make_generator().about
-    folder = base / "1"
-    assert read_json(folder / "assets/about.json")["id"] == about.id
-    assert (folder / "assets/labels.txt").read_text().splitlines() == list(about.labels)
-    card = (folder / "assets/model_card.md").read_text()
-    for words in ("random noise", "not evidence", about.id, "Golgi apparatus"):
-        assert words in card
-    log = prediction_log_pb2.PredictionLog()
-    records = list(
-        tf.data.TFRecordDataset(
-            str(folder / "assets.extra/tf_serving_warmup_requests")
-        ).as_numpy_iterator()
-    )
-    asked = []
-    for record in records:
-        log.ParseFromString(record)
-        asked.append(log.predict_log.request.model_spec.signature_name)
-    assert len(asked) == len(set(asked)) == 12
-
-
-def test_each_weight_is_there_once_and_nothing_that_only_training_needs(base):
-    index = tf.train.load_checkpoint(str(base / "1/variables/variables"))
-    stored = [
-        tuple(shape)
-        for name, shape in index.get_variable_to_shape_map().items()
-        if not name.startswith("_CHECKPOINTABLE")
-    ]
-    generator = make_generator()
-    codebooks = [
-        generator.autoencoder.top_quantizer.embeddings,
-        generator.autoencoder.bottom_quantizer.embeddings,
-    ]
-    models = (generator.autoencoder, generator.top, generator.bottom)
-    trained = [x for model in models for x in model.trainable_weights]
-    expected = {id(x): tuple(x.shape) for x in [*trained, *codebooks]}
-    assert sorted(stored) == sorted(expected.values())
-
-
-def test_a_good_export_passes_every_check(base):
-    found = verify(base / "1")
-    failed = {x["name"]: x["detail"] for x in found["checks"] if not x["ok"]}
-    assert not failed
-    assert found["figures"]["load_seconds"] > 0
-
-
-@pytest.mark.parametrize("fault", ["flip", "cut", "about"])
-def test_a_damaged_export_is_named_and_not_used(base, tmp_path, fault):
-    shutil.copytree(base / "1", tmp_path / "1")
-    weights = tmp_path / "1/variables/variables.data-00000-of-00001"
-    if fault == "flip":
-        data = bytearray(weights.read_bytes())
-        data[len(data) // 2] ^= 255
-        weights.write_bytes(data)
-    elif fault == "cut":
-        os.truncate(weights, 100)
-    else:
-        (tmp_path / "1/assets/about.json").write_text("{}")
-    with pytest.raises(DataError, match="expected"):
-        SavedModel(tmp_path)
-    if fault != "about":
-        found = verify(tmp_path / "1", only_warm_up=True)
-        assert not all(check["ok"] for check in found["checks"])
-
-
-def test_what_is_no_export_is_refused(tmp_path):
-    with pytest.raises(UserError, match="no export: expected"):
-        SavedModel(tmp_path)
-    with pytest.raises(DataError, match="no such file"):
-        open_source(tmp_path)
-    tf.saved_model.save(tf.Module(), str(tmp_path / "1"))
-    with pytest.raises(DataError, match="SavedModel of something else"):
-        open_source(tmp_path)
-
-
-@pytest.mark.parametrize("protocol", ["grpc", "rest"])
-def test_a_server_gives_the_cells_of_the_workdir(base, tmp_path, protocol):
-    generator = make_generator()
-    request = Request(label_sets=(("Nucleoli",), ()), num_per_label=3)
-    write_samples(generator, request, tmp_path / "workdir")
-    serve = {"grpc": grpc_server, "rest": rest_server}[protocol]
-    with serve(base) as port, Server(f"localhost:{port}", protocol) as server:
-        assert server.about == generator.about
-        write_samples(server, request, tmp_path / "served", batch_size=4)
-    tables = [
-        (tmp_path / x / "samples.csv").read_bytes() for x in ("workdir", "served")
-    ]
-    assert tables[0] == tables[1]
-
-
-def test_a_recorded_request_is_what_the_server_reads():
-    rng = np.random.default_rng(0)
-    inputs = {
-        "seed": rng.integers(0, 2**62, size=3),
-        "image": rng.integers(0, 2**16, size=(3, 2, 2, 1)).astype(np.uint16),
+    lines = {
+        "vqvae": [(1, 0.5), (9, 0.1)],
+        "top": [(1, 3.0), (2, 4.0), (9, 1.0)],
+        "bottom": [],
     }
-    record = encode_request("tfvqgen", "complete", inputs)
-    log = prediction_log_pb2.PredictionLog.FromString(record)
-    read = log.predict_log.request
-    assert read.model_spec.name == "tfvqgen"
-    assert read.model_spec.signature_name == "complete"
-    for name, value in inputs.items():
-        np.testing.assert_array_equal(tf.make_ndarray(read.inputs[name]), value)
-    name, decoded = decode_request(log.SerializeToString())
-    assert name == "complete" and decoded.keys() == inputs.keys()
-    for key, value in inputs.items():
-        np.testing.assert_array_equal(decoded[key], value)
-    for end in range(len(record)):
-        with pytest.raises(ValueError, match=r"cut short|field"):
-            decode_request(record[:end])
+    for stage, values in lines.items():
+        (tmp_path / stage).mkdir()
+        text = "".join(
+            f'{{"step": {step}, "split": "validation", "loss": {value}, '
+            f'"bits_per_code": {value}, "reconstruction_mse": {value}}}\n'
+            for step, value in values
+        )
+        (tmp_path / stage / "metrics.jsonl").write_text(text)
+    figures = held_out(Workdir(tmp_path), about)
+    # The newest of the autoencoder, the best of a prior, nothing after the checkpoint.
+    assert figures["vqvae"]["loss"] == 0.5
+    assert figures["top"]["loss"] == 3.0
+    assert figures["bottom"] == {}
+    card = model_card(about, figures)
+    assert "3.000 bits per code" in card and "| bottom | 3 | not measured |" in card
+    assert all(f"- {label}\n" in card for label in LABELS)
 
 
-def test_mistakes_on_the_command_line_are_one_line_and_status_2(tmp_path):
-    result = subprocess.run(
-        [sys.executable, "export.py", f"--workdir={tmp_path}", "--export_dir=x"],
+def run_export(*flags):
+    return subprocess.run(
+        [sys.executable, "export.py", *map(os.fspath, flags)],
         cwd=support.ROOT,
         env=support.environment(),
         capture_output=True,
         text=True,
     )
+
+
+def test_help_teaches():
+    result = run_export("--help")
+    assert result.returncode == 0
+    for word in ("--workdir", "--export_dir", "--version", "model_card.md", "verify"):
+        assert word in result.stdout
+
+
+def test_an_untrained_workdir_is_one_line_and_status_2(tmp_path):
+    result = run_export("--workdir", tmp_path, "--export_dir", tmp_path / "export")
     assert result.returncode == 2
     assert result.stderr.startswith("error: ") and result.stderr.count("\n") == 1
-    assert str(tmp_path) in result.stderr
-    assert not (support.ROOT / "x").exists()
+    assert not (tmp_path / "export").exists()
+
+
+def test_a_stage_that_is_not_trained_is_named(tmp_path, monkeypatch):
+    def untrained(path):
+        raise UserError("no checkpoint: expected a trained stage. Received: top")
+
+    monkeypatch.setattr(Generator, "of_workdir", untrained)
+    with pytest.raises(UserError, match="expected a trained stage"):
+        exporting.export(tmp_path, tmp_path / "export")
+    assert not (tmp_path / "export").exists()

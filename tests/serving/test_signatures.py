@@ -1,226 +1,235 @@
-import json
+"""An export beside the models that it was made of."""
+
+# Shapes: B rows.
+
+import io
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
-from tests.generators import LABELS, make_generator
+from tests.generators import CODES, LABELS, make_generator
 from tests.support import random_image
-from tfvqgen.data.images import composite
+from tfvqgen.data.images import composite, decode_png
 from tfvqgen.errors import UserError
-from tfvqgen.generation.request import Request
-from tfvqgen.generation.samples import write_samples
-from tfvqgen.serving import export as export_module
-from tfvqgen.serving.export import export_generator
+from tfvqgen.models import Codes
 from tfvqgen.serving.saved_model import SavedModel
-
-ROWS = 5
-
-
-# One process makes the export, which takes long.
-pytestmark = pytest.mark.xdist_group("signatures")
+from tfvqgen.serving.signatures import INPUTS
+from tfvqgen.serving.verification.behaviour import refusal
+from tfvqgen.serving.verification.examples import example_rows, wrong_rows
+from tfvqgen.serving.verification.loaded import Loaded
 
 
 @pytest.fixture(scope="module")
-def pair(tmp_path_factory):
-    """Returns a generator and its export."""
-    generator = make_generator(4, "uint16")
-    with pytest.MonkeyPatch.context() as patch:
-        # Its trial takes a process of its own, and all that is tried here.
-        patch.setattr(export_module, "_try", lambda folder: None)
-        return _exported(generator, tmp_path_factory.mktemp("export"))
+def generator():
+    return make_generator(4, "uint16")
 
 
-def _exported(generator, folder):
-    return generator, SavedModel(export_generator(generator, folder))
+@pytest.fixture(scope="module")
+def model(real_export):
+    return SavedModel(real_export)
 
 
-def inputs(about, rows=ROWS):
-    rng = np.random.default_rng(0)
-    mask = np.zeros([rows, 16, 16], np.float32)
-    mask[:, :8] = 1
-    class_id = np.arange(rows, dtype=np.int32) % (len(LABELS) + 1) - 1
-    return {
-        "class_id": class_id,
-        "labels": (class_id[:, None] == np.arange(len(LABELS))).astype(np.float32),
-        "seed": rng.integers(0, 2**63 - 1, size=rows),
-        "temperature": rng.uniform(0.5, 1.5, size=rows).astype(np.float32),
-        "top_p": rng.uniform(0.5, 1, size=rows).astype(np.float32),
-        "guidance": np.float32([0, 1.5] * rows)[:rows],
-        "image": np.stack(
-            [random_image(about.image_shape, about.dtype, i) for i in range(rows)]
-        ),
-        "mask": mask,
-        "row": np.arange(rows, dtype=np.int32),
-    }
+def rows(about, signature, number=5, seed=0):
+    return example_rows(about.to_json(), INPUTS[signature], number, seed)
 
 
-HOW = ("seed", "temperature", "top_p", "guidance")
+def multi_hot(class_id):
+    return np.eye(len(LABELS) + 1, dtype=np.float32)[class_id][:, :-1]
 
 
-def some(values, *names):
-    return {name: values[name] for name in names}
+def how(inputs):
+    return [inputs[x] for x in ("seed", "temperature", "top_p", "guidance")]
 
 
-def test_cells_are_the_generators_by_class_by_labels_and_as_bytes(pair):
-    generator, exported = pair
-    values = inputs(generator.about)
-    expected = generator.generate(*some(values, "labels", *HOW).values())
-    by_class = exported.ask("generate", **some(values, "class_id", *HOW))
-    for name, answer in {
-        "serving_default": exported.ask(
-            "serving_default", **some(values, "class_id", *HOW)
-        ),
-        "generate": by_class,
-        "generate_multilabel": exported.ask(
-            "generate_multilabel", **some(values, "labels", *HOW)
-        ),
-    }.items():
-        assert answer.keys() == {"image", "top_codes", "bottom_codes"}, name
-        np.testing.assert_array_equal(answer["top_codes"], expected.top_codes)
-        np.testing.assert_array_equal(answer["bottom_codes"], expected.bottom_codes)
-        assert answer["image"].dtype == generator.about.dtype
-        np.testing.assert_allclose(
-            answer["image"].astype(int), expected.image.numpy().astype(int), atol=1
+def test_generate_draws_the_generators_cells(model, generator):
+    inputs = rows(model.about, "generate")
+    made = model.ask("generate", **inputs)
+    expected = generator.generate(multi_hot(inputs["class_id"]), *how(inputs))
+    for name, value in expected._asdict().items():
+        np.testing.assert_array_equal(made[name], value)
+    assert made["image"].dtype == np.uint16
+    assert len(np.unique(made["bottom_codes"])) > 3
+
+
+def test_the_saved_model_is_a_source_of_the_generators_cells(model, generator):
+    inputs = rows(model.about, "generate_multilabel")
+    request = (inputs["labels"], *how(inputs))
+    made, expected = model.generate(*request), generator.generate(*request)
+    for name in made._fields:
+        np.testing.assert_array_equal(getattr(made, name), getattr(expected, name))
+    assert model.about == generator.about
+
+
+@pytest.mark.parametrize("signature", ["generate", "generate_multilabel", "complete"])
+def test_a_row_is_the_same_alone_and_anywhere_in_a_batch(model, signature):
+    # More than go through the convolutions at a time.
+    inputs = rows(model.about, signature, 19)
+    together = model.ask(signature, **inputs)
+    order = np.random.default_rng(0).permutation(19)
+    moved = model.ask(signature, **{x: value[order] for x, value in inputs.items()})
+    for name, value in together.items():
+        np.testing.assert_array_equal(moved[name], value[order])
+    for row in (0, 1, 4, 18):
+        alone = model.ask(
+            signature, **{x: value[row : row + 1] for x, value in inputs.items()}
         )
-    raw = exported.ask("generate_multilabel_raw", **some(values, "labels", *HOW))
-    read = [
-        np.frombuffer(x, np.dtype(generator.about.dtype).newbyteorder("<"))
-        for x in raw["image_bytes"]
-    ]
-    np.testing.assert_array_equal(
-        np.stack(read).reshape(by_class["image"].shape), by_class["image"]
-    )
-    png = exported.ask("generate_png", **some(values, "class_id", *HOW))["png_bytes"]
-    shown = composite(by_class["image"], generator.about.display_channels)
-    for data, picture in zip(png, shown, strict=True):
-        np.testing.assert_array_equal(tf.io.decode_png(data), picture)
-        assert b"Generated by a model" in data
-        assert generator.about.id.encode() in data
+        for name in ("top_codes", "bottom_codes"):
+            np.testing.assert_array_equal(alone[name][0], together[name][row])
 
 
-def test_images_go_to_codes_and_back_as_in_training(pair):
-    generator, exported = pair
-    values = inputs(generator.about)
-    codes = generator.encode(values["image"])
-    answer = exported.ask("encode", image=values["image"])
-    np.testing.assert_array_equal(answer["top_codes"], codes.top)
-    np.testing.assert_array_equal(answer["bottom_codes"], codes.bottom)
-    decoded = exported.ask("decode", **answer)["image"]
-    np.testing.assert_allclose(
-        decoded.astype(int), generator.decode(codes).numpy().astype(int), atol=1
-    )
-    again = exported.ask("reconstruct", image=values["image"])["image"]
-    np.testing.assert_array_equal(again, decoded)
+def test_class_minus_one_is_no_label_at_all(model):
+    inputs = rows(model.about, "generate", 2)
+    inputs["class_id"] = np.int32([-1, -1])
+    made = model.ask("generate", **inputs)
+    labels = {"labels": np.zeros([2, len(LABELS)], np.float32)}
+    inputs.pop("class_id")
+    expected = model.ask("generate_multilabel", **labels, **inputs)
+    np.testing.assert_array_equal(made["bottom_codes"], expected["bottom_codes"])
 
 
-def test_the_score_is_that_of_training(pair):
-    generator, exported = pair
-    values = inputs(generator.about)
-    answer = exported.ask("score", **some(values, "image", "labels"))
-    top, bottom = generator.score(values["image"], values["labels"])
-    np.testing.assert_allclose(answer["top_bits"], top, atol=1e-4)
-    np.testing.assert_allclose(answer["bottom_bits"], bottom, atol=1e-4)
+def test_pictures_show_the_display_colours_and_say_what_they_are(model):
+    inputs = rows(model.about, "generate", 2)
+    image = model.ask("generate", **inputs)["image"]
+    pngs = model.ask("generate_png", **inputs)["png_bytes"]
+    expected = composite(image, model.about.display_channels)
+    for png, picture in zip(pngs, expected, strict=True):
+        np.testing.assert_array_equal(decode_png(png), picture)
+        text = Image.open(io.BytesIO(png)).text
+        assert text["Model"] == model.about.id
+        assert "not a picture of a real cell" in text["Description"]
 
 
-def test_completing_keeps_what_the_generator_keeps(pair):
-    generator, exported = pair
-    values = inputs(generator.about)
-    answer = exported.ask("complete", **some(values, "image", "mask", "class_id", *HOW))
+def test_raw_images_are_their_values_in_little_endian(model):
+    inputs = rows(model.about, "generate_multilabel", 2)
+    raw = model.ask("generate_multilabel_raw", **inputs)
+    image = model.ask("generate_multilabel", **inputs)["image"]
+    read = [np.frombuffer(x, "<u2") for x in raw["image_bytes"]]
+    np.testing.assert_array_equal(read, image.reshape(2, -1))
+    assert raw["top_codes"].shape == (2, 2, 2)
+
+
+def test_encode_decode_and_reconstruct_are_the_autoencoders(model, generator):
+    image = np.stack([random_image((16, 16, 4), "uint16", x) for x in range(3)])
+    codes = model.ask("encode", image=image)
+    top, bottom = generator.encode(tf.constant(image))
+    np.testing.assert_array_equal(codes["top_codes"], top)
+    np.testing.assert_array_equal(codes["bottom_codes"], bottom)
+    decoded = model.ask("decode", **codes)["image"]
+    expected = generator.decode(Codes(top, bottom)).numpy()
+    # The last digits of sums may round to another level of 65,536.
+    np.testing.assert_allclose(decoded.astype(int), expected.astype(int), atol=1)
+    reconstructed = model.ask("reconstruct", image=image)["image"]
+    np.testing.assert_array_equal(reconstructed, decoded)
+
+
+def test_scores_are_the_likelihoods_of_training(model, generator):
+    inputs = rows(model.about, "score")
+    made = model.ask("score", **inputs)
+    top, bottom = generator.score(tf.constant(inputs["image"]), inputs["labels"])
+    np.testing.assert_allclose(made["top_bits"], top, atol=1e-4)
+    np.testing.assert_allclose(made["bottom_bits"], bottom, atol=1e-4)
+
+
+def test_complete_keeps_the_codes_of_whole_patches_and_draws_the_rest(model, generator):
+    inputs = rows(model.about, "complete", 4)
+    inputs["mask"][0] = 0
+    inputs["mask"][1, :, 1] = 0
+    made = model.ask("complete", **inputs)
     expected = generator.complete(
-        values["image"], values["mask"], *some(values, "labels", *HOW).values()
+        tf.constant(inputs["image"]),
+        inputs["mask"],
+        multi_hot(inputs["class_id"]),
+        *how(inputs),
     )
-    np.testing.assert_array_equal(answer["top_codes"], expected.top_codes)
-    np.testing.assert_array_equal(answer["bottom_codes"], expected.bottom_codes)
-    visible = values["image"] * values["mask"][..., None].astype(values["image"].dtype)
-    given = exported.ask("encode", image=visible)
-    for name, half in (("top_codes", 1), ("bottom_codes", 2)):
-        np.testing.assert_array_equal(answer[name][:, :half], given[name][:, :half])
+    np.testing.assert_array_equal(made["top_codes"], expected.top_codes)
+    np.testing.assert_array_equal(made["bottom_codes"], expected.bottom_codes)
+    # The fourth mask keeps everything.
+    given = model.ask("encode", image=inputs["image"][3:])
+    np.testing.assert_array_equal(made["bottom_codes"][3], given["bottom_codes"][0])
+    # The first keeps nothing, and is a cell like any other.
+    plain = {x: inputs[x][:1] for x in INPUTS["generate"]}
+    drawn = model.ask("generate", **plain)
+    np.testing.assert_array_equal(made["bottom_codes"][:1], drawn["bottom_codes"])
 
 
-def test_names_and_the_description_are_told(pair):
-    generator, exported = pair
-    names = exported.ask("class_names", class_id=np.int32([2, -1, 0]))["name"]
-    assert [x.decode() for x in names] == ["Rods & rings", "any", "Nucleoli"]
-    told = exported.ask("about", row=np.int32([0, 1]))["about_json"]
-    assert [json.loads(x) for x in told] == 2 * [
-        json.loads(json.dumps(generator.about.to_json()))
-    ]
-    assert exported.about == generator.about
+def test_names_and_description_travel_with_the_model(model, generator):
+    ids = np.arange(-1, len(LABELS), dtype=np.int32)
+    names = [x.decode() for x in model.ask("class_names", class_id=ids)["name"]]
+    assert names == ["any", *LABELS]
+    folder = model.path / "assets"
+    assert (folder / "labels.txt").read_text().splitlines() == list(LABELS)
+    card = (folder / "model_card.md").read_text()
+    assert "Generated images are not evidence" in card
+    assert generator.about.credit in card and generator.about.id in card
 
 
-def test_a_cell_does_not_depend_on_its_neighbours(pair):
-    generator, exported = pair
-    values = some(inputs(generator.about), "class_id", *HOW)
-    together = exported.ask("generate", **values)
-    order = np.array([4, 1, 2])
-    part = exported.ask("generate", **{n: x[order] for n, x in values.items()})
-    for name, codes in part.items():
-        tolerance = 1 if name == "image" else 0
-        np.testing.assert_allclose(
-            codes.astype(int), together[name][order].astype(int), atol=tolerance
-        )
+@pytest.mark.parametrize("signature", ["serving_default", *INPUTS])
+def test_wrong_rows_are_refused_in_words(model, signature):
+    names = INPUTS.get(signature, INPUTS["generate"])
+    wrong = wrong_rows(model.about.to_json(), names)
+    assert len(wrong) >= 3
+    for what, word, inputs in wrong:
+        with pytest.raises(UserError) as refused:
+            model.ask(signature, **inputs)
+        sentence = str(refused.value)
+        assert word in sentence and ": expected " in sentence, (what, sentence)
+        assert "{{node" not in sentence
 
 
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"class_id": 3}, "class_id is out of range: expected 0 to 2, or -1 for none"),
-        ({"class_id": -2}, "Received: class_id=-2 in row 1"),
-        ({"temperature": 0.0}, "temperature is out of range"),
-        ({"temperature": np.nan}, "temperature is out of range"),
-        ({"temperature": np.inf}, "temperature is out of range"),
-        ({"top_p": 0.0}, "top_p is out of range"),
-        ({"top_p": 1.5}, "top_p is out of range"),
-        ({"top_p": np.nan}, "top_p is out of range"),
-        ({"guidance": -1.0}, "guidance is out of range"),
-        ({"guidance": np.nan}, "guidance is out of range"),
-    ],
-    ids=str,
-)
-def test_a_wrong_row_fails_the_request_with_a_sentence(pair, changes, words):
-    generator, exported = pair
-    values = some(inputs(generator.about), "class_id", *HOW)
-    for name, value in changes.items():
-        values[name] = values[name].copy()
-        values[name][1] = value
-    with pytest.raises(UserError, match=words):
-        exported.ask("generate", **values)
+def test_a_refusal_names_the_value_and_the_row(model):
+    inputs = rows(model.about, "decode", 3)
+    inputs["bottom_codes"][2, 1, 1] = CODES
+    with pytest.raises(UserError) as refused:
+        model.ask("decode", **inputs)
+    assert str(refused.value) == (
+        "bottom_codes is out of range: expected 0 to 10. "
+        "Received: bottom_codes=11 in row 2"
+    )
 
 
-@pytest.mark.parametrize("rows", [0, 257])
-def test_no_rows_and_too_many_are_refused(pair, rows):
-    generator, exported = pair
-    values = some(inputs(generator.about, 1), "class_id", *HOW)
-    values = {name: np.repeat(x, rows, axis=0) for name, x in values.items()}
-    with pytest.raises(UserError, match="expected 1 to 256"):
-        exported.ask("generate", **values)
+def test_as_many_rows_as_are_allowed_are_answered(model):
+    most = model.about.max_rows
+    names = model.ask("class_names", class_id=np.zeros(most, np.int32))["name"]
+    assert len(names) == most
 
 
-def test_codes_and_images_that_do_not_fit_are_refused(pair):
-    generator, exported = pair
-    values = inputs(generator.about)
-    codes = exported.ask("encode", image=values["image"])
-    codes["top_codes"] = codes["top_codes"].copy()
-    codes["top_codes"][3, 1, 1] = generator.about.num_embeddings
-    with pytest.raises(UserError, match="top_codes is out of range: expected 0 to 10"):
-        exported.ask("decode", **codes)
-    with pytest.raises(UserError, match="image has a wrong shape"):
-        exported.ask("encode", image=values["image"][:, :8])
-    mask = values["mask"].copy()
-    mask[0, 0, 0] = 0.5
-    with pytest.raises(UserError, match="mask is out of range"):
-        exported.ask(
-            "complete", **{**some(values, "image", "class_id", *HOW), "mask": mask}
-        )
+def test_random_requests_are_answered_or_refused_in_words(real_export):
+    loaded = Loaded(real_export / "1")
+    about = make_generator(4, "uint16").about.to_json()
+    rng = np.random.default_rng(0)
+    answers = 0
+    for _ in range(200):
+        signature = rng.choice(list(INPUTS))
+        number = int(rng.integers(0, 5))
+        inputs = example_rows(about, INPUTS[signature], max(1, number))
+        for name in inputs:
+            inputs[name] = inputs[name][:number]
+            if rng.random() < 0.3:
+                inputs[name] = spoilt(inputs[name], rng)
+        try:
+            made = loaded(signature, inputs)
+        except tf.errors.InvalidArgumentError as error:
+            assert ": expected " in refusal(error), (error.message, inputs)
+            continue
+        answers += 1
+        assert len({len(x) for x in made.values()}) == 1
+    assert 20 < answers < 180
 
 
-def test_samples_of_an_export_are_those_of_the_workdir(pair, tmp_path):
-    generator, exported = pair
-    request = Request(label_sets=(("Nucleoli",), ()), num_per_label=3, seed=7)
-    for name, source in (("workdir", generator), ("export", exported)):
-        write_samples(source, request, tmp_path / name)
-    tables = [
-        (tmp_path / x / "samples.csv").read_bytes() for x in ("workdir", "export")
-    ]
-    assert tables[0] == tables[1]
+def spoilt(value, rng):
+    """Returns an array of another shape, or with another number in it."""
+    kind = rng.integers(4)
+    if kind == 0:
+        return value[..., None]
+    if kind == 1:
+        return value[0] if len(value) else value
+    if kind == 2:
+        return np.repeat(value, 2, axis=-1)
+    value = value.copy()
+    number = rng.choice([-2.0, -1.0, 0.0, 0.5, 1e9, np.nan, np.inf])
+    if value.dtype.kind != "f":
+        number = np.nan_to_num(number, posinf=1e9).astype(value.dtype)
+    value.reshape(-1)[:1] = number
+    return value

@@ -14,7 +14,7 @@ and
 * operations must be those of the stock server: none of others, none compiled by XLA;
 * inputs and outputs must have rows first (for batching); each signature must have an
   input, and outputs of bytes be called so (for REST);
-* the folder must not be larger than its weights (and a twentieth) and 4 MB.
+* the folder must not be larger than its weights and 2 MB.
 
 It takes some minutes for large models. What it prints beside are seconds to load and
 for the first and later requests of one cell, and the process's peak memory. The exit

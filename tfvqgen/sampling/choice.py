@@ -131,7 +131,8 @@ def _is_number(value, number) -> bool:
 
 
 def _check(condition, name, expected, value):
-    return tf.debugging.Assert(
-        tf.reduce_all(condition),
-        [f"{name} is out of range: expected {expected}. Received:", value],
+    # The plain operation: tf.debugging's adds a branch of two functions to the graph.
+    return tf.raw_ops.Assert(
+        condition=tf.reduce_all(condition),
+        data=[f"{name} is out of range: expected {expected}. Received:", value],
     )

@@ -70,9 +70,9 @@ def make_request(
         given = _by_place(prior, "given", tf.cast(given, tf.int32))
         keep = _by_place(prior, "keep", tf.cast(keep, tf.bool))
         known = (given >= 0) & (given < prior.num_embeddings)
-        check = tf.debugging.Assert(
-            tf.reduce_all(known | ~keep),
-            [
+        check = tf.raw_ops.Assert(
+            condition=tf.reduce_all(known | ~keep),
+            data=[
                 f"given has unknown codes: expected 0 to {prior.num_embeddings - 1}. "
                 "Received:",
                 tf.boolean_mask(given, keep & ~known),

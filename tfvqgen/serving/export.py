@@ -16,6 +16,7 @@ from tfvqgen.errors import DataError, UserError
 from tfvqgen.files import blamed_on, exclusive, read_json, sync_folder
 from tfvqgen.generation.about import About
 from tfvqgen.generation.generator import Generator
+from tfvqgen.serving.compact import compact
 from tfvqgen.serving.model_card import held_out, model_card
 from tfvqgen.serving.signatures import Signatures
 from tfvqgen.serving.verification.examples import example_rows
@@ -171,6 +172,7 @@ def _save(signatures: Signatures, about, card: str, folder: Path) -> None:
             path.write_text(text, encoding="utf-8")
             module.texts.append(tf.saved_model.Asset(str(path)))
         tf.saved_model.save(module, str(folder), signatures=signatures.functions)
+    compact(folder)
     _write_warm_up(folder / WARM_UP, about, signatures)
 
 
@@ -192,7 +194,7 @@ def _as_read(about: About) -> dict[str, Any]:
 
 def _try(folder: Path) -> None:
     """Loads what was written, as a server does, and replays the warm-up."""
-    for check in verify(folder, only_warm_up=True)["checks"]:
+    for check in verify(folder, only="warm_up")["checks"]:
         if not check["ok"]:
             raise DataError(
                 "what was written does not work: expected it to load and to answer. "

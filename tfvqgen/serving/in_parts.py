@@ -11,6 +11,7 @@ def in_parts(
     rows: Sequence[tf.Tensor],
     at_once: int,
     outputs: Any,
+    most: int,
 ) -> Any:
     """Calls a function on so many rows at a time, in graph.
 
@@ -20,10 +21,13 @@ def in_parts(
         at_once: The most rows of a call.
         outputs: ``tf.TensorSpec``s [None, ...] of what it returns, a tensor or any
             structure of them.
+        most: The largest B there is; where that is one part, there is no loop.
 
     Returns:
         What the calls returned, put together: [B, ...].
     """
+    if at_once >= most:
+        return function(*rows)
     total = tf.shape(rows[0])[0]
     parts = (total + at_once - 1) // at_once
     arrays = [

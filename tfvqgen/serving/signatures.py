@@ -15,10 +15,10 @@ from tfvqgen.generation.samples import DISCLAIMER
 from tfvqgen.models import Codes
 from tfvqgen.serving.columns import checked, columns
 from tfvqgen.serving.in_parts import in_parts
+from tfvqgen.serving.memory import drawn_at_once
 
-# Rows drawn at a time, and rows that go through the convolutions at a time: larger
-# parts would take more memory and no less time.
-DRAWN_AT_ONCE = 64
+# Rows that go through the convolutions at a time: larger parts would take more memory
+# and no less time.
 CONVOLVED_AT_ONCE = 16
 
 # Signature, inputs. `serving_default` is `generate`.
@@ -86,15 +86,17 @@ class _Answers:
         keep = [tf.TensorSpec(x.shape, tf.bool) for x in codes]
         how = [known[name] for name in _HOW]
         bits = tf.TensorSpec([None], tf.float32)
+        most = self._about.max_rows
 
         def shared(function: Callable, at_once: int, inputs: Sequence, outputs):
             return tf.function(
-                lambda *rows: in_parts(function, rows, at_once, outputs),
+                lambda *rows: in_parts(function, rows, at_once, outputs, most),
                 input_signature=inputs,
                 autograph=False,
             )
 
-        few, many = CONVOLVED_AT_ONCE, DRAWN_AT_ONCE
+        few = CONVOLVED_AT_ONCE
+        many = drawn_at_once(generator.top.config, generator.bottom.config, most)
         self._encode = shared(generator.encode, few, [image], codes)
         self._decode = shared(
             lambda *codes: generator.decode(Codes(*codes)), few, codes, image
@@ -133,9 +135,14 @@ class _Answers:
         keep = [tf.zeros(shape, tf.bool) for shape in shapes]
         return self._cells(self._draw(labels, *how, *given, *keep))
 
-    def generate_multilabel_raw(self, labels, *how):
-        cells = self.generate_multilabel(labels, *how)
-        return {"image_bytes": _raw(cells.pop("image")), **cells}
+    def generate_multilabel_raw(self, *inputs):
+        """The image as bytes, which REST carries better than numbers."""
+        cells = self.generate_multilabel(*inputs)
+        image = cells.pop("image")
+        return {
+            "image_bytes": tf.map_fn(_raw, image, fn_output_signature=tf.string),
+            **cells,
+        }
 
     def encode(self, image):
         return _by_name(self._encode(image))
@@ -191,14 +198,11 @@ class _Answers:
 
 
 def _raw(image):
-    """Returns the bytes of [B, H, W, C], little endian, channels last: string [B].
-
-    For REST, whose JSON cannot hold uint16, and holds bytes in a third of the room.
-    """
-    values = image if image.dtype == tf.uint8 else tf.bitcast(image, tf.uint8)
-    every_byte = tf.constant([bytes([value]) for value in range(256)])
-    rows = tf.reshape(values, [tf.shape(values)[0], -1])
-    return tf.strings.reduce_join(tf.gather(every_byte, tf.cast(rows, tf.int32)), 1)
+    """Returns an image's values, little endian, row by row, channels last."""
+    size = image.shape.num_elements() * image.dtype.size
+    # They are the end of the message that a tensor is written as.
+    message = tf.io.serialize_tensor(image)
+    return tf.strings.substr(message, -size, size)
 
 
 def _by_name(codes):

@@ -12,12 +12,13 @@ from tfvqgen.errors import DataError
 _PROGRAM = Path(__file__).parent / "verification"
 
 
-def verify(path: str | os.PathLike, only_warm_up: bool = False) -> dict[str, Any]:
+def verify(path: str | os.PathLike, only: str | None = None) -> dict[str, Any]:
     """Checks an export; TensorFlow is not imported in this process.
 
     Args:
         path: A version's folder.
-        only_warm_up: Whether to load it and replay its warm-up, and no more.
+        only: ``warm_up``, to load it and replay its warm-up; ``times``, to load it
+            and to time requests.
 
     Returns:
         ``checks``, each with ``name``, ``ok`` and ``detail``, and ``figures``.
@@ -25,7 +26,7 @@ def verify(path: str | os.PathLike, only_warm_up: bool = False) -> dict[str, Any
     Raises:
         DataError: The process died.
     """
-    words = ["--warm_up"] if only_warm_up else []
+    words = [f"--{only}"] if only else []
     # Isolated: neither the working folder nor variables of Python's are looked at.
     done = subprocess.run(
         [sys.executable, "-I", str(_PROGRAM), os.fspath(path), *words],

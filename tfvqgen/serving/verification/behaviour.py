@@ -86,11 +86,18 @@ def contradictions(
     names = [x.decode() for x in ask("class_names", {"class_id": ids})["name"]]
     said = ask("about", rows("row"))["about_json"]
     largest = np.iinfo(about["dtype"]).max
+    little = np.dtype(about["dtype"]).newbyteorder("<")
     composites = _composites(drawn["image"] / largest, about)
+    labels = rows("labels", *how)
+    by_labels = ask("generate_multilabel", labels)
+    raw = ask("generate_multilabel_raw", labels)["image_bytes"]
     png = pictures(ask("generate_png", rows("class_id", *how))["png_bytes"])
     agree = {
         "serving_default is not generate": _same(
             ask("serving_default", rows("class_id", *how)), drawn
+        ),
+        "generate_multilabel_raw is not generate_multilabel": (
+            [x.tobytes() for x in by_labels["image"].astype(little)] == list(raw)
         ),
         "decode does not give generate's image": _same(
             ask("decode", {x: drawn[x] for x in ("top_codes", "bottom_codes")}),

@@ -88,7 +88,7 @@ def wrong_rows(
         found.append((f"{name} of a wrong shape", name, {**right, name: narrow}))
     if len(names) > 1:
         fewer = {**right, names[-1]: right[names[-1]][:1]}
-        found.append((f"fewer rows of {names[-1]}", "wrong shape", fewer))
+        found.append((f"fewer rows of {names[-1]}", "shape", fewer))
     many = about["max_rows"] + 1
     found += [(f"{rows} rows", "rows", _first_row(right, rows)) for rows in (0, many)]
     return found

@@ -9,8 +9,6 @@ from tensorflow.python.framework import kernels, op_def_registry
 # In Python's TensorFlow, but not in the stock server: what calls Python, and what is
 # compiled by XLA or runs on TPUs.
 _NOT_IN_SERVER = ("PyFunc", "EagerPyFunc", "Xla", "TPU", "Tpu", "_TPU", "_Xla")
-# DEFAULT is any device.
-_ON_CPU = ("CPU", "DEFAULT")
 _COMPILED = ("_XlaMustCompile", "_XlaCompile")
 
 
@@ -65,7 +63,8 @@ def _is_stock(op: str) -> bool:
     if op.startswith(_NOT_IN_SERVER) or ">" in op or not op_def_registry.get(op):
         return False
     found = kernels.get_registered_kernels_for_op(op).kernel
-    return any(kernel.device_type in _ON_CPU for kernel in found)
+    # Those of every device are DEFAULT.
+    return any(kernel.device_type in ("CPU", "DEFAULT") for kernel in found)
 
 
 def _is_marked(attributes) -> bool:

@@ -1,0 +1,1 @@
+"""A program in C++ that loads an export as TensorFlow Serving does."""

@@ -1,0 +1,169 @@
+"""What an exported model costs beside the models that it was made of.
+
+Models of a preset with random weights are exported and loaded as a server loads them.
+Cells are drawn by the export and by the models in process (the cached sampler in a
+graph of its own), in turns: `ratio` is the median over the rounds of the first's
+seconds over the second's. `size_ratio` is the exported folder's bytes over those of the
+weights that it needs. Loading and the first request are timed by the process that
+`python -m tfvqgen verify` uses, which has no Keras; each is the best of `--loads`. One
+JSON line.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import case
+from tfvqgen import Config, command_line
+
+NUM_LABELS = 24
+
+
+def main() -> None:
+    args = _flags().parse_args()
+    case.import_tensorflow(args.threads)
+    case.write(compare(args), args.output)
+
+
+def compare(args: argparse.Namespace) -> dict[str, Any]:
+    """Exports, loads and draws."""
+    from tfvqgen.serving.export import export_generator
+    from tfvqgen.serving.saved_model import SavedModel
+    from tfvqgen.serving.verify import verify
+
+    generator = random_generator(args.preset, args.seed)
+    with tempfile.TemporaryDirectory() as folder:
+        path = export_generator(generator, folder)
+        size = sum(x.stat().st_size for x in Path(path).rglob("*") if x.is_file())
+        loads = [verify(path, only="times")["figures"] for _ in range(args.loads)]
+        model = SavedModel(path)
+        figures = drawing(model, generator, args) | cpp_loader(path, model, args)
+    weights = loads[0]["weight_bytes"]
+    return {
+        "case": "saved_model",
+        "preset": args.preset,
+        "batch_size": args.batch_size,
+        **figures,
+        "bytes": size,
+        "weight_bytes": weights,
+        "size_ratio": round(size / weights, 4),
+        "load_seconds": min(x["load_seconds"] for x in loads),
+        "first_request_seconds": min(x["first_request_seconds"] for x in loads),
+        "rounds": args.rounds,
+        "seed": args.seed,
+        "threads": args.threads,
+    }
+
+
+def drawing(model, generator, args: argparse.Namespace) -> dict[str, Any]:
+    """Draws the same cells both ways, in turns."""
+    rng = np.random.default_rng(args.seed)
+    classes = rng.integers(NUM_LABELS, size=args.batch_size)
+    ones = np.ones(args.batch_size, np.float32)
+    request = (
+        np.eye(NUM_LABELS, dtype=np.float32)[classes],
+        np.arange(args.batch_size),
+        ones,
+        ones,
+        0 * ones,
+    )
+    runs = {
+        "saved_model": lambda: model.generate(*request),
+        "in_process": lambda: [x.numpy() for x in generator.generate(*request)],
+    }
+    made = {name: run() for name, run in runs.items()}
+    seconds = {name: np.zeros(args.rounds) for name in runs}
+    for turn in range(args.rounds):
+        for name, run in runs.items():
+            started = time.perf_counter()
+            run()
+            seconds[name][turn] = time.perf_counter() - started
+    same = np.all(made["saved_model"][2] == made["in_process"][2], axis=(1, 2))
+    return {
+        "saved_model_seconds": _median(seconds["saved_model"]),
+        "in_process_seconds": _median(seconds["in_process"]),
+        "ratio": _median(seconds["saved_model"] / seconds["in_process"]),
+        "rows_with_equal_codes": int(same.sum()),
+    }
+
+
+def cpp_loader(path: Path, model, args: argparse.Namespace) -> dict[str, Any]:
+    """Draws a few cells in C++ as well, where there is a compiler."""
+    from benchmarks.cpp_loader.build import build, draw
+
+    program = build(args.compiler)
+    if program is None:
+        print("no C++ compiler: its codes were not compared", file=sys.stderr)
+        return {}
+    rows = 2
+    codes, seconds = draw(program, path, rows)
+    ones = np.ones(rows, np.float32)
+    expected = model.ask(
+        "generate",
+        class_id=np.arange(rows, dtype=np.int32),
+        seed=np.arange(rows),
+        temperature=ones,
+        top_p=ones,
+        guidance=0 * ones,
+    )
+    equal = {
+        name: bool(np.array_equal(value.reshape(-1), expected[name].reshape(-1)))
+        for name, value in codes.items()
+    }
+    return {"cpp_codes_equal": all(equal.values()), **seconds}
+
+
+def random_generator(preset: str, seed: int):
+    """Returns untrained models of a preset's sizes."""
+    import keras
+
+    from tfvqgen.generation.about import About
+    from tfvqgen.generation.generator import Generator
+    from tfvqgen.models import VQVAE2, PixelSNAIL
+
+    config = Config.from_preset(preset).settled(num_labels=NUM_LABELS)
+    keras.utils.set_random_seed(seed)
+    models = [VQVAE2(config.vqvae), PixelSNAIL(config.top), PixelSNAIL(config.bottom)]
+    for model in models:
+        model.build()
+    channels = ("red", "green", "blue", "yellow")
+    about = About(
+        preset=preset,
+        labels=tuple(f"label {i}" for i in range(NUM_LABELS)),
+        channels=channels,
+        display={name: name for name in channels[:3]},
+        dtype="uint8",
+        image_shape=config.vqvae.image_shape,
+        top_shape=config.vqvae.top_shape,
+        bottom_shape=config.vqvae.bottom_shape,
+        num_embeddings=config.vqvae.num_embeddings,
+        pixel_size=None,
+        credit="none: random weights",
+        steps={"vqvae": 0, "top": 0, "bottom": 0},
+        fingerprints={},
+    )
+    return Generator(about, *models)
+
+
+def _median(values) -> float:
+    return float(f"{np.median(values):.4g}")
+
+
+def _flags() -> argparse.ArgumentParser:
+    flags = case.parser(__doc__)
+    flags.add_argument("--preset", default="hpa128")
+    flags.add_argument("--batch_size", type=int, default=16)
+    flags.add_argument("--rounds", type=int, default=7)
+    flags.add_argument("--loads", type=int, default=3)
+    flags.add_argument("--compiler", default="g++", help="of C++; not needed")
+    return flags
+
+
+if __name__ == "__main__":
+    with command_line.guard():
+        main()
