@@ -32,8 +32,9 @@ def inputs_of(prior, batch=5):
         {"code_shape": (6, 4), "condition_shape": (3, 2), "attention": False},
         {"code_shape": (1, 6), "kernel": 3},
         {"code_shape": (7, 1), "output_layers": 0},
+        {"code_shape": (2, 2), "blocks": 1, "layers": 1},
     ],
-    ids=["odd", "conditioned", "one row", "one column"],
+    ids=["odd", "conditioned", "one row", "one column", "one layer"],
 )
 def test_the_cached_sampler_draws_the_codes_of_the_plain_one(kind):
     prior = make_prior(**kind)

@@ -219,16 +219,19 @@ class IncrementalPixelSNAIL:
         updates = gate(tf.matmul(hidden, self._centre) + place.wide)
         sums = list(itertools.accumulate(tf.split(updates, config.layers)))
         x = place.inputs + state.inputs[0]
-        found = list(itertools.accumulate([x, *tf.unstack(sums[-1])]))
+        added = tf.unstack(sums[-1], num=config.blocks)
+        found = list(itertools.accumulate([x, *added]))
         ends = tf.matmul(tf.nn.elu(tf.stack(found[1:])), self._end_kernel) + place.ends
         if self._attention:
             queries, ends = tf.split(ends, [self._key_size, 2 * config.width], axis=-1)
             ends += self._attention.attend(place.attention, state.attention, queries)
-        ends = itertools.accumulate(tf.unstack(gate(ends)))
+        ends = itertools.accumulate(tf.unstack(gate(ends), num=config.blocks))
         starts = [x] + [a + b for a, b in zip(found[1:], ends, strict=True)]
         x = starts.pop()
         for kernel, added in zip(
-            self._output_kernels, tf.unstack(place.outputs), strict=True
+            self._output_kernels,
+            tf.unstack(place.outputs, num=config.output_layers),
+            strict=True,
         ):
             x += gate(tf.matmul(tf.nn.elu(x), kernel) + added)
         logits = tf.matmul(tf.nn.elu(x), self._head) + self._head_bias

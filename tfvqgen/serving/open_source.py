@@ -2,10 +2,12 @@
 
 import os
 
+from tfvqgen.errors import UserError
 from tfvqgen.generation.generator import Generator
 from tfvqgen.generation.source import Source
 from tfvqgen.serving.saved_model import SavedModel
 from tfvqgen.serving.versions import is_export
+from tfvqgen.training.workdir import Workdir
 
 
 def open_source(path: str | os.PathLike) -> Source:
@@ -15,4 +17,11 @@ def open_source(path: str | os.PathLike) -> Source:
         UserError: It is neither, or not trained.
         DataError: It is damaged.
     """
-    return SavedModel(path) if is_export(path) else Generator.of_workdir(path)
+    if is_export(path):
+        return SavedModel(path)
+    if not Workdir(path).config_file.is_file():
+        raise UserError(
+            "no model: expected a workdir of train.py, or a folder of export.py. "
+            f"Received: {os.fspath(path)}"
+        )
+    return Generator.of_workdir(path)
