@@ -30,6 +30,7 @@ def test_an_autoencoder_learns_from_crops_of_real_fields(tmp_path):
             "vqvae.residual_width=8",
             "vqvae.batch_size=8",
             "vqvae.quantize_after=5",
+            "vqvae.protein_weight=1",
             "vqvae.warmup_steps=10",
             "vqvae.log_every=10",
             "vqvae.validate_every=100",

@@ -178,8 +178,11 @@ class Verification:
         faults = graph_rules.rest_faults(self._loaded.signatures)
         for name in sorted(SIGNATURES):
             for key, value in self._ask(name, self._rows(name, 1)).items():
-                text = value.dtype == object and all(map(_is_text, value.reshape(-1)))
-                if key.endswith("_bytes") != (value.dtype == object and not text):
+                is_string = value.dtype == object
+                text = is_string and all(map(_is_text, value.reshape(-1)))
+                # What is text may be bytes as well; the name says which it is.
+                named = key.endswith("_bytes")
+                if (named and not is_string) or (is_string and not text and not named):
                     faults.append(f"{name}.{key} has a wrong name")
         return faults, "inputs everywhere; bytes are called so"
 
