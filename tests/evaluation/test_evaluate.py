@@ -223,6 +223,6 @@ def test_mistakes_are_said_in_words_and_leave_nothing(
 def test_what_is_not_trained_is_refused(workdir, data, tmp_path):
     no_prior = shutil.ignore_patterns("bottom")
     shutil.copytree(workdir, tmp_path / "workdir", ignore=no_prior)
-    with pytest.raises(UserError, match="expected a trained stage"):
+    with pytest.raises(UserError, match="is not trained: expected"):
         evaluate(settings(tmp_path / "workdir", data, tmp_path / "report"))
     assert not (tmp_path / "report").exists()
