@@ -99,6 +99,9 @@ def ancestral_sample(
             tf.nest.map_structure(_growing, history),
             tf.TensorShape(None),
         ],
+        # What of later rows does not wait for this one takes much memory and is no
+        # sooner done.
+        parallel_iterations=1,
     )
     codes = tf.transpose(rows.stack(), [1, 0, 2])
     return tf.ensure_shape(codes, [request.seeds.shape[0], height, width])
