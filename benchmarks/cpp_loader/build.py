@@ -26,6 +26,8 @@ def build(compiler: str) -> Path | None:
         [
             compiler,
             "-O1",
+            # Warnings are all about TensorFlow's own headers.
+            "-w",
             *tf.sysconfig.get_compile_flags(),
             str(_SOURCE),
             f"-L{library}",

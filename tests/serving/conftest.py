@@ -23,8 +23,14 @@ def exported(tmp_path_factory):
 @pytest.fixture(scope="session")
 def real_export(tmp_path_factory):
     """Returns the folder of versions of the tiny generator's export."""
+    from tfvqgen.serving import memory
     from tfvqgen.serving.export import export_generator
 
     folder = tmp_path_factory.mktemp("export")
-    export_generator(make_generator(4, "uint16"), folder)
+    with pytest.MonkeyPatch.context() as patch:
+        # Long requests are done in parts, here of 16 cells, 4 images and 4 scores.
+        patch.setattr(memory, "BUDGET", 0)
+        patch.setattr(memory, "CONVOLVED_PIXELS", 4 * 16 * 16)
+        patch.setattr(memory, "SCORED_POSITIONS", 4 * 4 * 4)
+        export_generator(make_generator(4, "uint16"), folder)
     return folder

@@ -64,7 +64,7 @@ def test_the_saved_model_is_a_source_of_the_generators_cells(model, generator):
 
 @pytest.mark.parametrize("signature", ["generate", "generate_multilabel", "complete"])
 def test_a_row_is_the_same_alone_and_anywhere_in_a_batch(model, signature):
-    # More than go through the convolutions at a time.
+    # More than are drawn, or go through the convolutions, at a time.
     inputs = rows(model.about, signature, 19)
     together = model.ask(signature, **inputs)
     order = np.random.default_rng(0).permutation(19)

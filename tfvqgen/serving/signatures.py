@@ -15,11 +15,11 @@ from tfvqgen.generation.samples import DISCLAIMER
 from tfvqgen.models import Codes
 from tfvqgen.serving.columns import checked, columns
 from tfvqgen.serving.in_parts import in_parts
-from tfvqgen.serving.memory import drawn_at_once
-
-# Rows that go through the convolutions at a time: larger parts would take more memory
-# and no less time.
-CONVOLVED_AT_ONCE = 16
+from tfvqgen.serving.memory import (
+    convolved_at_once,
+    drawn_at_once,
+    scored_at_once,
+)
 
 # Signature, inputs. `serving_default` is `generate`.
 _HOW = ("seed", "temperature", "top_p", "guidance")
@@ -95,7 +95,7 @@ class _Answers:
                 autograph=False,
             )
 
-        few = CONVOLVED_AT_ONCE
+        few = convolved_at_once(self._about.image_shape)
         many = drawn_at_once(generator.top.config, generator.bottom.config, most)
         self._encode = shared(generator.encode, few, [image], codes)
         self._decode = shared(
@@ -103,7 +103,7 @@ class _Answers:
         )
         self._score = shared(
             lambda *rows: generator.score_codes(Codes(*rows[:2]), rows[2]),
-            few,
+            scored_at_once(generator.bottom.config),
             [*codes, labels],
             (bits, bits),
         )

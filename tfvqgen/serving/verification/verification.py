@@ -41,6 +41,7 @@ _SOME = {
     "--warm_up": ("loads", "replays its warm-up"),
     "--times": ("loads", "first and later requests", "holds no more than it needs"),
 }
+# Graphs, assets and warm-up requests.
 SPARE_BYTES = 2_000_000
 SHARE_OF_WEIGHTS = 1.05
 
