@@ -59,3 +59,14 @@ def test_a_compact_model_is_loaded_by_tensorflow_with_its_shapes(tmp_path):
     assert float(made["y"][0]) == ((4 * 2 + 2) * 2 + 2) * 2 + 2
     fingerprint = tf.saved_model.experimental.read_fingerprint(str(tmp_path))
     assert fingerprint.saved_model_checksum > 0
+
+
+def test_nodes_are_called_the_same_each_time_a_model_is_saved(tmp_path):
+    save(tmp_path / "first")
+    save(tmp_path / "second")
+    names = []
+    for folder in (tmp_path / "first", tmp_path / "second"):
+        compact(folder)
+        names.append(sorted(node.name for node in nodes(folder)))
+    assert names[0] == names[1]
+    assert "Assert0" in names[0]

@@ -5,6 +5,7 @@ contain twice, or for nothing, is paid for at every start.
 """
 
 import os
+from collections import Counter
 from pathlib import Path
 
 from tensorflow.core.framework import function_pb2, node_def_pb2
@@ -22,7 +23,9 @@ def compact(path: str | os.PathLike) -> None:
     """Rewrites a SavedModel's file.
 
     Every constant is there once in a function; what is not used is left out, and so are
-    notes of shapes, which whoever loads it finds out again.
+    notes of shapes, which whoever loads it finds out again. Nodes are called by their
+    operation and a number: by TensorFlow's own names, which tell all scopes around a
+    node and differ from process to process, they take twice the bytes.
 
     Args:
         path: The folder with ``saved_model.pb``, not yet in use by anybody.
@@ -38,6 +41,7 @@ def compact(path: str | os.PathLike) -> None:
             _merge_constants(function)
             _drop_unused(function, stateful)
             _drop_shapes(function)
+            _shorten_names(function)
     file.write_bytes(model.SerializeToString(deterministic=True))
     # It is of the file.
     fingerprinting_utils.write_fingerprint(os.fspath(path))
@@ -49,14 +53,19 @@ def _merge_constants(function: function_pb2.FunctionDef) -> None:
     for node in function.node_def:
         if node.op == "Const" and not node.input:
             same[node.name] = first.setdefault(_value(node), node.name)
-    for node in function.node_def:
-        node.input[:] = [_renamed(name, same) for name in node.input]
-    for output, name in function.ret.items():
-        function.ret[output] = _renamed(name, same)
+    _rename_inputs(function, same)
 
 
 def _value(node: node_def_pb2.NodeDef) -> bytes:
     return node.attr["value"].SerializeToString(deterministic=True)
+
+
+def _rename_inputs(function: function_pb2.FunctionDef, new: dict[str, str]) -> None:
+    for node in function.node_def:
+        node.input[:] = [_renamed(name, new) for name in node.input]
+    for returned in (function.ret, function.control_ret):
+        for output, name in dict(returned).items():
+            returned[output] = _renamed(name, new)
 
 
 def _renamed(name: str, new: dict[str, str]) -> str:
@@ -88,6 +97,18 @@ def _drop_shapes(function: function_pb2.FunctionDef) -> None:
         # Of loops and branches they cannot be found out from the operation alone.
         if node.op not in _WITH_FUNCTIONS:
             node.attr.pop(_SHAPES, None)
+
+
+def _shorten_names(function: function_pb2.FunctionDef) -> None:
+    short: dict[str, str] = {}
+    numbers: Counter[str] = Counter()
+    for node in function.node_def:
+        number = numbers[node.op]
+        numbers[node.op] += 1
+        short[node.name] = f"{node.op}{number}"
+    for node in function.node_def:
+        node.name = short[node.name]
+    _rename_inputs(function, short)
 
 
 def _node(name: str) -> str:
