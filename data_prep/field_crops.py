@@ -1,0 +1,370 @@
+"""One field's crops: a task that any process can do alone, and what it leaves on disk.
+
+A field's images are written first and its result file last; what has a result file is
+done. A field that cannot be read leaves an error file instead. The same field and settings give the same bytes wherever and whenever it is done.
+"""
+
+import dataclasses
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data_prep import cropping, quality
+from data_prep.crop_settings import USUAL_PIXEL_SIZE, CropSettings
+from data_prep.field import Field, Plane
+from data_prep.field_images import read_field
+from data_prep.segmentation import (
+    Segmentation,
+    centres,
+    labels_of_mask,
+    nuclei_of_cells,
+    segment_nuclei,
+)
+from tfvqgen.data.crop import COLUMNS, Crop
+from tfvqgen.data.crops import image_name
+from tfvqgen.data.images import channel_paths, write_image
+from tfvqgen.errors import DataError
+from tfvqgen.files import read_json, whole_file, write_json
+
+RESULTS = "fields"
+RESULT_SUFFIX, ERROR_SUFFIX = ".json", ".error"
+REASON_SEPARATOR = "; "
+_MASK_SUFFIXES = (".png", ".tif", ".tiff", ".png.gz", ".tif.gz", ".tiff.gz")
+_TAKEN = {*COLUMNS, "sha256", *quality.COLUMNS}
+
+
+@dataclasses.dataclass(frozen=True)
+class CropTask:
+    """One field's work.
+
+    Attributes:
+        field: The field.
+        settings: How to cut.
+        output: The folder of the crops.
+        masks: A folder with ``<field_id>.png`` or ``.tif``, None for no masks.
+    """
+
+    field: Field
+    settings: CropSettings
+    output: str
+    masks: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What became of a field: a count, or why it could not be read."""
+
+    field_id: str
+    num_crops: int = 0
+    error: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class CroppedField:
+    """A field at the crops' scale and its crops, row i about box i.
+
+    Attributes:
+        image: uint8 or uint16 [h, w, C] in the crops' intensities.
+        nuclei: int32 labels [h, w], 1 to N.
+        owners: int32 [h, w], which cell a pixel belongs to, if neighbours are masked.
+        boxes: Where the crops are.
+        crops: Their rows, still without sha256.
+    """
+
+    image: np.ndarray
+    nuclei: np.ndarray
+    owners: np.ndarray | None
+    boxes: list[cropping.Box]
+    crops: list[Crop]
+
+    def crop_image(self, index: int) -> np.ndarray:
+        """Returns the image of a crop, [S, S, C]."""
+        crop = cropping.cut(self.image, self.boxes[index])
+        if self.owners is None:
+            return crop
+        owner = cropping.cut(self.owners, self.boxes[index])
+        return cropping.without_neighbours(crop, owner, index + 1)
+
+
+def write_field(task: CropTask) -> Outcome:
+    """Writes a field's crops and then its result file.
+
+    A field that cannot be read is an outcome with an error, and an error file; not
+    being able to write is raised.
+    """
+    field_id = task.field.field_id
+    try:
+        inputs = inputs_of(task)
+        cropped = crop_field(task)
+    except (DataError, OSError) as error:
+        message = " ".join(str(error).split())
+        with whole_file(error_path(task.output, field_id), "w") as file:
+            file.write(message + "\n")
+        return Outcome(field_id, error=message)
+    rows, sizes = [], []
+    for index, crop in enumerate(cropped.crops):
+        path = Path(task.output) / crop.path
+        channels = task.settings.channels
+        digest = write_image(path, cropped.crop_image(index), channels)
+        files = channel_paths(path, channels)
+        sizes.append([file.stat().st_size for file in files])
+        rows.append(dataclasses.replace(crop, sha256=digest))
+    result = {
+        "inputs": inputs,
+        "crops": [dataclasses.asdict(row) for row in rows],
+        "bytes": sizes,
+    }
+    write_json(result_path(task.output, field_id), result)
+    return Outcome(field_id, len(rows))
+
+
+def crop_field(
+    task: CropTask, segment: Segmentation = segment_nuclei
+) -> CroppedField:
+    """Reads a field, finds its nuclei and decides about the crop of each.
+
+    Raises:
+        DataError: The field or its mask cannot be read.
+    """
+    settings, field = task.settings, task.field
+    image = read_field(field)
+    _check_depth(image, task)
+    pixel_size, scale = scale_of(field, settings)
+    planes = cropping.reduced(image, scale)
+    given = _given_mask(task, image.shape[:2], planes.shape[1:], scale)
+    del image  # The largest array by far.
+    pixel_size *= scale
+    nuclei, cells = _cells_of(given, settings, planes, pixel_size, segment)
+    columns = quality.measure(
+        cropping.recorded(planes, settings.dtype),
+        nuclei,
+        pixel_size,
+        settings.crop_size,
+        nucleus=settings.channel_index(settings.nucleus_channel),
+        protein=settings.channel_index(settings.protein_channel),
+        cells=cells,
+    )
+    ranges = cropping.intensity_ranges(planes, settings.dtype, settings.intensity)
+    boxes = cropping.boxes(centres(nuclei, cells), settings.crop_size)
+    about = {**_range_columns(ranges, settings), **_own_columns(field)}
+    return CroppedField(
+        image=cropping.stretched(planes, ranges, settings.dtype),
+        nuclei=nuclei,
+        owners=cropping.owners(nuclei, cells) if settings.mask_neighbours else None,
+        boxes=boxes,
+        crops=[
+            _crop(field, settings, number, box, scale, pixel_size, judged, about)
+            for number, (box, judged) in enumerate(
+                zip(boxes, columns, strict=True), start=1
+            )
+        ],
+    )
+
+
+def scale_of(field: Field, settings: CropSettings) -> tuple[float, float]:
+    """Returns micrometres a pixel of the field, and how many pixels become one.
+
+    Raises:
+        DataError: The pixels' size is not known.
+    """
+    pixel_size = settings.pixel_size or field.pixel_size
+    if pixel_size is None:
+        raise DataError(
+            "the size of pixels is unknown: expected --pixel_size in micrometres. "
+            f"Received: field {field.field_id}"
+        )
+    if settings.scale is not None:
+        return pixel_size, settings.scale
+    return pixel_size, cropping.working_scale(pixel_size, USUAL_PIXEL_SIZE)
+
+
+def inputs_of(task: CropTask) -> dict[str, Any]:
+    """Returns what a field's crops are made of, to see later whether it has changed.
+
+    Files are known by name and size: reading them all again would take as long as
+    cutting.
+    """
+    field = task.field
+    mask = None if task.masks is None else mask_path(task.masks, field.field_id)
+    return {
+        "planes": {
+            name: [plane.path.name, plane.index, plane.path.stat().st_size]
+            for name, plane in field.planes.items()
+        },
+        "mask": None if mask is None else [mask.name, mask.stat().st_size],
+        "labels": list(field.labels),
+        "group": field.group,
+        "metadata": dict(field.metadata),
+        "pixel_size": field.pixel_size,
+    }
+
+
+def result_path(output: str | os.PathLike, field_id: str) -> Path:
+    """Returns where a field's result is kept."""
+    return Path(output) / RESULTS / f"{field_id}{RESULT_SUFFIX}"
+
+
+def error_path(output: str | os.PathLike, field_id: str) -> Path:
+    """Returns where it is kept why a field cannot be read."""
+    return Path(output) / RESULTS / f"{field_id}{ERROR_SUFFIX}"
+
+
+def read_rows(output: str | os.PathLike, field_id: str) -> list[Crop]:
+    """Returns the rows of a field that was done."""
+    result = read_json(result_path(output, field_id))
+    return [Crop(**{**row, "labels": tuple(row["labels"])}) for row in result["crops"]]
+
+
+def read_outcome(task: CropTask) -> Outcome:
+    """Returns what became of a field, from the files that it has left."""
+    field_id = task.field.field_id
+    error = error_path(task.output, field_id)
+    if error.exists():
+        return Outcome(field_id, error=error.read_text(encoding="utf-8").strip())
+    return Outcome(field_id, len(read_rows(task.output, field_id)))
+
+
+def is_done(task: CropTask) -> bool:
+    """Says whether a field's crops are all there, made of what the field is now."""
+    path = result_path(task.output, task.field.field_id)
+    if not path.exists():
+        return False
+    try:
+        result = read_json(path)
+        if result["inputs"] != inputs_of(task):
+            return False
+        # After a loss of power files may be empty whose names are there.
+        for row, sizes in zip(result["crops"], result["bytes"], strict=True):
+            image = Path(task.output) / row["path"]
+            files = channel_paths(image, task.settings.channels)
+            if [file.stat().st_size for file in files] != sizes:
+                return False
+    except (DataError, OSError, KeyError, TypeError, ValueError):
+        return False
+    return True
+
+
+def mask_path(folder: str | os.PathLike, field_id: str) -> Path:
+    """Returns a field's mask.
+
+    Raises:
+        DataError: There is none.
+    """
+    names = [f"{field_id}{suffix}" for suffix in _MASK_SUFFIXES]
+    for name in names:
+        if (path := Path(folder) / name).is_file():
+            return path
+    raise DataError(
+        f"no mask for a field: expected {names[0]} or .tif in {folder}. "
+        f"Received: field {field_id}"
+    )
+
+
+def _check_depth(image: np.ndarray, task: CropTask) -> None:
+    if image.dtype.name != task.settings.dtype:
+        raise DataError(
+            f"a field of another depth: expected {task.settings.dtype} as in the first "
+            "field; crops of another depth need a folder of their own. "
+            f"Received: {image.dtype.name} in field {task.field.field_id}"
+        )
+
+
+def _given_mask(
+    task: CropTask, full: tuple[int, ...], shape: tuple[int, ...], scale: float
+) -> np.ndarray | None:
+    """Returns the labels that are given for a field, at the crops' scale."""
+    if task.masks is None:
+        return None
+    path = mask_path(task.masks, task.field.field_id)
+    plane = dataclasses.replace(task.field, planes={"mask": Plane(path)})
+    mask = read_field(plane)[..., 0]
+    if mask.shape == full:
+        # Reduction has cut off what does not fill a pixel.
+        mask = mask[: round(shape[0] * scale), : round(shape[1] * scale)]
+    try:
+        return labels_of_mask(mask, shape)
+    except DataError as error:
+        raise DataError(f"{error} in {path}") from None
+
+
+def _cells_of(
+    given: np.ndarray | None,
+    settings: CropSettings,
+    planes: np.ndarray,
+    pixel_size: float,
+    segment: Segmentation,
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Returns labels of nuclei, and of cells where they are given."""
+    if given is not None and settings.mask_kind == "nuclei":
+        return given, None
+    index = settings.channel_index(settings.nucleus_channel)
+    plane = planes[index] / np.float32(np.iinfo(settings.dtype).max)
+    found = segment(plane, pixel_size)
+    if given is None:
+        return found, None
+    return nuclei_of_cells(given, found), given
+
+
+def _crop(
+    field: Field,
+    settings: CropSettings,
+    number: int,
+    box: cropping.Box,
+    scale: float,
+    pixel_size: float,
+    judged: Mapping[str, float],
+    about: Mapping[str, str],
+) -> Crop:
+    crop_id = f"{field.field_id}-{number:03d}"
+    why = quality.reasons(judged, field.labels, settings.thresholds)
+    y, x = (place * scale for place in box.centre)
+    return Crop(
+        crop_id=crop_id,
+        path=image_name(crop_id, len(settings.channels)),
+        labels=tuple(field.labels),
+        group=field.group,
+        field=field.field_id,
+        x=_plain(x),
+        y=_plain(y),
+        size=settings.crop_size,
+        pixel_size=round(pixel_size, 9),
+        accepted=not why,
+        reason=REASON_SEPARATOR.join(why),
+        metadata={**{name: _cell(v) for name, v in judged.items()}, **about},
+    )
+
+
+def _plain(place: float) -> float | int:
+    place = round(place, 3)
+    return int(place) if place.is_integer() else place
+
+
+def _cell(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.10g}"
+
+
+def _range_columns(ranges, settings: CropSettings) -> dict[str, str]:
+    """Returns what became 0 and full in each channel, as shares of what the type holds.
+
+    With a fixed range the settings say it.
+    """
+    if settings.intensity.mode == "fixed":
+        return {}
+    top = np.iinfo(settings.dtype).max
+    return {
+        f"{name}_{end}": f"{value / top:.5f}"
+        for name, pair in zip(settings.channels, ranges, strict=True)
+        for end, value in zip(("low", "high"), pair, strict=True)
+    }
+
+
+def _own_columns(field: Field) -> dict[str, str]:
+    """Returns what is known about the field under names that no other column has."""
+    return {
+        f"field_{name}" if name in _TAKEN else name: value
+        for name, value in field.metadata.items()
+    }
