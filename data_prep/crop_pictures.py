@@ -8,12 +8,17 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from data_prep.field_crops import CroppedField, CropTask, crop_field
-from data_prep.field_images import read_field
+from data_prep.field_crops import (
+    REASON_SEPARATOR,
+    CroppedField,
+    CropTask,
+    crop_field,
+)
+from data_prep.field_images import read_image_file
 from data_prep.synthetic.sheet import pick_examples
 from tfvqgen.data.crop import Crop
 from tfvqgen.data.dataset_info import COLOURS, default_display
-from tfvqgen.data.images import write_image
+from tfvqgen.data.images import channel_paths, write_image
 from tfvqgen.data.sheets import brightening, sheet_of_rows, shown
 
 OVERLAYS = "overlays"
@@ -88,7 +93,7 @@ def write_sheets(
     rejected = [row for row in rows if not row.accepted]
     for name, chosen, titles in (
         (SHEET, accepted, [row.labels or ("(unknown)",) for row in accepted]),
-        (REJECTED_SHEET, rejected, [row.reason.split("; ") for row in rejected]),
+        (REJECTED_SHEET, rejected, [row.reason.split(REASON_SEPARATOR) for row in rejected]),
     ):
         path = Path(output) / name
         path.unlink(missing_ok=True)
@@ -110,8 +115,7 @@ def _sheet(
         images = [_read(output, rows[place], channels) for place in places[title]]
         lines.append((f"{title} ({count})", images))
     # One brightness for the whole sheet, so that its crops can be compared.
-    stacked = np.stack([image for _, images in lines for image in images])
-    gain = brightening(stacked)
+    gain = brightening(np.stack([image for _, images in lines for image in images]))
     display = _display(channels)
     return sheet_of_rows(
         [
@@ -119,6 +123,13 @@ def _sheet(
             for title, images in lines
         ]
     )
+
+
+def _read(output: Path, crop: Crop, channels: Sequence[str]) -> np.ndarray:
+    """Reads a crop's image in [0, 1], float32 [S, S, C]; needs no TensorFlow."""
+    files = channel_paths(output / crop.path, channels)
+    image = np.concatenate([read_image_file(file) for file in files], axis=-1)
+    return image / np.float32(np.iinfo(image.dtype).max)
 
 
 def _field_picture(image: np.ndarray, channels: Sequence[str]) -> np.ndarray:
