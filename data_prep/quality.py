@@ -102,7 +102,7 @@ def measure(
 def reasons(
     columns: Mapping[str, float],
     labels: Sequence[str] = (),
-    thresholds: Thresholds = Thresholds(),  # noqa: B008 (frozen)
+    thresholds: Thresholds = Thresholds(),
 ) -> list[str]:
     """Returns why a cell is not accepted, in words; empty: it is.
 
