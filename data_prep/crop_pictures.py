@@ -9,10 +9,10 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from data_prep.field_crops import (
-    REASON_SEPARATOR,
     CroppedField,
     CropTask,
     crop_field,
+    reason_kinds,
 )
 from data_prep.field_images import read_image_file
 from data_prep.synthetic.sheet import pick_examples
@@ -93,7 +93,7 @@ def write_sheets(
     rejected = [row for row in rows if not row.accepted]
     for name, chosen, titles in (
         (SHEET, accepted, [row.labels or ("(unknown)",) for row in accepted]),
-        (REJECTED_SHEET, rejected, [row.reason.split(REASON_SEPARATOR) for row in rejected]),
+        (REJECTED_SHEET, rejected, [reason_kinds(row.reason) for row in rejected]),
     ):
         path = Path(output) / name
         path.unlink(missing_ok=True)

@@ -259,7 +259,7 @@ def _summary(num_fields: int, rows: Sequence[Crop], bad: dict[str, str]) -> Summ
         reason
         for row in rows
         if not row.accepted
-        for reason in row.reason.split(field_crops.REASON_SEPARATOR)
+        for reason in field_crops.reason_kinds(row.reason)
     )
     return Summary(
         num_fields=num_fields,

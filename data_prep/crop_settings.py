@@ -54,9 +54,7 @@ class CropSettings:
         return None if name is None else self.channels.index(name)
 
 
-def freeze(
-    folder: str | os.PathLike, settings: CropSettings, *, begun: bool
-) -> None:
+def freeze(folder: str | os.PathLike, settings: CropSettings, *, begun: bool) -> None:
     """Writes the settings into a folder, or compares them with those that are there.
 
     Args:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from data_prep.places import crop_corners
 from tfvqgen.errors import UserError
 
 # A scale nearer than this to a whole number is taken for it: pixel sizes are known to
@@ -197,11 +198,10 @@ def boxes(centres: np.ndarray, size: int) -> list[Box]:
     """Returns the square around every nucleus, as near to its middle as pixels allow.
 
     Args:
-        centres: float [N, 2], row and column; (0, 0) is the *middle* of the first
-            pixel, as ``segmentation.centres`` has it.
+        centres: float [N, 2] from ``places.centres``.
         size: S.
     """
-    corners = np.floor(centres + (1 - size / 2)).astype(int)
+    corners = crop_corners(centres, size)
     return [Box(top, left, size) for top, left in corners.tolist()]
 
 

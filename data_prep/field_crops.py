@@ -17,13 +17,9 @@ from data_prep import cropping, quality
 from data_prep.crop_settings import USUAL_PIXEL_SIZE, CropSettings
 from data_prep.field import Field, Plane
 from data_prep.field_images import read_field
-from data_prep.segmentation import (
-    Segmentation,
-    centres,
-    labels_of_mask,
-    nuclei_of_cells,
-    segment_nuclei,
-)
+from data_prep.masks import labels_of_mask, nuclei_of_cells
+from data_prep.places import centres
+from data_prep.segmentation import Segmentation, segment_nuclei
 from tfvqgen.data.crop import COLUMNS, Crop
 from tfvqgen.data.crops import image_name
 from tfvqgen.data.images import channel_paths, write_image
@@ -32,7 +28,7 @@ from tfvqgen.files import read_json, whole_file, write_json
 
 RESULTS = "fields"
 RESULT_SUFFIX, ERROR_SUFFIX = ".json", ".error"
-REASON_SEPARATOR = "; "
+_REASON_SEPARATOR = "; "
 _MASK_SUFFIXES = (".png", ".tif", ".tiff", ".png.gz", ".tif.gz", ".tiff.gz")
 _TAKEN = {*COLUMNS, "sha256", *quality.COLUMNS}
 
@@ -122,9 +118,7 @@ def write_field(task: CropTask) -> Outcome:
     return Outcome(field_id, len(rows))
 
 
-def crop_field(
-    task: CropTask, segment: Segmentation = segment_nuclei
-) -> CroppedField:
+def crop_field(task: CropTask, segment: Segmentation = segment_nuclei) -> CroppedField:
     """Reads a field, finds its nuclei and decides about the crop of each.
 
     Raises:
@@ -248,6 +242,12 @@ def is_done(task: CropTask) -> bool:
     return True
 
 
+def reason_kinds(reason: str) -> list[str]:
+    """Returns a crop's reasons without their figures."""
+    reasons = reason.split(_REASON_SEPARATOR) if reason else []
+    return [each.partition(" (")[0] for each in reasons]
+
+
 def mask_path(folder: str | os.PathLike, field_id: str) -> Path:
     """Returns a field's mask.
 
@@ -333,7 +333,7 @@ def _crop(
         size=settings.crop_size,
         pixel_size=round(pixel_size, 9),
         accepted=not why,
-        reason=REASON_SEPARATOR.join(why),
+        reason=_REASON_SEPARATOR.join(why),
         metadata={**{name: _cell(v) for name, v in judged.items()}, **about},
     )
 

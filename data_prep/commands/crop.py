@@ -79,7 +79,10 @@ def add_flags(parser) -> None:
 
 def _add_flags_of_scale(parser) -> None:
     parser.add_argument(
-        "--crop_size", type=int, default=128, help="side of a crop, pixels after --scale"
+        "--crop_size",
+        type=int,
+        default=128,
+        help="side of a crop, pixels after --scale",
     )
     parser.add_argument(
         "--pixel_size",
@@ -150,7 +153,7 @@ def _add_flags_of_work(parser) -> None:
     parser.add_argument(
         "--beam_args",
         default="",
-        help='options of Beam in one word, e.g. "--runner=FlinkRunner '
+        help='options of Beam in one word, e.g. --beam_args="--runner=FlinkRunner '
         '--flink_master=host:8081"; see docs/cropping.md',
     )
 
@@ -222,7 +225,7 @@ def _runner(args, crop_run):
         return crop_run.local_runner(args.workers)
     from data_prep.crop_beam import beam_runner
 
-    return beam_runner(args.beam_args)
+    return beam_runner(args.beam_args, args.workers)
 
 
 def _settings(args, folder):
@@ -345,8 +348,7 @@ def _check_pixel_sizes(folder, settings) -> None:
 def _report(summary, output: Path) -> None:
     print(f"fields   {summary.num_fields}")
     print(
-        f"crops    {summary.num_crops}, one a nucleus; "
-        f"{summary.num_accepted} accepted"
+        f"crops    {summary.num_crops}, one a nucleus; {summary.num_accepted} accepted"
     )
     for reason, count in summary.reasons.items():
         print(f"rejected {count}: {reason}")
