@@ -139,14 +139,26 @@ def codec_of_name(name: str) -> str:
     return _CODECS.get(ending, "")
 
 
-def _decoded(path: Path) -> np.ndarray:
-    data = _ungzipped(_file_bytes(path), MAX_BYTES)
-    codec = _whole_form(data).codec
-    named = codec_of_name(path.name)
-    if named and named != codec:
+def decode_image(data: bytes, codec: str = "") -> np.ndarray:
+    """Decodes a PNG, JPEG or TIFF, or one with gzip around: [H, W, C].
+
+    Args:
+        data: The whole file.
+        codec: Which of them it must be, by its name, if that says so.
+
+    Raises:
+        DataError: It can't be decoded; without the file's name.
+    """
+    data = _ungzipped(data, MAX_BYTES)
+    found = _whole_form(data).codec
+    if codec and codec != found:
         # The codec is recorded by the name, and a JPEG must not pass for lossless.
-        raise DataError(f"a misnamed image: expected a {named}, not a {codec}")
-    return _DECODERS[codec](data)
+        raise DataError(f"a misnamed image: expected a {codec}, not a {found}")
+    return _DECODERS[found](data)
+
+
+def _decoded(path: Path) -> np.ndarray:
+    return decode_image(_file_bytes(path), codec_of_name(path.name))
 
 
 def _whole_form(data: bytes) -> ImageForm:
