@@ -15,6 +15,16 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 HEADER_BYTES = 33  # Signature and IHDR.
 _CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}
 _PALETTE = 3
+# First row and column, steps down and right of the passes of an interlaced image.
+_ADAM7 = (
+    (0, 0, 8, 8),
+    (0, 4, 8, 8),
+    (4, 0, 8, 4),
+    (0, 2, 4, 4),
+    (2, 0, 4, 2),
+    (0, 1, 2, 2),
+    (1, 0, 2, 1),
+)
 
 
 def png_form(data: bytes) -> tuple[int, int, int, int]:
@@ -51,15 +61,28 @@ def decode_png(data: bytes) -> np.ndarray:
     interlaced = bool(data[28])
     chunks = _needed_chunks(data)
     if depth == 8 or channels == 1:
-        return _decode_by_pillow(chunks, (height, width, channels), depth)
+        pixels = _decode_by_pillow(chunks, (height, width, channels), depth)
+        # What is not there would be left black in silence.
+        if interlaced or not pixels[-1].any():
+            _inflate(chunks, _packed_size(height, width, channels * depth, interlaced))
+        return pixels
     # Pillow would make 8 bits of these without a word.
     if interlaced:
         raise DataError(
             "an interlaced image of 16 bits and several channels: expected a PNG that "
             "is not interlaced"
         )
-    rows = _inflate(chunks, height * (1 + width * channels * 2))
+    rows = _inflate(chunks, _packed_size(height, width, channels * 16, False))
     return _unfiltered(rows, height, width, channels * 2).view(">u2").astype(np.uint16)
+
+
+def without_extras(data: bytes) -> bytes:
+    """Returns a PNG with nothing but the picture in it.
+
+    Raises:
+        DataError: It is truncated or damaged.
+    """
+    return SIGNATURE + b"".join(chunk for _, chunk in _needed_chunks(data))
 
 
 def _needed_chunks(data: bytes) -> list[tuple[bytes, bytes]]:
@@ -101,6 +124,16 @@ def _decode_by_pillow(
     if pixels.shape != shape or pixels.dtype.itemsize * 8 != depth:
         raise DataError("a damaged image: expected a PNG as its header says")
     return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
+
+
+def _packed_size(height: int, width: int, bits: int, interlaced: bool) -> int:
+    """Returns how many bytes the rows have with their filters' numbers."""
+    parts = ((0, 0, 1, 1),) if not interlaced else _ADAM7
+    size = 0
+    for y, x, down, right in parts:
+        rows, columns = len(range(y, height, down)), len(range(x, width, right))
+        size += rows * (1 + columns * bits // 8) if columns else 0
+    return size
 
 
 def _inflate(chunks: list[tuple[bytes, bytes]], size: int) -> np.ndarray:
