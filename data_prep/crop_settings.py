@@ -1,4 +1,4 @@
-"""What decides the bytes of crops, kept beside them so that a folder never mixes two."""
+"""What decides the bytes of crops, kept beside them so that no folder mixes two."""
 
 import dataclasses
 import os

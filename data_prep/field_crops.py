@@ -1,7 +1,8 @@
 """One field's crops: a task that any process can do alone, and what it leaves on disk.
 
 A field's images are written first and its result file last; what has a result file is
-done. A field that cannot be read leaves an error file instead. The same field and settings give the same bytes wherever and whenever it is done.
+done. A field that cannot be read leaves an error file instead. The same field and
+settings give the same bytes wherever and whenever it is done.
 """
 
 import dataclasses

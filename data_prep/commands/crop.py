@@ -1,4 +1,4 @@
-"""Cuts a crop around every nucleus of a folder of fields.
+r"""Cuts a crop around every nucleus of a folder of fields.
 
 Finds the nuclei of each field (or takes the masks of another tool), measures every
 cell, and leaves in the output folder
@@ -20,12 +20,12 @@ The layout of the fields is found by looking. Run again after an interruption it
 with the fields that are missing; the files are the same, byte by byte, as those of one
 run, with any number of workers, and with --runner=beam. Needs no TensorFlow.
 
-Examples:
+For instance
 
   python -m data_prep crop --fields kaggle2018 --output crops --crop_size 64
-  python -m data_prep crop --fields plates --layout manifest --pixel_size 0.1 \\
+  python -m data_prep crop --fields plates --layout manifest --pixel_size 0.1 \
     --channels dna,gfp --nucleus_channel dna --output crops
-  python -m data_prep crop --fields kaggle2018 --masks cellpose --mask_kind cells \\
+  python -m data_prep crop --fields kaggle2018 --masks cellpose --mask_kind cells \
     --mask_neighbours --output crops
 """
 
@@ -100,8 +100,8 @@ def _add_flags_of_scale(parser) -> None:
 def _add_flags_of_masks(parser) -> None:
     parser.add_argument(
         "--masks",
-        help="folder with a label image a field, <field>.png or .tif, of any tool: 0 is "
-        "background, every other number is one object",
+        help="folder with a label image a field, <field>.png or .tif, of any tool: 0 "
+        "is background, every other number is one object",
     )
     parser.add_argument(
         "--mask_kind",
@@ -357,7 +357,7 @@ def _report(summary, output: Path) -> None:
         print(f"left out: field {field_id}: {error}", file=sys.stderr)
     if not summary.num_crops:
         print(
-            "no nucleus was found: see --nucleus_channel, --pixel_size and the overlays",
+            "no nucleus was found: look at --nucleus_channel and --pixel_size",
             file=sys.stderr,
         )
     print(f"crops: {os.path.join(output, 'crops.csv')}")

@@ -1,4 +1,4 @@
-"""Folders of fields -> folders of crops: what is cut, and what an interruption costs."""
+"""Folders of fields -> folders of crops: what is cut, what interruptions cost."""
 
 import csv
 import dataclasses
@@ -178,7 +178,7 @@ def test_masks_of_cells_say_which_nucleus_is_whose(tmp_path):
 def test_a_mask_that_is_missing_names_the_field(folder, tmp_path):
     (tmp_path / "masks").mkdir()
     given = dataclasses.replace(SETTINGS, mask_kind="cells")
-    with pytest.raises(DataError, match="no mask for a field: expected f0.png"):
+    with pytest.raises(DataError, match=r"no mask for a field: expected f0\.png"):
         cut(folder, tmp_path / "crops", given, masks=tmp_path / "masks")
 
 
@@ -264,7 +264,7 @@ def test_settings_may_change_while_nothing_is_cut(folder, tmp_path):
 def test_crops_of_other_fields_are_refused(folder, tmp_path):
     cut(folder, tmp_path)
     fewer = dataclasses.replace(folder, fields=folder.fields[1:])
-    with pytest.raises(UserError, match="crops of other fields.*f0 for one"):
+    with pytest.raises(UserError, match=r"crops of other fields.*f0 for one"):
         cut(fewer, tmp_path)
 
 
@@ -290,7 +290,7 @@ def test_a_field_that_cannot_be_read_is_named_and_stops_the_run(
 ):
     damaged = damage(folder, tmp_path, 1)
     with pytest.raises(
-        DataError, match="expected at most 0 .* the last is f1: a trunc"
+        DataError, match=r"expected at most 0 .* the last is f1: a trunc"
     ):
         cut(damaged, tmp_path / "crops")
     assert "bad field f1" in capsys.readouterr().err
@@ -334,7 +334,7 @@ def test_a_full_disk_is_not_a_bad_field(folder, tmp_path, monkeypatch):
 def test_fields_of_another_depth_do_not_mix(tmp_path):
     arrays = [drawn_fields.draw_field(0), drawn_fields.draw_field(1, dtype="uint16")]
     folder = drawn_fields.write_fields(tmp_path / "fields", arrays)
-    with pytest.raises(DataError, match="another depth: expected uint8 .* field f1"):
+    with pytest.raises(DataError, match=r"another depth: expected uint8 .* field f1"):
         cut(folder, tmp_path / "crops")
 
 
