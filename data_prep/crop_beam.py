@@ -65,6 +65,7 @@ def _direct_options(workers: int) -> list[str]:
         "--runner=DirectRunner",
         "--direct_running_mode=multi_processing",
         f"--direct_num_workers={workers}",
+        "--default_sdk_harness_log_level=WARNING",
     ]
 
 

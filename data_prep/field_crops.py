@@ -24,7 +24,7 @@ from data_prep.segmentation import Segmentation, segment_nuclei
 from tfvqgen.data.crop import COLUMNS, Crop
 from tfvqgen.data.crops import image_name
 from tfvqgen.data.images import channel_paths, write_image
-from tfvqgen.errors import DataError
+from tfvqgen.errors import DataError, UserError
 from tfvqgen.files import read_json, whole_file, write_json
 
 RESULTS = "fields"
@@ -97,11 +97,14 @@ def write_field(task: CropTask) -> Outcome:
     try:
         inputs = inputs_of(task)
         cropped = crop_field(task)
-    except (DataError, OSError) as error:
+    except (UserError, OSError) as error:
         message = " ".join(str(error).split())
         with whole_file(error_path(task.output, field_id), "w") as file:
             file.write(message + "\n")
         return Outcome(field_id, error=message)
+    except Exception as error:
+        error.add_note(f"while cropping field {field_id}")
+        raise
     rows, sizes = [], []
     for index, crop in enumerate(cropped.crops):
         path = Path(task.output) / crop.path

@@ -161,6 +161,11 @@ def _add_flags_of_work(parser) -> None:
 def run(args) -> None:
     """Runs the command."""
     _check(args)
+    if args.runner == "beam":
+        # Its workers need not start where this command does.
+        for name in ("fields", "output", "masks"):
+            value = getattr(args, name)
+            setattr(args, name, value and os.path.abspath(value))
     from data_prep import crop_run
     from data_prep.layouts import read_fields
 

@@ -322,6 +322,16 @@ def test_a_bad_field_that_was_mended_is_cut_by_the_next_run(folder, tmp_path):
     assert again == new
 
 
+def test_a_fault_of_the_program_names_the_field(folder, tmp_path, monkeypatch):
+    def faulty(*_args):
+        raise ZeroDivisionError("by zero")
+
+    monkeypatch.setattr(field_crops, "crop_field", faulty)
+    with pytest.raises(ZeroDivisionError) as raised:
+        cut(folder, tmp_path, max_bad_fields=9)
+    assert raised.value.__notes__ == ["while cropping field f0"]
+
+
 def test_a_full_disk_is_not_a_bad_field(folder, tmp_path, monkeypatch):
     def full(*_args, **_options):
         raise OSError(28, "No space left on device", "f0-001.png")
