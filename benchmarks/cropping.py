@@ -4,7 +4,8 @@ Draws a few synthetic fields of 2048 x 2048 pixels in four channels, lists them 
 and again under other names, and runs `python -m data_prep crop` on them as a user does:
 from PNGs to written crops, quality columns included, without overlays. The seconds are
 of the cropping alone: the workers' start is timed by a run on a few fields and taken
-off, and printed too. Memory is that of the command and its workers together, sampled
+off, and printed too. `core_seconds_per_field` is processor time, likewise, which other
+programs on the machine disturb less. Memory is that of the command and its workers together, sampled
 while it runs: `memory_growth` is the mean of the last quarter over that of the second.
 One JSON line.
 """
@@ -12,12 +13,13 @@ One JSON line.
 import argparse
 import csv
 import os
+import resource
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -39,19 +41,20 @@ def measure(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
     """Draws the fields, crops few and many of them, and returns the case."""
     drawn = _drawn(folder / "drawn", args)
     few, many = 2 * args.threads, args.fields
-    start_seconds, _, _ = _crop(_listed(drawn, folder / "few", few), few, args)
-    seconds, memory, num_crops = _crop(
-        _listed(drawn, folder / "many", many), many, args
-    )
-    rate = (many - few) / (seconds - start_seconds)
+    start = _crop(_listed(drawn, folder / "few", few), few, args)
+    whole = _crop(_listed(drawn, folder / "many", many), many, args)
+    rate = (many - few) / (whole.seconds - start.seconds)
+    core_seconds = (whole.core_seconds - start.core_seconds) / (many - few)
+    memory, num_crops = whole.megabytes, whole.num_crops
     quarter = len(memory) // 4
     return {
         "case": "cropping",
         "fields_per_second": round(rate, 2),
+        "core_seconds_per_field": round(core_seconds, 3),
         "crops_per_second": round(rate * num_crops / many, 1),
         "crops_per_field": round(num_crops / many, 1),
-        "seconds": round(seconds, 2),
-        "seconds_of_the_first_fields": round(start_seconds, 2),
+        "seconds": round(whole.seconds, 2),
+        "seconds_of_the_first_fields": round(start.seconds, 2),
         "first_fields": few,
         "memory_growth": round(
             float(np.mean(memory[-quarter:]) / np.mean(memory[quarter : 2 * quarter])),
@@ -93,13 +96,18 @@ def _listed(drawn: Path, folder: Path, count: int) -> Path:
     return folder
 
 
-def _crop(
-    fields: Path, count: int, args: argparse.Namespace
-) -> tuple[float, list[float], int]:
-    """Crops a folder; returns seconds, megabytes over time, and how many crops."""
+class _Run(NamedTuple):
+    seconds: float
+    core_seconds: float  # Of all processes together.
+    megabytes: list[float]  # Over time.
+    num_crops: int
+
+
+def _crop(fields: Path, count: int, args: argparse.Namespace) -> _Run:
+    """Crops a folder as a user does."""
     output = fields / "crops"
     words = ["--fields", fields, "--output", output, "--overlays", 0]
-    started = time.perf_counter()
+    started, used = time.perf_counter(), _core_seconds()
     process = _run("crop", *words, "--workers", args.threads)
     memory = []
     while process.poll() is None:
@@ -109,7 +117,13 @@ def _crop(
     rows = read_crops(output).rows
     if process.returncode or len({row.field for row in rows}) != count:
         raise RuntimeError("the fields were not cropped")
-    return seconds, memory[:-1], len(rows)
+    return _Run(seconds, _core_seconds() - used, memory[:-1], len(rows))
+
+
+def _core_seconds() -> float:
+    """Returns the processor time of all processes that have been waited for."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def _run(command: str, *words: object) -> subprocess.Popen:
