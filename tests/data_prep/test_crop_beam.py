@@ -56,6 +56,9 @@ def test_a_bad_field_is_named_by_beam_too(beam, fields, tmp_path):
     assert summary.num_fields == 3 and list(summary.bad_fields) == ["f2"]
 
 
-def test_unpaired_quotes_in_the_options_are_a_sentence(beam):
+@pytest.mark.parametrize(
+    "words", ["--job_name='x", "--runner=Nobody", "--direct_num_workers=x"]
+)
+def test_wrong_options_of_beam_are_a_sentence(beam, words):
     with pytest.raises(UserError, match="wrong --beam_args"):
-        crop_beam.beam_runner("--job_name='x", 1)
+        crop_beam.beam_runner(words, 1)
