@@ -1,5 +1,6 @@
 import pytest
 
+from data_prep.field_images import read_field
 from data_prep.layouts import layout_names, read_fields
 from tests.data_prep.layouts import pictures
 from tfvqgen.errors import DataError, UserError
@@ -76,3 +77,20 @@ def test_a_link_to_a_table_outside_is_refused(tmp_path):
     (tmp_path / "data" / "train.csv").symlink_to(tmp_path / "train.csv")
     with pytest.raises(DataError, match=r"a link leaves the folder.*train\.csv"):
         read_fields(tmp_path / "data")
+
+
+def test_a_damaged_field_does_not_keep_others_from_being_read(tmp_path):
+    pictures.write_table(tmp_path / "train.csv", "Id,Target", "a1,0", "b2,0")
+    pictures.write_colours(tmp_path / "train" / "a1")
+    pictures.write_colours(tmp_path / "train" / "b2")
+    (tmp_path / "train" / "a1_red.png").write_bytes(b"")
+    first, second = read_fields(tmp_path).fields
+    with pytest.raises(DataError, match=r"an empty file.*a1_red\.png of field 'a1'"):
+        read_field(first)
+    assert read_field(second).shape == (6, 5, 4)
+    stem = tmp_path / "hpa" / "4109" / "7_C5_1"
+    pictures.write_colours(stem, ".jpg")
+    stem.with_name("7_C5_1_green.jpg").write_bytes(b"\xff\xd8\xff\xe0")
+    (field,) = read_fields(tmp_path / "hpa").fields
+    with pytest.raises(DataError, match=r"truncated.*7_C5_1_green\.jpg"):
+        read_field(field)
