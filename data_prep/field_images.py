@@ -108,7 +108,7 @@ def whole_png(field: Field) -> bytes | None:
         return None
     try:
         data = _file_bytes(path)
-        channels = _whole_form(data).channels
+        channels = form_of_bytes(data).channels
         in_order = [plane.index or 0 for plane in planes] == list(range(channels))
         return png.without_extras(data) if in_order else None
     except DataError as error:
@@ -128,7 +128,7 @@ def image_form(path: str | os.PathLike) -> ImageForm:
             form = _form(head)
             if form is not None:
                 return form
-        return _whole_form(_ungzipped(_file_bytes(path), MAX_BYTES))
+        return form_of_bytes(_ungzipped(_file_bytes(path), MAX_BYTES))
     except DataError as error:
         raise DataError(f"{error}. Received: {path}") from None
 
@@ -150,7 +150,7 @@ def decode_image(data: bytes, codec: str = "") -> np.ndarray:
         DataError: It can't be decoded; without the file's name.
     """
     data = _ungzipped(data, MAX_BYTES)
-    found = _whole_form(data).codec
+    found = form_of_bytes(data).codec
     if codec and codec != found:
         # The codec is recorded by the name, and a JPEG must not pass for lossless.
         raise DataError(f"a misnamed image: expected a {codec}, not a {found}")
@@ -161,7 +161,12 @@ def _decoded(path: Path) -> np.ndarray:
     return decode_image(_file_bytes(path), codec_of_name(path.name))
 
 
-def _whole_form(data: bytes) -> ImageForm:
+def form_of_bytes(data: bytes) -> ImageForm:
+    """Returns what the header of a whole file says.
+
+    Raises:
+        DataError: It is no image that can be read, or too large; without its name.
+    """
     form = _form(data)
     if form is None:
         raise DataError("a truncated image: expected a whole JPEG")
@@ -182,13 +187,21 @@ def _form(data: bytes) -> ImageForm | None:
         raise DataError("not an image: expected a PNG, TIFF or JPEG, or one with .gz")
     if form is None:
         return None
-    height, width, channels, _ = form
+    check_size(*form[:3])
+    return ImageForm(*form, codec)
+
+
+def check_size(height: int, width: int, channels: int = 1) -> None:
+    """Refuses sizes that no microscope has.
+
+    Raises:
+        DataError: Without the file's name.
+    """
     if not 0 < height * width <= MAX_PIXELS or not 1 <= channels <= 8:
         raise DataError(
             f"an absurd size: expected 1 to {MAX_PIXELS} pixels and 1 to 8 channels, "
             f"not {height} x {width} x {channels}"
         )
-    return ImageForm(*form, codec)
 
 
 def _read(path: Path, field: Field) -> np.ndarray:

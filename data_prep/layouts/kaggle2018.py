@@ -12,6 +12,7 @@ from data_prep.folder_files import FolderFiles
 from data_prep.labels import load_vocabulary
 from data_prep.layouts import about, colours
 from data_prep.tables import read_header, read_table, unique_id
+from tfvqgen.errors import DataError
 
 LOOKED_FOR = "train.csv with Id,Target beside train/<Id>_<colour>.png"
 _TABLE = "train.csv"
@@ -57,5 +58,8 @@ def read(files: FolderFiles, channels) -> FieldFolder:
 
 
 def _pixel_size(planes: dict[str, Plane]) -> float | None:
-    form = image_form(next(iter(planes.values())).path)
+    try:
+        form = image_form(next(iter(planes.values())).path)
+    except DataError:
+        return None  # Whoever reads the field will say what is wrong with it.
     return _PIXEL_SIZES.get(form.width)
