@@ -5,9 +5,9 @@ and again under other names, and runs `python -m data_prep crop` on them as a us
 from PNGs to written crops, quality columns included, without overlays. The seconds are
 of the cropping alone: the workers' start is timed by a run on a few fields and taken
 off, and printed too. `core_seconds_per_field` is processor time, likewise, which other
-programs on the machine disturb less. Memory is that of the command and its workers together, sampled
-while it runs: `memory_growth` is the mean of the last quarter over that of the second.
-One JSON line.
+programs on the machine disturb less. Memory is that of the command and its workers
+together, sampled while it runs: `memory_growth` is the mean of the last quarter over
+that of the second. One JSON line.
 """
 
 import argparse

@@ -16,8 +16,8 @@ import numpy as np
 
 from data_prep import cropping, quality
 from data_prep.crop_settings import USUAL_PIXEL_SIZE, CropSettings
-from data_prep.field import Field, Plane
-from data_prep.field_images import read_field
+from data_prep.field import Field
+from data_prep.field_images import read_field, read_mask_file
 from data_prep.masks import labels_of_mask, nuclei_of_cells
 from data_prep.places import centres
 from data_prep.segmentation import Segmentation, segment_nuclei
@@ -284,15 +284,14 @@ def _given_mask(
     if task.masks is None:
         return None
     path = mask_path(task.masks, task.field.field_id)
-    plane = dataclasses.replace(task.field, planes={"mask": Plane(path)})
-    mask = read_field(plane)[..., 0]
-    if mask.shape == full:
+    mask = read_mask_file(path)
+    if mask.shape[:2] == full:
         # Reduction has cut off what does not fill a pixel.
         mask = mask[: round(shape[0] * scale), : round(shape[1] * scale)]
     try:
         return labels_of_mask(mask, shape)
     except DataError as error:
-        raise DataError(f"{error} in {path}") from None
+        raise DataError(f"{error}, in {path}") from None
 
 
 def _cells_of(

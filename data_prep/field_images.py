@@ -115,6 +115,22 @@ def whole_png(field: Field) -> bytes | None:
         raise _blamed(error, path, field) from None
 
 
+def read_mask_file(path: str | os.PathLike) -> np.ndarray:
+    """Reads a label image, in a TIFF of any whole numbers: [H, W, C].
+
+    Raises:
+        DataError: It is missing, damaged, too large or of another kind; names it.
+    """
+    try:
+        data = _ungzipped(_file_bytes(Path(path)), MAX_BYTES)
+        if not data.startswith(tiff.SIGNATURES):
+            return decode_image(data, codec_of_name(Path(path).name))
+        check_size(*tiff.tiff_form(data, tiff.LABEL_TYPES)[:3])
+        return tiff.decode_tiff(data, tiff.LABEL_TYPES)
+    except DataError as error:
+        raise DataError(f"{error}. Received: {path}") from None
+
+
 def image_form(path: str | os.PathLike) -> ImageForm:
     """Returns what an image's header says, reading no more than that where possible.
 

@@ -16,6 +16,9 @@ import numpy as np
 from tfvqgen.errors import DataError, UserError
 
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+# What intensities are kept in, and what tools write who number objects.
+INTENSITY_TYPES = ("uint8", "uint16")
+LABEL_TYPES = (*INTENSITY_TYPES, "uint32", "uint64", "int8", "int16", "int32", "int64")
 _PLAIN, _DEFLATE = 1, (8, 32946)
 # What Pillow undoes where tifffile would need another package: LZW and PackBits.
 _BY_PILLOW = (5, 32773)
@@ -36,24 +39,26 @@ _DAMAGE = (
 )
 
 
-def tiff_form(data: bytes) -> tuple[int, int, int, int]:
+def tiff_form(
+    data: bytes, types: tuple[str, ...] = INTENSITY_TYPES
+) -> tuple[int, int, int, int]:
     """Returns height, width, channels and depth in bits.
 
     Raises:
-        DataError: It is not one image of 8 or 16 bits without sign.
+        DataError: It is not one image of one of these types.
     """
     with _opened(data) as file:
-        return _form(file)
+        return _form(file, types)
 
 
-def decode_tiff(data: bytes) -> np.ndarray:
-    """Decodes a TIFF as uint8 or uint16 [H, W, C]; its size must have been judged.
+def decode_tiff(data: bytes, types: tuple[str, ...] = INTENSITY_TYPES) -> np.ndarray:
+    """Decodes a TIFF as it is, [H, W, C]; its size must have been judged.
 
     Raises:
         DataError: It is truncated or damaged, or of a kind that can't be read exactly.
     """
     with _opened(data) as file:
-        height, width, channels, depth = _form(file)
+        height, width, channels, depth = _form(file, types)
         pages = list(file.series[0].pages)
         for page in pages:
             _check_segments(page, data)
@@ -91,7 +96,7 @@ def _opened(data: bytes) -> Iterator:
         raise DataError("a damaged image: expected a whole TIFF that decodes") from None
 
 
-def _form(file) -> tuple[int, int, int, int]:
+def _form(file, types: tuple[str, ...]) -> tuple[int, int, int, int]:
     if len(file.series) != 1 or len(file.series[0].levels) != 1:
         raise DataError("several images in one file: expected a TIFF with one")
     series, page = file.series[0], file.pages[0]
@@ -100,12 +105,13 @@ def _form(file) -> tuple[int, int, int, int]:
             "an image of another form: expected a TIFF with height, width and "
             f"channels, not {series.axes}"
         )
-    if series.dtype not in (np.uint8, np.uint16):
+    if series.dtype.name not in types:
         raise DataError(
-            f"an image of another depth: expected a TIFF of 8 or 16 bits, not "
+            f"an image of another depth: expected a TIFF of {', '.join(types)}, not "
             f"{series.dtype}"
         )
-    if int(page.photometric) not in (_GREY, _RGB) or page.bitspersample not in (8, 16):
+    whole = page.bitspersample == 8 * series.dtype.itemsize
+    if int(page.photometric) not in (_GREY, _RGB) or not whole:
         raise DataError(
             "an image of another kind: expected a TIFF that is grey or RGB, its "
             "values intensities"

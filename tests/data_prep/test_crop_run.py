@@ -161,6 +161,30 @@ def test_masks_of_nuclei_stand_for_the_segmentation(tmp_path):
     assert [(row.y, row.x) for row in rows] == [(135, 75), (95, 95)]
 
 
+@pytest.mark.parametrize("kind", ["uint16", "int32", "uint32", "int64"])
+def test_masks_may_be_tiffs_of_any_whole_numbers(tmp_path, kind):
+    tifffile = pytest.importorskip("tifffile")
+    folder = drawn_fields.write_fields(tmp_path / "f", [drawn_fields.draw_field()])
+    mask = np.zeros((192, 192), kind)
+    mask[80:110, 80:110], mask[120:150, 60:90] = 40_000, 9
+    (tmp_path / "masks").mkdir()
+    tifffile.imwrite(tmp_path / "masks" / "f0.tif", mask, compression="zlib")
+    given = dataclasses.replace(SETTINGS, mask_kind="nuclei")
+    cut(folder, tmp_path / "crops", given, masks=tmp_path / "masks")
+    rows = crops.read_crops(tmp_path / "crops").rows
+    assert [(row.y, row.x) for row in rows] == [(135, 75), (95, 95)]
+
+
+def test_a_mask_of_fractions_is_refused_with_its_name(tmp_path):
+    tifffile = pytest.importorskip("tifffile")
+    folder = drawn_fields.write_fields(tmp_path / "f", [drawn_fields.draw_field()])
+    (tmp_path / "masks").mkdir()
+    tifffile.imwrite(tmp_path / "masks" / "f0.tif", np.zeros((192, 192), np.float32))
+    given = dataclasses.replace(SETTINGS, mask_kind="nuclei")
+    with pytest.raises(DataError, match=r"not float32\. Received: .*f0\.tif"):
+        cut(folder, tmp_path / "crops", given, masks=tmp_path / "masks")
+
+
 def test_masks_of_cells_say_which_nucleus_is_whose(tmp_path):
     array = drawn_fields.draw_field()
     folder = drawn_fields.write_fields(tmp_path / "fields", [array])
