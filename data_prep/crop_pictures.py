@@ -12,6 +12,7 @@ from data_prep.field_crops import (
     CroppedField,
     CropTask,
     crop_field,
+    judged,
     reason_kinds,
 )
 from data_prep.field_images import read_image_file
@@ -38,12 +39,16 @@ def overlay_path(output: str | os.PathLike, field_id: str) -> Path:
 
 
 def write_overlay(task: CropTask) -> None:
-    """Draws a field as it was cut."""
-    picture = overlay(crop_field(task), task.settings.channels)
+    """Draws a field as it was cut and judged."""
+    cropped = crop_field(task)
+    rows = [judged(crop, task.settings.thresholds) for crop in cropped.crops]
+    picture = overlay(cropped, rows, task.settings.channels)
     write_image(overlay_path(task.output, task.field.field_id), picture)
 
 
-def overlay(cropped: CroppedField, channels: Sequence[str]) -> np.ndarray:
+def overlay(
+    cropped: CroppedField, rows: Sequence[Crop], channels: Sequence[str]
+) -> np.ndarray:
     """Draws a field with the contours of its nuclei, and the boxes of its crops.
 
     Accepted boxes are green and rejected ones pink, with the crop's number in the
@@ -51,6 +56,7 @@ def overlay(cropped: CroppedField, channels: Sequence[str]) -> np.ndarray:
 
     Args:
         cropped: The field.
+        rows: Its crops, judged.
         channels: The channels' names, of which some are shown red, green and blue.
 
     Returns:
@@ -67,7 +73,7 @@ def overlay(cropped: CroppedField, channels: Sequence[str]) -> np.ndarray:
     draw = ImageDraw.Draw(canvas)
     font = ImageFont.load_default(size=13)
     # The accepted on top.
-    order = sorted(zip(cropped.boxes, cropped.crops, strict=True), key=_is_accepted)
+    order = sorted(zip(cropped.boxes, rows, strict=True), key=_is_accepted)
     for box, crop in order:
         colour = ACCEPTED_COLOUR if crop.accepted else REJECTED_COLOUR
         left, top = box.left * zoom, box.top * zoom

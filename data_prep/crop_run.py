@@ -77,7 +77,8 @@ def crop_fields(
 
     Args:
         folder: The fields.
-        output: A folder that is new, or holds crops cut with the same settings.
+        output: A folder that is new, or holds crops cut with the same settings; by
+            other limits they are judged again, and the tables written anew.
         settings: How to cut.
         runner: Who does the work.
         masks: A folder with label images of the fields.
@@ -101,12 +102,15 @@ def crop_fields(
         done = _fields_done(output)
         crop_settings.freeze(output, settings, begun=bool(done))
         _refuse_other_fields(output, done, folder)
+        if crop_settings.judged_otherwise(output, settings):
+            _forget_judgements(output)
+            crop_settings.write(output, settings)
         pending = [task for task in tasks if not field_crops.is_done(task)]
         finished = (output / TABLE).exists() and not pending
         if not finished:
             (output / TABLE).unlink(missing_ok=True)
         _do(pending, runner, len(tasks), max_bad_fields)
-        rows, bad = _collect(tasks)
+        rows, bad = _collect(tasks, settings)
         good = [task for task in tasks if task.field.field_id not in bad]
         _draw_overlays(good, overlays, workers)
         if not finished:
@@ -198,8 +202,16 @@ def _refuse_other_fields(output: Path, done: list[str], folder: FieldFolder) -> 
         )
 
 
-def _collect(tasks: Sequence[CropTask]) -> tuple[list[Crop], dict[str, str]]:
-    """Returns all rows in order, and why fields could not be read."""
+def _forget_judgements(output: Path) -> None:
+    (output / TABLE).unlink(missing_ok=True)
+    for path in (output / crop_pictures.OVERLAYS).glob("*.png"):
+        path.unlink()
+
+
+def _collect(
+    tasks: Sequence[CropTask], settings: CropSettings
+) -> tuple[list[Crop], dict[str, str]]:
+    """Returns all rows in order and judged, and why fields could not be read."""
     rows: list[Crop] = []
     bad: dict[str, str] = {}
     for task in tasks:
@@ -207,7 +219,10 @@ def _collect(tasks: Sequence[CropTask]) -> tuple[list[Crop], dict[str, str]]:
         if field_crops.error_path(task.output, field_id).exists():
             bad[field_id] = field_crops.read_outcome(task).error
         else:
-            rows.extend(field_crops.read_rows(task.output, field_id))
+            rows.extend(
+                field_crops.judged(row, settings.thresholds)
+                for row in field_crops.read_rows(task.output, field_id)
+            )
     return rows, bad
 
 

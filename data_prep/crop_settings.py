@@ -57,6 +57,8 @@ class CropSettings:
 def freeze(folder: str | os.PathLike, settings: CropSettings, *, begun: bool) -> None:
     """Writes the settings into a folder, or compares them with those that are there.
 
+    Limits may change: they say which crops are taken, not what is in them.
+
     Args:
         folder: The folder of the crops.
         settings: Those of this run.
@@ -66,16 +68,15 @@ def freeze(folder: str | os.PathLike, settings: CropSettings, *, begun: bool) ->
         UserError: Crops were cut there with other settings; says which differ.
     """
     path = Path(folder) / FILE_NAME
-    mine = {"format": FORMAT, **dataclasses.asdict(settings)}
     if not path.exists() and (begun or (Path(folder) / TABLE).exists()):
         raise UserError(
             f"the folder holds other crops: expected a new folder, or one with "
             f"{FILE_NAME}. Received: output={folder}"
         )
     if not begun:
-        write_json(path, mine)
+        write(folder, settings)
         return
-    mine = _flat(mine)
+    mine = _flat({"format": FORMAT, **dataclasses.asdict(settings)})
     stored = read_json(path)
     if not isinstance(stored, dict):
         raise DataError(f"damaged file: expected an object. Received: {path}")
@@ -83,13 +84,26 @@ def freeze(folder: str | os.PathLike, settings: CropSettings, *, begun: bool) ->
     differences = [
         f"{name} {theirs.get(name)!r} there, {mine.get(name)!r} now"
         for name in {**theirs, **mine}
-        if name not in theirs or name not in mine or theirs[name] != mine[name]
+        if (name not in theirs or name not in mine or theirs[name] != mine[name])
+        and not name.startswith("thresholds.")
     ]
     if differences:
         raise UserError(
             "the folder holds crops that were cut otherwise: expected a new folder, or "
             f"the settings in {path}. Received: {'; '.join(differences)}"
         )
+
+
+def judged_otherwise(folder: str | os.PathLike, settings: CropSettings) -> bool:
+    """Says whether the crops of a folder were judged by other limits."""
+    stored = _flat({"thresholds": read_json(Path(folder) / FILE_NAME)["thresholds"]})
+    return stored != _flat({"thresholds": dataclasses.asdict(settings.thresholds)})
+
+
+def write(folder: str | os.PathLike, settings: CropSettings) -> None:
+    """Writes the settings into a folder."""
+    value = {"format": FORMAT, **dataclasses.asdict(settings)}
+    write_json(Path(folder) / FILE_NAME, value)
 
 
 def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:

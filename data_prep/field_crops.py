@@ -69,7 +69,7 @@ class CroppedField:
         nuclei: int32 labels [h, w], 1 to N.
         owners: int32 [h, w], which cell a pixel belongs to, if neighbours are masked.
         boxes: Where the crops are.
-        crops: Their rows, still without sha256.
+        crops: Their rows, still without sha256 and not judged.
     """
 
     image: np.ndarray
@@ -123,7 +123,7 @@ def write_field(task: CropTask) -> Outcome:
 
 
 def crop_field(task: CropTask, segment: Segmentation = segment_nuclei) -> CroppedField:
-    """Reads a field, finds its nuclei and decides about the crop of each.
+    """Reads a field, finds its nuclei and measures the cell around each.
 
     Raises:
         DataError: The field or its mask cannot be read.
@@ -155,8 +155,8 @@ def crop_field(task: CropTask, segment: Segmentation = segment_nuclei) -> Croppe
         owners=cropping.owners(nuclei, cells) if settings.mask_neighbours else None,
         boxes=boxes,
         crops=[
-            _crop(field, settings, number, box, scale, pixel_size, judged, about)
-            for number, (box, judged) in enumerate(
+            _crop(field, settings, number, box, scale, pixel_size, measured, about)
+            for number, (box, measured) in enumerate(
                 zip(boxes, columns, strict=True), start=1
             )
         ],
@@ -246,6 +246,21 @@ def is_done(task: CropTask) -> bool:
     return True
 
 
+def judged(crop: Crop, thresholds: quality.Thresholds) -> Crop:
+    """Returns a crop's row with whether it is accepted, and why not.
+
+    Judged are the cells of its row, so that limits can change without cutting again.
+    """
+    columns = {
+        name: float(crop.metadata[name])
+        for name in quality.COLUMNS
+        if crop.metadata.get(name)
+    }
+    why = quality.reasons(columns, crop.labels, thresholds)
+    reason = _REASON_SEPARATOR.join(why)
+    return dataclasses.replace(crop, accepted=not why, reason=reason)
+
+
 def reason_kinds(reason: str) -> list[str]:
     """Returns a crop's reasons without their figures."""
     reasons = reason.split(_REASON_SEPARATOR) if reason else []
@@ -319,11 +334,10 @@ def _crop(
     box: cropping.Box,
     scale: float,
     pixel_size: float,
-    judged: Mapping[str, float],
+    measured: Mapping[str, float],
     about: Mapping[str, str],
 ) -> Crop:
     crop_id = f"{field.field_id}-{number:03d}"
-    why = quality.reasons(judged, field.labels, settings.thresholds)
     y, x = (place * scale for place in box.centre)
     return Crop(
         crop_id=crop_id,
@@ -335,9 +349,7 @@ def _crop(
         y=_plain(y),
         size=settings.crop_size,
         pixel_size=round(pixel_size, 9),
-        accepted=not why,
-        reason=_REASON_SEPARATOR.join(why),
-        metadata={**{name: _cell(v) for name, v in judged.items()}, **about},
+        metadata={**{name: _cell(v) for name, v in measured.items()}, **about},
     )
 
 

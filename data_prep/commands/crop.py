@@ -12,9 +12,9 @@ cell, and leaves in the output folder
   cropping.json       the settings, which stay what they are
   bad_fields.csv      the fields that could not be read, if any
 
-Every nucleus has a row and an image, also those that are rejected: thresholds may be
-changed in the table later. What a crop shows outside its field is black. Brightness is
-never adjusted to a single crop.
+Every nucleus has a row and an image, also those that are rejected: run again with other
+thresholds, and the crops are judged anew in seconds. What a crop shows outside its
+field is black. Brightness is never adjusted to a single crop.
 
 The layout of the fields is found by looking. Run again after an interruption it goes on
 with the fields that are missing; the files are the same, byte by byte, as those of one
@@ -49,7 +49,10 @@ def add_flags(parser) -> None:
     """Adds the flags of this command."""
     parser.add_argument("--fields", required=True, help="folder with the fields")
     parser.add_argument("--output", required=True, help="folder for the crops")
-    parser.add_argument("--layout", help="how the fields are kept (found by looking)")
+    parser.add_argument(
+        "--layout",
+        help="how the fields are kept, see docs/layouts.md (found by looking)",
+    )
     parser.add_argument(
         "--channels",
         help="names of the channels to keep, in order, with commas between (all)",

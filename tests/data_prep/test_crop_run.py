@@ -271,12 +271,29 @@ def test_a_field_that_changed_is_cut_again_and_its_old_images_go(tmp_path):
 def test_other_settings_are_refused_with_the_difference(folder, tmp_path):
     cut(folder, tmp_path)
     before = support.digest_of_folder(tmp_path)
-    limits = Thresholds(most_crowding=0.25)
-    other = dataclasses.replace(SETTINGS, crop_size=32, thresholds=limits)
+    scaled = cropping.Intensity("field", 1, 99)
+    other = dataclasses.replace(SETTINGS, crop_size=32, intensity=scaled)
     with pytest.raises(UserError, match="crop_size 64 there, 32 now") as raised:
         cut(folder, tmp_path, other)
-    assert "thresholds.most_crowding 0.5 there, 0.25 now" in str(raised.value)
+    assert "intensity.mode 'fixed' there, 'field' now" in str(raised.value)
     assert support.digest_of_folder(tmp_path) == before
+
+
+def test_other_limits_judge_again_without_cutting(folder, tmp_path):
+    strict = dataclasses.replace(SETTINGS, crop_size=96)
+    first = cut(folder, tmp_path / "crops", strict, overlays=1)
+    limits = Thresholds(least_inside_field=0.5, most_crowding=None)
+    loose = dataclasses.replace(strict, thresholds=limits)
+
+    def nothing(tasks):
+        assert not tasks
+        return ()
+
+    again = cut(folder, tmp_path / "crops", loose, runner=nothing, overlays=1)
+    assert first.num_accepted < again.num_accepted == 20
+    cut(folder, tmp_path / "new", loose, overlays=1)
+    again, new = (support.digest_of_folder(tmp_path / x) for x in ("crops", "new"))
+    assert again == new
 
 
 def test_settings_may_change_while_nothing_is_cut(folder, tmp_path):
