@@ -12,7 +12,8 @@ import shlex
 from collections.abc import Iterable, Sequence
 
 from data_prep.crop_run import Runner
-from data_prep.field_crops import CropTask, Outcome, read_outcome, write_field
+from data_prep.field_crops import CropTask
+from data_prep.field_results import Outcome, read_outcome, write_field
 from tfvqgen.errors import UserError
 
 

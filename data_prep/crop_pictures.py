@@ -8,14 +8,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from data_prep.field_crops import (
-    CroppedField,
-    CropTask,
-    crop_field,
-    judged,
-    reason_kinds,
-)
+from data_prep.field_crops import CroppedField, CropTask, crop_field
 from data_prep.field_images import read_image_file
+from data_prep.judging import judged, reason_kinds
 from data_prep.synthetic.sheet import pick_examples
 from tfvqgen.data.crop import Crop
 from tfvqgen.data.dataset_info import COLOURS, default_display

@@ -16,18 +16,36 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from data_prep import crop_pictures, crop_settings, field_crops, processes
+from data_prep import (
+    crop_pictures,
+    crop_settings,
+    field_results,
+    judging,
+    processes,
+)
 from data_prep.crop_settings import CropSettings
 from data_prep.field import FieldFolder
-from data_prep.field_crops import CropTask, Outcome
+from data_prep.field_crops import CropTask
+from data_prep.field_results import Outcome
 from tfvqgen.data.crop import Crop
 from tfvqgen.data.crops import TABLE, write_crops
-from tfvqgen.data.images import channel_paths
 from tfvqgen.errors import DataError, UserError
 from tfvqgen.files import LOCK, exclusive, whole_file
 
 BAD_FIELDS = "bad_fields.csv"
-IMAGES = "images"
+_FOLDERS = (field_results.IMAGES, field_results.RESULTS, crop_pictures.OVERLAYS)
+# Of files that are written whole or not at all, while they are not whole.
+_TEMPORARY = tuple(
+    f".{name}."
+    for name in (
+        crop_settings.FILE_NAME,
+        BAD_FIELDS,
+        TABLE,
+        "crops.json",
+        crop_pictures.SHEET,
+        crop_pictures.REJECTED_SHEET,
+    )
+)
 
 # Does all tasks and says what became of them, in their order.
 Runner = Callable[[Sequence[CropTask]], Iterable[Outcome]]
@@ -55,7 +73,7 @@ class Summary:
 def local_runner(workers: int) -> Runner:
     """Returns what does the tasks in processes of this machine."""
     return functools.partial(
-        processes.in_parallel, field_crops.write_field, workers=workers
+        processes.in_parallel, field_results.write_field, workers=workers
     )
 
 
@@ -96,16 +114,18 @@ def crop_fields(
         for field in folder.fields
     ]
     with exclusive(output, "the folder for crops"):
-        for name in (IMAGES, field_crops.RESULTS):
-            (output / name).mkdir(exist_ok=True)
-        _remove_leftovers(output)
-        done = _fields_done(output)
+        _refuse_other_folders(output)
+        done = field_results.fields_done(output)
         crop_settings.freeze(output, settings, begun=bool(done))
         _refuse_other_fields(output, done, folder)
+        for name in _FOLDERS:
+            (output / name).mkdir(exist_ok=True)
+        _remove_leftovers(output)
+        field_results.forget_errors(output)
         if crop_settings.judged_otherwise(output, settings):
             _forget_judgements(output)
             crop_settings.write(output, settings)
-        pending = [task for task in tasks if not field_crops.is_done(task)]
+        pending = [task for task in tasks if not field_results.is_done(task)]
         finished = (output / TABLE).exists() and not pending
         if not finished:
             (output / TABLE).unlink(missing_ok=True)
@@ -159,36 +179,28 @@ def _closing(outcomes: Iterator[Outcome]) -> Iterator[Iterator[Outcome]]:
 
 def _forget(task: CropTask) -> None:
     """Removes what an earlier state of a field has left."""
-    field_id = task.field.field_id
-    path = field_crops.result_path(task.output, field_id)
-    if not path.exists():
-        return
-    try:
-        old = field_crops.read_rows(task.output, field_id)
-    except (DataError, KeyError, TypeError):
-        old = []
-    path.unlink()
+    field_results.forget(task)
     _overlay_path(task).unlink(missing_ok=True)
-    for crop in old:
-        image = Path(task.output) / crop.path
-        for file in channel_paths(image, task.settings.channels):
-            file.unlink(missing_ok=True)
+
+
+def _refuse_other_folders(output: Path) -> None:
+    """Refuses folders that no run has made, before anything in them is touched."""
+    settings = crop_settings.FILE_NAME
+    present = [path.name for path in output.iterdir() if path.name != LOCK]
+    others = [name for name in present if not name.startswith(f".{settings}.")]
+    if others and settings not in present:
+        raise UserError(
+            f"the folder holds something else: expected a new or empty one, or one of "
+            f"crops with {settings}. Received: output={output}"
+        )
 
 
 def _remove_leftovers(output: Path) -> None:
-    """Removes the temporary files of processes that were killed, and old errors."""
-    for folder in (output, output / IMAGES, output / field_crops.RESULTS):
-        for entry in os.scandir(folder):
-            if entry.name.startswith(".") and entry.name != LOCK:
-                os.unlink(entry.path)
-    for path in (output / field_crops.RESULTS).glob(f"*{field_crops.ERROR_SUFFIX}"):
-        path.unlink()
-
-
-def _fields_done(output: Path) -> list[str]:
-    suffix = field_crops.RESULT_SUFFIX
-    results = (output / field_crops.RESULTS).glob(f"*{suffix}")
-    return sorted(path.name.removesuffix(suffix) for path in results)
+    """Removes the temporary files of processes that were killed."""
+    for folder in (output, *(output / name for name in _FOLDERS)):
+        for path in folder.glob(".*"):
+            if path.name.startswith(_TEMPORARY) or folder != output:
+                path.unlink()
 
 
 def _refuse_other_fields(output: Path, done: list[str], folder: FieldFolder) -> None:
@@ -216,12 +228,12 @@ def _collect(
     bad: dict[str, str] = {}
     for task in tasks:
         field_id = task.field.field_id
-        if field_crops.error_path(task.output, field_id).exists():
-            bad[field_id] = field_crops.read_outcome(task).error
+        if field_results.error_path(task.output, field_id).exists():
+            bad[field_id] = field_results.read_outcome(task).error
         else:
             rows.extend(
-                field_crops.judged(row, settings.thresholds)
-                for row in field_crops.read_rows(task.output, field_id)
+                judging.judged(row, settings.thresholds)
+                for row in field_results.read_rows(task.output, field_id)
             )
     return rows, bad
 
@@ -231,7 +243,6 @@ def _draw_overlays(tasks: Sequence[CropTask], count: int, workers: int) -> None:
     count = min(count, len(tasks))
     if not count:
         return
-    (Path(tasks[0].output) / crop_pictures.OVERLAYS).mkdir(exist_ok=True)
     step = len(tasks) / count
     chosen = [tasks[int((place + 0.5) * step)] for place in range(count)]
     missing = [task for task in chosen if not _overlay_path(task).exists()]
@@ -274,7 +285,7 @@ def _summary(num_fields: int, rows: Sequence[Crop], bad: dict[str, str]) -> Summ
         reason
         for row in rows
         if not row.accepted
-        for reason in field_crops.reason_kinds(row.reason)
+        for reason in judging.reason_kinds(row.reason)
     )
     return Summary(
         num_fields=num_fields,

@@ -7,7 +7,6 @@ from typing import Any
 
 from data_prep.cropping import Intensity
 from data_prep.quality import Thresholds
-from tfvqgen.data.crops import TABLE
 from tfvqgen.errors import DataError, UserError
 from tfvqgen.files import read_json, write_json
 
@@ -68,11 +67,6 @@ def freeze(folder: str | os.PathLike, settings: CropSettings, *, begun: bool) ->
         UserError: Crops were cut there with other settings; says which differ.
     """
     path = Path(folder) / FILE_NAME
-    if not path.exists() and (begun or (Path(folder) / TABLE).exists()):
-        raise UserError(
-            f"the folder holds other crops: expected a new folder, or one with "
-            f"{FILE_NAME}. Received: output={folder}"
-        )
     if not begun:
         write(folder, settings)
         return
@@ -96,7 +90,9 @@ def freeze(folder: str | os.PathLike, settings: CropSettings, *, begun: bool) ->
 
 def judged_otherwise(folder: str | os.PathLike, settings: CropSettings) -> bool:
     """Says whether the crops of a folder were judged by other limits."""
-    stored = _flat({"thresholds": read_json(Path(folder) / FILE_NAME)["thresholds"]})
+    stored = _flat(
+        {"thresholds": read_json(Path(folder) / FILE_NAME).get("thresholds")}
+    )
     return stored != _flat({"thresholds": dataclasses.asdict(settings.thresholds)})
 
 

@@ -1,8 +1,6 @@
-"""One field's crops: a task that any process can do alone, and what it leaves on disk.
+"""One field's crops: what a task is, and how a field is read, measured and cut.
 
-A field's images are written first and its result file last; what has a result file is
-done. A field that cannot be read leaves an error file instead. The same field and
-settings give the same bytes wherever and whenever it is done.
+Legend: [h, w, C] rows, columns and channels of a field at the crops' scale, N nuclei.
 """
 
 import dataclasses
@@ -10,7 +8,6 @@ import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -23,13 +20,8 @@ from data_prep.places import centres
 from data_prep.segmentation import Segmentation, segment_nuclei
 from tfvqgen.data.crop import COLUMNS, Crop
 from tfvqgen.data.crops import image_name
-from tfvqgen.data.images import channel_paths, write_image
-from tfvqgen.errors import DataError, UserError
-from tfvqgen.files import read_json, whole_file, write_json
+from tfvqgen.errors import DataError
 
-RESULTS = "fields"
-RESULT_SUFFIX, ERROR_SUFFIX = ".json", ".error"
-_REASON_SEPARATOR = "; "
 _MASK_SUFFIXES = (".png", ".tif", ".tiff", ".png.gz", ".tif.gz", ".tiff.gz")
 _TAKEN = {*COLUMNS, "sha256", *quality.COLUMNS}
 
@@ -49,15 +41,6 @@ class CropTask:
     settings: CropSettings
     output: str
     masks: str | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class Outcome:
-    """What became of a field: a count, or why it could not be read."""
-
-    field_id: str
-    num_crops: int = 0
-    error: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,41 +68,6 @@ class CroppedField:
             return crop
         owner = cropping.cut(self.owners, self.boxes[index])
         return cropping.without_neighbours(crop, owner, index + 1)
-
-
-def write_field(task: CropTask) -> Outcome:
-    """Writes a field's crops and then its result file.
-
-    A field that cannot be read is an outcome with an error, and an error file; not
-    being able to write is raised.
-    """
-    field_id = task.field.field_id
-    try:
-        inputs = inputs_of(task)
-        cropped = crop_field(task)
-    except (UserError, OSError) as error:
-        message = " ".join(str(error).split())
-        with whole_file(error_path(task.output, field_id), "w") as file:
-            file.write(message + "\n")
-        return Outcome(field_id, error=message)
-    except Exception as error:
-        error.add_note(f"while cropping field {field_id}")
-        raise
-    rows, sizes = [], []
-    for index, crop in enumerate(cropped.crops):
-        path = Path(task.output) / crop.path
-        channels = task.settings.channels
-        digest = write_image(path, cropped.crop_image(index), channels)
-        files = channel_paths(path, channels)
-        sizes.append([file.stat().st_size for file in files])
-        rows.append(dataclasses.replace(crop, sha256=digest))
-    result = {
-        "inputs": inputs,
-        "crops": [dataclasses.asdict(row) for row in rows],
-        "bytes": sizes,
-    }
-    write_json(result_path(task.output, field_id), result)
-    return Outcome(field_id, len(rows))
 
 
 def crop_field(task: CropTask, segment: Segmentation = segment_nuclei) -> CroppedField:
@@ -178,93 +126,6 @@ def scale_of(field: Field, settings: CropSettings) -> tuple[float, float]:
     if settings.scale is not None:
         return pixel_size, settings.scale
     return pixel_size, cropping.working_scale(pixel_size, USUAL_PIXEL_SIZE)
-
-
-def inputs_of(task: CropTask) -> dict[str, Any]:
-    """Returns what a field's crops are made of, to see later whether it has changed.
-
-    Files are known by name and size: reading them all again would take as long as
-    cutting.
-    """
-    field = task.field
-    mask = None if task.masks is None else mask_path(task.masks, field.field_id)
-    return {
-        "planes": {
-            name: [plane.path.name, plane.index, plane.path.stat().st_size]
-            for name, plane in field.planes.items()
-        },
-        "mask": None if mask is None else [mask.name, mask.stat().st_size],
-        "labels": list(field.labels),
-        "group": field.group,
-        "metadata": dict(field.metadata),
-        "pixel_size": field.pixel_size,
-    }
-
-
-def result_path(output: str | os.PathLike, field_id: str) -> Path:
-    """Returns where a field's result is kept."""
-    return Path(output) / RESULTS / f"{field_id}{RESULT_SUFFIX}"
-
-
-def error_path(output: str | os.PathLike, field_id: str) -> Path:
-    """Returns where it is kept why a field cannot be read."""
-    return Path(output) / RESULTS / f"{field_id}{ERROR_SUFFIX}"
-
-
-def read_rows(output: str | os.PathLike, field_id: str) -> list[Crop]:
-    """Returns the rows of a field that was done."""
-    result = read_json(result_path(output, field_id))
-    return [Crop(**{**row, "labels": tuple(row["labels"])}) for row in result["crops"]]
-
-
-def read_outcome(task: CropTask) -> Outcome:
-    """Returns what became of a field, from the files that it has left."""
-    field_id = task.field.field_id
-    error = error_path(task.output, field_id)
-    if error.exists():
-        return Outcome(field_id, error=error.read_text(encoding="utf-8").strip())
-    return Outcome(field_id, len(read_rows(task.output, field_id)))
-
-
-def is_done(task: CropTask) -> bool:
-    """Says whether a field's crops are all there, made of what the field is now."""
-    path = result_path(task.output, task.field.field_id)
-    if not path.exists():
-        return False
-    try:
-        result = read_json(path)
-        if result["inputs"] != inputs_of(task):
-            return False
-        # After a loss of power files may be empty whose names are there.
-        for row, sizes in zip(result["crops"], result["bytes"], strict=True):
-            image = Path(task.output) / row["path"]
-            files = channel_paths(image, task.settings.channels)
-            if [file.stat().st_size for file in files] != sizes:
-                return False
-    except (DataError, OSError, KeyError, TypeError, ValueError):
-        return False
-    return True
-
-
-def judged(crop: Crop, thresholds: quality.Thresholds) -> Crop:
-    """Returns a crop's row with whether it is accepted, and why not.
-
-    Judged are the cells of its row, so that limits can change without cutting again.
-    """
-    columns = {
-        name: float(crop.metadata[name])
-        for name in quality.COLUMNS
-        if crop.metadata.get(name)
-    }
-    why = quality.reasons(columns, crop.labels, thresholds)
-    reason = _REASON_SEPARATOR.join(why)
-    return dataclasses.replace(crop, accepted=not why, reason=reason)
-
-
-def reason_kinds(reason: str) -> list[str]:
-    """Returns a crop's reasons without their figures."""
-    reasons = reason.split(_REASON_SEPARATOR) if reason else []
-    return [each.partition(" (")[0] for each in reasons]
 
 
 def mask_path(folder: str | os.PathLike, field_id: str) -> Path:

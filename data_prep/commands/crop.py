@@ -29,20 +29,15 @@ For instance
     --mask_neighbours --output crops
 """
 
-import dataclasses
 import os
 import sys
 from pathlib import Path
 
-from data_prep import processes
+from data_prep import crop_choices, processes
 from tfvqgen.command_line import GOES_ON
-from tfvqgen.errors import DataError, UserError
+from tfvqgen.errors import UserError
 
 INTERRUPTED = GOES_ON
-
-_NUCLEUS_NAMES = ("blue", "nucleus", "nuclei", "dapi", "dna", "hoechst")
-_PROTEIN_NAMES = ("green", "protein", "gfp")
-_USUAL_RANGES = {"fixed": (0.0, 1.0), "field": (0.1, 99.9)}
 
 
 def add_flags(parser) -> None:
@@ -59,12 +54,13 @@ def add_flags(parser) -> None:
     )
     parser.add_argument(
         "--nucleus_channel",
-        help=f"the channel of the nuclei (one of {', '.join(_NUCLEUS_NAMES)})",
+        help="the channel of the nuclei (one of "
+        f"{', '.join(crop_choices.NUCLEUS_NAMES)})",
     )
     parser.add_argument(
         "--protein_channel",
         help="the channel whose signal is measured (one of "
-        f"{', '.join(_PROTEIN_NAMES)}; else none)",
+        f"{', '.join(crop_choices.PROTEIN_NAMES)}; else none)",
     )
     _add_flags_of_scale(parser)
     _add_flags_of_masks(parser)
@@ -121,7 +117,7 @@ def _add_flags_of_masks(parser) -> None:
 def _add_flags_of_intensity(parser) -> None:
     parser.add_argument(
         "--intensity",
-        choices=tuple(_USUAL_RANGES),
+        choices=tuple(crop_choices.USUAL_RANGES),
         default="fixed",
         help="fixed: one range for all fields; field: percentiles of each channel of "
         "the whole field",
@@ -172,10 +168,9 @@ def run(args) -> None:
     from data_prep import crop_run
     from data_prep.layouts import read_fields
 
-    channels = None if args.channels is None else _names(args.channels)
+    channels = None if args.channels is None else crop_choices.names(args.channels)
     folder = read_fields(args.fields, args.layout, channels)
-    settings = _settings(args, folder)
-    _check_pixel_sizes(folder, settings)
+    settings = crop_choices.settings_of(args, folder)
     summary = crop_run.crop_fields(
         folder,
         args.output,
@@ -234,123 +229,6 @@ def _runner(args, crop_run):
     from data_prep.crop_beam import beam_runner
 
     return beam_runner(args.beam_args, args.workers)
-
-
-def _settings(args, folder):
-    from data_prep.crop_settings import CropSettings
-
-    return CropSettings(
-        channels=folder.channels,
-        dtype=_dtype(folder),
-        nucleus_channel=_channel(
-            folder.channels, "nucleus_channel", args.nucleus_channel, _NUCLEUS_NAMES
-        ),
-        protein_channel=_channel(
-            folder.channels, "protein_channel", args.protein_channel, _PROTEIN_NAMES
-        ),
-        crop_size=args.crop_size,
-        pixel_size=args.pixel_size,
-        scale=args.scale,
-        mask_kind=args.mask_kind,
-        mask_neighbours=args.mask_neighbours,
-        intensity=_intensity(args),
-        thresholds=_thresholds(args.threshold),
-    )
-
-
-def _dtype(folder) -> str:
-    """Returns the depth of the first field that can be read."""
-    from data_prep.field_images import image_form
-
-    for field in folder.fields:
-        try:
-            form = image_form(next(iter(field.planes.values())).path)
-        except DataError as error:
-            first_error = error
-            continue
-        return f"uint{form.depth}"
-    raise DataError(f"no field can be read: {first_error}")
-
-
-def _channel(channels, flag: str, name: str | None, usual) -> str | None:
-    if name is not None and name not in channels:
-        raise UserError(
-            f"unknown --{flag}: expected one of {', '.join(channels)}. "
-            f"Received: {flag}={name}"
-        )
-    if name is not None:
-        return name
-    found = [channel for channel in channels if channel.lower() in usual]
-    if not found and flag == "nucleus_channel":
-        raise UserError(
-            f"the channel of the nuclei is not known: expected --{flag}, one of "
-            f"{', '.join(channels)}. Received: none of {', '.join(usual)}"
-        )
-    return found[0] if found else None
-
-
-def _intensity(args):
-    from data_prep.cropping import Intensity
-
-    low, high = _USUAL_RANGES[args.intensity]
-    most = 1 if args.intensity == "fixed" else 100
-    if args.intensity_range is not None:
-        try:
-            low, high = (float(word) for word in args.intensity_range.split(","))
-        except ValueError:
-            low = high = float("nan")
-    if not 0 <= low < high <= most:
-        raise UserError(
-            f"wrong --intensity_range: expected LOW,HIGH from 0 to {most}. "
-            f"Received: {args.intensity_range}"
-        )
-    return Intensity(args.intensity, low, high)
-
-
-def _thresholds(words):
-    from data_prep.quality import Thresholds
-
-    usual = dataclasses.asdict(Thresholds())
-    given = {}
-    for word in words:
-        name, _, text = word.partition("=")
-        if name not in usual:
-            raise UserError(
-                f"unknown --threshold: expected one of {', '.join(usual)}. "
-                f"Received: {word}"
-            )
-        given[name] = _limit(word, text, usual[name])
-    return Thresholds(**given)
-
-
-def _limit(word: str, text: str, usual):
-    if isinstance(usual, tuple):
-        return _names(text)
-    if isinstance(usual, bool):
-        if text.lower() in ("true", "false"):
-            return text.lower() == "true"
-    elif text.lower() == "none":
-        return None
-    else:
-        try:
-            value = float(text)
-        except ValueError:
-            value = float("nan")
-        if abs(value) < float("inf"):
-            return value
-    expected = "true or false" if isinstance(usual, bool) else "a number or none"
-    raise UserError(f"wrong --threshold: expected {expected}. Received: {word}")
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
-
-
-def _check_pixel_sizes(folder, settings) -> None:
-    from data_prep.field_crops import scale_of
-
-    for field in folder.fields:
-        scale_of(field, settings)
 
 
 def _report(summary, output: Path) -> None:

@@ -6,7 +6,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from data_prep import crop_run, crop_settings, cropping, field_crops
+from data_prep import crop_run, crop_settings, cropping, field_results
 from data_prep.quality import Thresholds
 from tests import support
 from tests.data_prep import drawn_fields
@@ -24,7 +24,7 @@ SETTINGS = crop_settings.CropSettings(
 
 
 def one_process(tasks):
-    return map(field_crops.write_field, tasks)
+    return map(field_results.write_field, tasks)
 
 
 def cut(folder, output, settings=SETTINGS, **options):
@@ -219,7 +219,7 @@ def test_an_interrupted_run_goes_on_and_leaves_the_same_bytes(
         for number, task in enumerate(tasks):
             if number == fields_done:
                 raise KeyboardInterrupt
-            yield field_crops.write_field(task)
+            yield field_results.write_field(task)
 
     with pytest.raises(KeyboardInterrupt):
         cut(folder, tmp_path, runner=interrupted, overlays=2)
@@ -312,8 +312,18 @@ def test_crops_of_other_fields_are_refused(folder, tmp_path):
 def test_other_peoples_crops_are_not_touched(folder, tmp_path):
     support.make_crops(tmp_path / "crops", [["a"]])
     before = support.digest_of_folder(tmp_path)
-    with pytest.raises(UserError, match="holds other crops"):
+    with pytest.raises(UserError, match="holds something else"):
         cut(folder, tmp_path / "crops")
+    assert support.digest_of_folder(tmp_path) == before
+
+
+def test_a_home_folder_is_not_touched(folder, tmp_path):
+    (tmp_path / ".profile").write_text("mine")
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / ".hidden").write_text("mine")
+    before = support.digest_of_folder(tmp_path)
+    with pytest.raises(UserError, match="holds something else"):
+        cut(folder, tmp_path)
     assert support.digest_of_folder(tmp_path) == before
 
 
@@ -367,7 +377,7 @@ def test_a_fault_of_the_program_names_the_field(folder, tmp_path, monkeypatch):
     def faulty(*_args):
         raise ZeroDivisionError("by zero")
 
-    monkeypatch.setattr(field_crops, "crop_field", faulty)
+    monkeypatch.setattr(field_results, "crop_field", faulty)
     with pytest.raises(ZeroDivisionError) as raised:
         cut(folder, tmp_path, max_bad_fields=9)
     assert raised.value.__notes__ == ["while cropping field f0"]
@@ -377,7 +387,7 @@ def test_a_full_disk_is_not_a_bad_field(folder, tmp_path, monkeypatch):
     def full(*_args, **_options):
         raise OSError(28, "No space left on device", "f0-001.png")
 
-    monkeypatch.setattr(field_crops, "write_image", full)
+    monkeypatch.setattr(field_results, "write_image", full)
     with pytest.raises(OSError, match="No space left"):
         cut(folder, tmp_path, max_bad_fields=9)
 
