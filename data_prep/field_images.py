@@ -173,10 +173,6 @@ def decode_image(data: bytes, codec: str = "") -> np.ndarray:
     return _DECODERS[found](data)
 
 
-def _decoded(path: Path) -> np.ndarray:
-    return decode_image(_file_bytes(path), codec_of_name(path.name))
-
-
 def form_of_bytes(data: bytes) -> ImageForm:
     """Returns what the header of a whole file says.
 
@@ -187,6 +183,19 @@ def form_of_bytes(data: bytes) -> ImageForm:
     if form is None:
         raise DataError("a truncated image: expected a whole JPEG")
     return form
+
+
+def check_size(height: int, width: int, channels: int = 1) -> None:
+    """Refuses sizes that no microscope has.
+
+    Raises:
+        DataError: Without the file's name.
+    """
+    if not 0 < height * width <= MAX_PIXELS or not 1 <= channels <= 8:
+        raise DataError(
+            f"an absurd size: expected 1 to {MAX_PIXELS} pixels and 1 to 8 channels, "
+            f"not {height} x {width} x {channels}"
+        )
 
 
 def _form(data: bytes) -> ImageForm | None:
@@ -207,24 +216,15 @@ def _form(data: bytes) -> ImageForm | None:
     return ImageForm(*form, codec)
 
 
-def check_size(height: int, width: int, channels: int = 1) -> None:
-    """Refuses sizes that no microscope has.
-
-    Raises:
-        DataError: Without the file's name.
-    """
-    if not 0 < height * width <= MAX_PIXELS or not 1 <= channels <= 8:
-        raise DataError(
-            f"an absurd size: expected 1 to {MAX_PIXELS} pixels and 1 to 8 channels, "
-            f"not {height} x {width} x {channels}"
-        )
-
-
 def _read(path: Path, field: Field) -> np.ndarray:
     try:
         return _decoded(path)
     except DataError as error:
         raise _blamed(error, path, field) from None
+
+
+def _decoded(path: Path) -> np.ndarray:
+    return decode_image(_file_bytes(path), codec_of_name(path.name))
 
 
 def _blamed(error: DataError, path: Path, field: Field) -> DataError:

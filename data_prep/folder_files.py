@@ -44,6 +44,19 @@ class FolderFiles:
             self._refuse_links(name)
         return None
 
+    def require(self, name: str) -> Path:
+        """Returns where a file is.
+
+        Raises:
+            DataError: There is none, or as :meth:`find`.
+        """
+        path = self.find(name)
+        if path is None:
+            raise DataError(
+                f"a file is missing: expected {name}. Received: {self.folder}"
+            )
+        return path
+
     def _refuse_links(self, name: str) -> None:
         parts = name.split("/")
         for length in range(1, len(parts) + 1):

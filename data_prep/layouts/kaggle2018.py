@@ -36,7 +36,7 @@ def read(files: FolderFiles, channels) -> FieldFolder:
     names = load_vocabulary("kaggle2018").labels
     stated = about.read_about(files, _ABOUT, credit=colours.HPA_CREDIT)
     fields, seen = [], {}
-    for row in read_table(files.folder / _TABLE, ("Id", "Target")):
+    for row in read_table(files.require(_TABLE), ("Id", "Target")):
         field_id = unique_id(row, "Id", seen)
         found = colours.find_in(files, _FOLDERS, field_id, (".png",))
         planes = colours.all_planes(found, wanted, field_id, row.where)

@@ -1,4 +1,6 @@
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from data_prep.field_images import read_field
 from data_prep.layouts import layout_names, read_fields
@@ -75,8 +77,23 @@ def test_a_link_to_a_table_outside_is_refused(tmp_path):
     _kaggle(tmp_path / "data")
     (tmp_path / "data" / "train.csv").rename(tmp_path / "train.csv")
     (tmp_path / "data" / "train.csv").symlink_to(tmp_path / "train.csv")
-    with pytest.raises(DataError, match=r"a link leaves the folder.*train\.csv"):
-        read_fields(tmp_path / "data")
+    for layout in (None, "kaggle2018"):
+        with pytest.raises(DataError, match=r"a link leaves the folder.*train\.csv"):
+            read_fields(tmp_path / "data", layout)
+
+
+@pytest.mark.parametrize(
+    ("layout", "name"),
+    [
+        ("kaggle2018", "train.csv"),
+        ("kaggle2021", "train.csv"),
+        ("if_image", "IF-image.csv"),
+        ("manifest", "manifest.csv"),
+    ],
+)
+def test_a_missing_table_is_named(tmp_path, layout, name):
+    with pytest.raises(DataError, match=f"expected {name}. Received: {tmp_path}"):
+        read_fields(tmp_path, layout)
 
 
 def test_a_damaged_field_does_not_keep_others_from_being_read(tmp_path):
@@ -94,3 +111,48 @@ def test_a_damaged_field_does_not_keep_others_from_being_read(tmp_path):
     (field,) = read_fields(tmp_path / "hpa").fields
     with pytest.raises(DataError, match=r"truncated.*7_C5_1_green\.jpg"):
         read_field(field)
+
+
+FILES = (
+    ("kaggle2018", "train.csv", "Id,Target\n"),
+    ("kaggle2018", "fields.json", ""),
+    ("kaggle2021", "train.csv", "ID,Label\n"),
+    ("hpa", "subcellular_location.tsv", "Gene\tGene name\tMain location\n"),
+    ("hpa", "antibodies.csv", "antibody,gene\n"),
+    ("if_image", "IF-image.csv", "filename,locations\n"),
+    ("subcell", "metadata.csv", "if_plate_id,position,sample,cell_id,locations\n"),
+    ("manifest", "manifest.csv", "id,channel:a,pixel_size\n"),
+    ("manifest", "manifest.json", ""),
+)
+# Words of these tables, so that some lines are nearly right.
+WORDS = st.sampled_from(
+    ["a1", "7_C5_1_", "7", "C5", "1", "0 1", "0|1", "a.png", "../a", "x#1", "{}", '"']
+)
+LINES = st.lists(
+    st.lists(WORDS | st.text(max_size=8), max_size=6).map(",".join), max_size=4
+).map("\n".join)
+
+
+@pytest.mark.parametrize(("layout", "name", "header"), FILES)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rest=LINES.map(lambda text: text.encode("utf-8", "replace")) | st.binary())
+def test_whatever_a_table_says_is_fields_or_a_sentence(
+    tmp_path, layout, name, header, rest
+):
+    if not (tmp_path / "train").exists():
+        _kaggle(tmp_path)
+        pictures.write_table(tmp_path / "IF-image.csv", "filename,locations")
+        pictures.write_table(tmp_path / "manifest.csv", "id,channel:a", "1,a.png")
+        pictures.write(tmp_path / "a.png")
+        pictures.write_colours(tmp_path / "7" / "7_C5_1")
+        pictures.write(tmp_path / "7" / "7_C5_1_1_cell_image.png", 4)
+    (tmp_path / name).write_bytes(header.encode() + rest)
+    try:
+        folder = read_fields(tmp_path, layout)
+    except UserError as error:
+        assert "expected" in str(error)
+    else:
+        root = tmp_path.resolve()
+        for field in folder.fields:
+            for plane in field.planes.values():
+                assert plane.path.resolve().is_relative_to(root)
