@@ -60,7 +60,9 @@ def nuclei_case(args: argparse.Namespace) -> dict[str, Any]:
         _, field = draw(args.seed, index, 0.0)
         labels, took = timed(segment, field.scene.image)
         seconds.append(took)
-        counts.update(segmentation_truth.compare(labels, field.scene.nuclei, PIXEL_SIZE))
+        counts.update(
+            segmentation_truth.compare(labels, field.scene.nuclei, PIXEL_SIZE)
+        )
     hits, wrong, missed = (counts[name] for name in ("found", "false", "missed"))
     return {
         "case": "segmentation_nuclei",
@@ -152,7 +154,9 @@ def nuclei_in_cells(folder: Path, name: str) -> np.ndarray:
     factor = max(round(blue.shape[0] / SIDE), 1)
     plane = reduced(blue, factor)
     labels = segment(plane[..., None], nucleus=0)
-    cells = labels_of_mask(io.imread(folder / "cell_masks" / f"{name}.png"), labels.shape)
+    cells = labels_of_mask(
+        io.imread(folder / "cell_masks" / f"{name}.png"), labels.shape
+    )
     rows, columns = np.rint(centres(labels)).astype(int).T
     numbers = np.bincount(cells[rows, columns], minlength=cells.max() + 1)
     border = np.concatenate([cells[0], cells[-1], cells[:, 0], cells[:, -1]])

@@ -15,6 +15,7 @@ from data_prep.shapes import shape_columns
 # micrometres a pixel to labels.
 Segmentation = Callable[[np.ndarray, float], np.ndarray]
 
+_COARSE_PIXEL = 0.64  # Micrometres.
 _GREY_LEVEL = 1 / 255  # Of 8 bits: what is darker differs by noise alone.
 
 
@@ -82,24 +83,55 @@ def segment_nuclei(
     Returns:
         int32 labels [H, W]; all 0 where there is no nucleus.
     """
-    from skimage.segmentation import expand_labels
-
     plane = np.asarray(plane, np.float32)
     smooth = _smoothed(plane, pixel_size, settings)
-    excess = smooth - _local_mean(smooth, settings.neighbourhood / pixel_size)
-    background = float(np.percentile(smooth[::2, ::2], 10))
-    faint, bright = _global_thresholds(smooth)
-    mask = (smooth > faint) & ((excess > 0) | (smooth > bright))
+    # What is only found, not outlined, is found in pixels twice as large.
+    step = max(round(_COARSE_PIXEL / pixel_size), 1)
+    coarse = smooth[::step, ::step]
+    around = _local_mean(coarse, settings.neighbourhood / (step * pixel_size))
+    level = _levels(coarse, coarse - around, step * pixel_size, settings)
+    level = _enlarged(level, step, plane.shape)
+    background = float(np.percentile(coarse, 10))
+    mask = smooth > background + settings.outline * (level - background)
     mask = _tidied(mask, pixel_size, settings)
-    rough = _split(mask, mask, pixel_size, settings)
-    rough = expand_labels(rough, settings.growth / pixel_size)
-    level = _level(smooth, rough) - background
-    mask = _tidied(smooth > background + settings.outline * level, pixel_size, settings)
     labels = _split(mask, mask, pixel_size, settings)
     gap = _depth_of_gaps(plane, pixel_size, settings) > settings.gap * level
     gap &= level > settings.dark
     labels = _cut_along_gaps(labels, gap, pixel_size, settings)
-    return _nuclei_only(labels, plane, smooth, excess, pixel_size, settings)
+    noise = 1.48 * float(np.median(np.abs(plane - smooth)[::2, ::2]))
+    contrast = _means(coarse - around, labels[::step, ::step], labels.max())
+    keep = contrast >= max(settings.least_contrast, settings.least_signal * noise)
+    keep &= np.bincount(labels.ravel()) >= settings.smallest_area / pixel_size**2
+    return _numbered(labels, keep)
+
+
+def _levels(
+    smooth: np.ndarray, excess: np.ndarray, pixel_size: float, settings: NucleusSettings
+) -> np.ndarray:
+    """Returns [H, W] how bright the nucleus is that may be there; infinite: none."""
+    from skimage.segmentation import expand_labels
+
+    faint, bright = _global_thresholds(smooth)
+    mask = (smooth > faint) & ((excess > 0) | (smooth > bright))
+    mask = _tidied(mask, pixel_size, settings)
+    labels = _split(mask, mask, pixel_size, settings)
+    labels = expand_labels(labels, settings.growth / pixel_size)
+    number = labels.max()
+    upper = np.where(smooth > _means(smooth, labels, number)[labels], labels, 0)
+    level = _means(smooth, upper, number)
+    level[0] = np.inf
+    return level[labels]
+
+
+def _means(values: np.ndarray, labels: np.ndarray, number: int) -> np.ndarray:
+    """Returns [N + 1] the mean of an image over each label, 0 without a pixel."""
+    flat = labels.ravel()
+    total = np.bincount(flat, values.ravel(), number + 1)
+    return total / np.maximum(np.bincount(flat, minlength=number + 1), 1)
+
+
+def _enlarged(image: np.ndarray, step: int, shape: tuple[int, int]) -> np.ndarray:
+    return image.repeat(step, 0).repeat(step, 1)[: shape[0], : shape[1]]
 
 
 def _smoothed(plane, pixel_size: float, settings: NucleusSettings) -> np.ndarray:
@@ -124,9 +156,8 @@ def _global_thresholds(smooth: np.ndarray) -> tuple[float, float]:
     """Returns Otsu's threshold on the logarithm and on the values themselves."""
     from skimage import filters
 
-    sample = smooth[::2, ::2]
-    faint = filters.threshold_otsu(np.log(sample + _GREY_LEVEL))
-    return float(np.exp(faint)) - _GREY_LEVEL, float(filters.threshold_otsu(sample))
+    faint = filters.threshold_otsu(np.log(smooth + _GREY_LEVEL))
+    return float(np.exp(faint)) - _GREY_LEVEL, float(filters.threshold_otsu(smooth))
 
 
 def _tidied(mask: np.ndarray, pixel_size: float, settings: NucleusSettings):
@@ -135,19 +166,6 @@ def _tidied(mask: np.ndarray, pixel_size: float, settings: NucleusSettings):
 
     mask = _without_holes(mask, settings.largest_hole / pixel_size**2)
     return ndimage.binary_opening(mask, _disk(settings.opening_radius / pixel_size))
-
-
-def _level(smooth: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Returns [H, W] how bright each label is; infinite outside."""
-    flat = labels.ravel()
-    area = np.maximum(np.bincount(flat), 1)
-    mean = np.bincount(flat, smooth.ravel()) / area
-    upper = flat[smooth.ravel() > mean[flat]]
-    values = smooth.ravel()[smooth.ravel() > mean[flat]]
-    size = len(area)
-    level = np.bincount(upper, values, size) / np.maximum(np.bincount(upper, minlength=size), 1)
-    level[0] = np.inf
-    return level[labels]
 
 
 def _local_mean(image: np.ndarray, sigma: float) -> np.ndarray:
@@ -197,7 +215,7 @@ def _split(
     markers = np.zeros(mask.shape, np.int32)
     markers[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
     labels = segmentation.watershed(-depth, markers, mask=mask)
-    return _joined(labels, depth, settings.neck)
+    return _joined(labels, depth, np.append(0, depth[tuple(peaks.T)]), settings.neck)
 
 
 def _cut_along_gaps(labels, gap, pixel_size: float, settings: NucleusSettings):
@@ -228,7 +246,7 @@ def _cut_along_gaps(labels, gap, pixel_size: float, settings: NucleusSettings):
 
 
 def _parts(whole, core, pixel_size: float, settings: NucleusSettings) -> np.ndarray:
-    """Splits one label; what would be too small for a nucleus goes to its neighbours."""
+    """Splits one label; a part too small for a nucleus goes to its neighbours."""
     from skimage import segmentation
 
     parts = _split(whole, core, pixel_size, settings)
@@ -254,12 +272,10 @@ def _numbered(labels: np.ndarray, keep: np.ndarray | None = None) -> np.ndarray:
     return (np.cumsum(there) * there).astype(np.int32)[labels]
 
 
-def _joined(labels: np.ndarray, depth: np.ndarray, neck: float) -> np.ndarray:
-    """Makes pieces one whose neck is nearly as deep as the shallower of them."""
-    from scipy import ndimage
-
-    number = int(labels.max(initial=0))
-    peak = ndimage.maximum(depth, labels, np.arange(number + 1))
+def _joined(
+    labels: np.ndarray, depth: np.ndarray, peak: np.ndarray, neck: float
+) -> np.ndarray:
+    """Makes pieces one whose neck is nearly as deep as the shallower of their peaks."""
     saddle: dict[tuple[int, int], float] = {}
     for one, two in (
         ((slice(None), slice(None, -1)), (slice(None), slice(1, None))),
@@ -273,21 +289,10 @@ def _joined(labels: np.ndarray, depth: np.ndarray, neck: float) -> np.ndarray:
         ):
             pair = (min(x, y), max(x, y))
             saddle[pair] = max(saddle.get(pair, 0.0), d)
-    owner = np.arange(number + 1)
+    owner = np.arange(len(peak))
     for (x, y), d in sorted(saddle.items(), key=lambda item: -item[1]):
         x, y = owner[x], owner[y]
         if x != y and d > neck * min(peak[x], peak[y]):
             peak[x] = max(peak[x], peak[y])
             owner[owner == y] = x
     return _numbered(owner.astype(np.int32)[labels])
-
-
-def _nuclei_only(labels, plane, smooth, excess, pixel_size, settings) -> np.ndarray:
-    """Drops what is too small or too faint for a nucleus and closes the gaps."""
-    flat = labels.ravel()
-    area = np.bincount(flat)
-    contrast = np.bincount(flat, excess.ravel()) / np.maximum(area, 1)
-    noise = 1.48 * float(np.median(np.abs(plane - smooth)[::2, ::2]))
-    least = max(settings.least_contrast, settings.least_signal * noise)
-    keep = (area >= settings.smallest_area / pixel_size**2) & (contrast >= least)
-    return _numbered(labels, keep)

@@ -28,7 +28,7 @@ def ellipse(long, short, turn=0.0):
 @pytest.mark.parametrize("radius", [8, 20.5, 40])
 def test_a_disk_is_round_and_convex(radius):
     disk = measured(ellipse(radius, radius), pixel_size=0.5)
-    assert disk["nucleus_area"] == pytest.approx(np.pi * radius**2 / 4, rel=0.02)
+    assert disk["nucleus_area"] == pytest.approx(np.pi * radius**2 / 4, rel=0.03)
     assert disk["solidity"] == 1
     assert disk["eccentricity"] < 0.06
 
@@ -85,14 +85,16 @@ def test_no_nucleus_has_no_columns():
 
 
 @settings(deadline=None, max_examples=60)
-@given(hnp.arrays(np.int32, st.tuples(*[st.integers(1, 9)] * 2), elements=st.just(0) | st.just(1)))
+@given(
+    hnp.arrays(
+        np.int32, st.tuples(*[st.integers(1, 9)] * 2), elements=st.just(0) | st.just(1)
+    )
+)
 def test_solidity_counts_the_pixels_in_the_hull(mask):
     if not mask.any():
         return
     points = np.argwhere(mask)
-    convex = sum(
-        _in_hull(points, np.array(place)) for place in np.ndindex(mask.shape)
-    )
+    convex = sum(_in_hull(points, np.array(place)) for place in np.ndindex(mask.shape))
     assert measured(mask)["solidity"] == pytest.approx(len(points) / convex)
 
 
