@@ -37,7 +37,7 @@ from tfvqgen.errors import UserError
 
 CHANNELS = ("red", "green", "blue", "yellow")
 NUCLEUS, PROTEIN = CHANNELS.index("blue"), CHANNELS.index("green")
-PIXEL_SIZE, SIDE, CROP_SIZE = 0.32, 512, 128
+PIXEL_SIZE, SIDE, CROP_SIZE = 0.32, 512, 64
 
 
 def main() -> None:

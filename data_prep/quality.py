@@ -43,7 +43,7 @@ COLUMNS = (
 )
 CELL_REACH = 6.4  # Micrometres.
 _EDGE_REACH = 1.28  # Micrometres around a nucleus that show how sharp its edge is.
-_FOCUS_SMOOTHING = 0.48  # Micrometres.
+_FOCUS_SMOOTHING = 0.64  # Micrometres.
 _LIMIT = 0.98  # Of the type's maximum: a reduced pixel at the limit has some noise.
 _BACKGROUND = 2  # Percentile of the protein channel.
 
@@ -59,13 +59,13 @@ class Thresholds:
 
     least_inside_field: float | None = 1.0
     border_allowed: bool = False
-    least_nucleus_area: float | None = 40.0
-    most_nucleus_area: float | None = 500.0
+    least_nucleus_area: float | None = 25.0
+    most_nucleus_area: float | None = 800.0
     least_solidity: float | None = 0.9
-    most_eccentricity: float | None = 0.9
-    least_focus: float | None = 0.0
-    most_saturated: float | None = 0.05
-    least_protein_signal: float | None = 0.004
+    most_eccentricity: float | None = 0.95
+    least_focus: float | None = 0.095
+    most_saturated: float | None = 0.12
+    least_protein_signal: float | None = 0.003
     most_crowding: float | None = 0.5
     exempt_labels: tuple[str, ...] = (
         "Mitotic spindle",
@@ -247,12 +247,13 @@ def reasons(
     if columns.get("touches_border") and not thresholds.border_allowed:
         found.append("nucleus touches the field's border")
     for column, least, most, words, is_shape in _judged(thresholds):
-        value = columns.get(column, math.nan)
-        if is_shape and divides:
+        if column not in columns or (is_shape and divides):
             continue
-        if least is not None and value < least:
+        value = columns[column]
+        # What is unknown (nan) is neither: it is refused too.
+        if least is not None and not value >= least:
             found.append(f"{words[0]} ({column} {value:g} < {least:g})")
-        if most is not None and value > most:
+        if most is not None and not value <= most:
             found.append(f"{words[-1]} ({column} {value:g} > {most:g})")
     return found
 

@@ -9,9 +9,14 @@ from collections.abc import Callable
 
 import numpy as np
 
+from data_prep.shapes import shape_columns
+
 # From a nucleus plane (float32 [H, W], 0 to 1 of what the file's type holds) and
 # micrometres a pixel to labels.
 Segmentation = Callable[[np.ndarray, float], np.ndarray]
+
+_COARSE_PIXEL = 0.64  # Micrometres.
+_GREY_LEVEL = 1 / 255  # Of 8 bits: what is darker differs by noise alone.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,8 +25,9 @@ class NucleusSettings:
 
     Attributes:
         smoothing: Deviation of the Gaussian that the plane is smoothed with.
-        neighbourhood: Deviation of the Gaussian mean that a nucleus is brighter than.
-        otsu_share: How far from the background to Otsu's threshold a nucleus begins.
+        neighbourhood: Deviation of the Gaussian mean that a faint nucleus is brighter
+            than.
+        outline: Where a nucleus ends: a share of its own brightness.
         largest_hole: Larger holes are background between nuclei.
         opening_radius: Threads thinner than twice this are cut off.
         smallest_area: What is smaller is no nucleus.
@@ -36,15 +42,24 @@ class NucleusSettings:
 
     smoothing: float = 0.48
     neighbourhood: float = 8.0
-    otsu_share: float = 0.5
+    dark: float = 0.03
+    dark_smoothing: float = 0.8
+    growth: float = 1.6
+    outline: float = 0.4
+    gap: float = 0.15
+    gap_width: float = 2.2
+    convex: float = 0.95
+    more_convex: float = 0.02
+    smallest_part: float = 20.0
+    neck_of_concave: float = 0.92
     largest_hole: float = 30.0
     opening_radius: float = 0.64
     smallest_area: float = 15.4
     depth_smoothing: float = 0.64
     peak_distance: float = 3.2
-    least_depth: float = 1.28
-    neck: float = 0.9
-    least_contrast: float = 0.006
+    least_depth: float = 0.7
+    neck: float = 0.85
+    least_contrast: float = 0.003
     least_signal: float = 1.0
 
 
@@ -54,6 +69,9 @@ def segment_nuclei(
     settings: NucleusSettings = NucleusSettings(),
 ) -> np.ndarray:
     """Finds nuclei by a local threshold and splits them by a watershed.
+
+    Nuclei of one field differ much in brightness, so that they are found twice: first
+    what is brighter than around it, then each as far as half its own brightness.
 
     Args:
         plane: float32 [H, W], the nucleus channel, 0 to 1 of what the type holds. Not
@@ -65,16 +83,89 @@ def segment_nuclei(
     Returns:
         int32 labels [H, W]; all 0 where there is no nucleus.
     """
+    plane = np.asarray(plane, np.float32)
+    smooth = _smoothed(plane, pixel_size, settings)
+    # What is only found, not outlined, is found in pixels twice as large.
+    step = max(round(_COARSE_PIXEL / pixel_size), 1)
+    coarse = smooth[::step, ::step]
+    around = _local_mean(coarse, settings.neighbourhood / (step * pixel_size))
+    level = _levels(coarse, coarse - around, step * pixel_size, settings)
+    level = _enlarged(level, step, plane.shape)
+    background = float(np.percentile(coarse, 10))
+    mask = smooth > background + settings.outline * (level - background)
+    mask = _tidied(mask, pixel_size, settings)
+    labels = _split(mask, mask, pixel_size, settings)
+    gap = _depth_of_gaps(plane, pixel_size, settings) > settings.gap * level
+    gap &= level > settings.dark
+    labels = _cut_along_gaps(labels, gap, pixel_size, settings)
+    noise = 1.48 * float(np.median(np.abs(plane - smooth)[::2, ::2]))
+    contrast = _means(coarse - around, labels[::step, ::step], labels.max())
+    keep = contrast >= max(settings.least_contrast, settings.least_signal * noise)
+    keep &= np.bincount(labels.ravel()) >= settings.smallest_area / pixel_size**2
+    return _numbered(labels, keep)
+
+
+def _levels(
+    smooth: np.ndarray, excess: np.ndarray, pixel_size: float, settings: NucleusSettings
+) -> np.ndarray:
+    """Returns [H, W] how bright the nucleus is that may be there; infinite: none."""
+    from skimage.segmentation import expand_labels
+
+    faint, bright = _global_thresholds(smooth)
+    mask = (smooth > faint) & ((excess > 0) | (smooth > bright))
+    mask = _tidied(mask, pixel_size, settings)
+    labels = _split(mask, mask, pixel_size, settings)
+    labels = expand_labels(labels, settings.growth / pixel_size)
+    number = labels.max()
+    upper = np.where(smooth > _means(smooth, labels, number)[labels], labels, 0)
+    level = _means(smooth, upper, number)
+    level[0] = np.inf
+    return level[labels]
+
+
+def _means(values: np.ndarray, labels: np.ndarray, number: int) -> np.ndarray:
+    """Returns [N + 1] the mean of an image over each label, 0 without a pixel."""
+    flat = labels.ravel()
+    total = np.bincount(flat, values.ravel(), number + 1)
+    return total / np.maximum(np.bincount(flat, minlength=number + 1), 1)
+
+
+def _enlarged(image: np.ndarray, step: int, shape: tuple[int, int]) -> np.ndarray:
+    return image.repeat(step, 0).repeat(step, 1)[: shape[0], : shape[1]]
+
+
+def _smoothed(plane, pixel_size: float, settings: NucleusSettings) -> np.ndarray:
+    """Smooths; farther where it is dark, since there the grain is coarse."""
     from scipy import ndimage
 
-    plane = np.asarray(plane, np.float32)
     smooth = ndimage.gaussian_filter(plane, settings.smoothing / pixel_size)
-    excess = smooth - _local_mean(smooth, settings.neighbourhood / pixel_size)
-    mask = (excess > 0) & (smooth > _global_threshold(smooth, settings.otsu_share))
+    coarse = ndimage.gaussian_filter(smooth, settings.dark_smoothing / pixel_size)
+    return np.where(coarse < settings.dark, coarse, smooth)
+
+
+def _depth_of_gaps(plane, pixel_size: float, settings: NucleusSettings) -> np.ndarray:
+    """Returns how much darker a pixel is than what lies on both of its sides."""
+    from scipy import ndimage
+
+    fine = ndimage.gaussian_filter(plane, settings.smoothing / 2 / pixel_size)
+    side = max(round(settings.gap_width / pixel_size), 2)
+    return ndimage.grey_closing(fine, size=(side, side)) - fine
+
+
+def _global_thresholds(smooth: np.ndarray) -> tuple[float, float]:
+    """Returns Otsu's threshold on the logarithm and on the values themselves."""
+    from skimage import filters
+
+    faint = filters.threshold_otsu(np.log(smooth + _GREY_LEVEL))
+    return float(np.exp(faint)) - _GREY_LEVEL, float(filters.threshold_otsu(smooth))
+
+
+def _tidied(mask: np.ndarray, pixel_size: float, settings: NucleusSettings):
+    """Fills holes and cuts threads off."""
+    from scipy import ndimage
+
     mask = _without_holes(mask, settings.largest_hole / pixel_size**2)
-    mask = ndimage.binary_opening(mask, _disk(settings.opening_radius / pixel_size))
-    labels = _split(mask, pixel_size, settings)
-    return _nuclei_only(labels, plane, smooth, excess, pixel_size, settings)
+    return ndimage.binary_opening(mask, _disk(settings.opening_radius / pixel_size))
 
 
 def _local_mean(image: np.ndarray, sigma: float) -> np.ndarray:
@@ -85,14 +176,6 @@ def _local_mean(image: np.ndarray, sigma: float) -> np.ndarray:
     for _ in range(3):
         image = ndimage.uniform_filter(image, side, mode="nearest")
     return image
-
-
-def _global_threshold(smooth: np.ndarray, otsu_share: float) -> float:
-    from skimage import filters
-
-    background = float(np.percentile(smooth[::2, ::2], 10))
-    otsu = float(filters.threshold_otsu(smooth[::2, ::2]))
-    return background + otsu_share * (otsu - background)
 
 
 def _without_holes(mask: np.ndarray, largest: float) -> np.ndarray:
@@ -115,13 +198,13 @@ def _disk(radius: float) -> np.ndarray:
 
 
 def _split(
-    mask: np.ndarray, pixel_size: float, settings: NucleusSettings
+    mask: np.ndarray, core: np.ndarray, pixel_size: float, settings: NucleusSettings
 ) -> np.ndarray:
     """Numbers the pieces of a mask; those with a narrow neck are two."""
     from scipy import ndimage
     from skimage import feature, segmentation
 
-    depth = ndimage.distance_transform_edt(mask).astype(np.float32)
+    depth = ndimage.distance_transform_edt(core).astype(np.float32)
     depth = ndimage.gaussian_filter(depth, settings.depth_smoothing / pixel_size)
     peaks = feature.peak_local_max(
         depth,
@@ -132,15 +215,67 @@ def _split(
     markers = np.zeros(mask.shape, np.int32)
     markers[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
     labels = segmentation.watershed(-depth, markers, mask=mask)
-    return _joined(labels, depth, settings.neck)
+    return _joined(labels, depth, np.append(0, depth[tuple(peaks.T)]), settings.neck)
 
 
-def _joined(labels: np.ndarray, depth: np.ndarray, neck: float) -> np.ndarray:
-    """Makes pieces one whose neck is nearly as deep as the shallower of them."""
+def _cut_along_gaps(labels, gap, pixel_size: float, settings: NucleusSettings):
+    """Cuts labels that are not convex along dark lines, if the parts are more so."""
     from scipy import ndimage
 
-    number = int(labels.max(initial=0))
-    peak = ndimage.maximum(depth, labels, np.arange(number + 1))
+    solidity = _solidity(labels)
+    labels, number = labels.copy(), len(solidity)
+    windows = ndimage.find_objects(labels)
+    lenient = dataclasses.replace(settings, neck=settings.neck_of_concave)
+    for index in np.flatnonzero(solidity < settings.convex):
+        window = windows[index]
+        whole = labels[window] == index + 1
+        core = _without_holes(
+            whole & ~gap[window], settings.largest_hole / pixel_size**2
+        )
+        tried = (
+            _parts(whole, core & whole, pixel_size, settings),
+            _parts(whole, whole, pixel_size, lenient),
+        )
+        least = solidity[index] + settings.more_convex
+        parts = next((p for p in tried if _mean_solidity(p, whole) > least), None)
+        if parts is not None:
+            labels[window][whole] = 0
+            np.copyto(labels[window], parts + number, where=parts > 0)
+            number += int(parts.max())
+    return labels
+
+
+def _parts(whole, core, pixel_size: float, settings: NucleusSettings) -> np.ndarray:
+    """Splits one label; a part too small for a nucleus goes to its neighbours."""
+    from skimage import segmentation
+
+    parts = _split(whole, core, pixel_size, settings)
+    area = np.bincount(parts.ravel())
+    large = _numbered(parts, area >= settings.smallest_part / pixel_size**2)
+    return segmentation.watershed(np.zeros(whole.shape), large, mask=whole)
+
+
+def _mean_solidity(parts: np.ndarray, whole: np.ndarray) -> float:
+    """Returns the mean over a label's pixels of the solidity of their part."""
+    area = np.bincount(parts.ravel(), minlength=2)[1:]
+    return float((area * _solidity(parts)).sum() / whole.sum()) if parts.any() else 0.0
+
+
+def _solidity(labels: np.ndarray) -> np.ndarray:
+    return shape_columns(labels, int(labels.max(initial=0)), 1.0)["solidity"]
+
+
+def _numbered(labels: np.ndarray, keep: np.ndarray | None = None) -> np.ndarray:
+    """Numbers labels from 1 without gaps; those not kept become background."""
+    there = np.bincount(labels.ravel()) > 0 if keep is None else keep
+    there[0] = False
+    return (np.cumsum(there) * there).astype(np.int32)[labels]
+
+
+def _joined(
+    labels: np.ndarray, depth: np.ndarray, peak: np.ndarray, neck: float
+) -> np.ndarray:
+    """Makes pieces one whose neck is nearly as deep as the shallower of their peaks."""
     saddle: dict[tuple[int, int], float] = {}
     for one, two in (
         ((slice(None), slice(None, -1)), (slice(None), slice(1, None))),
@@ -154,22 +289,10 @@ def _joined(labels: np.ndarray, depth: np.ndarray, neck: float) -> np.ndarray:
         ):
             pair = (min(x, y), max(x, y))
             saddle[pair] = max(saddle.get(pair, 0.0), d)
-    owner = np.arange(number + 1)
+    owner = np.arange(len(peak))
     for (x, y), d in sorted(saddle.items(), key=lambda item: -item[1]):
         x, y = owner[x], owner[y]
         if x != y and d > neck * min(peak[x], peak[y]):
             peak[x] = max(peak[x], peak[y])
             owner[owner == y] = x
-    return owner.astype(np.int32)[labels]
-
-
-def _nuclei_only(labels, plane, smooth, excess, pixel_size, settings) -> np.ndarray:
-    """Drops what is too small or too faint for a nucleus and closes the gaps."""
-    flat = labels.ravel()
-    area = np.bincount(flat)
-    contrast = np.bincount(flat, excess.ravel()) / np.maximum(area, 1)
-    noise = 1.48 * float(np.median(np.abs(plane - smooth)[::2, ::2]))
-    least = max(settings.least_contrast, settings.least_signal * noise)
-    keep = (area >= settings.smallest_area / pixel_size**2) & (contrast >= least)
-    keep[0] = False
-    return (np.cumsum(keep) * keep).astype(np.int32)[labels]
+    return _numbered(owner.astype(np.int32)[labels])

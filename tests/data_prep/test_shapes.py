@@ -28,7 +28,7 @@ def ellipse(long, short, turn=0.0):
 @pytest.mark.parametrize("radius", [8, 20.5, 40])
 def test_a_disk_is_round_and_convex(radius):
     disk = measured(ellipse(radius, radius), pixel_size=0.5)
-    assert disk["nucleus_area"] == pytest.approx(np.pi * radius**2 / 4, rel=0.02)
+    assert disk["nucleus_area"] == pytest.approx(np.pi * radius**2 / 4, rel=0.03)
     assert disk["solidity"] == 1
     assert disk["eccentricity"] < 0.06
 
