@@ -69,6 +69,8 @@ bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.sampling --batch_size 1 --output runs/bench.jsonl
 	$(BIN)/python -m benchmarks.sampling --batch_size 16 --output runs/bench.jsonl
 	$(BIN)/python -m benchmarks.sampling_growth --output runs/bench.jsonl
+	$(BIN)/python -m benchmarks.saved_model --preset demo --output runs/bench.jsonl
+	$(BIN)/python -m benchmarks.saved_model --preset hpa128 --output runs/bench.jsonl
 	$(BIN)/python -m benchmarks.synthesize --output runs/bench.jsonl
 	$(BIN)/python -m benchmarks.demo_health --output runs/bench.jsonl
 	$(BIN)/python -m benchmarks.faults.kill --output runs/bench.jsonl
