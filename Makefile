@@ -21,7 +21,7 @@ REPORT := $(DEMO_DIR)/report
 
 demo: $(SHARDS)/dataset.json
 	@$(BIN)/python -m data_prep inspect --data $(SHARDS)
-	@echo "[3/7] training all stages (about 10 minutes on 2 cores)"
+	@echo "[3/7] training all stages (8 to 9 minutes on 2 cores)"
 	@$(BIN)/python train.py --data_dir=$(SHARDS) --workdir=$(WORKDIR) --preset=demo \
 	  $(DEMO_FLAGS)
 	@echo "[4/7] exporting"
