@@ -2,6 +2,7 @@
 
 import argparse
 import csv
+import dataclasses
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ import time
 import pytest
 
 from data_prep.commands import crop
+from data_prep.quality import Thresholds
 from tests import support
 from tests.data_prep import drawn_fields
 from tfvqgen.data import crops
@@ -72,6 +74,17 @@ def test_a_threshold_can_be_set_and_taken_away(fields, tmp_path):
     loose = ("--threshold", "least_inside_field=none")
     run(*flags, "--output", tmp_path / "loose", *loose)
     assert all(row.accepted for row in crops.read_crops(tmp_path / "loose").rows)
+
+
+def test_the_page_about_cropping_gives_every_limit_as_it_is():
+    page = (support.ROOT / "docs" / "cropping.md").read_text()
+    for name, value in dataclasses.asdict(Thresholds()).items():
+        if isinstance(value, bool):
+            assert f"`{name}={str(value).lower()}`" in page
+        elif isinstance(value, float):
+            assert f"`{name}={value:g}`" in page
+        else:
+            assert f"`{name}`" in page
 
 
 @pytest.mark.parametrize(
