@@ -8,10 +8,13 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from data_prep.commands import crop
+from data_prep.field_images import read_image_file
 from data_prep.quality import Thresholds
 from tests import support
 from tests.data_prep import drawn_fields
@@ -123,6 +126,21 @@ def test_missing_scikit_image_names_the_extra_to_install(fields, tmp_path, monke
     monkeypatch.setitem(sys.modules, "skimage", None)
     with pytest.raises(UserError, match=r"tfvqgen\[prep\]"):
         run("--fields", fields, "--output", tmp_path / "new")
+
+
+@pytest.mark.skipif("TFVQGEN_HPA_FIELDS" not in os.environ, reason="needs real fields")
+def test_real_fields_of_full_size_are_cut_cell_by_cell(tmp_path):
+    fields = Path(os.environ["TFVQGEN_HPA_FIELDS"]) / "full_size"
+    masks = fields / "cell_masks"
+    flags = ("--fields", fields, "--masks", masks, "--mask_kind", "cells")
+    run(*flags, "--mask_neighbours", "--output", tmp_path, "--workers", 1)
+    made = crops.read_crops(tmp_path)
+    for path in masks.iterdir():
+        cells = np.unique(read_image_file(path))
+        rows = [row for row in made.rows if row.field == path.stem]
+        assert len(rows) == np.count_nonzero(cells)
+    assert {row.pixel_size for row in made.rows} == {0.32}
+    assert sum(row.accepted for row in made.rows) >= 15
 
 
 def command(fields, output, *flags):
