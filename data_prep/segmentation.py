@@ -50,7 +50,7 @@ class NucleusSettings:
     gap_width: float = 2.2
     convex: float = 0.95
     more_convex: float = 0.02
-    smallest_part: float = 20.0
+    smallest_part: float = 30.0
     neck_of_concave: float = 0.92
     largest_hole: float = 30.0
     opening_radius: float = 0.64
