@@ -1,0 +1,170 @@
+"""Strict reading of CSV and TSV files that people and other programs write."""
+
+import csv
+import dataclasses
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+from data_prep.field import FIELD_ID
+from tfvqgen.errors import DataError
+
+# 1 GiB holds ten times the largest table of the Human Protein Atlas.
+MAX_BYTES = 2**30
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Row:
+    """One line of a table.
+
+    Attributes:
+        cells: Column -> cell, stripped; columns by their names in lower case.
+        where: File and line, for messages.
+    """
+
+    cells: Mapping[str, str]
+    where: str
+
+    def get(self, column: str) -> str:
+        """Returns a cell, empty where the table has no such column."""
+        return self.cells.get(column.lower(), "")
+
+
+def read_header(path: Path, delimiter: str = ",") -> tuple[str, ...]:
+    """Returns a table's columns as they are written, none if it is empty.
+
+    Raises:
+        DataError: It is not a table in UTF-8.
+    """
+    return next(_lines(path, delimiter), ((), 0))[0]
+
+
+def read_table(
+    path: Path, columns: Sequence[str] = (), delimiter: str = ","
+) -> Iterator[Row]:
+    """Reads a table line by line: UTF-8 with or without BOM, any line ends.
+
+    Args:
+        path: The table; its first line names the columns, without regard to case.
+        columns: Those that it must have.
+        delimiter: What stands between cells; tables with tabs have no quotes.
+
+    Raises:
+        DataError: It is missing, empty, too large, damaged or not in UTF-8, a column is
+            missing or there twice, or a line has more or fewer cells than columns;
+            names file and line.
+    """
+    lines = _lines(path, delimiter)
+    header = [name.lower() for name in next(lines, ((), 0))[0]]
+    _check_header(path, header, columns)
+    for cells, number in lines:
+        if not any(cells):
+            continue
+        where = f"{path} line {number}"
+        if len(cells) != len(header):
+            raise DataError(
+                f"damaged table: expected {len(header)} columns in every line. "
+                f"Received: {len(cells)} in {where}"
+            )
+        yield Row(dict(zip(header, cells, strict=True)), where)
+
+
+def unique_id(
+    row: Row, column: str, seen: dict[str, str], name: str | None = None
+) -> str:
+    """Returns a row's id.
+
+    Args:
+        row: The row.
+        column: Where its id is.
+        seen: The ids before it and where they stand; its own is added.
+        name: The id, where it is only a part of the cell.
+
+    Raises:
+        DataError: It can't be a part of a file's name, or is there twice.
+    """
+    found = row.get(column) if name is None else name
+    check_id(found, f"{column}={found!r} in {row.where}")
+    if found in seen:
+        raise DataError(
+            f"an id is there twice: expected every {column} once. "
+            f"Received: {found!r} in {row.where} and in {seen[found]}"
+        )
+    seen[found] = row.where
+    return found
+
+
+def check_id(name: str, received: str) -> None:
+    """Refuses an id that can't be a part of a file's name.
+
+    Raises:
+        DataError: With what was received.
+    """
+    if not FIELD_ID.fullmatch(name):
+        raise DataError(
+            "wrong id: expected 1 to 120 letters, digits, '_', '-' and '.', not "
+            f"starting with '.'. Received: {received}"
+        )
+
+
+def path_inside(cell: str, where: str) -> str:
+    """Returns a path of a table, with forward slashes, that stays in its folder.
+
+    Raises:
+        DataError: It is empty, absolute, or has ``..`` in it.
+    """
+    parts = (*PurePosixPath(cell).parts, *PureWindowsPath(cell).parts)
+    outside = (
+        not parts
+        or ".." in parts
+        or cell.startswith(("/", "\\", "~"))
+        or ":" in parts[0]
+        or not cell.isprintable()
+    )
+    if outside:
+        raise DataError(
+            "wrong path: expected one inside the folder of the table, without '..'. "
+            f"Received: {cell!r} in {where}"
+        )
+    return PurePosixPath(cell.replace("\\", "/")).as_posix()
+
+
+def _lines(path: Path, delimiter: str) -> Iterator[tuple[tuple[str, ...], int]]:
+    """Yields cells and line number of the header and of the rows."""
+    quoting = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise DataError(
+                f"a table is too large: expected at most {MAX_BYTES} bytes. "
+                f"Received: {path}"
+            )
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, delimiter=delimiter, quoting=quoting, strict=True)
+            for cells in reader:
+                if any("\0" in cell for cell in cells):
+                    raise csv.Error(f"a zero byte in line {reader.line_num}")
+                yield tuple(cell.strip() for cell in cells), reader.line_num
+    except FileNotFoundError:
+        raise DataError(f"no such table: expected a file. Received: {path}") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(
+            f"damaged table: expected text in UTF-8 with {delimiter!r} between cells. "
+            f"Received: {path} ({error})"
+        ) from None
+
+
+def _check_header(path: Path, header: Sequence[str], columns: Sequence[str]) -> None:
+    missing = [name for name in columns if name.lower() not in header]
+    if missing:
+        raise DataError(
+            f"columns are missing in {path}: expected {', '.join(columns)}. "
+            f"Received: {', '.join(header) or 'an empty file'}"
+        )
+    twice = sorted({a for a, b in itertools.pairwise(sorted(header)) if a == b})
+    # Some programs write the number of the line first, under no name.
+    if not header or twice or "" in header[1:]:
+        names = ", ".join(map(repr, twice or header or [""]))
+        raise DataError(
+            f"wrong columns in {path}: expected every column to have a name of its "
+            f"own. Received: {names}"
+        )
