@@ -6,7 +6,7 @@ import zlib
 import numpy as np
 import pytest
 import tifffile
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -55,6 +55,7 @@ def test_a_png_is_read_exactly_whatever_its_filters(tmp_path, channels, dtype):
         np.testing.assert_array_equal(found, images.decode_png(data))
 
 
+@settings(deadline=None)
 @given(
     shape=st.tuples(st.integers(1, 9), st.integers(1, 9), st.integers(2, 4)),
     filters=st.lists(st.integers(0, 4), min_size=1, max_size=9),
@@ -218,6 +219,7 @@ def test_every_truncated_file_is_refused_in_words(name):
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
+@settings(deadline=None)
 @given(draw=st.data())
 def test_a_damaged_file_is_a_picture_or_a_sentence(name, draw):
     data = bytearray(EXAMPLES[name])
@@ -232,6 +234,7 @@ def test_a_damaged_file_is_a_picture_or_a_sentence(name, draw):
         assert found.ndim == 3 and found.dtype in (np.uint8, np.uint16)
 
 
+@settings(deadline=None)
 @given(data=st.binary(max_size=200), start=st.sampled_from(["", *EXAMPLES]))
 def test_garbage_is_a_sentence(data, start):
     data = EXAMPLES.get(start, b"")[:40] + data

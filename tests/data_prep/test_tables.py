@@ -2,7 +2,7 @@ import csv
 import io
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_prep.tables import Row, path_inside, read_header, read_table, unique_id
@@ -75,6 +75,7 @@ def test_a_table_that_is_too_large_is_refused_before_it_is_read(tmp_path):
         _rows(path)
 
 
+@settings(deadline=None)
 @given(data=st.binary(max_size=300))
 def test_garbage_is_rows_or_a_sentence(tmp_path_factory, data):
     path = tmp_path_factory.mktemp("tables") / "table.csv"
@@ -93,6 +94,7 @@ CELLS = st.text(
 )
 
 
+@settings(deadline=None)
 @given(rows=st.lists(st.tuples(CELLS, CELLS), max_size=8))
 def test_what_other_programs_write_is_read_back(tmp_path_factory, rows):
     text = io.StringIO()
@@ -104,6 +106,7 @@ def test_what_other_programs_write_is_read_back(tmp_path_factory, rows):
     assert found == [row for row in kept if any(row)]
 
 
+@settings(deadline=None)
 @given(cell=st.text(max_size=30))
 def test_a_path_stays_in_the_folder_or_is_refused(cell):
     try:

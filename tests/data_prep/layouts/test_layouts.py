@@ -134,7 +134,11 @@ LINES = st.lists(
 
 
 @pytest.mark.parametrize(("layout", "name", "header"), FILES)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    deadline=None,
+    max_examples=50,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(rest=LINES.map(lambda text: text.encode("utf-8", "replace")) | st.binary())
 def test_whatever_a_table_says_is_fields_or_a_sentence(
     tmp_path, layout, name, header, rest
