@@ -51,7 +51,9 @@ class NucleusSettings:
     convex: float = 0.95
     more_convex: float = 0.02
     smallest_part: float = 30.0
-    neck_of_concave: float = 0.92
+    concave_neck: float = 0.95
+    concave_peak_distance: float = 2.0
+    cleft: float = 0.7
     largest_hole: float = 30.0
     opening_radius: float = 0.64
     smallest_area: float = 15.4
@@ -225,7 +227,12 @@ def _cut_along_gaps(labels, gap, pixel_size: float, settings: NucleusSettings):
     solidity = _solidity(labels)
     labels, number = labels.copy(), len(solidity)
     windows = ndimage.find_objects(labels)
-    lenient = dataclasses.replace(settings, neck=settings.neck_of_concave)
+    lenient = dataclasses.replace(
+        settings,
+        neck=settings.concave_neck,
+        depth_smoothing=settings.depth_smoothing / 2,
+        peak_distance=settings.concave_peak_distance,
+    )
     for index in np.flatnonzero(solidity < settings.convex):
         window = windows[index]
         whole = labels[window] == index + 1
@@ -234,7 +241,11 @@ def _cut_along_gaps(labels, gap, pixel_size: float, settings: NucleusSettings):
         )
         tried = (
             _parts(whole, core & whole, pixel_size, settings),
-            _parts(whole, whole, pixel_size, lenient),
+            _cut_between_clefts(
+                _parts(whole, whole, pixel_size, lenient),
+                whole,
+                settings.cleft / pixel_size,
+            ),
         )
         least = solidity[index] + settings.more_convex
         parts = next((p for p in tried if _mean_solidity(p, whole) > least), None)
@@ -243,6 +254,25 @@ def _cut_along_gaps(labels, gap, pixel_size: float, settings: NucleusSettings):
             np.copyto(labels[window], parts + number, where=parts > 0)
             number += int(parts.max())
     return labels
+
+
+def _cut_between_clefts(parts: np.ndarray, whole: np.ndarray, depth: float):
+    """Returns the parts, or none unless every cut runs from one cleft to another.
+
+    A nucleus that is merely bent has a cleft on one side only.
+    """
+    from scipy import ndimage
+    from skimage.morphology import convex_hull_image
+
+    hull = np.pad(convex_hull_image(whole), 1)
+    deep = ndimage.distance_transform_edt(hull)[1:-1, 1:-1] >= depth
+    clefts, _ = ndimage.label(deep & ~whole)
+    for index in range(1, parts.max(initial=0) + 1):
+        cut = ndimage.binary_dilation(parts == index) & (parts != index) & whole
+        near = ndimage.binary_dilation(cut, iterations=round(depth) + 2)
+        if len(np.setdiff1d(clefts[near], 0)) < 2:
+            return np.zeros_like(parts)
+    return parts
 
 
 def _parts(whole, core, pixel_size: float, settings: NucleusSettings) -> np.ndarray:
