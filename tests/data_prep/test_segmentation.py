@@ -7,7 +7,8 @@ import pytest
 from scipy import ndimage
 
 from data_prep.labels import load_vocabulary
-from data_prep.segmentation import NucleusSettings, segment_nuclei
+from data_prep.nucleus_settings import NucleusSettings
+from data_prep.segmentation import segment_nuclei
 from data_prep.synthetic import fields, wells
 
 PIXEL_SIZE = 0.32
