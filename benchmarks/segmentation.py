@@ -96,9 +96,10 @@ def defects_case(args: argparse.Namespace) -> dict[str, Any]:
             refused[state, kind] += bool(whys)
     kinds = sorted(planted)
 
-    def share(state: str, of: list[str]) -> float:
+    def share(state: str, of: list[str]) -> float | None:
         total = sum(number[state, kind] for kind in of)
-        return round(sum(refused[state, kind] for kind in of) / max(total, 1), 4)
+        count = sum(refused[state, kind] for kind in of)
+        return round(count / total, 4) if total else None
 
     return {
         "case": "segmentation_defects",

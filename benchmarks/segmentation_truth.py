@@ -5,7 +5,7 @@ Legend: [H, W] rows and columns of a field, N found nuclei.
 
 import numpy as np
 
-from data_prep.segmentation import NucleusSettings
+from data_prep.nucleus_settings import NucleusSettings
 from data_prep.synthetic.defects import Defect, fade
 from data_prep.synthetic.fields import Field
 from data_prep.synthetic.wells import CHANNELS, Well

@@ -64,7 +64,7 @@ class Thresholds:
     least_solidity: float | None = 0.9
     most_eccentricity: float | None = 0.95
     least_focus: float | None = 0.095
-    most_saturated: float | None = 0.12
+    most_saturated: float | None = 0.1
     least_protein_signal: float | None = 0.003
     most_crowding: float | None = 0.5
     exempt_labels: tuple[str, ...] = (

@@ -4,74 +4,31 @@ Legend: [H, W] rows and columns of a field, N nuclei. Labels are int32 [H, W]: 0
 background, nuclei are 1 to N without gaps.
 """
 
-import dataclasses
 from collections.abc import Callable
 
 import numpy as np
 
-from data_prep.shapes import shape_columns
+from data_prep.nucleus_settings import NucleusSettings
+from data_prep.splitting import cut_concave, numbered, split, without_holes
 
 # From a nucleus plane (float32 [H, W], 0 to 1 of what the file's type holds) and
 # micrometres a pixel to labels.
 Segmentation = Callable[[np.ndarray, float], np.ndarray]
 
+DEFAULT_SETTINGS = NucleusSettings()
 _COARSE_PIXEL = 0.64  # Micrometres.
 _GREY_LEVEL = 1 / 255  # Of 8 bits: what is darker differs by noise alone.
-
-
-@dataclasses.dataclass(frozen=True)
-class NucleusSettings:
-    """What a nucleus looks like; lengths in micrometres, areas in their squares.
-
-    Attributes:
-        smoothing: Deviation of the Gaussian that the plane is smoothed with.
-        neighbourhood: Deviation of the Gaussian mean that a faint nucleus is brighter
-            than.
-        outline: Where a nucleus ends: a share of its own brightness.
-        largest_hole: Larger holes are background between nuclei.
-        opening_radius: Threads thinner than twice this are cut off.
-        smallest_area: What is smaller is no nucleus.
-        depth_smoothing: Deviation of the Gaussian on the distances to the outline.
-        peak_distance: Least distance between the middles of two nuclei.
-        least_depth: Least distance from a nucleus's middle to its outline.
-        neck: Two nuclei are one if the neck between them is wider than this share of
-            the smaller one.
-        least_contrast: How much brighter than around it a nucleus is, of full scale.
-        least_signal: The same, in deviations of the plane's noise.
-    """
-
-    smoothing: float = 0.48
-    neighbourhood: float = 8.0
-    dark: float = 0.03
-    dark_smoothing: float = 0.8
-    growth: float = 1.6
-    outline: float = 0.4
-    gap: float = 0.15
-    gap_width: float = 2.2
-    convex: float = 0.95
-    more_convex: float = 0.02
-    smallest_part: float = 30.0
-    neck_of_concave: float = 0.92
-    largest_hole: float = 30.0
-    opening_radius: float = 0.64
-    smallest_area: float = 15.4
-    depth_smoothing: float = 0.64
-    peak_distance: float = 3.2
-    least_depth: float = 0.7
-    neck: float = 0.85
-    least_contrast: float = 0.003
-    least_signal: float = 1.0
 
 
 def segment_nuclei(
     plane: np.ndarray,
     pixel_size: float,
-    settings: NucleusSettings = NucleusSettings(),
+    settings: NucleusSettings = DEFAULT_SETTINGS,
 ) -> np.ndarray:
     """Finds nuclei by a local threshold and splits them by a watershed.
 
     Nuclei of one field differ much in brightness, so that they are found twice: first
-    what is brighter than around it, then each as far as half its own brightness.
+    what is brighter than around it, then each as far as a share of its own brightness.
 
     Args:
         plane: float32 [H, W], the nucleus channel, 0 to 1 of what the type holds. Not
@@ -94,15 +51,15 @@ def segment_nuclei(
     background = float(np.percentile(coarse, 10))
     mask = smooth > background + settings.outline * (level - background)
     mask = _tidied(mask, pixel_size, settings)
-    labels = _split(mask, mask, pixel_size, settings)
+    labels = split(mask, mask, pixel_size, settings)
     gap = _depth_of_gaps(plane, pixel_size, settings) > settings.gap * level
     gap &= level > settings.dark
-    labels = _cut_along_gaps(labels, gap, pixel_size, settings)
+    labels = cut_concave(labels, gap, pixel_size, settings)
     noise = 1.48 * float(np.median(np.abs(plane - smooth)[::2, ::2]))
     contrast = _means(coarse - around, labels[::step, ::step], labels.max())
     keep = contrast >= max(settings.least_contrast, settings.least_signal * noise)
     keep &= np.bincount(labels.ravel()) >= settings.smallest_area / pixel_size**2
-    return _numbered(labels, keep)
+    return numbered(labels, keep)
 
 
 def _levels(
@@ -114,7 +71,7 @@ def _levels(
     faint, bright = _global_thresholds(smooth)
     mask = (smooth > faint) & ((excess > 0) | (smooth > bright))
     mask = _tidied(mask, pixel_size, settings)
-    labels = _split(mask, mask, pixel_size, settings)
+    labels = split(mask, mask, pixel_size, settings)
     labels = expand_labels(labels, settings.growth / pixel_size)
     number = labels.max()
     upper = np.where(smooth > _means(smooth, labels, number)[labels], labels, 0)
@@ -164,7 +121,7 @@ def _tidied(mask: np.ndarray, pixel_size: float, settings: NucleusSettings):
     """Fills holes and cuts threads off."""
     from scipy import ndimage
 
-    mask = _without_holes(mask, settings.largest_hole / pixel_size**2)
+    mask = without_holes(mask, settings.largest_hole / pixel_size**2)
     return ndimage.binary_opening(mask, _disk(settings.opening_radius / pixel_size))
 
 
@@ -178,121 +135,7 @@ def _local_mean(image: np.ndarray, sigma: float) -> np.ndarray:
     return image
 
 
-def _without_holes(mask: np.ndarray, largest: float) -> np.ndarray:
-    """Fills what is enclosed, except for background that many nuclei enclose."""
-    from scipy import ndimage
-
-    gaps, _ = ndimage.label(~mask)
-    area = np.bincount(gaps.ravel())
-    hole = area <= largest
-    for edge in (gaps[0], gaps[-1], gaps[:, 0], gaps[:, -1]):
-        hole[edge] = False
-    hole[0] = True
-    return hole[gaps]
-
-
 def _disk(radius: float) -> np.ndarray:
     reach = int(radius)
     steps = np.arange(-reach, reach + 1)
     return np.hypot(steps[:, None], steps) <= radius
-
-
-def _split(
-    mask: np.ndarray, core: np.ndarray, pixel_size: float, settings: NucleusSettings
-) -> np.ndarray:
-    """Numbers the pieces of a mask; those with a narrow neck are two."""
-    from scipy import ndimage
-    from skimage import feature, segmentation
-
-    depth = ndimage.distance_transform_edt(core).astype(np.float32)
-    depth = ndimage.gaussian_filter(depth, settings.depth_smoothing / pixel_size)
-    peaks = feature.peak_local_max(
-        depth,
-        min_distance=max(round(settings.peak_distance / pixel_size), 1),
-        threshold_abs=settings.least_depth / pixel_size,
-        exclude_border=False,
-    )
-    markers = np.zeros(mask.shape, np.int32)
-    markers[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
-    labels = segmentation.watershed(-depth, markers, mask=mask)
-    return _joined(labels, depth, np.append(0, depth[tuple(peaks.T)]), settings.neck)
-
-
-def _cut_along_gaps(labels, gap, pixel_size: float, settings: NucleusSettings):
-    """Cuts labels that are not convex along dark lines, if the parts are more so."""
-    from scipy import ndimage
-
-    solidity = _solidity(labels)
-    labels, number = labels.copy(), len(solidity)
-    windows = ndimage.find_objects(labels)
-    lenient = dataclasses.replace(settings, neck=settings.neck_of_concave)
-    for index in np.flatnonzero(solidity < settings.convex):
-        window = windows[index]
-        whole = labels[window] == index + 1
-        core = _without_holes(
-            whole & ~gap[window], settings.largest_hole / pixel_size**2
-        )
-        tried = (
-            _parts(whole, core & whole, pixel_size, settings),
-            _parts(whole, whole, pixel_size, lenient),
-        )
-        least = solidity[index] + settings.more_convex
-        parts = next((p for p in tried if _mean_solidity(p, whole) > least), None)
-        if parts is not None:
-            labels[window][whole] = 0
-            np.copyto(labels[window], parts + number, where=parts > 0)
-            number += int(parts.max())
-    return labels
-
-
-def _parts(whole, core, pixel_size: float, settings: NucleusSettings) -> np.ndarray:
-    """Splits one label; a part too small for a nucleus goes to its neighbours."""
-    from skimage import segmentation
-
-    parts = _split(whole, core, pixel_size, settings)
-    area = np.bincount(parts.ravel())
-    large = _numbered(parts, area >= settings.smallest_part / pixel_size**2)
-    return segmentation.watershed(np.zeros(whole.shape), large, mask=whole)
-
-
-def _mean_solidity(parts: np.ndarray, whole: np.ndarray) -> float:
-    """Returns the mean over a label's pixels of the solidity of their part."""
-    area = np.bincount(parts.ravel(), minlength=2)[1:]
-    return float((area * _solidity(parts)).sum() / whole.sum()) if parts.any() else 0.0
-
-
-def _solidity(labels: np.ndarray) -> np.ndarray:
-    return shape_columns(labels, int(labels.max(initial=0)), 1.0)["solidity"]
-
-
-def _numbered(labels: np.ndarray, keep: np.ndarray | None = None) -> np.ndarray:
-    """Numbers labels from 1 without gaps; those not kept become background."""
-    there = np.bincount(labels.ravel()) > 0 if keep is None else keep
-    there[0] = False
-    return (np.cumsum(there) * there).astype(np.int32)[labels]
-
-
-def _joined(
-    labels: np.ndarray, depth: np.ndarray, peak: np.ndarray, neck: float
-) -> np.ndarray:
-    """Makes pieces one whose neck is nearly as deep as the shallower of their peaks."""
-    saddle: dict[tuple[int, int], float] = {}
-    for one, two in (
-        ((slice(None), slice(None, -1)), (slice(None), slice(1, None))),
-        ((slice(None, -1), slice(None)), (slice(1, None), slice(None))),
-    ):
-        a, b = labels[one], labels[two]
-        touch = (a != b) & (a > 0) & (b > 0)
-        deep = np.minimum(depth[one][touch], depth[two][touch])
-        for x, y, d in zip(
-            a[touch].tolist(), b[touch].tolist(), deep.tolist(), strict=True
-        ):
-            pair = (min(x, y), max(x, y))
-            saddle[pair] = max(saddle.get(pair, 0.0), d)
-    owner = np.arange(len(peak))
-    for (x, y), d in sorted(saddle.items(), key=lambda item: -item[1]):
-        x, y = owner[x], owner[y]
-        if x != y and d > neck * min(peak[x], peak[y]):
-            peak[x] = max(peak[x], peak[y])
-            owner[owner == y] = x
-    return _numbered(owner.astype(np.int32)[labels])

@@ -7,7 +7,8 @@ import pytest
 from scipy import ndimage
 
 from data_prep.labels import load_vocabulary
-from data_prep.segmentation import NucleusSettings, segment_nuclei
+from data_prep.nucleus_settings import NucleusSettings
+from data_prep.segmentation import segment_nuclei
 from data_prep.synthetic import fields, wells
 
 PIXEL_SIZE = 0.32
@@ -60,6 +61,24 @@ def test_a_long_nucleus_is_one():
     rows, columns = np.mgrid[:256, :256]
     ellipse = np.hypot((rows - 128) / 15, (columns - 128) / 40) < 1
     assert count((0.02 + 0.5 * ellipse).astype(np.float32)) == 1
+
+
+def test_a_bent_nucleus_is_one():
+    rows, columns = np.mgrid[:256, :256]
+    around = np.hypot(rows - 160, columns - 128)
+    ends = np.abs(columns - 128) < 42
+    bent = (np.abs(around - 60) < 13) & ends & (rows < 160)
+    assert count((0.02 + 0.5 * bent).astype(np.float32)) == 1
+
+
+def test_nuclei_side_by_side_are_parted_by_the_dark_line_between_them():
+    rows, columns = np.mgrid[:256, :256]
+    plane = np.full((256, 256), 0.02)
+    for middle in (114, 142):
+        shape = np.hypot((rows - 128) / 30, (columns - middle) / 14.4) < 1
+        plane[shape] = 0.5
+    plane[:, 127:130][plane[:, 127:130] > 0.1] = 0.15
+    assert count(ndimage.gaussian_filter(plane, 0.5).astype(np.float32)) == 2
 
 
 def test_a_dark_nucleolus_leaves_no_hole():
