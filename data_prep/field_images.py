@@ -21,6 +21,12 @@ from tfvqgen.errors import DataError
 MAX_PIXELS = 2**26
 # That many pixels of four channels and 16 bits that can't be compressed.
 MAX_BYTES = 2**29
+_CODECS = {"png": "png", "jpg": "jpeg", "jpeg": "jpeg", "tif": "tiff", "tiff": "tiff"}
+_DECODERS = {
+    "png": png.decode_png,
+    "jpeg": jpeg.decode_jpeg,
+    "tiff": tiff.decode_tiff,
+}
 _GZIP = b"\x1f\x8b"
 _HEAD = 2**16
 
@@ -82,9 +88,31 @@ def read_image_file(path: str | os.PathLike) -> np.ndarray:
         DataError: It is missing, damaged, too large or of another kind; names it.
     """
     try:
-        return decode_image(_file_bytes(Path(path)))
+        return _decoded(Path(path))
     except DataError as error:
         raise DataError(f"{error}. Received: {path}") from None
+
+
+def whole_png(field: Field) -> bytes | None:
+    """Returns a PNG of the field's channels in their order, if one file is that.
+
+    What it holds beside the pixels is left out: a transparent colour, for one, would
+    make other decoders see another channel.
+
+    Raises:
+        DataError: As :func:`read_field`.
+    """
+    planes = list(field.planes.values())
+    path = planes[0].path
+    if any(plane.path != path for plane in planes) or path.suffix.lower() != ".png":
+        return None
+    try:
+        data = _file_bytes(path)
+        channels = _whole_form(data).channels
+        in_order = [plane.index or 0 for plane in planes] == list(range(channels))
+        return png.without_extras(data) if in_order else None
+    except DataError as error:
+        raise _blamed(error, path, field) from None
 
 
 def image_form(path: str | os.PathLike) -> ImageForm:
@@ -100,28 +128,28 @@ def image_form(path: str | os.PathLike) -> ImageForm:
             form = _form(head)
             if form is not None:
                 return form
-        return form_of_bytes(_file_bytes(path))
+        return _whole_form(_ungzipped(_file_bytes(path), MAX_BYTES))
     except DataError as error:
         raise DataError(f"{error}. Received: {path}") from None
 
 
-def decode_image(data: bytes) -> np.ndarray:
-    """Decodes a PNG, JPEG or TIFF, or one with gzip around: [H, W, C].
-
-    Raises:
-        DataError: It can't be; without the file's name.
-    """
-    data = _ungzipped(data, MAX_BYTES)
-    decoders = {"png": png.decode_png, "jpeg": jpeg.decode_jpeg}
-    return decoders.get(form_of_bytes(data).codec, tiff.decode_tiff)(data)
+def codec_of_name(name: str) -> str:
+    """Returns ``png``, ``jpeg`` or ``tiff`` by a file's name, else an empty text."""
+    ending = name.lower().removesuffix(".gz").rpartition(".")[2]
+    return _CODECS.get(ending, "")
 
 
-def form_of_bytes(data: bytes) -> ImageForm:
-    """Returns what the header of a whole file says.
+def _decoded(path: Path) -> np.ndarray:
+    data = _ungzipped(_file_bytes(path), MAX_BYTES)
+    codec = _whole_form(data).codec
+    named = codec_of_name(path.name)
+    if named and named != codec:
+        # The codec is recorded by the name, and a JPEG must not pass for lossless.
+        raise DataError(f"a misnamed image: expected a {named}, not a {codec}")
+    return _DECODERS[codec](data)
 
-    Raises:
-        DataError: It is no image that can be read, or too large; without its name.
-    """
+
+def _whole_form(data: bytes) -> ImageForm:
     form = _form(data)
     if form is None:
         raise DataError("a truncated image: expected a whole JPEG")
@@ -153,11 +181,13 @@ def _form(data: bytes) -> ImageForm | None:
 
 def _read(path: Path, field: Field) -> np.ndarray:
     try:
-        return decode_image(_file_bytes(path))
+        return _decoded(path)
     except DataError as error:
-        raise DataError(
-            f"{error}. Received: {path} of field {field.field_id!r}"
-        ) from None
+        raise _blamed(error, path, field) from None
+
+
+def _blamed(error: DataError, path: Path, field: Field) -> DataError:
+    return DataError(f"{error}. Received: {path} of field {field.field_id!r}")
 
 
 def _file_bytes(path: Path, most: int | None = None) -> bytes:

@@ -25,7 +25,9 @@ def jpeg_form(data: bytes) -> tuple[int, int, int, int] | None:
             raise DataError("a damaged image: expected a JPEG that decodes")
         marker = data[place + 1]
         if marker in _FRAMES:
-            depth, height, width, channels = struct.unpack_from(">BHHB", data, place + 4)
+            depth, height, width, channels = struct.unpack_from(
+                ">BHHB", data, place + 4
+            )
             if depth != 8 or channels not in (1, 3):
                 raise DataError(
                     "an image of another kind: expected a JPEG of 8 bits that is grey "
@@ -56,9 +58,7 @@ def decode_jpeg(data: bytes) -> np.ndarray:
         pixels = np.asarray(Image.open(io.BytesIO(data), formats=("JPEG", "MPO")))
     except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
         what = "truncated" if "truncated" in str(error) else "damaged"
-        raise DataError(
-            f"a {what} image: expected a whole JPEG that decodes"
-        ) from None
+        raise DataError(f"a {what} image: expected a whole JPEG that decodes") from None
     pixels = pixels.reshape(*pixels.shape[:2], -1)
     if pixels.shape != form[:3]:
         raise DataError("a damaged image: expected a JPEG as its header says")

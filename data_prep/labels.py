@@ -114,7 +114,7 @@ def resolve(labels: Iterable[str], vocabulary: Vocabulary) -> list[int | None]:
     found: dict[object, int | None] = {}
     for label in labels:
         class_id = vocabulary.find(label)
-        if class_id is None and vocabulary.shipped and not _known_anywhere(label):
+        if class_id is None and vocabulary.shipped and not known_anywhere(label):
             raise UserError(
                 f"unknown label: expected one of {', '.join(vocabulary_names())}"
                 f"{_nearest(label, sorted(_all_labels()))}; a vocabulary of your own "
@@ -165,6 +165,12 @@ def records_of(ids: Sequence[int | None], policy: str) -> list[list[int]]:
     return _POLICIES[policy](ids)
 
 
+def known_anywhere(label: str) -> bool:
+    """Whether a label, or an alias of it, is in one of the shipped vocabularies."""
+    known = {_key(name) for name in _all_labels()}
+    return _key(label) in known or _key(label) in _ALIASES
+
+
 def _key(label: str) -> str:
     return " ".join(label.casefold().split())
 
@@ -174,11 +180,6 @@ def _all_labels() -> frozenset[str]:
     return frozenset(
         label for name in vocabulary_names() for label in load_vocabulary(name).labels
     )
-
-
-def _known_anywhere(label: str) -> bool:
-    known = {_key(name) for name in _all_labels()}
-    return _key(label) in known or _key(label) in _ALIASES
 
 
 def _nearest(label: str, names: Sequence[str]) -> str:

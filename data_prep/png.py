@@ -62,6 +62,15 @@ def decode_png(data: bytes) -> np.ndarray:
     return _unfiltered(rows, height, width, channels * 2).view(">u2").astype(np.uint16)
 
 
+def without_extras(data: bytes) -> bytes:
+    """Returns a PNG with nothing but the picture in it.
+
+    Raises:
+        DataError: It is truncated or damaged.
+    """
+    return SIGNATURE + b"".join(chunk for _, chunk in _needed_chunks(data))
+
+
 def _needed_chunks(data: bytes) -> list[tuple[bytes, bytes]]:
     """Returns kind and all bytes of the chunks that hold the picture.
 

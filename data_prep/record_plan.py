@@ -5,8 +5,9 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from data_prep import labels
+from data_prep.crop_source import CropSource
 from data_prep.splits import assign_groups, stable_hash
-from tfvqgen.data.crops import Crop, CropFolder
+from tfvqgen.data.crop import Crop
 from tfvqgen.data.dataset_info import SPLITS
 from tfvqgen.errors import UserError
 
@@ -64,21 +65,21 @@ class Plan:
     outside: Mapping[str, int]
 
 
-def plan_records(folder: CropFolder, options: ShardOptions) -> Plan:
+def plan_records(source: CropSource, options: ShardOptions) -> Plan:
     """Applies vocabulary, label policy and min_count to the accepted crops.
 
     Raises:
         UserError: No crop is left, the policy needs ordered labels and these are not,
             or a label is probably misspelt.
     """
-    if options.label_policy == "primary" and not folder.labels_ordered:
+    if options.label_policy == "primary" and not source.labels_ordered:
         raise UserError(
             "labels have no order here: expected another label policy, since primary "
-            "takes the first label (labels_ordered in crops.json is false). "
+            "takes the first label (labels_ordered is false). "
             "Received: label_policy='primary'"
         )
     vocabulary, left_out = options.vocabulary, collections.Counter()
-    records, outside = _apply(folder.rows, vocabulary, options.label_policy, left_out)
+    records, outside = _apply(source.rows, vocabulary, options.label_policy, left_out)
     counts = collections.Counter(i for record in records for i in record.class_ids)
     rare = [
         label
@@ -92,7 +93,7 @@ def plan_records(folder: CropFolder, options: ShardOptions) -> Plan:
         why = ", ".join(f"{count} {reason}" for reason, count in left_out.items())
         raise UserError(
             f"no crop is left: expected at least one accepted crop with a label of "
-            f"{options.vocabulary.name}. Received: {len(folder.rows)} crops ({why})"
+            f"{options.vocabulary.name}. Received: {len(source.rows)} crops ({why})"
         )
     return Plan(vocabulary, tuple(records), dict(left_out), dict(outside))
 

@@ -3,7 +3,6 @@
 import collections
 import contextlib
 import dataclasses
-import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
+from data_prep.crop_source import CropSource
 from data_prep.record_plan import (
     Plan,
     Record,
@@ -21,8 +21,7 @@ from data_prep.record_plan import (
     plan_records,
     split_records,
 )
-from tfvqgen.data import images, schema
-from tfvqgen.data.crops import CropFolder
+from tfvqgen.data import schema
 from tfvqgen.data.dataset_info import (
     FILE_NAME,
     DatasetInfo,
@@ -38,20 +37,20 @@ _PARTIAL = ".partial"
 
 
 def write_dataset(
-    folder: CropFolder,
+    source: CropSource,
     output: str | os.PathLike,
     options: ShardOptions,
     *,
     overwrite: bool = False,
     num_threads: int | None = None,
 ) -> tuple[DatasetInfo, Plan]:
-    """Writes the shards of a folder of crops and then their ``dataset.json``.
+    """Writes the shards of crops and then their ``dataset.json``.
 
     Equal crops and options give equal files, byte by byte, whatever the order of the
     table and the number of threads.
 
     Args:
-        folder: The crops.
+        source: The crops.
         output: A folder that is new or empty.
         options: What to make of them.
         overwrite: Whether shards that are already in `output` may be replaced.
@@ -61,10 +60,10 @@ def write_dataset(
         UserError: `output` holds something else or another run writes to it, or the
             crops do not fit together.
     """
-    plan = plan_records(folder, options)
+    plan = plan_records(source, options)
     by_split = split_records(plan.records, options)
-    info = _description(folder, plan, options)
-    encoder = _Encoder(folder, info.image_shape, options.size)
+    info = _description(source, plan, options)
+    encoder = _Encoder(source, info.image_shape, options.size)
     threads = num_threads or len(os.sched_getaffinity(0))
     with _output_folder(Path(output), overwrite) as (partial, commit):
         splits = {}
@@ -80,30 +79,30 @@ def write_dataset(
     return info, plan
 
 
-def _description(folder: CropFolder, plan: Plan, options: ShardOptions) -> DatasetInfo:
+def _description(source: CropSource, plan: Plan, options: ShardOptions) -> DatasetInfo:
     """Returns the contents of ``dataset.json`` but for the splits."""
-    shape, pixel_size = _common_form(folder, plan.records, options.size)
+    shape, pixel_size = _common_form(source, plan.records, options.size)
     return DatasetInfo(
         image_shape=shape,
-        dtype=folder.dtype,
-        channels=folder.channels,
-        display=default_display(folder.channels),
+        dtype=source.dtype,
+        channels=source.channels,
+        display=default_display(source.channels),
         pixel_size=pixel_size,
         labels=plan.vocabulary.labels,
         label_policy=options.label_policy,
-        credit=folder.credit,
+        credit=source.credit,
         splits={},
         provenance=_provenance(plan, options),
     )
 
 
 def _common_form(
-    folder: CropFolder, records: Sequence[Record], size: int | None
+    source: CropSource, records: Sequence[Record], size: int | None
 ) -> tuple[tuple[int, int, int], float | None]:
     """Returns the shape of all records and their pixels' size in micrometres."""
     first = records[0].crop
-    path = folder.image_path(first)
-    height, width, _ = images.read_image(path, folder.channels).shape
+    image, path, _ = source.read(first)
+    height, width, _ = image.shape
     if size is not None and (height != width or not 1 <= size <= height):
         raise UserError(
             f"size does not fit: expected at most the side of square crops. "
@@ -116,7 +115,7 @@ def _common_form(
                 "crops of different scales: expected one pixel_size in crops.csv. "
                 f"Received: {one} in {first.crop_id}, {other} in {record.crop.crop_id}"
             )
-    shape = (size or height, size or width, len(folder.channels))
+    shape = (size or height, size or width, len(source.channels))
     scale = height / size if size else 1.0
     return shape, first.pixel_size and round(first.pixel_size * scale, 9)
 
@@ -124,30 +123,21 @@ def _common_form(
 class _Encoder:
     """Turns a crop on disk into the bytes of a record."""
 
-    def __init__(self, folder: CropFolder, shape: tuple[int, int, int], size):
-        self._folder, self._shape, self._size = folder, shape, size
+    def __init__(self, source: CropSource, shape: tuple[int, int, int], size):
+        self._source, self._shape, self._size = source, shape, size
 
     def __call__(self, record: Record) -> bytes:
-        crop, folder = record.crop, self._folder
-        path = folder.image_path(crop)
-        files = images.read_image_bytes(path, folder.channels)
-        if crop.sha256 and hashlib.sha256(b"".join(files)).hexdigest() != crop.sha256:
-            raise DataError(
-                "an image is not the one of its table: expected the sha256 in "
-                f"crops.csv. Received: {path}"
-            )
-        image = images.decode_files(path, files)
+        crop, source = record.crop, self._source
+        image, path, png = source.read(crop)
         if self._size:
             image = _reduce(image, self._size)
-        if image.shape != self._shape or image.dtype.name != folder.dtype:
+        if image.shape != self._shape or image.dtype.name != source.dtype:
             raise DataError(
-                f"an image does not fit the others: expected {folder.dtype} "
+                f"an image does not fit the others: expected {source.dtype} "
                 f"{list(self._shape)}; --size makes sides alike. "
                 f"Received: {image.dtype.name} {list(image.shape)} in {path}"
             )
-        plain = len(files) == 1 and schema.is_plain_png(
-            files[0], self._shape, folder.dtype
-        )
+        plain = png and schema.is_plain_png(png, self._shape, source.dtype)
         return schema.serialize_example(
             image,
             record.class_ids,
@@ -155,7 +145,7 @@ class _Encoder:
             group=crop.group,
             field=crop.field,
             metadata=crop.metadata,
-            png=files[0] if plain else None,
+            png=png if plain else None,
         )
 
 

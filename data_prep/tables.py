@@ -31,7 +31,7 @@ class Row:
 
 
 def read_header(path: Path, delimiter: str = ",") -> tuple[str, ...]:
-    """Returns a table's columns in lower case, none if it is empty.
+    """Returns a table's columns as they are written, none if it is empty.
 
     Raises:
         DataError: It is not a table in UTF-8.
@@ -55,7 +55,7 @@ def read_table(
             names file and line.
     """
     lines = _lines(path, delimiter)
-    header, _ = next(lines, ((), 0))
+    header = [name.lower() for name in next(lines, ((), 0))[0]]
     _check_header(path, header, columns)
     for cells, number in lines:
         if not any(cells):
@@ -69,18 +69,21 @@ def read_table(
         yield Row(dict(zip(header, cells, strict=True)), where)
 
 
-def unique_id(row: Row, column: str, seen: dict[str, str]) -> str:
+def unique_id(
+    row: Row, column: str, seen: dict[str, str], name: str | None = None
+) -> str:
     """Returns a row's id.
 
     Args:
         row: The row.
         column: Where its id is.
         seen: The ids before it and where they stand; its own is added.
+        name: The id, where it is only a part of the cell.
 
     Raises:
         DataError: It can't be a part of a file's name, or is there twice.
     """
-    found = row.get(column)
+    found = row.get(column) if name is None else name
     check_id(found, f"{column}={found!r} in {row.where}")
     if found in seen:
         raise DataError(
@@ -127,7 +130,7 @@ def path_inside(cell: str, where: str) -> str:
 
 
 def _lines(path: Path, delimiter: str) -> Iterator[tuple[tuple[str, ...], int]]:
-    """Yields cells and line number of the header, in lower case, and of the rows."""
+    """Yields cells and line number of the header and of the rows."""
     quoting = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
     try:
         if path.stat().st_size > MAX_BYTES:
@@ -137,10 +140,6 @@ def _lines(path: Path, delimiter: str) -> Iterator[tuple[tuple[str, ...], int]]:
             )
         with open(path, encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, delimiter=delimiter, quoting=quoting, strict=True)
-            header = next(reader, None)
-            if header is None:
-                return
-            yield tuple(name.strip().lower() for name in header), reader.line_num
             for cells in reader:
                 yield tuple(cell.strip() for cell in cells), reader.line_num
     except FileNotFoundError:
@@ -160,7 +159,8 @@ def _check_header(path: Path, header: Sequence[str], columns: Sequence[str]) -> 
             f"Received: {', '.join(header) or 'an empty file'}"
         )
     twice = sorted({a for a, b in itertools.pairwise(sorted(header)) if a == b})
-    if not header or twice or "" in header:
+    # Some programs write the number of the line first, under no name.
+    if not header or twice or "" in header[1:]:
         names = ", ".join(map(repr, twice or header or [""]))
         raise DataError(
             f"wrong columns in {path}: expected every column to have a name of its "

@@ -88,9 +88,7 @@ def _opened(data: bytes) -> Iterator:
     except UserError:
         raise
     except _DAMAGE:
-        raise DataError(
-            "a damaged image: expected a whole TIFF that decodes"
-        ) from None
+        raise DataError("a damaged image: expected a whole TIFF that decodes") from None
 
 
 def _form(file) -> tuple[int, int, int, int]:

@@ -1,5 +1,10 @@
 """Turns a folder of crops into TFRecord shards, split by group.
 
+The folder has crops.csv, or with --layout ready-made crops as somebody keeps them:
+class folders (folder: <label>/<id>.png or <label>/<id>_<colour>.png), SubCell crops
+(subcell), or any images that manifest.csv lists (manifest; docs/layouts.md has the
+columns).
+
 Crops that are not accepted, or whose labels all lie outside the vocabulary, are left
 out and counted. Splits never share a group, and each gets its share of every label.
 Run again after an interruption it starts over.
@@ -12,7 +17,16 @@ from tfvqgen.data.dataset_info import LABEL_POLICIES
 
 def add_flags(parser) -> None:
     """Adds the flags of this command."""
-    parser.add_argument("--crops", required=True, help="folder with crops.csv")
+    parser.add_argument("--crops", required=True, help="folder with the crops")
+    parser.add_argument(
+        "--layout",
+        choices=("folder", "subcell", "manifest"),
+        help="how ready-made crops are kept (crops.csv if not given)",
+    )
+    parser.add_argument(
+        "--channels",
+        help="with --layout: those to keep, in order, joined by commas",
+    )
     parser.add_argument("--output", required=True, help="new folder for the shards")
     parser.add_argument(
         "--vocabulary",
@@ -50,7 +64,6 @@ def run(args) -> None:
     """Runs the command."""
     import_tensorflow()
     from data_prep import inspection, labels, shards, splits
-    from tfvqgen.data.crops import read_crops
     from tfvqgen.errors import UserError
 
     for name, least in (("num_shards", 1), ("min_count", 0), ("size", 1)):
@@ -68,9 +81,9 @@ def run(args) -> None:
         num_shards=args.num_shards,
         seed=args.seed,
     )
-    folder = read_crops(args.crops)
+    source = _source(args)
     info, plan = shards.write_dataset(
-        folder, args.output, options, overwrite=args.overwrite
+        source, args.output, options, overwrite=args.overwrite
     )
     print(inspection.summary(info))
     print(inspection.count_table(info))
@@ -79,3 +92,21 @@ def run(args) -> None:
     for label, count in plan.outside.items():
         print(f"outside the vocabulary: {label!r} of {count} crops")
     print(f"shards: {args.output}")
+
+
+def _source(args):
+    from data_prep import crop_source
+    from data_prep.layouts import read_fields
+    from tfvqgen.data.crops import read_crops
+    from tfvqgen.errors import UserError
+
+    if args.layout:
+        channels = args.channels and [name.strip() for name in args.channels.split(",")]
+        fields = read_fields(args.crops, args.layout, channels)
+        return crop_source.source_of_layout(fields)
+    if args.channels:
+        raise UserError(
+            "--channels without --layout: expected crops of crops.csv as they are. "
+            f"Received: channels={args.channels}"
+        )
+    return crop_source.source_of_table(read_crops(args.crops))

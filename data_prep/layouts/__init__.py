@@ -9,10 +9,26 @@ from collections.abc import Sequence
 
 from data_prep.field import FieldFolder
 from data_prep.folder_files import FolderFiles
-from data_prep.layouts import kaggle2018
+from data_prep.layouts import (
+    folder,
+    hpa,
+    if_image,
+    kaggle2018,
+    kaggle2021,
+    manifest,
+    subcell,
+)
 from tfvqgen.errors import UserError
 
-_LAYOUTS = {"kaggle2018": kaggle2018}
+_LAYOUTS = {
+    "kaggle2018": kaggle2018,
+    "kaggle2021": kaggle2021,
+    "hpa": hpa,
+    "if_image": if_image,
+    "subcell": subcell,
+    "folder": folder,
+    "manifest": manifest,
+}
 
 
 def layout_names() -> list[str]:
@@ -21,14 +37,14 @@ def layout_names() -> list[str]:
 
 
 def read_fields(
-    folder: str | os.PathLike,
+    path: str | os.PathLike,
     layout: str | None = None,
     channels: Sequence[str] | None = None,
 ) -> FieldFolder:
     """Finds the fields of a folder; opens tables and headers only.
 
     Args:
-        folder: The images as somebody keeps them.
+        path: A folder with images as somebody keeps them.
         layout: The layout's name; None: found by looking.
         channels: The channels to keep, in that order; None: all of the layout, and a
             field without one of them is an error.
@@ -42,12 +58,12 @@ def read_fields(
             f"unknown layout: expected one of {', '.join(_LAYOUTS)}. "
             f"Received: layout={layout!r}"
         )
-    files = FolderFiles(folder)
+    files = FolderFiles(path)
     found = _LAYOUTS[layout or _found_layout(files)].read(files, channels)
     if not found.fields:
         raise UserError(
             f"no fields there: expected some in the layout {found.layout}. "
-            f"Received: {folder}"
+            f"Received: {path}"
         )
     return found
 

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from data_prep import labels, record_plan, shards
+from data_prep import crop_source, labels, record_plan, shards
 from tests import support
 from tfvqgen.data import crops, images, schema
 from tfvqgen.errors import DataError, UserError
@@ -26,7 +26,7 @@ def _write(tmp_path, options=None, *, names=NAMES, output="shards", **crop_optio
     source = tmp_path / "crops"
     if not source.exists():
         support.make_crops(source, names, **crop_options)
-    folder = crops.read_crops(source)
+    folder = crop_source.source_of_table(crops.read_crops(source))
     return shards.write_dataset(folder, tmp_path / output, options or _options())
 
 
@@ -104,7 +104,7 @@ def test_splits_never_share_a_group(tmp_path):
 
 def test_shards_do_not_depend_on_the_table_s_order_or_on_threads(tmp_path):
     _write(tmp_path)
-    folder = crops.read_crops(tmp_path / "crops")
+    folder = crop_source.source_of_table(crops.read_crops(tmp_path / "crops"))
     folder.rows.reverse()
     shards.write_dataset(folder, tmp_path / "again", _options(), num_threads=1)
     digests = support.digest_of_folder(tmp_path / "shards")
@@ -249,7 +249,7 @@ def test_shards_are_not_overwritten_unasked(tmp_path):
     with pytest.raises(UserError, match="--overwrite"):
         _write(tmp_path)
     assert support.digest_of_folder(tmp_path / "shards") == before
-    folder = crops.read_crops(tmp_path / "crops")
+    folder = crop_source.source_of_table(crops.read_crops(tmp_path / "crops"))
     shards.write_dataset(
         folder, tmp_path / "shards", _options(num_shards=1), overwrite=True
     )
@@ -264,7 +264,7 @@ def test_shards_are_not_overwritten_unasked(tmp_path):
 
 def test_two_runs_do_not_write_to_one_folder(tmp_path, monkeypatch):
     _write(tmp_path)
-    folder = crops.read_crops(tmp_path / "crops")
+    folder = crop_source.source_of_table(crops.read_crops(tmp_path / "crops"))
     serialize, seen = schema.serialize_example, []
 
     def meanwhile(*args, **kwargs):
@@ -300,7 +300,8 @@ def test_a_file_in_the_place_of_the_folder_is_named(tmp_path):
 def test_a_folder_of_somebody_else_is_never_overwritten(tmp_path):
     (tmp_path / "shards").mkdir()
     (tmp_path / "shards" / "thesis.tex").write_text("precious")
-    folder = crops.read_crops(support.make_crops(tmp_path / "crops", NAMES))
+    made = support.make_crops(tmp_path / "crops", NAMES)
+    folder = crop_source.source_of_table(crops.read_crops(made))
     with pytest.raises(UserError, match="something else"):
         shards.write_dataset(folder, tmp_path / "shards", _options(), overwrite=True)
     assert [p.name for p in (tmp_path / "shards").iterdir()] == ["thesis.tex"]
@@ -311,7 +312,7 @@ def test_an_interrupted_run_leaves_nothing_and_keeps_what_was_there(
 ):
     _write(tmp_path)
     before = support.digest_of_folder(tmp_path / "shards")
-    folder = crops.read_crops(tmp_path / "crops")
+    folder = crop_source.source_of_table(crops.read_crops(tmp_path / "crops"))
     calls = []
 
     def interrupt(*args, **kwargs):
