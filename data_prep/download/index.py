@@ -1,8 +1,8 @@
 """Which images to fetch, from which addresses, under which names.
 
 Two forms of table are understood. One with a column ``url`` lists images. One with
-``if_plate_id``, ``position`` and ``sample``, as the Human Protein Atlas's own
-``IF-image.csv``, lists fields, whose addresses are made by a template.
+``filename`` and ``locations``, as the Human Protein Atlas's own ``IF-image.csv``, lists
+fields, whose addresses are made by a template.
 """
 
 import dataclasses
@@ -22,13 +22,13 @@ from data_prep.layouts.colours import COLOURS
 from data_prep.tables import Row, read_header, read_table
 from tfvqgen.errors import DataError, UserError
 
-FIELD_COLUMNS = ("if_plate_id", "position", "sample")
-URL_TEMPLATE = (
-    "https://images.proteinatlas.org/{antibody_number}/"
-    "{if_plate_id}_{position}_{sample}_{channel}.jpg"
-)
+FIELD_COLUMNS = ("filename", "locations")
+URL_TEMPLATE = "https://images.proteinatlas.org/{antibody_number}/{name}_{channel}.jpg"
 _CHANNEL = "channel"
+_NAME = "name"
 _ANTIBODY_NUMBER = "antibody_number"
+# What the reader of the layout goes by, too.
+_FILENAME = re.compile(r"(?:.*/)?((\d+)_[A-P]\d{1,2}_\d+)_?")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -74,8 +74,10 @@ def read_index(
     Args:
         path: The table, CSV; with tabs if its name ends in ``.tsv``.
         channels: The colours to fetch.
-        template: The addresses of a field's images: ``{channel}``,
-            ``{antibody_number}`` and the table's columns stand for their values.
+        template: The addresses of a field's images, in which ``{channel}``,
+            ``{name}`` (``7_C5_1`` of the filename ``/archive/7/7_C5_1_``),
+            ``{antibody_number}`` (992 of the antibody HPA000992) and the table's
+            columns stand for their values.
 
     Raises:
         DataError: The table is damaged, an address or a path is wrong, or two images
@@ -85,9 +87,10 @@ def read_index(
     delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
     header = read_header(path, delimiter)
     rows = list(read_table(path, (), delimiter))
-    if "url" in header:
+    columns = {name.lower() for name in header}
+    if "url" in columns:
         index = _of_images(rows, set(channels))
-    elif set(FIELD_COLUMNS) <= set(header):
+    elif columns.issuperset(FIELD_COLUMNS):
         index = _of_fields(rows, header, channels, template)
     else:
         raise DataError(
@@ -132,11 +135,11 @@ def _of_fields(
         values = {name: quote(row.get(name), safe="/") for name in header}
         if f"{{{_ANTIBODY_NUMBER}}}" in template:
             values[_ANTIBODY_NUMBER] = _antibody_number(row)
-        plate, position, sample = (row.get(name) for name in FIELD_COLUMNS)
+        name, plate = _name_and_plate(row)
         for channel in channels:
-            url = checked_url(template.format(**values, channel=channel), row.where)
-            name = f"{plate}/{plate}_{position}_{sample}_{channel}{suffix}"
-            path = checked_path(name, row.where)
+            values |= {_NAME: name, _CHANNEL: channel}
+            url = checked_url(template.format_map(values), row.where)
+            path = checked_path(f"{plate}/{name}_{channel}{suffix}", row.where)
             found.add(Wanted(url, path, "", line), row.where)
     lines = [tuple(row.get(name) for name in header) for row in rows]
     return Index(found.images, header, lines, 0)
@@ -173,6 +176,16 @@ def _sha256(row: Row) -> str:
     return found
 
 
+def _name_and_plate(row: Row) -> tuple[str, str]:
+    found = _FILENAME.fullmatch(row.get("filename"))
+    if found is None:
+        raise DataError(
+            "wrong filename: expected .../<plate>_<position>_<sample>_. "
+            f"Received: filename={row.get('filename')!r} in {row.where}"
+        )
+    return found[1], found[2]
+
+
 def _antibody_number(row: Row) -> str:
     """Returns 992 for HPA000992, by which the site orders its images."""
     found = re.fullmatch(r"(?:HPA|CAB)?0*([1-9]\d*)", row.get("antibody"))
@@ -187,7 +200,7 @@ def _antibody_number(row: Row) -> str:
 
 def _check_template(template: str, header: Sequence[str]) -> str:
     """Returns the ending of the addresses that a template makes."""
-    known = {_CHANNEL, _ANTIBODY_NUMBER, *header}
+    known = {_CHANNEL, _NAME, _ANTIBODY_NUMBER, *header}
     try:
         parts = [x for x in string.Formatter().parse(template) if x[1] is not None]
     except ValueError:

@@ -122,6 +122,10 @@ class Site:
         self._answers[path] = list(answers)
         return self.url + path
 
+    def known(self) -> list[str]:
+        """Returns the paths that have an answer."""
+        return list(self._answers)
+
     def paths(self) -> list[str]:
         """Returns the paths asked for, in order."""
         return [path for path, _ in self.asked]

@@ -64,11 +64,11 @@ def test_the_same_line_twice_is_one_image(read):
     assert len(read(f"url\n{SITE}/1/a.png\n{SITE}/1/a.png\n").images) == 1
 
 
-FIELDS = "filename,if_plate_id,position,sample,antibody,locations\n"
+FIELDS = "filename,if_plate_id,antibody,locations\n"
 
 
 def test_fields_have_the_addresses_of_the_atlas(read):
-    index = read(FIELDS + "/archive/7/7_C5_1_,7,C5,1,HPA000992,Cytosol\n")
+    index = read(FIELDS + "/archive/7/7_C5_1_,7,HPA000992,Cytosol\n")
     assert [(x.url, x.path) for x in index.images] == [
         (f"{SITE}/992/7_C5_1_{colour}.jpg", f"7/7_C5_1_{colour}.jpg")
         for colour in ("red", "green", "blue", "yellow")
@@ -76,10 +76,10 @@ def test_fields_have_the_addresses_of_the_atlas(read):
 
 
 def test_a_template_may_use_any_column(read):
-    line = "/archive/7/7 C5_1_,7,C5,1,,Cytosol\n"
+    line = "/archive/x y/7_C5_1_,7,,Cytosol\n"
     template = "http://host/x{filename}{channel}.tif.gz"
     (image,) = read(FIELDS + line, ("blue",), template).images
-    assert image.url == "http://host/x/archive/7/7%20C5_1_blue.tif.gz"
+    assert image.url == "http://host/x/archive/x%20y/7_C5_1_blue.tif.gz"
     assert image.path == "7/7_C5_1_blue.tif.gz"
 
 
@@ -87,7 +87,7 @@ def test_a_template_may_use_any_column(read):
     ("text", "words"),
     [
         ("", "wrong columns"),
-        ("Id,Target\n1,2\n", "expected url, or if_plate_id, position, sample"),
+        ("Id,Target\n1,2\n", "expected url, or filename, locations"),
         ("url\n", "nothing to fetch"),
         (f"url\n{SITE}/a_yellow.png\n", "nothing to fetch"),
         ("url\nfile:///etc/passwd\n", "wrong address in .* line 2"),
@@ -107,8 +107,8 @@ def test_a_template_may_use_any_column(read):
         (f"url,sha256\n{SITE}/a.png,abc\n", "wrong sha256"),
         (f"url,path\n{SITE}/a.png,x.png\n{SITE}/b.png,X.png\n", "same path"),
         (b"url\nhttps://host/\xff.png\n", "UTF-8"),
-        (FIELDS + "f,7,C5,1,,Cytosol\n", "wrong antibody"),
-        (FIELDS + "f,7,../C5,1,HPA1,Cytosol\n", "wrong path"),
+        (FIELDS + "7_C5_1_,7,,Cytosol\n", "wrong antibody"),
+        (FIELDS + "../C5_1_,7,HPA1,Cytosol\n", "wrong filename"),
     ],
 )
 def test_what_a_table_may_not_ask_for_is_refused(read, text, words):
@@ -119,7 +119,7 @@ def test_what_a_table_may_not_ask_for_is_refused(read, text, words):
 @pytest.mark.parametrize(
     "template",
     [
-        "http://host/{if_plate_id}.png",
+        "http://host/{name}.png",
         "http://host/{channel}",
         "http://host/{channel}.exe",
         "http://host/{nope}_{channel}.png",
@@ -131,7 +131,7 @@ def test_what_a_table_may_not_ask_for_is_refused(read, text, words):
     ],
 )
 def test_a_template_has_plain_columns_and_an_images_ending(read, template):
-    line = "f,7,C5,1,HPA1,Cytosol\n"
+    line = "7_C5_1_,7,HPA1,Cytosol\n"
     with pytest.raises(UserError, match="wrong --url"):
         read(FIELDS + line, ("red",), template)
 
