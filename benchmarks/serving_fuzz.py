@@ -17,6 +17,7 @@ import collections
 import contextlib
 import itertools
 import json
+import os
 import re
 import subprocess
 import sys
@@ -189,6 +190,7 @@ def serving(model: Path) -> Iterator[Server]:
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.serving.graph_model", str(model)],
         cwd=ROOT,
+        env={"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

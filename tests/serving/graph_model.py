@@ -77,6 +77,7 @@ def main(folder: str) -> None:
     """Serves until standard input ends."""
     from tests.serving.loopback import grpc_server
 
+    tf.get_logger().setLevel("ERROR")
     with grpc_server(GraphModel(Path(folder))) as port:
         print(port, flush=True)
         sys.stdin.read()

@@ -3,23 +3,16 @@
 import io
 
 import numpy as np
-import pytest
 from PIL import Image
 
 from data_prep.download.index import read_index
 from data_prep.download.run import Options, download
 from data_prep.field_images import read_field
 from data_prep.layouts import read_fields
-from tests.data_prep.image_site import image_site, picture, whole
+from tests.data_prep.download.image_site import picture, whole
 
 COLOURS = ("red", "green", "blue", "yellow")
 OPTIONS = Options(workers=4, rate=0, retries=0)
-
-
-@pytest.fixture
-def site():
-    with image_site() as made:
-        yield made
 
 
 def pixels(data):

@@ -12,7 +12,7 @@ from PIL import Image
 
 from data_prep.download.tiff_extent import SIGNATURES, tiff_extent
 from data_prep.download.wholeness import what_is_wrong
-from tests.data_prep.image_site import picture
+from tests.data_prep.download.image_site import picture
 
 KINDS = [("PNG", "a.png"), ("JPEG", "a.JPG"), ("TIFF", "a.tif")]
 
