@@ -187,6 +187,8 @@ class _Models(model_service_pb2_grpc.ModelServiceServicer):
 
 def _array(name: str, tensor) -> np.ndarray:
     try:
+        if any(dim.size < 0 for dim in tensor.tensor_shape.dim):
+            raise ValueError("a negative dimension")
         return tf.make_ndarray(tensor)
     except (ValueError, TypeError, KeyError):
         raise Refused("INVALID_ARGUMENT", f"tensor parsing error: {name}") from None
