@@ -90,7 +90,8 @@ def run(args) -> None:
 def _download(args, index, folder: Path, credit: str):
     from tqdm import tqdm
 
-    from data_prep.download.run import Options, download
+    from data_prep.download.crew import Options
+    from data_prep.download.run import download
 
     options = Options(
         workers=args.workers,

@@ -82,7 +82,7 @@ class Partial:
 
     def become(self, target: Path) -> os.stat_result:
         """Gives the bytes their final name."""
-        with blamed_on(target):
+        with blamed_on(target, temporary=self.path):
             with open(self.path, "rb") as file:
                 os.fsync(file.fileno())
             os.replace(self.path, target)

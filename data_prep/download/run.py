@@ -3,21 +3,17 @@
 import contextlib
 import csv
 import dataclasses
-import queue
 import random
 import shutil
-import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from data_prep.download.failure import Again, Failure
-from data_prep.download.images import Fetcher, still_there
+from data_prep.download.crew import Crew, Options, Outcome
+from data_prep.download.failure import Again
 from data_prep.download.index import Index, Wanted
-from data_prep.download.journal import Fetched, Journal
+from data_prep.download.journal import Journal
 from data_prep.download.names import host_of
-from data_prep.download.pace import Clock, Pace, Stopped
-from data_prep.download.transfer import Transfer
+from data_prep.download.pace import Clock
 from tfvqgen.errors import DataError
 from tfvqgen.files import read_json, whole_file, write_json
 
@@ -31,31 +27,6 @@ ABOUT = "fields.json"
 FAILURES = "failed.csv"
 # So many images in a row without an answer, and nobody is there.
 _UNANSWERED = 20
-# How long an interrupted run waits for its threads; they hold nothing that matters.
-_PATIENCE = 1.0
-
-
-@dataclasses.dataclass(frozen=True)
-class Options:
-    """How to fetch.
-
-    Attributes:
-        workers: Threads.
-        rate: Requests a second of all of them, 0: without limit.
-        retries: Attempts that may follow the first.
-        timeout: Seconds to wait for a connection and for each further piece.
-        image_timeout: Seconds that one answer may take.
-        most_bytes: The largest image that is taken.
-        verify: Read the images that are there, too.
-    """
-
-    workers: int = 4
-    rate: float = 8.0
-    retries: int = 5
-    timeout: float = 30.0
-    image_timeout: float = 600.0
-    most_bytes: int = 200_000_000
-    verify: bool = False
 
 
 @dataclasses.dataclass
@@ -82,16 +53,6 @@ class Report:
     def whole(self) -> bool:
         """Whether every image is there."""
         return not self.failed and not self.untried
-
-
-@dataclasses.dataclass(frozen=True)
-class _Outcome:
-    """What became of one image: `fetched` or `failure`, else it was there."""
-
-    wanted: Wanted
-    changed: bool = False
-    fetched: Fetched | None = None
-    failure: Failure | None = None
 
 
 def download(
@@ -129,9 +90,9 @@ def download(
     journal = Journal(output / STATE / JOURNAL)
     report = Report()
     unanswered = 0
-    outcomes = _outcomes(index, output, journal, options, clock, jitter)
+    crew = Crew(index, output, partials, journal, options, clock, jitter)
     try:
-        with contextlib.closing(outcomes):
+        with contextlib.closing(crew.outcomes()) as outcomes:
             for outcome in outcomes:
                 _note(outcome, report, journal)
                 progress(report)
@@ -148,87 +109,7 @@ def download(
     return report
 
 
-def _outcomes(
-    index: Index,
-    output: Path,
-    journal: Journal,
-    options: Options,
-    clock: Clock,
-    jitter: Callable[[], float],
-) -> Iterator[_Outcome]:
-    """Yields what becomes of the images, in the order in which that is known."""
-    pace = Pace(options.rate, clock)
-    todo = iter(index.images)
-    lock = threading.Lock()
-    results: queue.SimpleQueue[_Outcome | BaseException] = queue.SimpleQueue()
-
-    def work() -> None:
-        transfer = Transfer(
-            pace,
-            clock,
-            timeout=options.timeout,
-            longest=options.image_timeout,
-            most_bytes=options.most_bytes,
-        )
-        fetcher = Fetcher(
-            output,
-            output / STATE / PARTIALS,
-            transfer,
-            pace,
-            clock,
-            retries=options.retries,
-            jitter=jitter,
-        )
-        with contextlib.closing(transfer), contextlib.suppress(Stopped):
-            while True:
-                clock.check()
-                with lock:
-                    wanted = next(todo, None)
-                if wanted is None:
-                    return
-                try:
-                    results.put(
-                        _outcome(wanted, output, journal, fetcher, options.verify)
-                    )
-                except Exception as error:
-                    if not isinstance(error, Stopped):
-                        results.put(error)
-                    return
-
-    # Daemons: one that waits for a server must not keep the process from ending.
-    threads = [
-        threading.Thread(target=work, daemon=True)
-        for _ in range(min(options.workers, len(index.images)))
-    ]
-    for thread in threads:
-        thread.start()
-    try:
-        for _ in index.images:
-            result = results.get()
-            if isinstance(result, BaseException):
-                raise result
-            yield result
-    finally:
-        clock.stop()
-        end = time.monotonic() + _PATIENCE
-        for thread in threads:
-            thread.join(max(0.0, end - time.monotonic()))
-
-
-def _outcome(
-    wanted: Wanted, output: Path, journal: Journal, fetcher: Fetcher, verify: bool
-) -> _Outcome:
-    known = journal.find(wanted.path)
-    if known is not None and still_there(output, wanted, known, verify):
-        return _Outcome(wanted)
-    changed = known is not None and (output / wanted.path).exists()
-    try:
-        return _Outcome(wanted, changed, fetched=fetcher.fetch(wanted))
-    except Failure as failure:
-        return _Outcome(wanted, changed, failure=failure)
-
-
-def _note(outcome: _Outcome, report: Report, journal: Journal) -> None:
+def _note(outcome: Outcome, report: Report, journal: Journal) -> None:
     if outcome.changed:
         report.changed.append(outcome.wanted.path)
     if outcome.failure is not None:
@@ -241,7 +122,7 @@ def _note(outcome: _Outcome, report: Report, journal: Journal) -> None:
         report.kept += 1
 
 
-def _still_unanswered(before: int, outcome: _Outcome) -> int:
+def _still_unanswered(before: int, outcome: Outcome) -> int:
     """Counts images in a row that failed as if no server were there."""
     if outcome.failure is not None:
         return before + 1 if outcome.failure.again is Again.LATER else 0
@@ -263,7 +144,8 @@ def _write_results(
     index: Index, output: Path, report: Report, journal: Journal
 ) -> None:
     """Writes the tables of what is there and of what failed."""
-    rows = [(wanted.path, wanted.url, reason) for wanted, reason in report.failed]
+    failed = sorted(report.failed, key=lambda x: (x[0].line, x[0].path))
+    rows = [(wanted.path, wanted.url, reason) for wanted, reason in failed]
     if rows:
         _write_table(output / FAILURES, ("path", "url", "reason"), rows)
     else:

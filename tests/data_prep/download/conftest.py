@@ -1,7 +1,8 @@
 import pytest
 
+from data_prep.download.crew import Options
 from data_prep.download.index import read_index
-from data_prep.download.run import Options, download
+from data_prep.download.run import download
 from tests.data_prep.download.fetching import FastClock
 from tests.data_prep.download.image_site import image_site
 

@@ -1,9 +1,11 @@
 """Images from a site that is slow, cuts, lies and refuses."""
 
 import csv
+import errno
 
 import pytest
 
+from data_prep.download.partial import Partial
 from tests.data_prep.download.fetching import FastClock, failures, files, partials
 from tests.data_prep.download.image_site import (
     announced,
@@ -160,3 +162,25 @@ def test_a_link_out_of_the_folder_is_not_followed(site, fetch, tmp_path):
     with pytest.raises(ValueError, match="a link leaves the folder"):
         fetch([f"{site.put('/a/1.png', whole(PNG))},,"])
     assert list(outside.iterdir()) == []
+
+
+def test_a_full_disk_ends_the_run_with_the_images_name(
+    site, fetch, tmp_path, monkeypatch
+):
+    def fail(partial, target):
+        raise OSError(errno.ENOSPC, "No space left on device", str(target))
+
+    monkeypatch.setattr(Partial, "become", fail)
+    lines = [f"{site.put(f'/a/{i}.png', whole(PNG))},," for i in range(50)]
+    with pytest.raises(OSError, match=r"No space left.*a/\d+\.png"):
+        fetch(lines, workers=4)
+    assert files(tmp_path) == {}
+    assert len(site.asked) < 50
+
+
+def test_a_folder_with_an_images_name_ends_the_run(site, fetch, tmp_path):
+    taken = tmp_path / "images" / "a" / "1.png"
+    taken.mkdir(parents=True)
+    with pytest.raises(OSError) as refused:
+        fetch([f"{site.put('/a/1.png', whole(PNG))},,"])
+    assert refused.value.filename == str(taken)
