@@ -21,7 +21,7 @@ REPORT := $(DEMO_DIR)/report
 
 demo: $(SHARDS)/dataset.json
 	@$(BIN)/python -m data_prep inspect --data $(SHARDS)
-	@echo "[3/7] training all stages (about 10 minutes on 2 cores)"
+	@echo "[3/7] training all stages (8 to 9 minutes on 2 cores)"
 	@$(BIN)/python train.py --data_dir=$(SHARDS) --workdir=$(WORKDIR) --preset=demo \
 	  $(DEMO_FLAGS)
 	@echo "[4/7] exporting"
@@ -69,6 +69,8 @@ bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.sampling --batch_size 1 --output runs/bench.jsonl
 	$(BIN)/python -m benchmarks.sampling --batch_size 16 --output runs/bench.jsonl
 	$(BIN)/python -m benchmarks.sampling_growth --output runs/bench.jsonl
+	$(BIN)/python -m benchmarks.saved_model --preset demo --output runs/bench.jsonl
+	$(BIN)/python -m benchmarks.saved_model --preset hpa128 --output runs/bench.jsonl
 	$(BIN)/python -m benchmarks.synthesize --output runs/bench.jsonl
 	$(BIN)/python -m benchmarks.demo_health --output runs/bench.jsonl
 	$(BIN)/python -m benchmarks.faults.kill --output runs/bench.jsonl
