@@ -16,6 +16,8 @@ def test_wrong_requests_are_refused_in_words_and_change_nothing(real_export):
     assert line["answered"] + sum(line["refused"].values()) == 20
     assert set(line["refused"]) <= serving_fuzz.REFUSALS
     assert len(line["megabytes"]) == 20 and min(line["megabytes"]) > 0
+    # One request of 4096 rows is 50 MB here.
+    assert line["last_mb"] - line["first_mb"] < 200
     assert line["request_rows"] == 5
     assert line["request_peak_mb"] >= line["loaded_mb"] / 2
 
