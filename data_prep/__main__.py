@@ -5,12 +5,18 @@ from tfvqgen.command_line import run_subcommand
 
 def main() -> None:
     """Runs the command that the command line names."""
-    from data_prep.commands import crop, inspect, shard, synthesize
+    from data_prep.commands import crop, download, inspect, shard, synthesize
 
     run_subcommand(
         "python -m data_prep",
         "Prepares data: from images of cells to the shards that training reads.",
-        {"synthesize": synthesize, "crop": crop, "shard": shard, "inspect": inspect},
+        {
+            "synthesize": synthesize,
+            "download": download,
+            "crop": crop,
+            "shard": shard,
+            "inspect": inspect,
+        },
     )
 
 

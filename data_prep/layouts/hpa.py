@@ -1,6 +1,7 @@
 """Human Protein Atlas site: ``<antibody>/<plate>_<well>_<field>_<channels>.jpg``.
 
-Channels are combined (``blue_red_green``, an RGB picture that shows each in its colour)
+A field may have a suffix (``11_cr5af96f44b4a7b``), as some have on the site. Channels
+are combined (``blue_red_green``, an RGB picture that shows each in its colour)
 or one (``blue``); where both are there, the single one is read. ``z01_`` may stand
 before them, ``.gz`` behind. Labels are those of the antibody's gene in
 ``subcellular_location.tsv``, but for uncertain ones.
@@ -11,7 +12,7 @@ import re
 
 from data_prep.field import Field, FieldFolder, Plane
 from data_prep.folder_files import FolderFiles
-from data_prep.layouts import colours
+from data_prep.layouts import about, colours
 from data_prep.layouts.locations import TABLE, Locations
 from data_prep.tables import check_id
 from tfvqgen.errors import DataError
@@ -19,7 +20,7 @@ from tfvqgen.errors import DataError
 LOOKED_FOR = "<antibody>/<plate>_<well>_<field>_<channels>.jpg (or png, tif, .gz)"
 _COLOUR = f"(?:{'|'.join(colours.COLOURS)})"
 _NAME = re.compile(
-    rf"(?P<plate>\d+)_(?P<well>[A-P]\d{{1,2}})_(?P<field>\d+)_(?P<z>z\d+_)?"
+    rf"(?P<plate>\d+)_(?P<well>[A-P]\d{{1,2}})_(?P<field>\d+(?:_cr\w+?)?)_(?P<z>z\d+_)?"
     rf"(?P<channels>{_COLOUR}(?:_{_COLOUR})*){colours.ENDING}"
 )
 # What folders are called on the site, so that others need --layout.
@@ -60,7 +61,8 @@ def read(files: FolderFiles, channels) -> FieldFolder:
             f"proteinatlas.tsv beside {TABLE}, or folders named by gene. "
             f"Received: {files.folder} with {parts[fields[0].field_id][0]}, ..."
         )
-    return colours.folder_of("hpa", files, wanted, fields)
+    stated = about.read_about(files, "fields.json", colours.HPA_CREDIT)
+    return colours.folder_of("hpa", files, wanted, fields, stated.credit)
 
 
 def _parse(name: str) -> re.Match | None:

@@ -9,7 +9,7 @@ import re
 
 from data_prep.field import Field, FieldFolder
 from data_prep.folder_files import FolderFiles
-from data_prep.layouts import colours
+from data_prep.layouts import about, colours
 from data_prep.tables import Row, read_table, unique_id
 from tfvqgen.errors import DataError
 
@@ -40,7 +40,8 @@ def read(files: FolderFiles, channels) -> FieldFolder:
             field_id = unique_id(row, "filename", seen, name)
             planes = colours.all_planes(found, wanted, field_id, row.where)
             fields.append(_field(row, field_id, planes, parts))
-    return colours.folder_of("if_image", files, wanted, fields)
+    stated = about.read_about(files, "fields.json", colours.HPA_CREDIT)
+    return colours.folder_of("if_image", files, wanted, fields, stated.credit)
 
 
 def _field(row: Row, field_id: str, planes, parts: re.Match) -> Field:

@@ -33,7 +33,9 @@ from tests.serving.served_model import Refused, ServedModel
 def grpc_server(model: Path | ServedModel, port: int = 0) -> Iterator[int]:
     """Serves a model over gRPC; yields the port."""
     model = _served(model)
-    server = grpc.server(futures.ThreadPoolExecutor(4))
+    # As the server, which takes messages of any length.
+    unlimited = [("grpc.max_receive_message_length", -1)]
+    server = grpc.server(futures.ThreadPoolExecutor(4), options=unlimited)
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
         _Predictions(model), server
     )
@@ -139,13 +141,12 @@ class _Predictions(prediction_service_pb2_grpc.PredictionServiceServicer):
 
     def Predict(self, request, context):
         spec = request.model_spec
-        inputs = {k: tf.make_ndarray(v) for k, v in request.inputs.items()}
         with _refusals(context):
             version, outputs = self._model.predict(
                 spec.name,
                 *_choice(spec),
                 spec.signature_name or "serving_default",
-                inputs,
+                {name: _array(name, x) for name, x in request.inputs.items()},
                 request.output_filter,
             )
         reply = predict_pb2.PredictResponse()
@@ -182,6 +183,15 @@ class _Models(model_service_pb2_grpc.ModelServiceServicer):
         for version, state in states:
             reply.model_version_status.add(version=version, state=state)
         return reply
+
+
+def _array(name: str, tensor) -> np.ndarray:
+    try:
+        if any(dim.size < 0 for dim in tensor.tensor_shape.dim):
+            raise ValueError("a negative dimension")
+        return tf.make_ndarray(tensor)
+    except (ValueError, TypeError, KeyError):
+        raise Refused("INVALID_ARGUMENT", f"tensor parsing error: {name}") from None
 
 
 def as_fields(value: np.ndarray):

@@ -1,0 +1,1 @@
+"""Images from the web into a folder: listed, paced, resumed, checked."""
