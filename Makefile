@@ -72,6 +72,9 @@ bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.saved_model --preset demo --output runs/bench.jsonl
 	$(BIN)/python -m benchmarks.saved_model --preset hpa128 --output runs/bench.jsonl
 	$(BIN)/python -m benchmarks.synthesize --output runs/bench.jsonl
+	$(BIN)/python -m benchmarks.segmentation --output runs/bench.jsonl
+	$(BIN)/python -m benchmarks.cropping --output runs/bench.jsonl
+	$(BIN)/python -m benchmarks.sharding --output runs/bench.jsonl
 	$(BIN)/python -m benchmarks.demo_health --output runs/bench.jsonl
 	$(BIN)/python -m benchmarks.faults.kill --output runs/bench.jsonl
 
@@ -82,5 +85,5 @@ $(INSTALLED): setup.cfg constraints.txt
 	@echo "installing into $(VENV) (once; about a minute)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt \
-	  -e .[prep,serving,tensorboard,dev]
+	  -e .[prep,beam,serving,tensorboard,dev]
 	@touch $@

@@ -13,7 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 from data_prep.field import Field, FieldFolder
-from data_prep.field_images import read_field, whole_png
+from data_prep.field_images import check_size, read_field, whole_png
+from data_prep.png import png_size
 from tfvqgen.data import images
 from tfvqgen.data.crop import Crop
 from tfvqgen.data.crops import CropFolder
@@ -69,6 +70,7 @@ def source_of_table(folder: CropFolder) -> CropSource:
                 "an image is not the one of its table: expected the sha256 in "
                 f"crops.csv. Received: {path}"
             )
+        _check_sizes(path, files)
         pixels = images.decode_files(path, files)
         return StoredImage(pixels, str(path), files[0] if len(files) == 1 else None)
 
@@ -115,6 +117,14 @@ def _crop(folder: FieldFolder, field: Field) -> Crop:
         pixel_size=field.pixel_size,
         metadata=field.metadata,
     )
+
+
+def _check_sizes(path: Path, files: list[bytes]) -> None:
+    for data in files:
+        try:
+            check_size(*png_size(data))
+        except DataError as error:
+            raise DataError(f"{error}. Received: {path}") from None
 
 
 def _check_inside(root: Path, path: Path, channels: tuple[str, ...]) -> None:

@@ -108,11 +108,27 @@ def whole_png(field: Field) -> bytes | None:
         return None
     try:
         data = _file_bytes(path)
-        channels = _whole_form(data).channels
+        channels = form_of_bytes(data).channels
         in_order = [plane.index or 0 for plane in planes] == list(range(channels))
         return png.without_extras(data) if in_order else None
     except DataError as error:
         raise _blamed(error, path, field) from None
+
+
+def read_mask_file(path: str | os.PathLike) -> np.ndarray:
+    """Reads a label image, in a TIFF of any whole numbers: [H, W, C].
+
+    Raises:
+        DataError: It is missing, damaged, too large or of another kind; names it.
+    """
+    try:
+        data = _ungzipped(_file_bytes(Path(path)), MAX_BYTES)
+        if not data.startswith(tiff.SIGNATURES):
+            return decode_image(data, codec_of_name(Path(path).name))
+        check_size(*tiff.tiff_form(data, tiff.LABEL_TYPES)[:3])
+        return tiff.decode_tiff(data, tiff.LABEL_TYPES)
+    except DataError as error:
+        raise DataError(f"{error}. Received: {path}") from None
 
 
 def image_form(path: str | os.PathLike) -> ImageForm:
@@ -128,7 +144,7 @@ def image_form(path: str | os.PathLike) -> ImageForm:
             form = _form(head)
             if form is not None:
                 return form
-        return _whole_form(_ungzipped(_file_bytes(path), MAX_BYTES))
+        return form_of_bytes(_ungzipped(_file_bytes(path), MAX_BYTES))
     except DataError as error:
         raise DataError(f"{error}. Received: {path}") from None
 
@@ -139,21 +155,47 @@ def codec_of_name(name: str) -> str:
     return _CODECS.get(ending, "")
 
 
-def _decoded(path: Path) -> np.ndarray:
-    data = _ungzipped(_file_bytes(path), MAX_BYTES)
-    codec = _whole_form(data).codec
-    named = codec_of_name(path.name)
-    if named and named != codec:
+def decode_image(data: bytes, codec: str = "") -> np.ndarray:
+    """Decodes a PNG, JPEG or TIFF, or one with gzip around: [H, W, C].
+
+    Args:
+        data: The whole file.
+        codec: Which of them it must be, by its name, if that says so.
+
+    Raises:
+        DataError: It can't be decoded; without the file's name.
+    """
+    data = _ungzipped(data, MAX_BYTES)
+    found = form_of_bytes(data).codec
+    if codec and codec != found:
         # The codec is recorded by the name, and a JPEG must not pass for lossless.
-        raise DataError(f"a misnamed image: expected a {named}, not a {codec}")
-    return _DECODERS[codec](data)
+        raise DataError(f"a misnamed image: expected a {codec}, not a {found}")
+    return _DECODERS[found](data)
 
 
-def _whole_form(data: bytes) -> ImageForm:
+def form_of_bytes(data: bytes) -> ImageForm:
+    """Returns what the header of a whole file says.
+
+    Raises:
+        DataError: It is no image that can be read, or too large; without its name.
+    """
     form = _form(data)
     if form is None:
         raise DataError("a truncated image: expected a whole JPEG")
     return form
+
+
+def check_size(height: int, width: int, channels: int = 1) -> None:
+    """Refuses sizes that no microscope has.
+
+    Raises:
+        DataError: Without the file's name.
+    """
+    if not 0 < height * width <= MAX_PIXELS or not 1 <= channels <= 8:
+        raise DataError(
+            f"an absurd size: expected 1 to {MAX_PIXELS} pixels and 1 to 8 channels, "
+            f"not {height} x {width} x {channels}"
+        )
 
 
 def _form(data: bytes) -> ImageForm | None:
@@ -170,12 +212,7 @@ def _form(data: bytes) -> ImageForm | None:
         raise DataError("not an image: expected a PNG, TIFF or JPEG, or one with .gz")
     if form is None:
         return None
-    height, width, channels, _ = form
-    if not 0 < height * width <= MAX_PIXELS or not 1 <= channels <= 8:
-        raise DataError(
-            f"an absurd size: expected 1 to {MAX_PIXELS} pixels and 1 to 8 channels, "
-            f"not {height} x {width} x {channels}"
-        )
+    check_size(*form[:3])
     return ImageForm(*form, codec)
 
 
@@ -184,6 +221,10 @@ def _read(path: Path, field: Field) -> np.ndarray:
         return _decoded(path)
     except DataError as error:
         raise _blamed(error, path, field) from None
+
+
+def _decoded(path: Path) -> np.ndarray:
+    return decode_image(_file_bytes(path), codec_of_name(path.name))
 
 
 def _blamed(error: DataError, path: Path, field: Field) -> DataError:

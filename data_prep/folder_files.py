@@ -6,8 +6,6 @@ from pathlib import Path
 
 from tfvqgen.errors import DataError, UserError
 
-_DEEPEST = 6
-
 
 class FolderFiles:
     """What is in a folder, hidden files left out.
@@ -31,7 +29,7 @@ class FolderFiles:
         self._root = self.folder.resolve()
         # Links: name -> whether it is a file inside the folder.
         self._links: dict[str, bool] = {}
-        self.names = tuple(sorted(self._list("", 0)))
+        self.names = tuple(sorted(self._list("")))
         self._present = frozenset(self.names)
 
     def find(self, name: str) -> Path | None:
@@ -46,6 +44,19 @@ class FolderFiles:
             self._refuse_links(name)
         return None
 
+    def require(self, name: str) -> Path:
+        """Returns where a file is.
+
+        Raises:
+            DataError: There is none, or as :meth:`find`.
+        """
+        path = self.find(name)
+        if path is None:
+            raise DataError(
+                f"a file is missing: expected {name}. Received: {self.folder}"
+            )
+        return path
+
     def _refuse_links(self, name: str) -> None:
         parts = name.split("/")
         for length in range(1, len(parts) + 1):
@@ -57,11 +68,7 @@ class FolderFiles:
                     f"Received: {self.folder / start}"
                 )
 
-    def inside(self, folder: str) -> list[str]:
-        """Returns the names of the files below a folder within this one."""
-        return [name for name in self.names if name.startswith(f"{folder}/")]
-
-    def _list(self, below: str, depth: int) -> Iterator[str]:
+    def _list(self, below: str) -> Iterator[str]:
         with os.scandir(self.folder / below) as entries:
             found = [entry for entry in entries if not entry.name.startswith(".")]
         for entry in found:
@@ -73,7 +80,6 @@ class FolderFiles:
                 if not entry.is_dir():
                     yield name
             elif entry.is_dir():
-                if depth < _DEEPEST:
-                    yield from self._list(f"{name}/", depth + 1)
+                yield from self._list(f"{name}/")
             else:
                 yield name

@@ -55,7 +55,7 @@ def decode_jpeg(data: bytes) -> np.ndarray:
     if form is None:
         raise DataError("a truncated image: expected a whole JPEG")
     try:
-        pixels = np.asarray(Image.open(io.BytesIO(data), formats=("JPEG", "MPO")))
+        pixels = np.asarray(Image.open(io.BytesIO(data), formats=("JPEG",)))
     except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
         what = "truncated" if "truncated" in str(error) else "damaged"
         raise DataError(f"a {what} image: expected a whole JPEG that decodes") from None

@@ -15,6 +15,30 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 HEADER_BYTES = 33  # Signature and IHDR.
 _CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}
 _PALETTE = 3
+# Filters of rows, beside 0 (none) and 3 (average).
+_SUB, _UP, _PAETH = 1, 2, 4
+# First row and column, steps down and right of the passes of an interlaced image.
+_ADAM7 = (
+    (0, 0, 8, 8),
+    (0, 4, 8, 8),
+    (4, 0, 8, 4),
+    (0, 2, 4, 4),
+    (2, 0, 4, 2),
+    (0, 1, 2, 2),
+    (1, 0, 2, 1),
+)
+
+
+def png_size(data: bytes) -> tuple[int, int]:
+    """Returns height and width of any PNG's first bytes.
+
+    Raises:
+        DataError: They are not those of a PNG.
+    """
+    if len(data) < HEADER_BYTES or data[12:16] != b"IHDR":
+        raise DataError("a truncated image: expected a whole PNG")
+    width, height = struct.unpack_from(">II", data, 16)
+    return height, width
 
 
 def png_form(data: bytes) -> tuple[int, int, int, int]:
@@ -24,9 +48,8 @@ def png_form(data: bytes) -> tuple[int, int, int, int]:
         DataError: They are not those of a PNG whose channels are numbers of 8 or 16
             bits.
     """
-    if len(data) < HEADER_BYTES or data[12:16] != b"IHDR":
-        raise DataError("a truncated image: expected a whole PNG")
-    width, height, depth, colours = struct.unpack_from(">IIBB", data, 16)
+    height, width = png_size(data)
+    depth, colours = data[24:26]
     if colours == _PALETTE:
         raise DataError(
             "an image with a palette, whose values are no intensities: expected a PNG "
@@ -51,14 +74,18 @@ def decode_png(data: bytes) -> np.ndarray:
     interlaced = bool(data[28])
     chunks = _needed_chunks(data)
     if depth == 8 or channels == 1:
-        return _decode_by_pillow(chunks, (height, width, channels), depth)
+        pixels = _decode_by_pillow(chunks, (height, width, channels), depth)
+        # What is not there would be left black in silence.
+        if interlaced or not pixels[-1].any():
+            _inflate(chunks, _packed_size(height, width, channels * depth, interlaced))
+        return pixels
     # Pillow would make 8 bits of these without a word.
     if interlaced:
         raise DataError(
             "an interlaced image of 16 bits and several channels: expected a PNG that "
             "is not interlaced"
         )
-    rows = _inflate(chunks, height * (1 + width * channels * 2))
+    rows = _inflate(chunks, _packed_size(height, width, channels * 16, False))
     return _unfiltered(rows, height, width, channels * 2).view(">u2").astype(np.uint16)
 
 
@@ -112,6 +139,16 @@ def _decode_by_pillow(
     return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
 
 
+def _packed_size(height: int, width: int, bits: int, interlaced: bool) -> int:
+    """Returns how many bytes the rows have with their filters' numbers."""
+    parts = ((0, 0, 1, 1),) if not interlaced else _ADAM7
+    size = 0
+    for y, x, down, right in parts:
+        rows, columns = len(range(y, height, down)), len(range(x, width, right))
+        size += rows * (1 + columns * bits // 8) if columns else 0
+    return size
+
+
 def _inflate(chunks: list[tuple[bytes, bytes]], size: int) -> np.ndarray:
     """Returns exactly `size` inflated bytes, uint8 [size]; never makes more."""
     packer = zlib.decompressobj()
@@ -128,9 +165,6 @@ def _inflate(chunks: list[tuple[bytes, bytes]], size: int) -> np.ndarray:
 def _unfiltered(packed: np.ndarray, height: int, width: int, step: int) -> np.ndarray:
     """Undoes the rows' filters.
 
-    A pixel needs those to the left, above and above to the left, so that all pixels of
-    an anti-diagonal can be done at once, whatever their rows' filters are.
-
     Args:
         packed: uint8 [H * (1 + W * step)]: a filter's number and the row's bytes.
         height: H.
@@ -141,25 +175,47 @@ def _unfiltered(packed: np.ndarray, height: int, width: int, step: int) -> np.nd
         uint8 [H, W, step].
     """
     packed = packed.reshape(height, 1 + width * step)
-    kind = packed[:, :1]
-    if kind.max() > 4:
+    kinds = packed[:, 0]
+    if kinds.max() > _PAETH:
         raise DataError("a damaged image: expected a PNG that decodes")
+    pixels = packed[:, 1:].reshape(height, width, step)
+    if kinds.max() > _UP:
+        return _unfiltered_by_diagonals(pixels, kinds)
+    above = np.zeros((width, step), np.uint8)
+    done = np.empty_like(pixels)
+    for row, (kind, values) in enumerate(zip(kinds.tolist(), pixels, strict=True)):
+        if kind == _SUB:
+            values = np.cumsum(values, axis=0, dtype=np.uint8)
+        above = done[row] = values + above if kind == _UP else values
+    return done
+
+
+def _unfiltered_by_diagonals(pixels: np.ndarray, kinds: np.ndarray) -> np.ndarray:
+    """Undoes filters of any kind, which need the neighbours to the left and above.
+
+    All pixels of an anti-diagonal are done at once: what they need is in the two
+    before.
+
+    Args:
+        pixels: uint8 [H, W, step], filtered.
+        kinds: Each row's filter, uint8 [H].
+    """
+    height, width, step = pixels.shape
     rows = np.arange(height)[:, None]
     diagonals = rows + np.arange(width)[None]
     # Two diagonals and a row of zeros stand for what lies outside.
     done = np.zeros((height + width + 1, height + 1, step), np.int16)
-    done[diagonals + 2, rows + 1] = packed[:, 1:].reshape(height, width, step)
-    weights = [(kind == number).astype(np.int16) for number in range(5)]
+    done[diagonals + 2, rows + 1] = pixels
+    weights = [(kinds[:, None] == kind).astype(np.int16) for kind in range(_PAETH + 1)]
     for now in range(2, height + width + 1):
         # Only what is inside the image: others stay zero.
         first, last = max(0, now - 1 - width), min(height, now - 1)
         inside, above = slice(first + 1, last + 1), slice(first, last)
         left, up = done[now - 1, inside], done[now - 1, above]
         corner = done[now - 2, above]
-        chosen = [weight[first:last] for weight in weights]
-        predicted = chosen[1] * left + chosen[2] * up + chosen[3] * ((left + up) >> 1)
-        if chosen[4].any():
-            predicted += chosen[4] * _paeth(left, up, corner)
+        _, sub, upper, average, paeth = (weight[first:last] for weight in weights)
+        predicted = sub * left + upper * up + average * ((left + up) >> 1)
+        predicted += paeth * _paeth(left, up, corner)
         done[now, inside] = (done[now, inside] + predicted) & 0xFF
     return done[diagonals + 2, rows + 1].astype(np.uint8)
 

@@ -141,6 +141,8 @@ def _lines(path: Path, delimiter: str) -> Iterator[tuple[tuple[str, ...], int]]:
         with open(path, encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, delimiter=delimiter, quoting=quoting, strict=True)
             for cells in reader:
+                if any("\0" in cell for cell in cells):
+                    raise csv.Error(f"a zero byte in line {reader.line_num}")
                 yield tuple(cell.strip() for cell in cells), reader.line_num
     except FileNotFoundError:
         raise DataError(f"no such table: expected a file. Received: {path}") from None

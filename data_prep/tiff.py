@@ -16,44 +16,37 @@ import numpy as np
 from tfvqgen.errors import DataError, UserError
 
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+# What intensities are kept in, and what tools write who number objects.
+INTENSITY_TYPES = ("uint8", "uint16")
+LABEL_TYPES = (*INTENSITY_TYPES, "uint32", "uint64", "int8", "int16", "int32", "int64")
 _PLAIN, _DEFLATE = 1, (8, 32946)
 # What Pillow undoes where tifffile would need another package: LZW and PackBits.
 _BY_PILLOW = (5, 32773)
 _GREY, _RGB = 1, 2
 # Where the channels are; tifffile calls pages of unknown meaning I or Q.
 _AXES = {"YX": None, "YXS": 2, "SYX": 0, "CYX": 0, "IYX": 0, "QYX": 0, "YXC": 2}
-_DAMAGE = (
-    OSError,
-    ValueError,
-    TypeError,
-    KeyError,
-    IndexError,
-    ArithmeticError,
-    RuntimeError,
-    SyntaxError,
-    struct.error,
-    zlib.error,
-)
 
 
-def tiff_form(data: bytes) -> tuple[int, int, int, int]:
+def tiff_form(
+    data: bytes, types: tuple[str, ...] = INTENSITY_TYPES
+) -> tuple[int, int, int, int]:
     """Returns height, width, channels and depth in bits.
 
     Raises:
-        DataError: It is not one image of 8 or 16 bits without sign.
+        DataError: It is not one image of one of these types.
     """
     with _opened(data) as file:
-        return _form(file)
+        return _form(file, types)
 
 
-def decode_tiff(data: bytes) -> np.ndarray:
-    """Decodes a TIFF as uint8 or uint16 [H, W, C]; its size must have been judged.
+def decode_tiff(data: bytes, types: tuple[str, ...] = INTENSITY_TYPES) -> np.ndarray:
+    """Decodes a TIFF as it is, [H, W, C]; its size must have been judged.
 
     Raises:
         DataError: It is truncated or damaged, or of a kind that can't be read exactly.
     """
     with _opened(data) as file:
-        height, width, channels, depth = _form(file)
+        height, width, channels, depth = _form(file, types)
         pages = list(file.series[0].pages)
         for page in pages:
             _check_segments(page, data)
@@ -82,16 +75,35 @@ def _opened(data: bytes) -> Iterator:
         ) from None
     # What it would log is in the error's sentence or does not matter.
     logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)
+    _check_chain(data)
     try:
         with tifffile.TiffFile(io.BytesIO(data)) as file:
             yield file
     except UserError:
         raise
-    except _DAMAGE:
+    except Exception:
+        # There is nothing that a damaged file can't make tifffile stumble over.
         raise DataError("a damaged image: expected a whole TIFF that decodes") from None
 
 
-def _form(file) -> tuple[int, int, int, int]:
+def _check_chain(data: bytes) -> None:
+    """Refuses a file of which pages are missing; tifffile would pass over them."""
+    order = "<" if data.startswith(b"II") else ">"
+    big = b"+" in data[2:4]
+    number, entry, pointer = ("Q", 20, "Q") if big else ("H", 12, "I")
+    seen = set()
+    try:
+        (place,) = struct.unpack_from(order + pointer, data, 8 if big else 4)
+        while place and place not in seen:
+            seen.add(place)
+            (entries,) = struct.unpack_from(order + number, data, place)
+            place += struct.calcsize(order + number) + entries * entry
+            (place,) = struct.unpack_from(order + pointer, data, place)
+    except struct.error:
+        raise DataError("a truncated image: expected a whole TIFF") from None
+
+
+def _form(file, types: tuple[str, ...]) -> tuple[int, int, int, int]:
     if len(file.series) != 1 or len(file.series[0].levels) != 1:
         raise DataError("several images in one file: expected a TIFF with one")
     series, page = file.series[0], file.pages[0]
@@ -100,12 +112,13 @@ def _form(file) -> tuple[int, int, int, int]:
             "an image of another form: expected a TIFF with height, width and "
             f"channels, not {series.axes}"
         )
-    if series.dtype not in (np.uint8, np.uint16):
+    if series.dtype.name not in types:
         raise DataError(
-            f"an image of another depth: expected a TIFF of 8 or 16 bits, not "
+            f"an image of another depth: expected a TIFF of {', '.join(types)}, not "
             f"{series.dtype}"
         )
-    if int(page.photometric) not in (_GREY, _RGB) or page.bitspersample not in (8, 16):
+    whole = page.bitspersample == 8 * series.dtype.itemsize
+    if int(page.photometric) not in (_GREY, _RGB) or not whole:
         raise DataError(
             "an image of another kind: expected a TIFF that is grey or RGB, its "
             "values intensities"

@@ -9,9 +9,9 @@ The same seed gives the same bytes with any number of workers. Run again after a
 interruption it starts over; a finished folder is left as it is.
 """
 
-import os
 from pathlib import Path
 
+from data_prep import processes
 from data_prep.labels import DEFAULT_VOCABULARY, load_vocabulary, vocabulary_names
 from tfvqgen.errors import UserError
 from tfvqgen.files import exclusive
@@ -54,7 +54,7 @@ def add_flags(parser) -> None:
         "label a line",
     )
     parser.add_argument(
-        "--workers", type=int, default=_num_cores(), help="processes that draw"
+        "--workers", type=int, default=processes.num_cores(), help="processes that draw"
     )
 
 
@@ -134,51 +134,16 @@ def _write_sheet(folder: Path, rows, vocabulary: tuple[str, ...]) -> None:
 
 
 def _in_parallel(work, tasks, workers: int, unit: str, weights: list[int]) -> list:
-    """Runs `work` on every task in processes and returns the results in order."""
-    import concurrent.futures
-    import multiprocessing
-
+    """Does `work` on every task in processes and returns the results in order."""
     from tqdm import tqdm
 
-    # Each process is one core's worth; its libraries must not start threads as well.
-    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ.setdefault(name, "1")
-    pool = concurrent.futures.ProcessPoolExecutor(
-        min(workers, len(tasks)),
-        # Not forked: the parent may hold threads, and reads the settings above.
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_start_worker,
-    )
-    try:
-        results = []
-        with tqdm(total=sum(weights), unit=unit, desc="drawing") as progress:
-            for result, weight in zip(pool.map(work, tasks), weights, strict=True):
-                results.append(result)
-                progress.update(weight)
-        return results
-    except concurrent.futures.BrokenExecutor:
-        raise UserError(
-            "a process that draws was killed: expected memory and time for all of "
-            f"them; fewer --workers need less. Received: workers={workers}"
-        ) from None
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _start_worker() -> None:
-    """Leaves Ctrl-C to the parent, and ends this process when the parent is gone."""
-    import multiprocessing
-    import signal
-    import threading
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-
-    def end_with_parent() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=end_with_parent, daemon=True).start()
+    results = []
+    with tqdm(total=sum(weights), unit=unit, desc="drawing") as progress:
+        done = processes.in_parallel(work, tasks, workers)
+        for result, weight in zip(done, weights, strict=True):
+            results.append(result)
+            progress.update(weight)
+    return results
 
 
 def _check(args) -> None:
@@ -250,9 +215,3 @@ def _already_there(folder: Path, last_file: str, settings: dict) -> bool:
     if not same:
         write_json(path, settings)
     return (folder / last_file).exists()
-
-
-def _num_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -91,9 +91,13 @@ def one_colour(path: Path, colour: str) -> Plane:
 
     A JPEG may be an RGB picture that shows the colour as such; other files are grey.
     """
-    if codec_of_name(path.name) == "jpeg" and image_form(path).channels == 3:
-        return Plane(path, RGB_INDEX[colour])
-    return Plane(path)
+    if codec_of_name(path.name) != "jpeg":
+        return Plane(path)
+    try:
+        channels = image_form(path).channels
+    except DataError:
+        return Plane(path)  # Whoever reads the field will say what is wrong with it.
+    return Plane(path, RGB_INDEX[colour] if channels == 3 else None)
 
 
 def codec_of(planes: Mapping[str, Plane]) -> str:

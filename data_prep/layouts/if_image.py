@@ -27,7 +27,7 @@ def read(files: FolderFiles, channels) -> FieldFolder:
     """Reads the table and finds the files of its lines."""
     wanted = colours.chosen(colours.COLOURS, channels)
     fields, seen = [], {}
-    for row in read_table(files.folder / _TABLE, ("filename", "locations")):
+    for row in read_table(files.require(_TABLE), ("filename", "locations")):
         name = row.get("filename").rpartition("/")[2].rstrip("_")
         parts = _NAME.fullmatch(name)
         if parts is None:

@@ -12,6 +12,7 @@ from data_prep.folder_files import FolderFiles
 from data_prep.labels import load_vocabulary
 from data_prep.layouts import about, colours
 from data_prep.tables import read_header, read_table, unique_id
+from tfvqgen.errors import DataError
 
 LOOKED_FOR = "train.csv with Id,Target beside train/<Id>_<colour>.png"
 _TABLE = "train.csv"
@@ -35,7 +36,7 @@ def read(files: FolderFiles, channels) -> FieldFolder:
     names = load_vocabulary("kaggle2018").labels
     stated = about.read_about(files, _ABOUT, credit=colours.HPA_CREDIT)
     fields, seen = [], {}
-    for row in read_table(files.folder / _TABLE, ("Id", "Target")):
+    for row in read_table(files.require(_TABLE), ("Id", "Target")):
         field_id = unique_id(row, "Id", seen)
         found = colours.find_in(files, _FOLDERS, field_id, (".png",))
         planes = colours.all_planes(found, wanted, field_id, row.where)
@@ -57,5 +58,8 @@ def read(files: FolderFiles, channels) -> FieldFolder:
 
 
 def _pixel_size(planes: dict[str, Plane]) -> float | None:
-    form = image_form(next(iter(planes.values())).path)
+    try:
+        form = image_form(next(iter(planes.values())).path)
+    except DataError:
+        return None  # Whoever reads the field will say what is wrong with it.
     return _PIXEL_SIZES.get(form.width)

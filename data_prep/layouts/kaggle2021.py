@@ -30,7 +30,7 @@ def read(files: FolderFiles, channels) -> FieldFolder:
     wanted = colours.chosen(colours.COLOURS, channels)
     names = load_vocabulary("kaggle2021").labels
     fields, seen = [], {}
-    for row in read_table(files.folder / _TABLE, ("ID", "Label")):
+    for row in read_table(files.require(_TABLE), ("ID", "Label")):
         field_id = unique_id(row, "ID", seen)
         found = colours.find_in(files, _FOLDERS, field_id, _SUFFIXES)
         planes = colours.all_planes(found, wanted, field_id, row.where)

@@ -40,7 +40,7 @@ def matches(files: FolderFiles) -> bool:
 
 def read(files: FolderFiles, channels) -> FieldFolder:
     """Reads the table."""
-    table = files.find(_TABLE) or files.folder / _TABLE
+    table = files.require(_TABLE)
     names = _channel_names(table)
     wanted = colours.chosen(names, channels)
     stated = about.read_about(files, _ABOUT, credit="")

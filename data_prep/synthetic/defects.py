@@ -117,12 +117,12 @@ def spoil(
                 light[index][defect.window] += patch
             elif defect.kind == "blur":
                 blurred = gaussian_filter(light[index], defect.strength * scale)
-                mask = _fade(light[index].shape, defect)
+                mask = fade(light[index].shape, defect)
                 light[index] = light[index] * (1 - mask) + blurred * mask
     return light
 
 
-def _fade(shape, defect: Defect) -> np.ndarray:
+def fade(shape, defect: Defect) -> np.ndarray:
     """Returns 1 in the box and 0 outside; soft within a region's border."""
     mask = np.zeros(shape, np.float32)
     mask[defect.window] = 1

@@ -1,0 +1,163 @@
+"""How many fields a second become crops, and whether memory grows with their number.
+
+Draws a few synthetic fields of 2048 x 2048 pixels in four channels, lists them again
+and again under other names, and runs `python -m data_prep crop` on them as a user does:
+from PNGs to written crops, quality columns included, without overlays. The seconds are
+of the cropping alone: the workers' start is timed by a run on a few fields and taken
+off, and printed too. `core_seconds_per_field` is processor time, likewise, which other
+programs on the machine disturb less. Memory is that of the command and its workers
+together, sampled while it runs: `memory_growth` is the mean of the last quarter over
+that of the second. One JSON line.
+"""
+
+import argparse
+import csv
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from benchmarks import case
+from tfvqgen import command_line
+from tfvqgen.data.crops import read_crops
+
+CHANNELS = ("red", "green", "blue", "yellow")
+_PAUSE = 0.25
+
+
+def main() -> None:
+    args = _flags().parse_args()
+    with tempfile.TemporaryDirectory(dir=args.folder) as folder:
+        case.write(measure(Path(folder), args), args.output)
+
+
+def measure(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
+    """Draws the fields, crops few and many of them, and returns the case."""
+    drawn = _drawn(folder / "drawn", args)
+    few, many = 2 * args.threads, args.fields
+    start = _crop(_listed(drawn, folder / "few", few), few, args)
+    whole = _crop(_listed(drawn, folder / "many", many), many, args)
+    rate = (many - few) / (whole.seconds - start.seconds)
+    core_seconds = (whole.core_seconds - start.core_seconds) / (many - few)
+    memory, num_crops = whole.megabytes, whole.num_crops
+    quarter = len(memory) // 4
+    return {
+        "case": "cropping",
+        "fields_per_second": round(rate, 2),
+        "core_seconds_per_field": round(core_seconds, 3),
+        "crops_per_second": round(rate * num_crops / many, 1),
+        "crops_per_field": round(num_crops / many, 1),
+        "seconds": round(whole.seconds, 2),
+        "seconds_of_the_first_fields": round(start.seconds, 2),
+        "first_fields": few,
+        "memory_growth": round(
+            float(np.mean(memory[-quarter:]) / np.mean(memory[quarter : 2 * quarter])),
+            3,
+        ),
+        "largest_megabytes": round(max(memory)),
+        "megabytes": [round(x) for x in memory[:: max(1, len(memory) // 20)]],
+        "field_size": args.field_size,
+        "fields": many,
+        "workers": args.threads,
+        "seed": args.seed,
+    }
+
+
+def _drawn(folder: Path, args: argparse.Namespace) -> Path:
+    words = ["--output", folder, "--fields", args.drawn, "--defects", 0]
+    words += ["--field_size", args.field_size, "--seed", args.seed]
+    _run("synthesize", *words, "--workers", args.threads).wait()
+    return folder
+
+
+def _listed(drawn: Path, folder: Path, count: int) -> Path:
+    """Makes a folder that lists the drawn fields again and again."""
+    (folder / "train").mkdir(parents=True)
+    os.link(drawn / "fields.json", folder / "fields.json")
+    with open(drawn / "train.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    with open(folder / "train.csv", "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("Id", "Target"))
+        for index in range(count):
+            row = rows[index % len(rows)]
+            writer.writerow((f"field{index:05d}", row["Target"]))
+            for channel in CHANNELS:
+                os.link(
+                    drawn / "train" / f"{row['Id']}_{channel}.png",
+                    folder / "train" / f"field{index:05d}_{channel}.png",
+                )
+    return folder
+
+
+class _Run(NamedTuple):
+    seconds: float
+    core_seconds: float  # Of all processes together.
+    megabytes: list[float]  # Over time.
+    num_crops: int
+
+
+def _crop(fields: Path, count: int, args: argparse.Namespace) -> _Run:
+    """Crops a folder as a user does."""
+    output = fields / "crops"
+    words = ["--fields", fields, "--output", output, "--overlays", 0]
+    started, used = time.perf_counter(), _core_seconds()
+    process = _run("crop", *words, "--workers", args.threads)
+    memory = []
+    while process.poll() is None:
+        memory.append(_megabytes(process.pid))
+        time.sleep(_PAUSE)
+    seconds = time.perf_counter() - started
+    rows = read_crops(output).rows
+    if process.returncode or len({row.field for row in rows}) != count:
+        raise RuntimeError("the fields were not cropped")
+    return _Run(seconds, _core_seconds() - used, memory[:-1], len(rows))
+
+
+def _core_seconds() -> float:
+    """Returns the processor time of all processes that have been waited for."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def _run(command: str, *words: object) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-m", "data_prep", command, *map(str, words)],
+        stdout=subprocess.DEVNULL,
+    )
+
+
+def _megabytes(pid: int) -> float:
+    """Returns the resident memory of a process and all that it has started."""
+    total, pages = 0.0, os.sysconf("SC_PAGE_SIZE") / 2**20
+    waiting = [pid]
+    while waiting:
+        one = waiting.pop()
+        try:
+            proc = Path("/proc") / str(one)
+            total += int((proc / "statm").read_text().split()[1]) * pages
+            children = (proc / "task" / str(one) / "children").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        waiting += map(int, children.split())
+    return total
+
+
+def _flags() -> argparse.ArgumentParser:
+    flags = case.parser(__doc__)
+    flags.add_argument("--fields", type=int, default=200, help="fields to crop")
+    flags.add_argument("--drawn", type=int, default=8, help="different ones of them")
+    flags.add_argument("--field_size", type=int, default=2048, help="side in pixels")
+    flags.add_argument("--folder", help="where to work (the system's temporary one)")
+    return flags
+
+
+if __name__ == "__main__":
+    with command_line.guard():
+        main()

@@ -1,0 +1,95 @@
+"""Labels from the masks of other tools: of nuclei, or of whole cells.
+
+Legend: [H, W] rows and columns of a field. Labels are int32 [H, W]: 0 is background,
+objects are 1 to N without gaps.
+"""
+
+import numpy as np
+
+from tfvqgen.errors import DataError
+
+_SAME_PROPORTIONS = 0.01
+
+
+def labels_of_mask(
+    mask: np.ndarray, shape: tuple[int, int] | None = None
+) -> np.ndarray:
+    """Makes labels of a mask of nuclei or of cells.
+
+    Args:
+        mask: [H, W] or [H, W, 1] of integers or booleans, 0 = background. Where there
+            is one value only, it is taken for a mask without numbers, and every
+            connected piece is one object; otherwise every value is.
+        shape: (rows, columns) of the field, if the mask may be larger or smaller: it is
+            then sampled at the middles of the field's pixels.
+
+    Returns:
+        int32 labels [H, W], numbered 1 to N in the order of the mask's values.
+
+    Raises:
+        DataError: It is no mask, or not of the field's proportions.
+    """
+    mask = _plane_of(np.asarray(mask))
+    if shape is not None and mask.shape != tuple(shape):
+        mask = _sampled(mask, shape)
+    values, numbers = np.unique(mask, return_inverse=True)
+    labels = numbers.reshape(mask.shape).astype(np.int32)
+    if values[0] != 0:
+        labels += 1
+    if labels.max(initial=0) == 1:
+        from scipy import ndimage
+
+        labels = ndimage.label(labels, np.ones((3, 3)), output=np.int32)[0]
+    return labels
+
+
+def nuclei_of_cells(cells: np.ndarray, nuclei: np.ndarray) -> np.ndarray:
+    """Gives every cell its nucleus.
+
+    Args:
+        cells: int32 labels [H, W] of N cells.
+        nuclei: int32 labels [H, W] of nuclei.
+
+    Returns:
+        int32 labels [H, W] of nuclei, numbered as the cells: a cell's nucleus is the
+        one with most pixels in it, as far as it lies in it. A cell without one has no
+        pixel.
+    """
+    num_cells, num_nuclei = cells.max(initial=0), nuclei.max(initial=0)
+    if not num_cells or not num_nuclei:
+        return np.zeros_like(cells)
+    pair = cells.astype(np.int64) * (num_nuclei + 1) + nuclei
+    overlap = np.bincount(pair.ravel(), minlength=(num_cells + 1) * (num_nuclei + 1))
+    overlap = overlap.reshape(num_cells + 1, num_nuclei + 1)
+    overlap[:, 0] = 0
+    # Label 0 never equals the chosen nucleus of a cell that has none.
+    chosen = np.where(overlap.any(1), overlap.argmax(1), -1)
+    return np.where((nuclei == chosen[cells]) & (cells > 0), cells, 0).astype(np.int32)
+
+
+def _plane_of(mask: np.ndarray) -> np.ndarray:
+    plane = mask[..., 0] if mask.ndim == 3 and mask.shape[-1] == 1 else mask
+    if plane.ndim != 2 or plane.dtype.kind not in "iub" or not plane.size:
+        raise DataError(
+            "not a mask: expected one plane of whole numbers, 0 = background. "
+            f"Received: {mask.dtype} {list(mask.shape)}"
+        )
+    if plane.min() < 0:
+        raise DataError(
+            f"not a mask: expected no negative numbers. Received: {plane.min()}"
+        )
+    return plane
+
+
+def _sampled(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    ratios = [m / s for m, s in zip(mask.shape, shape, strict=True)]
+    if abs(ratios[0] / ratios[1] - 1) > _SAME_PROPORTIONS:
+        raise DataError(
+            "a mask does not fit its field: expected the same proportions. Received: "
+            f"a mask of {list(mask.shape)} for a field of {list(shape)} pixels"
+        )
+    rows, columns = (
+        ((np.arange(s) + 0.5) * r).astype(np.intp)
+        for s, r in zip(shape, ratios, strict=True)
+    )
+    return mask[np.ix_(rows, columns)]

@@ -1,0 +1,70 @@
+"""Work shared out among processes, one core's worth each."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from tfvqgen.errors import UserError
+
+
+def num_cores() -> int:
+    """Returns how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def in_parallel(
+    work: Callable[[Any], Any], tasks: Sequence[Any], workers: int
+) -> Iterator[Any]:
+    """Does `work` on every task in processes and yields the results in order.
+
+    Closing the iterator early leaves the tasks undone that no process has begun.
+
+    Args:
+        work: A function of a module, so that a new process can import it.
+        tasks: What can be sent to a process.
+        workers: How many processes; no more are started than there are tasks.
+
+    Raises:
+        UserError: A process was killed, for example by lack of memory.
+    """
+    import concurrent.futures
+    import multiprocessing
+
+    if not tasks:
+        return
+    # Each process is one core's worth; its libraries must not start threads as well.
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+    pool = concurrent.futures.ProcessPoolExecutor(
+        min(workers, len(tasks)),
+        # Not forked: the parent may hold threads, and reads the settings above.
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_start_worker,
+    )
+    try:
+        yield from pool.map(work, tasks)
+    except concurrent.futures.BrokenExecutor:
+        raise UserError(
+            "a worker process was killed: expected memory and time for all of them; "
+            f"fewer --workers need less. Received: workers={workers}"
+        ) from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _start_worker() -> None:
+    """Leaves Ctrl-C to the parent, and ends this process when the parent is gone."""
+    import multiprocessing
+    import signal
+    import threading
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+
+    def end_with_parent() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=end_with_parent, daemon=True).start()
