@@ -140,9 +140,8 @@ class CropImages:
         # The decoder would turn any PNG into what it is asked for.
         kind = png_header(1, 1, channels, self.dtype.name)[_KIND]
         found = tf.strings.substr(data, _KIND_AT, len(kind))
-        with tf.control_dependencies(
-            [tf.debugging.assert_equal(found, kind, "not a PNG of the stated kind")]
-        ):
+        known = tf.debugging.Assert(found == kind, ["not the stated kind of PNG", path])
+        with tf.control_dependencies([known]):
             return tf.io.decode_png(data, channels=channels, dtype=self.dtype)
 
     def _reduce(self, image: tf.Tensor) -> tf.Tensor:
