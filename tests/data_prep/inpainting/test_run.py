@@ -1,3 +1,4 @@
+import argparse
 import json
 import shutil
 
@@ -5,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from data_prep.commands import embed as command
 from data_prep.crop_images import CropImages
 from data_prep.features import read_features
 from data_prep.inpainting.extraction import feature_batches
@@ -223,3 +225,18 @@ def test_settings_come_back_from_json(finished):
     del stored["seed"]
     with pytest.raises(UserError, match="seed"):
         Settings.from_json(stored)
+
+
+def test_the_command_takes_flags_and_keys(tmp_path, capsys):
+    crops = make(tmp_path)
+    flags = argparse.ArgumentParser()
+    command.add_flags(flags)
+    sets = [f"--set={key}" for key in TINY if "width" not in key]
+    words = ["--crops", str(crops), "--steps=1", "--width=0.1", "--seed=7"]
+    channels = ["--protein=yellow", "--markers=green, blue", "--strategy=one_device"]
+    command.run(flags.parse_args([*words, *channels, *sets]))
+    config = read_features(crops).config
+    found = {name: config[name] for name in ("width", "seed", "protein", "markers")}
+    markers = ["green", "blue"]
+    assert found == {"width": 0.1, "seed": 7, "protein": "yellow", "markers": markers}
+    assert "no pairs of 1 crops: in a group of fewer than 3" in capsys.readouterr().out
