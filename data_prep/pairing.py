@@ -172,6 +172,13 @@ class Pairs:
         steps = -(-self.num_examples // batch_size)
         return batches(tf.data.Dataset.range(steps * part.per_worker), example, part)
 
+    def spread_pairs(self, count: int) -> dict[str, tf.Tensor]:
+        """Returns a batch of held-out pairs of as many groups as can be."""
+        pair = self._pair(self._reader(), _HELD_OUT_SEED)
+        cells = np.linspace(0, self.num_examples - 1, count).astype(np.int64)
+        pairs = tf.data.Dataset.from_tensor_slices(cells).map(lambda y: pair(y, y))
+        return next(iter(pairs.batch(count)))
+
     def _pair(self, read, seed: int):
         """Returns the function from target and position to a pair, both int64 []."""
         partner_seed = derived_seed(seed, "partner")

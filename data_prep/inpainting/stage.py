@@ -129,8 +129,7 @@ class InpaintingStage(Stage):
 
     def pictures(self) -> dict[str, np.ndarray]:
         """Returns a sheet: the cell x, the cell y as it is, and as it was painted."""
-        pairs = self.validation_pairs.held_out_pairs(batch_size=PICTURED)
-        batch = next(iter(pairs))
+        batch = self.validation_pairs.spread_pairs(PICTURED)
         source, target = to_unit(batch["source"]), to_unit(batch["target"])
         painted = tf.concat([self.predict(source, target), target[..., 1:]], axis=-1)
         columns = {

@@ -160,6 +160,15 @@ def test_held_out_pairs_are_the_same_in_each_pass_and_weigh_one_a_cell(images, g
     assert all(y != x for y, x in first)
 
 
+def test_spread_pairs_are_held_out_pairs_of_all_groups(images, groups):
+    pairs = Pairs(images, groups)
+    batch = pairs.spread_pairs(6)
+    group = [crop.group for crop in images.folder.rows]
+    assert {group[y] for y, _ in rows([batch])} == set(groups)
+    (whole,) = pairs.held_out_pairs(batch_size=NUM_CELLS)
+    assert set(rows([batch])) <= set(rows([whole]))
+
+
 def crops_of(*groups, accepted=True):
     return [
         Crop(crop_id=f"{name}-{i}", path="x.png", labels=(), group=name, accepted=ok)
