@@ -23,6 +23,7 @@ from tfvqgen.files import exclusive, read_json, write_json
 from tfvqgen.models import PairedInpainting
 from tfvqgen.models.paired_inpainting import FEATURE_BLOCK
 from tfvqgen.training import distribution
+from tfvqgen.training.checkpoints import restore_model, saved_checkpoints
 from tfvqgen.training.loop import Loop
 from tfvqgen.training.trained_models import fingerprint
 from tfvqgen.training.workdir import Workdir
@@ -114,7 +115,11 @@ def embed(
         settings = settle(
             folder, overrides=overrides, seed=seed, protein=protein, markers=markers
         )
-        model, step = train_network(folder, settings, chosen)
+        if settings.crops == crops_fingerprint(folder):
+            model, step = train_network(folder, settings, chosen)
+        else:
+            model, step = load_network(folder, settings)
+            print(f"{SECTION}: trained on other crops, and taken as it is")
         _write_features(folder, settings, model, step)
     return folder
 
@@ -129,11 +134,15 @@ def settle(
 ) -> Settings:
     """Decides on the settings of a run and writes them down; see :func:`embed`.
 
+    A network that has taken all its steps serves other crops as it is: the settings
+    then keep the hash of those that it has learnt from.
+
     Raises:
         UserError: Something asked for would change a network that is trained.
     """
     path = folder.folder / SECTION / CONFIG
-    trained = Workdir(folder.folder).has_checkpoint(SECTION)
+    saved = saved_checkpoints(Workdir(folder.folder).checkpoints(SECTION))
+    trained = bool(saved)
     old = _read_settings(path) if path.exists() or trained else None
     base = old or Settings(InpaintingConfig(), 0, PROTEIN, MARKERS, "")
     new = Settings(
@@ -145,6 +154,8 @@ def settle(
     )
     if not new.markers:
         raise UserError("no markers: expected at least one channel. Received: none")
+    if trained and saved[-1][0] >= new.config.steps:
+        new = dataclasses.replace(new, crops=old.crops)
     if trained:
         _refuse_changes(path.parent, old, new)
     if new != old:
@@ -190,6 +201,21 @@ def train_network(
     else:
         print(f"{SECTION}: done already, at step {loop.step}")
     return stage.model, loop.step
+
+
+def load_network(
+    folder: CropFolder, settings: Settings
+) -> tuple[PairedInpainting, int]:
+    """Returns the network of ``<crops>/inpainting`` as it was last saved, and its step.
+
+    Raises:
+        UserError: There is none, or it is of another architecture.
+    """
+    config = settings.config
+    model = PairedInpainting(len(settings.markers), config.width, config.precision)
+    model.build()
+    step = restore_model(model, Workdir(folder.folder).checkpoints(SECTION))
+    return model, step
 
 
 def crops_fingerprint(folder: CropFolder) -> str:

@@ -168,13 +168,30 @@ def test_a_trained_network_is_not_changed(finished, options, message):
     assert support.digest_of_folder(finished) == before
 
 
-def test_other_crops_are_refused(finished, tmp_path):
+@pytest.fixture
+def changed(finished, tmp_path):
+    """A folder with a trained network whose last crop was rejected since."""
     crops = tmp_path / "crops"
     shutil.copytree(finished, crops)
     table = crops / "crops.csv"
-    table.write_text(table.read_text().replace("group1", "group0"))
+    *others, last = table.read_text().splitlines()
+    text = "\n".join([*others[:-1], others[-1].replace("true", "false"), ""])
+    table.write_text(text)
+    assert last.startswith("crop20") and "false" in text
+    return crops
+
+
+def test_a_network_does_not_go_on_with_other_crops(changed):
     with pytest.raises(UserError, match=r"was trained otherwise.*crops: "):
-        run(crops, steps=9)
+        run(changed, steps=12)
+
+
+def test_a_network_that_is_done_serves_other_crops(finished, changed, capsys):
+    run(changed, steps=9)
+    assert "trained on other crops, and taken as it is" in capsys.readouterr().out
+    one, other = read_features(finished), read_features(changed)
+    assert other.model == one.model
+    np.testing.assert_array_equal(other.values, one.values[:-1])
 
 
 def test_the_endoplasmic_reticulum_can_be_a_marker(tmp_path):
