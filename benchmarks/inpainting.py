@@ -158,7 +158,7 @@ class Experiment:
             "held_out_times_untrained_interval": held_out_ratio,
         }
 
-    def _ratio(self, right, untrained, chosen=None) -> tuple[list, list]:
+    def _ratio(self, right, untrained, chosen=None) -> tuple:
         """Returns the intervals of a share and of its ratio to the untrained's."""
         from tfvqgen.evaluation.metrics.intervals import bootstrap_interval
 
@@ -171,7 +171,9 @@ class Experiment:
             return np.array([means[0] / means[2], means[0] / max(means[1], 1e-9)])
 
         found = bootstrap_interval(sums, figures, seed=0)
-        return found[:, 0].tolist(), found[:, 1].tolist()
+        # Of a single group nothing can be said.
+        ends = found.T.tolist() if np.isfinite(found).all() else (None, None)
+        return ends[0], ends[1]
 
     def _swapped_error(self) -> float | None:
         """Returns the network's error where x is a cell of another group, if any is."""
