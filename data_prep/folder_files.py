@@ -7,6 +7,19 @@ from pathlib import Path
 from tfvqgen.errors import DataError, UserError
 
 
+def refuse_output_inside(folder: str | os.PathLike, output: str | os.PathLike) -> None:
+    """Refuses to write where images are read: the next run would read them as well.
+
+    Raises:
+        UserError: The output is the folder or lies in it.
+    """
+    if Path(output).resolve().is_relative_to(Path(folder).resolve()):
+        raise UserError(
+            "the output lies in the folder that is read: expected a folder outside "
+            f"{folder}. Received: output={output}"
+        )
+
+
 class FolderFiles:
     """What is in a folder, hidden files left out.
 

@@ -166,8 +166,10 @@ def run(args) -> None:
             value = getattr(args, name)
             setattr(args, name, value and os.path.abspath(value))
     from data_prep import crop_run
+    from data_prep.folder_files import refuse_output_inside
     from data_prep.layouts import read_fields
 
+    refuse_output_inside(args.fields, args.output)
     channels = None if args.channels is None else crop_choices.names(args.channels)
     folder = read_fields(args.fields, args.layout, channels)
     settings = crop_choices.settings_of(args, folder)

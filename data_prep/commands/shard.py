@@ -96,11 +96,13 @@ def run(args) -> None:
 
 def _source(args):
     from data_prep import crop_source
+    from data_prep.folder_files import refuse_output_inside
     from data_prep.layouts import read_fields
     from tfvqgen.data.crops import read_crops
     from tfvqgen.errors import UserError
 
     if args.layout:
+        refuse_output_inside(args.crops, args.output)
         channels = args.channels and [name.strip() for name in args.channels.split(",")]
         fields = read_fields(args.crops, args.layout, channels)
         return crop_source.source_of_layout(fields)

@@ -122,6 +122,15 @@ def test_wrong_flags_are_refused_before_anything_is_written(
     assert not (tmp_path / "new").exists()
 
 
+def test_crops_are_not_written_among_the_fields(tmp_path):
+    fields = kaggle_folder(tmp_path / "fields", 1)
+    (tmp_path / "link").symlink_to(fields)
+    for output in (fields, fields / "crops", tmp_path / "link" / "crops"):
+        with pytest.raises(UserError, match="lies in the folder that is read"):
+            run("--fields", fields, "--output", output)
+    assert not (fields / "crops").exists()
+
+
 def test_missing_scikit_image_names_the_extra_to_install(fields, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "skimage", None)
     with pytest.raises(UserError, match=r"tfvqgen\[prep\]"):

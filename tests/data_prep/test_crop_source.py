@@ -157,6 +157,13 @@ def test_channels_are_for_layouts(tmp_path):
         _shard(tmp_path / "crops", tmp_path / "shards", "--channels", "red")
 
 
+def test_shards_are_not_written_among_the_crops_of_a_layout(tmp_path):
+    pictures.write(tmp_path / "Cytosol" / "a.png")
+    with pytest.raises(UserError, match="lies in the folder that is read"):
+        _shard(tmp_path, tmp_path / "shards", "--layout", "folder")
+    assert not (tmp_path / "shards").exists()
+
+
 def _table(tmp_path):
     folder = support.make_crops(tmp_path / "crops", [["Cytosol"]] * 3)
     rows = list(csv.DictReader((folder / "crops.csv").open()))
