@@ -153,16 +153,16 @@ def _do(
     ):
         for outcome in outcomes:
             num_crops += outcome.num_crops
-            if outcome.error:
-                num_bad += 1
-                line = f"bad field {outcome.field_id}: {outcome.error}"
-                progress.write(line, file=sys.stderr)
+            num_bad += bool(outcome.error)
             if num_bad > max_bad_fields:
                 raise DataError(
                     f"too many bad fields: expected at most {max_bad_fields} "
                     f"(--max_bad_fields leaves out so many). Received: {num_bad}, the "
                     f"last is {outcome.field_id}: {outcome.error}"
                 )
+            if outcome.error:
+                line = f"bad field {outcome.field_id}: {outcome.error}"
+                progress.write(line, file=sys.stderr)
             progress.set_postfix(crops=num_crops, bad=num_bad, refresh=False)
             progress.update()
 
@@ -199,7 +199,9 @@ def _remove_leftovers(output: Path) -> None:
     """Removes the temporary files of processes that were killed."""
     for folder in (output, *(output / name for name in _FOLDERS)):
         for path in folder.glob(".*"):
-            if path.name.startswith(_TEMPORARY) or folder != output:
+            ours = path.name.startswith(_TEMPORARY) or folder != output
+            # Notebooks leave hidden folders beside pictures that were looked at.
+            if ours and not path.is_dir():
                 path.unlink()
 
 
