@@ -15,6 +15,7 @@ import collections
 import sys
 from pathlib import Path
 
+from data_prep.crop_choices import names
 from data_prep.download.index import URL_TEMPLATE, read_index
 from data_prep.download.names import host_of
 from data_prep.layouts.colours import COLOURS, HPA_CREDIT, chosen
@@ -78,7 +79,7 @@ def _add_manners(parser) -> None:
 def run(args) -> None:
     """Runs the command."""
     _check(args)
-    channels = chosen(COLOURS, args.channels.split(","))
+    channels = chosen(COLOURS, names(args.channels))
     index = read_index(Path(args.index), channels, args.url)
     credit = _credit(args.credit, index)
     folder = Path(args.output)

@@ -10,6 +10,7 @@ out and counted. Splits never share a group, and each gets its share of every la
 Run again after an interruption it starts over.
 """
 
+from data_prep.crop_choices import names
 from data_prep.labels import DEFAULT_VOCABULARY, vocabulary_names
 from tfvqgen.command_line import import_tensorflow
 from tfvqgen.data.dataset_info import LABEL_POLICIES
@@ -25,7 +26,7 @@ def add_flags(parser) -> None:
     )
     parser.add_argument(
         "--channels",
-        help="with --layout: those to keep, in order, joined by commas",
+        help="with --layout: those to keep, in order, with commas between",
     )
     parser.add_argument("--output", required=True, help="new folder for the shards")
     parser.add_argument(
@@ -103,10 +104,10 @@ def _source(args):
 
     if args.layout:
         refuse_output_inside(args.crops, args.output)
-        channels = args.channels and [name.strip() for name in args.channels.split(",")]
+        channels = None if args.channels is None else names(args.channels)
         fields = read_fields(args.crops, args.layout, channels)
         return crop_source.source_of_layout(fields)
-    if args.channels:
+    if args.channels is not None:
         raise UserError(
             "--channels without --layout: expected crops of crops.csv as they are. "
             f"Received: channels={args.channels}"

@@ -157,6 +157,13 @@ def test_channels_are_for_layouts(tmp_path):
         _shard(tmp_path / "crops", tmp_path / "shards", "--channels", "red")
 
 
+def test_channels_of_shard_and_crop_are_written_alike(tmp_path):
+    pictures.write(tmp_path / "crops" / "Cytosol" / "a.png", 4)
+    flags = ("--layout", "folder", "--channels", "green, red,")
+    dataset = _shard(tmp_path / "crops", tmp_path / "shards", *flags)
+    assert dataset.info.channels == ("green", "red")
+
+
 def test_shards_are_not_written_among_the_crops_of_a_layout(tmp_path):
     pictures.write(tmp_path / "Cytosol" / "a.png")
     with pytest.raises(UserError, match="lies in the folder that is read"):
