@@ -184,6 +184,8 @@ def run(args) -> None:
         workers=args.workers,
     )
     _report(summary, Path(args.output))
+    if not summary.num_accepted:
+        print(_advice(summary, args.masks), file=sys.stderr)
 
 
 def _check(args) -> None:
@@ -243,9 +245,15 @@ def _report(summary, output: Path) -> None:
     sys.stdout.flush()
     for field_id, error in summary.bad_fields.items():
         print(f"left out: field {field_id}: {error}", file=sys.stderr)
-    if not summary.num_crops:
-        print(
-            "no nucleus was found: look at --nucleus_channel and --pixel_size",
-            file=sys.stderr,
-        )
-    print(f"crops: {os.path.join(output, 'crops.csv')}")
+    print(f"crops: {os.path.join(output, 'crops.csv')}", flush=True)
+
+
+def _advice(summary, masks: str | None) -> str:
+    """Says where to look when there is no crop to take."""
+    if not summary.num_fields:
+        return "no field could be read: look at bad_fields.csv"
+    if summary.num_crops:
+        return "no crop was accepted: look at --pixel_size and rejected_sheet.png"
+    if masks is not None:
+        return f"the masks show no object: look at those in {masks}"
+    return "no nucleus was found: look at --nucleus_channel and --pixel_size"

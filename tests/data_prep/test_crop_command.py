@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from data_prep.commands import crop
 from data_prep.field_images import read_image_file
@@ -67,6 +68,20 @@ def test_channels_can_be_left_out_and_put_in_another_order(fields, tmp_path):
     flags = ("--fields", fields, "--crop_size", 64, "--workers", 1, "--overlays", 0)
     run(*flags, "--output", tmp_path, "--channels", "blue,green")
     assert crops.read_crops(tmp_path).channels == ("blue", "green")
+
+
+def test_where_to_look_is_said_when_no_crop_can_be_taken(fields, tmp_path, capsys):
+    flags = ("--fields", fields, "--workers", 1, "--overlays", 0)
+    run(*flags, "--output", tmp_path / "all", "--threshold", "least_focus=9")
+    assert "no crop was accepted: look at --pixel_size" in capsys.readouterr().err
+    masks = tmp_path / "masks"
+    masks.mkdir()
+    for index in range(3):
+        Image.fromarray(np.zeros((192, 192), np.uint8)).save(masks / f"f{index}.png")
+    given = ("--masks", masks, "--mask_kind", "nuclei")
+    run(*flags, "--output", tmp_path / "none", *given)
+    said = capsys.readouterr().err
+    assert "the masks show no object" in said and "nucleus_channel" not in said
 
 
 def test_a_threshold_can_be_set_and_taken_away(fields, tmp_path):
