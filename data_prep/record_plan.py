@@ -90,10 +90,11 @@ def plan_records(source: CropSource, options: ShardOptions) -> Plan:
         vocabulary = vocabulary.without(rare)
         records = list(_drop_labels(records, options.vocabulary, vocabulary, left_out))
     if not records:
-        why = ", ".join(f"{count} {reason}" for reason, count in left_out.items())
+        why = [f"{count} {reason}" for reason, count in left_out.items()]
         raise UserError(
             f"no crop is left: expected at least one accepted crop with a label of "
-            f"{options.vocabulary.name}. Received: {len(source.rows)} crops ({why})"
+            f"{options.vocabulary.name}. Received: "
+            + ", ".join([f"{len(source.rows)} crops", *why])
         )
     return Plan(vocabulary, tuple(records), dict(left_out), dict(outside))
 

@@ -162,8 +162,12 @@ def _check_header(path: Path, header: Sequence[str], columns: Sequence[str]) -> 
         )
     twice = sorted({a for a, b in itertools.pairwise(sorted(header)) if a == b})
     # Some programs write the number of the line first, under no name.
-    if not header or twice or "" in header[1:]:
-        names = ", ".join(map(repr, twice or header or [""]))
+    if not header:
+        raise DataError(
+            f"an empty table: expected a line with names of columns. Received: {path}"
+        )
+    if twice or "" in header[1:]:
+        names = ", ".join(map(repr, twice or header))
         raise DataError(
             f"wrong columns in {path}: expected every column to have a name of its "
             f"own. Received: {names}"

@@ -65,8 +65,8 @@ def checked_path(text: str, where: str) -> str:
     if not fine or not _IMAGE.search(text):
         raise DataError(
             f"wrong path in {where}: expected folder/name.png (.jpg, .tif, also with "
-            ".gz) below the output folder, of letters, digits and -_.+ without a dot "
-            f"in front. Received: {text[:200]!r}"
+            ".gz) below the output folder, of letters, digits and -_.+,()=@ without "
+            f"a dot in front. Received: {text[:200]!r}"
         )
     return text
 

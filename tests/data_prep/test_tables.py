@@ -38,6 +38,11 @@ def test_tables_with_tabs_have_no_quotes(tmp_path):
     assert _rows(path, delimiter="\t") == [{"id": "a1", "name": '5" gun'}]
 
 
+def test_an_empty_table_is_called_so_where_no_column_is_required(tmp_path):
+    with pytest.raises(DataError, match="an empty table"):
+        list(read_table(_write(tmp_path, "")))
+
+
 @pytest.mark.parametrize(
     ("data", "word"),
     [

@@ -86,7 +86,7 @@ def test_a_template_may_use_any_column(read):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "wrong columns"),
+        ("", "an empty table"),
         ("Id,Target\n1,2\n", "expected url, or filename, locations"),
         ("url\n", "nothing to fetch"),
         (f"url\n{SITE}/a_yellow.png\n", "nothing to fetch"),
