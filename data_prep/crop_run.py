@@ -105,7 +105,7 @@ def crop_fields(
         workers: How many processes draw them.
 
     Raises:
-        UserError: Other settings, other fields, or more bad fields than allowed.
+        UserError: Other settings, other fields, or too many bad fields.
     """
     output = Path(output)
     mask_folder = None if masks is None else os.fspath(masks)
@@ -132,6 +132,12 @@ def crop_fields(
         _do(pending, runner, len(tasks), max_bad_fields)
         rows, bad = _collect(tasks, settings)
         good = [task for task in tasks if task.field.field_id not in bad]
+        if not good:
+            name, error = next(iter(bad.items()))
+            raise DataError(
+                "no field could be read: expected one at least. "
+                f"Received: {len(bad)}, the first is {name}: {error}"
+            )
         _draw_overlays(good, overlays, workers)
         if not finished:
             _write_tables(output, rows, bad, folder, settings)

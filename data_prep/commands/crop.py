@@ -250,8 +250,6 @@ def _report(summary, output: Path) -> None:
 
 def _advice(summary, masks: str | None) -> str:
     """Says where to look when there is no crop to take."""
-    if not summary.num_fields:
-        return "no field could be read: look at bad_fields.csv"
     if summary.num_crops:
         return "no crop was accepted: look at --pixel_size and rejected_sheet.png"
     if masks is not None:

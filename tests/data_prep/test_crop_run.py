@@ -374,6 +374,14 @@ def test_a_bad_field_within_the_limit_is_named_at_once(folder, tmp_path, capsys)
     assert "bad field f1: a truncated image" in capsys.readouterr().err
 
 
+def test_a_folder_of_which_nothing_can_be_read_is_an_error(folder, tmp_path):
+    # As a scale for which every field is too small.
+    settings = dataclasses.replace(SETTINGS, scale=1000.0)
+    with pytest.raises(DataError, match=r"no field could be read.* first is f0"):
+        cut(folder, tmp_path / "crops", settings, max_bad_fields=9)
+    assert not (tmp_path / "crops" / "crops.csv").exists()
+
+
 def test_a_bad_field_that_was_mended_is_cut_by_the_next_run(folder, tmp_path):
     damaged = damage(folder, tmp_path, 1)
     cut(damaged, tmp_path / "crops", max_bad_fields=1)
