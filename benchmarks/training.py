@@ -172,17 +172,7 @@ def our_steps(stage, strategy, seed: int) -> Callable[[int], float]:
 
 def training_data(stage, seed: int):
     """Returns the batches that the training loop would ask for."""
-    from tfvqgen.data import input_pipeline
-
-    settings = stage.config
-    return input_pipeline.training_examples(
-        stage.training_split,
-        seed=seed,
-        batch_size=settings.batch_size,
-        augment=stage.augment,
-        label_balance=settings.label_balance,
-        cache=settings.cache,
-    )
+    return stage.training_data(seed=seed, start_step=0)
 
 
 def plain_steps(config, images: np.ndarray, seed: int) -> Callable[[int], None]:

@@ -5,7 +5,7 @@ from tfvqgen.command_line import run_subcommand
 
 def main() -> None:
     """Runs the command that the command line names."""
-    from data_prep.commands import crop, download, inspect, shard, synthesize
+    from data_prep.commands import crop, download, embed, inspect, shard, synthesize
 
     run_subcommand(
         "python -m data_prep",
@@ -14,6 +14,7 @@ def main() -> None:
             "synthesize": synthesize,
             "download": download,
             "crop": crop,
+            "embed": embed,
             "shard": shard,
             "inspect": inspect,
         },

@@ -76,7 +76,19 @@ ALLOWED = {
     },
     "tfvqgen.__main__": {"tfvqgen.command_line", "tfvqgen.commands"},
     "tfvqgen": {"tfvqgen.config"},
-    "data_prep": LEAVES | {"tfvqgen.command_line", "tfvqgen.data", "data_prep"},
+    "data_prep": LEAVES
+    | {"tfvqgen.command_line", "tfvqgen.data", "data_prep", "data_prep.inpainting"},
+    # The network that learns features of crops is trained as the others are.
+    "data_prep.inpainting": LEAVES
+    | {
+        "data_prep",
+        "data_prep.inpainting",
+        "tfvqgen.config",
+        "tfvqgen.config_keys",
+        "tfvqgen.data",
+        "tfvqgen.models",
+        "tfvqgen.training",
+    },
 }
 # Flags are defined where people start the programs, never where a test imports.
 MAY_DEFINE_FLAGS = {"train.py", "export.py"}

@@ -44,17 +44,12 @@ class StageConfig:
     final_learning_rate: float = key(
         0.05, "share of the peak that the decay ends at", low=0.0, high=1.0
     )
+    beta_1: float = key(0.9, "decay of Adam's mean of the gradient", low=0.0, below=1.0)
     clip_norm: float = key(
         1.0, "largest global norm of the gradient; 0: no clipping", low=0.0
     )
     precision: str = key(
         "float32", "arithmetic of the layers", choices=("float32", "bfloat16")
-    )
-    label_balance: float = key(
-        0.0,
-        "0: examples as they come; 1: every label equally often",
-        low=0.0,
-        high=1.0,
     )
     cache: bool = key(False, "keep the decoded training data in memory", free=True)
     log_every: int = key(50, "steps between training figures", low=1, free=True)
@@ -76,7 +71,19 @@ class StageConfig:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class VQVAEConfig(StageConfig):
+class ShardStageConfig(StageConfig):
+    """How a stage is trained that learns from shards."""
+
+    label_balance: float = key(
+        0.0,
+        "0: examples as they come; 1: every label equally often",
+        low=0.0,
+        high=1.0,
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class VQVAEConfig(ShardStageConfig):
     """The hierarchical autoencoder (VQ-VAE-2, Razavi et al. 2019)."""
 
     image_shape: tuple[int, int, int] = key(
@@ -168,7 +175,7 @@ class VQVAEConfig(StageConfig):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class PriorConfig(StageConfig):
+class PriorConfig(ShardStageConfig):
     """An autoregressive prior over one level's codes (PixelSNAIL, Chen et al. 2017)."""
 
     code_shape: tuple[int, int] = key(

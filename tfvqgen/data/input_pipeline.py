@@ -9,7 +9,6 @@ on across the ends of epochs. Resuming at a step is starting the count there, an
 worker's share is an arithmetic of positions: neither reads anything it does not use.
 """
 
-import hashlib
 from collections.abc import Callable
 
 import numpy as np
@@ -19,10 +18,8 @@ from tqdm import tqdm
 from tfvqgen.data.damage import find_damage
 from tfvqgen.data.records import damaged, shuffled_index
 from tfvqgen.data.schema import Split
+from tfvqgen.data.stream import Example, Share, batches, derived_seed, turned_at
 from tfvqgen.errors import DataError, UserError
-
-# A function from an example's number (int64 []) to its parts.
-_Fetch = Callable[[tf.Tensor], dict[str, tf.Tensor]]
 
 
 def training_examples(
@@ -48,7 +45,7 @@ def training_examples(
         num_workers: How many workers share a global batch.
         worker: This worker's number, from 0.
         num_replicas_per_worker: Consecutive batches go to consecutive replicas.
-        augment: Whether to apply a :func:`symmetry` at random: cells have no up.
+        augment: Whether to apply a symmetry of the square at random: cells have no up.
         label_balance: Above 0 examples are drawn with replacement by
             :func:`balancing_weights`.
         cache: Whether to hold all decoded images in memory.
@@ -63,21 +60,21 @@ def training_examples(
     """
     if start_step < 0:
         raise UserError(f"start_step: expected at least 0. Received: {start_step}")
-    share = _Share(batch_size, num_workers, worker, num_replicas_per_worker)
+    share = Share(batch_size, num_workers, worker, num_replicas_per_worker)
     order = _training_order(split, seed, label_balance)
     fetch = _cached_fetch(split) if cache else _fetch(split)
-    turn_seed = _derived_seed(seed, "symmetry")
+    turn_seed = derived_seed(seed, "symmetry")
 
     def example(number: tf.Tensor) -> dict[str, tf.Tensor]:
         position = share.position(number)
         index = order(position)
         parts = fetch(index)
         if augment:
-            parts["image"] = _turn_at(parts["image"], position, turn_seed)
+            parts["image"] = turned_at(parts["image"], position, turn_seed)
         return {**parts, "index": index}
 
     numbers = tf.data.Dataset.range(start_step * share.per_worker, tf.int64.max)
-    return _batches(numbers, example, share)
+    return batches(numbers, example, share)
 
 
 def evaluation_examples(
@@ -103,7 +100,7 @@ def evaluation_examples(
     Returns:
         A data set of the parts of :func:`training_examples` and ``weight`` float32 [B].
     """
-    share = _Share(batch_size, num_workers, worker, num_replicas_per_worker)
+    share = Share(batch_size, num_workers, worker, num_replicas_per_worker)
     fetch = _fetch(split)
     last = split.num_examples - 1
 
@@ -117,7 +114,7 @@ def evaluation_examples(
         }
 
     steps = -(-split.num_examples // batch_size)
-    return _batches(tf.data.Dataset.range(steps * share.per_worker), example, share)
+    return batches(tf.data.Dataset.range(steps * share.per_worker), example, share)
 
 
 def diagnose(error: Exception, split: Split) -> DataError:
@@ -167,61 +164,12 @@ def balancing_weights(labels: np.ndarray, label_balance: float) -> np.ndarray:
     return weights / weights.sum()
 
 
-def symmetry(image: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
-    """Applies one of the eight symmetries of the square.
-
-    Args:
-        image: [H, W, C].
-        number: Integer [] from 0 to 7: bit 0 mirrors columns, bit 1 mirrors rows, bit 2
-            transposes afterwards. 0 to 3 keep the shape of any image.
-    """
-    image = tf.cond(number & 1 > 0, lambda: tf.reverse(image, [1]), lambda: image)
-    image = tf.cond(number & 2 > 0, lambda: tf.reverse(image, [0]), lambda: image)
-    if image.shape[0] != image.shape[1]:
-        return image
-    return tf.cond(
-        number & 4 > 0, lambda: tf.transpose(image, [1, 0, 2]), lambda: image
-    )
-
-
-class _Share:
-    """Which positions of the stream are one worker's."""
-
-    def __init__(self, batch_size: int, num_workers: int, worker: int, replicas: int):
-        parts = num_workers * replicas
-        if batch_size < 1 or batch_size % parts:
-            raise UserError(
-                "batch_size does not divide: expected a multiple of "
-                f"{num_workers} workers * {replicas} replicas. "
-                f"Received: batch_size={batch_size}"
-            )
-        if not 0 <= worker < num_workers:
-            raise UserError(
-                f"worker: expected 0 to {num_workers - 1}. Received: worker={worker}"
-            )
-        self.batch_size = batch_size
-        self.per_worker = batch_size // num_workers
-        self.per_replica = self.per_worker // replicas
-        self._first = worker * self.per_worker
-
-    def position(self, number: tf.Tensor) -> tf.Tensor:
-        """Maps the worker's own count to a position of the global stream."""
-        step, offset = number // self.per_worker, number % self.per_worker
-        return step * self.batch_size + self._first + offset
-
-
-def _batches(numbers: tf.data.Dataset, example: _Fetch, share: _Share):
-    auto = tf.data.AUTOTUNE
-    examples = numbers.map(example, num_parallel_calls=auto, deterministic=True)
-    return examples.batch(share.per_replica, drop_remainder=True).prefetch(auto)
-
-
-def _fetch(split: Split) -> _Fetch:
+def _fetch(split: Split) -> Example:
     read, parse = split.records.reader(), split.parser()
     return lambda index: parse(read(index))
 
 
-def _cached_fetch(split: Split) -> _Fetch:
+def _cached_fetch(split: Split) -> Example:
     fetch = _fetch(split)
     numbers = tf.data.Dataset.range(split.num_examples)
     examples = numbers.map(fetch, num_parallel_calls=tf.data.AUTOTUNE)
@@ -252,7 +200,7 @@ def _training_order(
         raise UserError(
             f"label_balance: expected 0 to 1. Received: label_balance={label_balance}"
         )
-    order_seed = _derived_seed(seed, "order")
+    order_seed = derived_seed(seed, "order")
     if label_balance == 0:
         return lambda position: shuffled_index(position, split.num_examples, order_seed)
     try:
@@ -269,15 +217,3 @@ def _training_order(
         return tf.searchsorted(boundaries, uniform, "right", tf.int64)[0]
 
     return draw
-
-
-def _turn_at(image: tf.Tensor, position: tf.Tensor, seed: int) -> tf.Tensor:
-    key = tf.stack([tf.constant(seed, tf.int64), position])
-    number = tf.random.stateless_uniform([], key, maxval=8, dtype=tf.int32)
-    return symmetry(image, number)
-
-
-def _derived_seed(seed: int, purpose: str) -> int:
-    """Returns an int64 that differs between purposes, so that draws are independent."""
-    digest = hashlib.sha256(f"{seed}/{purpose}".encode()).digest()
-    return int.from_bytes(digest[:8], "little", signed=True)

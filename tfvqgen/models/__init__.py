@@ -1,6 +1,14 @@
 """The networks."""
 
+from tfvqgen.models.paired_inpainting import PairedInpainting
 from tfvqgen.models.pixelsnail import PixelSNAIL
 from tfvqgen.models.vqvae2 import VQVAE2, Codes, Reconstructions, VQVAE2Output
 
-__all__ = ["VQVAE2", "Codes", "PixelSNAIL", "Reconstructions", "VQVAE2Output"]
+__all__ = [
+    "VQVAE2",
+    "Codes",
+    "PairedInpainting",
+    "PixelSNAIL",
+    "Reconstructions",
+    "VQVAE2Output",
+]

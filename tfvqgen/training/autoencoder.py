@@ -12,14 +12,15 @@ from tfvqgen.data import input_pipeline, schema
 from tfvqgen.data.sheets import sheet_of_columns
 from tfvqgen.models import VQVAE2
 from tfvqgen.training import health
-from tfvqgen.training.stage import Batch, Stage, Sums
+from tfvqgen.training.shard_stage import ShardStage
+from tfvqgen.training.stage import Batch, Sums
 
 LEVELS = ("top", "bottom")
 RECONSTRUCTIONS = ("reconstruction", "top_only", "bottom_only")
 PICTURED = 8
 
 
-class AutoencoderStage(Stage):
+class AutoencoderStage(ShardStage):
     """Trains a :class:`~tfvqgen.models.VQVAE2` on a data set's images.
 
     Args:

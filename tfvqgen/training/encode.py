@@ -16,6 +16,7 @@ from tqdm import tqdm
 from tfvqgen.config import Config
 from tfvqgen.data import codes, input_pipeline, schema
 from tfvqgen.data.records import Shard, write_shard
+from tfvqgen.data.stream import symmetry
 from tfvqgen.errors import DataError
 from tfvqgen.files import read_json, sync_folder, write_json
 from tfvqgen.models import VQVAE2
@@ -154,9 +155,7 @@ def _make_encode(
     """
 
     def replica_encode(batch, turn):
-        images = tf.map_fn(
-            lambda image: input_pipeline.symmetry(image, turn), batch["image"]
-        )
+        images = tf.map_fn(lambda image: symmetry(image, turn), batch["image"])
         return autoencoder.encode(schema.to_unit(images))
 
     @tf.function

@@ -11,8 +11,6 @@ import tensorflow as tf
 from PIL import Image
 from tqdm import tqdm
 
-from tfvqgen.data import input_pipeline
-from tfvqgen.data.schema import Split
 from tfvqgen.errors import UserError
 from tfvqgen.files import whole_file
 from tfvqgen.training import distribution
@@ -86,7 +84,8 @@ class Loop:
                     config.warmup_steps,
                     self._decay_steps,
                     config.final_learning_rate,
-                )
+                ),
+                beta_1=config.beta_1,
             )
             self._optimizer.build(stage.model.trainable_variables)
         averages = {} if stage.averages is None else {"averages": stage.averages}
@@ -188,7 +187,7 @@ class Loop:
         config = self._stage.config
         # An epoch, but not less than is worth a line of figures.
         epoch_steps = max(
-            -(-self._stage.training_split.num_examples // config.batch_size),
+            -(-self._stage.num_training_examples // config.batch_size),
             config.log_every,
         )
         due = (
@@ -206,7 +205,7 @@ class Loop:
             ends = [every - self.step % every for every in due]
             length = min(length, config.steps - self.step, *ends)
             begun = time.perf_counter()
-            with _explained(self._stage.training_split):
+            with self._explained():
                 result = training_steps(iterator, tf.constant(length, tf.int32))
                 finite = bool(result.finite)
             if not finite:
@@ -259,7 +258,7 @@ class Loop:
 
     def _validation_sums(self, interruption: Interruption) -> dict[str, np.ndarray]:
         sums: dict[str, np.ndarray] = {}
-        with _explained(self._stage.validation_split):
+        with self._explained():
             for batch in self._validation_data():
                 for name, value in self._validation_step(batch).items():
                     sums[name] = sums.get(name, 0) + value.numpy().astype(np.float64)
@@ -268,18 +267,9 @@ class Loop:
         return sums
 
     def _training_data(self):
-        config = self._stage.config
-
         def share(context):
-            return input_pipeline.training_examples(
-                self._stage.training_split,
-                seed=self._seed,
-                batch_size=config.batch_size,
-                start_step=self.step,
-                augment=self._stage.augment,
-                label_balance=config.label_balance,
-                cache=config.cache,
-                **_worker(context),
+            return self._stage.training_data(
+                seed=self._seed, start_step=self.step, **_worker(context)
             )
 
         return self._strategy.distribute_datasets_from_function(share)
@@ -289,28 +279,23 @@ class Loop:
 
         def share(context):
             worker = _worker(context)
-            examples = input_pipeline.evaluation_examples(
-                self._stage.validation_split, batch_size=config.batch_size, **worker
-            )
+            examples = self._stage.validation_data(**worker)
             batches = -(-config.validation_examples // config.batch_size)
             return examples.take(batches * worker["num_replicas_per_worker"])
 
         return self._strategy.distribute_datasets_from_function(share)
 
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turns an error of reading into one that names file and record."""
+        try:
+            yield
+        except tf.errors.OpError as error:
+            raise self._stage.explain(error) from error
+
     def _not_finite(self, step: int) -> UserError:
-        config = self._stage.config
-        batch = next(
-            iter(
-                input_pipeline.training_examples(
-                    self._stage.training_split,
-                    seed=self._seed,
-                    batch_size=config.batch_size,
-                    start_step=step - 1,
-                    label_balance=config.label_balance,
-                )
-            )
-        )
-        names = self._stage.training_split.crop_ids(batch["index"].numpy())
+        data = self._stage.training_data(seed=self._seed, start_step=step - 1)
+        names = self._stage.example_names(next(iter(data)))
         return UserError(
             f"the loss or its gradient is not finite at step {step} of stage "
             f"{self._stage.name}: expected numbers. What was saved before is kept; "
@@ -343,15 +328,6 @@ class _Speed:
         if self._chunks > 1:
             self._steps, self._seconds = 0, 0.0
         return speed
-
-
-@contextlib.contextmanager
-def _explained(split: Split) -> Iterator[None]:
-    """Turns an error of reading into one that names file and record."""
-    try:
-        yield
-    except tf.errors.OpError as error:
-        raise input_pipeline.diagnose(error, split) from error
 
 
 def _worker(context: tf.distribute.InputContext) -> dict[str, int]:

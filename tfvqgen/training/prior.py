@@ -15,13 +15,14 @@ from tfvqgen.losses import nats_per_code, to_bits
 from tfvqgen.models import VQVAE2, Codes, PixelSNAIL
 from tfvqgen.sampling import ancestral_sample
 from tfvqgen.training.averages import WeightAverages
-from tfvqgen.training.stage import Batch, Stage, Sums
+from tfvqgen.training.shard_stage import ShardStage
+from tfvqgen.training.stage import Batch, Sums
 
 PICTURED_LABELS = 6
 PICTURED_PER_LABEL = 6
 
 
-class PriorStage(Stage):
+class PriorStage(ShardStage):
     """Trains a :class:`~tfvqgen.models.PixelSNAIL` on one level's codes.
 
     Args:

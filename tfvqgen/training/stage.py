@@ -11,8 +11,6 @@ import numpy as np
 import tensorflow as tf
 
 from tfvqgen.config import StageConfig
-from tfvqgen.data.codes import CodeSplit
-from tfvqgen.data.schema import Split
 from tfvqgen.training.averages import WeightAverages
 
 Batch = Mapping[str, tf.Tensor]
@@ -30,10 +28,7 @@ class Stage(abc.ABC):
         name: ``vqvae``, ``top``, ...; also its folder in the workdir.
         config: How it is trained.
         model: What is trained.
-        training_split: What it is trained on.
-        validation_split: What it is judged on.
         sum_shapes: Shapes of the sums that :meth:`loss` returns.
-        augment: Whether images are shown in random symmetries.
         averages: Averages of the weights that validations use, if it has any.
         accumulation: Parts that a replica's batch is taken in, one after another, to
             save memory.
@@ -45,22 +40,58 @@ class Stage(abc.ABC):
     name: ClassVar[str]
     config: StageConfig
     model: keras.Model
-    training_split: Split | CodeSplit
-    validation_split: Split | CodeSplit
     sum_shapes: dict[str, tuple[int, ...]]
-    augment: bool = False
     averages: WeightAverages | None = None
     accumulation: int = 1
     patience: int = 0
     items_per_example: int = 1
     speed_figure: str = "images_per_second"
 
+    @property
+    @abc.abstractmethod
+    def num_training_examples(self) -> int:
+        """How many examples an epoch has."""
+
+    @abc.abstractmethod
+    def training_data(
+        self, *, seed: int, start_step: int, **share: int
+    ) -> tf.data.Dataset:
+        """Returns one worker's endless batches of one replica each.
+
+        A batch is a function of the seed and the step alone.
+
+        Args:
+            seed: Decides what is drawn.
+            start_step: The global batches that were already seen.
+            **share: Which part is this worker's; the arguments of
+                :class:`tfvqgen.data.stream.Share` but the first.
+        """
+
+    @abc.abstractmethod
+    def validation_data(self, **share: int) -> tf.data.Dataset:
+        """Returns one worker's batches of a pass over the held-out examples.
+
+        All have the same shape; ``weight`` float32 [B] is 0 where one is filled up.
+        """
+
+    @abc.abstractmethod
+    def explain(self, error: Exception) -> Exception:
+        """Returns an error that names file and record, for one of reading data.
+
+        Raises:
+            Exception: `error` itself, if nothing on disk explains it.
+        """
+
+    @abc.abstractmethod
+    def example_names(self, batch: Batch) -> list[str]:
+        """Returns what people call the examples of a batch."""
+
     @abc.abstractmethod
     def loss(self, batch: Batch) -> tuple[tf.Tensor, Sums]:
         """Returns the loss of a replica's batch and the sums to log.
 
         Args:
-            batch: What :func:`tfvqgen.data.input_pipeline.training_examples` yields.
+            batch: What :meth:`training_data` yields.
 
         Returns:
             The mean loss over the batch, float32 scalar; and the sums, of which

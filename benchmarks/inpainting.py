@@ -1,0 +1,246 @@
+"""What paired cell inpainting learns: its held-out error, and what its features know.
+
+Trains the network of `python -m data_prep embed` on the folder `--crops` (or takes the
+one that is there) and prints
+
+- the error on pairs of held-out groups beside two baselines: the mean image of the
+  group's other cells, and a network that was trained alike but never sees the protein
+  of the cell x (`--blind_steps 0` leaves it out);
+- for each crop, whether its nearest neighbour in another group shares a label, by the
+  features, by those of the network before training, by those of untrained networks of
+  other seeds and of the paper's width, and by intensity statistics. Neighbours are
+  looked for among all crops; `held_out_right` is that of held-out groups' crops.
+
+Intervals are of drawings of whole groups with replacement.
+"""
+
+import argparse
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import case
+from benchmarks.inpainting_measures import (
+    agreements,
+    group_mean_errors,
+    intensity_statistics,
+    mean_over_labels,
+    neighbours_across_groups,
+)
+
+UNTRAINED_SEEDS = (1, 2)
+
+
+def main() -> None:
+    args = _flags().parse_args()
+    case.import_tensorflow(args.threads)
+    from data_prep.features import read_features
+    from data_prep.inpainting.run import embed, settle
+
+    folder = embed(args.crops, overrides=_overrides(args), seed=args.seed)
+    experiment = Experiment(folder, settle(folder))
+    report = _reporter(args, experiment)
+    report("held_out_error", experiment.errors(args.blind_steps))
+    features = {
+        "trained": read_features(folder.folder).values,
+        "intensity": intensity_statistics(experiment.images()),
+        **experiment.untrained_features(),
+    }
+    right = {name: experiment.agreements(found) for name, found in features.items()}
+    for name in features:
+        figures = experiment.agreement_figures(right[name], right["untrained"])
+        report("label_agreement", {"features": name, **figures})
+
+
+class Experiment:
+    """A folder of crops, a network's settings, and what is measured with them.
+
+    Args:
+        folder: A :class:`~tfvqgen.data.crops.CropFolder` with a trained network.
+        settings: The network's :class:`~data_prep.inpainting.run.Settings`.
+    """
+
+    def __init__(self, folder, settings):
+        from data_prep.crop_images import CropImages
+        from data_prep.pairing import Pairs, group_crops
+
+        config = settings.config
+        self.folder = folder
+        self.settings = settings
+        self.crop_images = CropImages(folder, settings.channels, config.size)
+        groups = group_crops(
+            folder.rows,
+            min_group=config.min_group,
+            validation_share=config.validation_share,
+            seed=settings.seed,
+        )
+        self.training = Pairs(self.crop_images, groups.training, config.augment)
+        self.validation = Pairs(self.crop_images, groups.validation)
+        self.groups = np.array([crop.group for crop in folder.rows])
+        self.labels = [crop.labels for crop in folder.rows]
+        self.held_out = np.zeros(len(folder.rows), bool)
+        self.held_out[self.validation.rows] = True
+
+    def images(self) -> np.ndarray:
+        """Returns all crops in [0, 1], float32 [N, S, S, C]."""
+        import tensorflow as tf
+
+        numbers = tf.data.Dataset.range(len(self.crop_images))
+        found = numbers.map(self.crop_images.reader()).as_numpy_iterator()
+        return np.stack(list(found)) / np.float32(self.crop_images.dtype.max)
+
+    def errors(self, blind_steps: int | None) -> dict[str, Any]:
+        """Returns the mean squared errors on the held-out pairs."""
+        from tfvqgen.training.metrics_log import read_metrics
+
+        path = self.folder.folder / "inpainting" / "metrics.jsonl"
+        lines = [line for line in read_metrics(path) if line["split"] == "validation"]
+        proteins = self.images()[self.held_out][..., 0]
+        by_group = group_mean_errors(proteins, self.groups[self.held_out])
+        figures = {
+            "held_out_pairs": self.validation.num_examples,
+            "held_out_groups": len(np.unique(self.groups[self.held_out])),
+            "network": lines[-1]["protein_mse"],
+            "group_mean_image": float(by_group.mean()),
+            "mean_image": lines[-1]["mean_image_mse"],
+        }
+        if blind_steps != 0:
+            figures["without_protein"] = self._blind_error(blind_steps)
+        return figures
+
+    def untrained_features(self) -> dict[str, np.ndarray]:
+        """Returns the features of networks as they are before training."""
+        import keras
+
+        from data_prep.inpainting.extraction import feature_batches
+        from tfvqgen.models import PairedInpainting
+
+        width, seed = self.settings.config.width, self.settings.seed
+        networks = {"untrained": (width, seed), "untrained, width 1": (1.0, seed)}
+        for other in UNTRAINED_SEEDS:
+            networks[f"untrained, seed {seed + other}"] = (width, seed + other)
+        found = {}
+        for name, (width, seed) in networks.items():
+            keras.utils.set_random_seed(seed)
+            model = PairedInpainting(len(self.settings.markers), width)
+            model.build()
+            batches = feature_batches(model, self.crop_images)
+            found[name] = np.concatenate(list(batches))
+        return found
+
+    def agreements(self, features: np.ndarray) -> np.ndarray:
+        """Returns whose nearest neighbour across groups shares a label, bool [N]."""
+        return agreements(neighbours_across_groups(features, self.groups), self.labels)
+
+    def agreement_figures(
+        self, right: np.ndarray, untrained: np.ndarray
+    ) -> dict[str, Any]:
+        """Returns how often features are right, beside those of the first weights."""
+        share, ratio = self._ratio(right, untrained)
+        held_out, held_out_ratio = self._ratio(right, untrained, self.held_out)
+        return {
+            "crops": len(right),
+            "right": float(right.mean()),
+            "right_interval": share,
+            "right_mean_over_labels": mean_over_labels(right, self.labels),
+            "times_untrained": float(right.mean() / untrained.mean()),
+            "times_untrained_interval": ratio,
+            "error_of_untrained": float((~right).mean() / (~untrained).mean()),
+            "held_out_right": float(right[self.held_out].mean()),
+            "held_out_interval": held_out,
+            "held_out_times_untrained": float(
+                right[self.held_out].mean() / untrained[self.held_out].mean()
+            ),
+            "held_out_times_untrained_interval": held_out_ratio,
+        }
+
+    def _ratio(self, right, untrained, chosen=None) -> tuple[list, list]:
+        """Returns the intervals of a share and of its ratio to the untrained's."""
+        from tfvqgen.evaluation.metrics.intervals import bootstrap_interval
+
+        chosen = np.ones(len(right), bool) if chosen is None else chosen
+        names, places = np.unique(self.groups[chosen], return_inverse=True)
+        sums = np.zeros((len(names), 3))
+        np.add.at(sums, places, np.stack([right, untrained, right | True], 1)[chosen])
+
+        def figures(means):
+            return np.array([means[0] / means[2], means[0] / max(means[1], 1e-9)])
+
+        found = bootstrap_interval(sums, figures, seed=0)
+        return found[:, 0].tolist(), found[:, 1].tolist()
+
+    def _blind_error(self, steps: int | None) -> float:
+        import keras
+
+        from data_prep.inpainting.stage import InpaintingStage
+        from tfvqgen.training import distribution
+        from tfvqgen.training.loop import Loop
+        from tfvqgen.training.workdir import Workdir
+
+        class BlindStage(InpaintingStage):
+            name = "blind"
+
+            def predict(self, source, target, training=False):
+                seen = [0.0] + [1.0] * (source.shape[-1] - 1)
+                return super().predict(source * seen, target, training)
+
+        config = self.settings.config
+        if steps is not None:
+            config = dataclasses.replace(config, steps=steps)
+        strategy = distribution.make_strategy()
+        keras.utils.set_random_seed(self.settings.seed)
+        with strategy.scope():
+            stage = BlindStage(config, self.training, self.validation)
+        workdir = Workdir(self.folder.folder / "inpainting")
+        figures = Loop(stage, strategy, workdir, seed=self.settings.seed).run()
+        return figures.get("protein_mse") or _last_error(workdir.stage("blind"))
+
+
+def _last_error(folder: Path) -> float:
+    from tfvqgen.training.metrics_log import read_metrics
+
+    lines = read_metrics(folder / "metrics.jsonl")
+    return [x["protein_mse"] for x in lines if x["split"] == "validation"][-1]
+
+
+def _reporter(
+    args: argparse.Namespace, experiment: Experiment
+) -> Callable[[str, dict[str, Any]], None]:
+    settings = experiment.settings
+    about = {
+        "crops_folder": args.crops.name,
+        "steps": settings.config.steps,
+        "width": settings.config.width,
+        "batch_size": settings.config.batch_size,
+        "seed": settings.seed,
+    }
+
+    def report(name: str, figures: dict[str, Any]) -> None:
+        case.write({"case": name, **about, **figures}, args.output)
+
+    return report
+
+
+def _overrides(args: argparse.Namespace) -> list[str]:
+    short = {"steps": args.steps, "width": args.width}
+    named = [f"{name}={value}" for name, value in short.items() if value is not None]
+    return [*named, *args.set]
+
+
+def _flags() -> argparse.ArgumentParser:
+    parser = case.parser(__doc__)
+    parser.add_argument("--crops", type=Path, required=True, help="with crops.csv")
+    parser.add_argument("--steps", type=int, help="of the training")
+    parser.add_argument("--width", type=float, help="of the network")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument(
+        "--blind_steps", type=int, help="of the network without protein"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    main()

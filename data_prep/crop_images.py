@@ -1,0 +1,159 @@
+"""Chosen channels of a folder's crops, read in graph and reduced to one size.
+
+Shapes: N crops, S x S pixels, C chosen channels.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from tfvqgen.data.crop import Crop
+from tfvqgen.data.crops import CropFolder
+from tfvqgen.data.images import (
+    CHANNEL_PLACEHOLDER,
+    channel_paths,
+    png_header,
+    read_image,
+    read_image_bytes,
+)
+from tfvqgen.errors import DataError, UserError
+
+# Bit depth and colour type, within the 13 bytes of png_header and within a file.
+_KIND = slice(8, 10)
+_KIND_AT = 24
+
+
+class CropImages:
+    """The images of a folder's crops, each known by the number of its row.
+
+    Args:
+        folder: The crops.
+        channels: Names of the C channels to read, in this order.
+        size: S, the side that crops are reduced to, by the mean over the area.
+
+    Raises:
+        UserError: There is no such channel, or one is named twice.
+        DataError: Crops are smaller, or some have a file a channel and others not.
+    """
+
+    def __init__(self, folder: CropFolder, channels: Sequence[str], size: int):
+        unknown = [name for name in channels if name not in folder.channels]
+        if unknown or len(set(channels)) != len(channels):
+            raise UserError(
+                f"wrong channels: expected different ones of "
+                f"{', '.join(folder.channels)}. Received: {', '.join(channels)}"
+            )
+        for crop in folder.rows:
+            if crop.size is not None and crop.size < size:
+                raise DataError(
+                    f"crops are too small: expected at least {size} pixels. "
+                    f"Received: crop {crop.crop_id!r} of {crop.size}"
+                )
+        self.folder = folder
+        self.channels = tuple(channels)
+        self.size = size
+        self.dtype = tf.as_dtype(folder.dtype)
+        self._files = self._paths()
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(S, S, C)."""
+        return self.size, self.size, len(self.channels)
+
+    def __len__(self) -> int:
+        return len(self.folder.rows)
+
+    def reader(self) -> Callable[[tf.Tensor], tf.Tensor]:
+        """Returns a graph function from a row's number, int64 [], to its image.
+
+        The image is [S, S, C] as stored, uint8 or uint16. What cannot be read raises
+        an OpError, which :meth:`explain` understands.
+        """
+        with tf.device("CPU"):
+            files = tf.constant(self._files)
+        chosen = [self.folder.channels.index(name) for name in self.channels]
+
+        def read(number: tf.Tensor) -> tf.Tensor:
+            paths = files[number]
+            if self._one_file_a_channel:
+                planes = [self._decode(path, 1) for path in tf.unstack(paths)]
+                image = tf.concat(planes, axis=-1)
+            else:
+                image = self._decode(paths[0], len(self.folder.channels))
+                image = tf.gather(image, chosen, axis=-1)
+            return self._reduce(image)
+
+        return read
+
+    def hashes(self) -> list[str]:
+        """Returns the hex sha256 of every crop's image.
+
+        Those of the table are believed; a crop without one is read.
+        """
+        return [crop.sha256 or self._hash(crop) for crop in self.folder.rows]
+
+    def explain(self, error: Exception) -> DataError:
+        """Returns an error that names the image which made reading fail.
+
+        Raises:
+            Exception: `error` itself, if no image explains it.
+        """
+        num_channels = len(self.folder.channels)
+        for crop in self.folder.rows:
+            path = self.folder.image_path(crop)
+            image = read_image(path, self.folder.channels)
+            height, width, found = image.shape
+            if (
+                (found, image.dtype.name) != (num_channels, self.folder.dtype)
+                or height != width
+                or height < self.size
+            ):
+                return DataError(
+                    f"wrong image: expected a square of at least {self.size} pixels, "
+                    f"{num_channels} channels, {self.folder.dtype}. Received: {path} "
+                    f"with {list(image.shape)}, {image.dtype.name}"
+                )
+        raise error
+
+    def _paths(self) -> np.ndarray:
+        """Returns the files of the chosen channels, [N, 1] or [N, C]."""
+        rows = [
+            [
+                str(path)
+                for path in channel_paths(self.folder.image_path(crop), self.channels)
+            ]
+            for crop in self.folder.rows
+        ]
+        patterns = {CHANNEL_PLACEHOLDER in crop.path for crop in self.folder.rows}
+        if len(patterns) != 1:
+            raise DataError(
+                "images are kept in two ways: expected one file a crop, or one a "
+                f"channel, and at least one crop. Received: {self.folder.folder}"
+            )
+        (self._one_file_a_channel,) = patterns
+        return np.array(rows)
+
+    def _decode(self, path: tf.Tensor, channels: int) -> tf.Tensor:
+        data = tf.io.read_file(path)
+        # The decoder would turn any PNG into what it is asked for.
+        kind = png_header(1, 1, channels, self.dtype.name)[_KIND]
+        found = tf.strings.substr(data, _KIND_AT, len(kind))
+        known = tf.debugging.Assert(found == kind, ["not the stated kind of PNG", path])
+        with tf.control_dependencies([known]):
+            return tf.io.decode_png(data, channels=channels, dtype=self.dtype)
+
+    def _reduce(self, image: tf.Tensor) -> tf.Tensor:
+        side = tf.shape(image)[0]
+        fits = (side == tf.shape(image)[1]) & (side >= self.size)
+        with tf.control_dependencies([tf.debugging.Assert(fits, [tf.shape(image)])]):
+            image = tf.cast(image, tf.float32)
+        reduced = tf.image.resize(image, [self.size] * 2, method="area")
+        # uint16 has no kernel for the cast from float everywhere; int32 has.
+        whole = tf.cast(tf.round(reduced), tf.int32)
+        return tf.ensure_shape(tf.cast(whole, self.dtype), self.shape)
+
+    def _hash(self, crop: Crop) -> str:
+        files = read_image_bytes(self.folder.image_path(crop), self.folder.channels)
+        return hashlib.sha256(b"".join(files)).hexdigest()

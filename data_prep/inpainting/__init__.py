@@ -1,0 +1,1 @@
+"""Paired cell inpainting: the network's training, and features of all crops."""

@@ -1,0 +1,50 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests import support
+
+SCRIPT = Path(__file__).with_name("replica_run.py")
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("replicas")
+    crops = support.make_crops(
+        folder / "crops",
+        [["a"]] * 24,
+        groups=[f"group{i // 4}" for i in range(24)],
+        shape=(16, 16, 3),
+    )
+    processes = {
+        replicas: subprocess.Popen(
+            [sys.executable, SCRIPT, crops, replicas, folder / f"{replicas}.npz"],
+            cwd=SCRIPT.parents[3],
+            env=support.environment(),
+        )
+        for replicas in ("one", "two")
+    }
+    for process in processes.values():
+        assert process.wait(timeout=300) == 0
+    return {
+        replicas: dict(np.load(folder / f"{replicas}.npz")) for replicas in processes
+    }
+
+
+def largest_difference(runs, prefix):
+    names = [name for name in runs["one"] if name.startswith(prefix)]
+    assert names
+    return max(np.abs(runs["one"][n] - runs["two"][n]).max() for n in names)
+
+
+# Batch normalization's moving statistics are among the compared variables.
+def test_one_step_on_two_replicas_equals_one_step_on_one(runs):
+    assert largest_difference(runs, "0/") < 1e-6
+
+
+def test_ten_steps_on_two_replicas_equal_those_on_one(runs):
+    assert largest_difference(runs, "9/") < 1e-5
+    assert largest_difference(runs, "losses") < 1e-6

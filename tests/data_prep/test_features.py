@@ -1,0 +1,109 @@
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from data_prep import features
+from tests import support
+from tfvqgen.data.crops import read_crops
+from tfvqgen.errors import DataError, UserError
+
+VALUES = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
+IDS = [f"crop{i}" for i in range(5)]
+HASHES = [f"{i:064x}" for i in range(5)]
+
+
+def write(folder, batches=(VALUES,), **changed):
+    about = {"crop_ids": IDS, "crops": HASHES, "model": "m", "config": {"block": 3}}
+    return features.write_features(folder, batches, **about | changed)
+
+
+@pytest.mark.parametrize("sizes", [(5,), (2, 2, 1), (1, 4)])
+def test_features_come_back_as_they_were_in_whatever_batches(tmp_path, sizes):
+    digest = write(tmp_path, np.split(VALUES, np.cumsum(sizes)[:-1]))
+    found = features.read_features(tmp_path)
+    np.testing.assert_array_equal(found.values, VALUES)
+    assert found.values.dtype == np.float32
+    assert (found.crop_ids, found.crops) == (tuple(IDS), tuple(HASHES))
+    assert (found.model, found.config) == ("m", {"block": 3})
+    assert found.sha256 == digest
+    np.testing.assert_array_equal(np.load(tmp_path / "features.npy"), VALUES)
+
+
+@pytest.mark.parametrize(
+    ("batches", "message"),
+    [
+        ([VALUES[:4]], "expected 5 rows. Received: 4"),
+        ([], "expected 5 rows. Received: 0"),
+        ([VALUES, VALUES[:1]], "expected 5 rows of 3"),
+        ([VALUES[:2], VALUES[2:, :2]], "expected 5 rows of 3"),
+        ([VALUES * np.where(np.arange(15) == 10, np.nan, 1).reshape(5, 3)], "'crop3'"),
+    ],
+)
+def test_wrong_features_leave_nothing_behind(tmp_path, batches, message):
+    with pytest.raises(UserError, match=message):
+        write(tmp_path, batches)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"crop_ids": IDS[:4]},
+        {"crop_ids": [*IDS[:4], "crop0"]},
+        {"crops": [*HASHES[:4], "unknown"]},
+    ],
+)
+def test_rows_that_are_not_named_are_refused(tmp_path, changed):
+    with pytest.raises(
+        DataError, match=r"wrong the features: expected (crop_ids|crops|a hash)"
+    ):
+        write(tmp_path, **changed)
+
+
+def test_numbers_of_another_run_are_refused(tmp_path):
+    write(tmp_path)
+    np.save(tmp_path / "features.npy", VALUES + 1)
+    with pytest.raises(DataError, match=r"features\.json does not describe"):
+        features.read_features(tmp_path)
+
+
+@pytest.mark.parametrize("name", [features.ARRAY, features.ABOUT])
+def test_a_missing_file_is_named(tmp_path, name):
+    write(tmp_path)
+    (tmp_path / name).unlink()
+    with pytest.raises(DataError, match=name.replace(".", r"\.")):
+        features.read_features(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"format": 2}, {"crops": None}, {"config": []}, {"crop_ids": [1]}, {"sha256": 7}],
+)
+def test_a_wrong_description_is_refused(tmp_path, changed):
+    write(tmp_path)
+    path = tmp_path / "features.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changed))
+    with pytest.raises(DataError, match=r"wrong .*features\.json: expected"):
+        features.read_features(tmp_path)
+
+
+def test_features_are_current_until_a_crop_is_changed_added_or_removed(tmp_path):
+    folder = read_crops(support.make_crops(tmp_path / "crops", [["a"]] * 5))
+    write(tmp_path, crops=[crop.sha256 for crop in folder.rows])
+    found = features.read_features(tmp_path)
+    rows = folder.rows
+    unknown = dataclasses.replace(rows[2], sha256="")
+    features.require_current(found, folder)
+    for same in (rows[::-1], [*rows[:2], unknown, *rows[3:]]):
+        features.require_current(found, dataclasses.replace(folder, rows=same))
+    changed = dataclasses.replace(rows[2], sha256="0" * 64)
+    added = dataclasses.replace(rows[2], crop_id="crop9")
+    for other, name in (
+        ([*rows[:2], changed, *rows[3:]], "crop2"),
+        ([*rows, added], "crop9"),
+        (rows[1:], "crop0"),
+    ):
+        with pytest.raises(DataError, match=f"1 crops that were .*'{name}'"):
+            features.require_current(found, dataclasses.replace(folder, rows=other))

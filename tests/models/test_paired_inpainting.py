@@ -1,0 +1,92 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfvqgen.errors import UserError
+from tfvqgen.models import PairedInpainting
+from tfvqgen.models.paired_inpainting import NUM_BLOCKS
+
+
+def cells(channels, seed=0, size=16, count=3):
+    rng = np.random.default_rng(seed)
+    return rng.random((count, size, size, channels), np.float32)
+
+
+@pytest.fixture(scope="module")
+def model():
+    made = PairedInpainting(width=0.1)
+    made.build()
+    return made
+
+
+def test_it_has_the_parameters_of_the_paper():
+    model = PairedInpainting()
+    model.build()
+    assert model.count_params() == 7_324_529
+
+
+def test_a_third_marker_adds_the_weights_that_read_it():
+    two, three = PairedInpainting(2), PairedInpainting(3)
+    for model in (two, three):
+        model.build()
+    assert three.count_params() - two.count_params() == 9 * 96 + 9 * 16
+
+
+@pytest.mark.parametrize("size", [4, 16, 20])
+def test_any_size_that_the_stride_divides_is_painted(model, size):
+    painted = model(cells(3, size=size), cells(2, size=size))
+    assert painted.shape == (3, size, size, 1)
+    assert painted.dtype == tf.float32
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_the_gradient_reaches_every_weight_of_both_encoders(precision):
+    model = PairedInpainting(width=0.1, precision=precision)
+    model.build()
+    with tf.GradientTape() as tape:
+        painted = model(cells(3), cells(2, seed=1), training=True)
+        loss = tf.reduce_mean(tf.math.squared_difference(painted, cells(1, seed=2)))
+    weights = [
+        weight
+        for layer in (*model.source_encoder, *model.marker_encoder)
+        for weight in layer.trainable_weights
+    ]
+    assert len(weights) == 4 * (5 + 3)
+    for weight, gradient in zip(weights, tape.gradient(loss, weights), strict=True):
+        assert gradient is not None and np.any(gradient.numpy()), weight.path
+
+
+def test_what_is_painted_depends_on_the_source_and_on_the_markers(model):
+    source, markers = cells(3), cells(2, seed=1)
+    painted = model(source, markers).numpy()
+    other_protein = source.copy()
+    other_protein[..., 0] = cells(1, seed=2)[..., 0]
+    assert not np.allclose(painted, model(other_protein, markers))
+    assert not np.allclose(painted, model(source, cells(2, seed=3)))
+
+
+def test_a_cell_is_painted_alike_in_any_batch(model):
+    source, markers = cells(3), cells(2, seed=1)
+    together = model(source, markers).numpy()
+    alone = model(source[1:2], markers[1:2]).numpy()
+    np.testing.assert_allclose(together[1:2], alone, atol=1e-6)
+
+
+@pytest.mark.parametrize("block", range(1, NUM_BLOCKS + 1))
+def test_features_are_the_largest_values_of_a_block(model, block):
+    source = cells(3)
+    values, convolutions = tf.constant(source), 0
+    for layer in model.source_encoder:
+        values = layer(values)
+        convolutions += "conv" in layer.name
+        if convolutions == block and "normalization" in layer.name:
+            break
+    expected = values.numpy().max(axis=(1, 2))
+    assert expected.shape[-1] == [10, 26, 38, 38, 26][block - 1]
+    np.testing.assert_allclose(model.features(source, block), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("block", [0, NUM_BLOCKS + 1])
+def test_a_block_that_is_not_there_is_refused(model, block):
+    with pytest.raises(UserError, match=f"expected 1 to 5. Received: block={block}"):
+        model.features(cells(3), block)
