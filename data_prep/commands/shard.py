@@ -27,6 +27,11 @@ def add_flags(parser) -> None:
         "--channels",
         help="with --layout: those to keep, in order, joined by commas",
     )
+    parser.add_argument(
+        "--decisions",
+        metavar="FILE",
+        help="review/decisions.csv of `screen --apply`: what to keep and to drop",
+    )
     parser.add_argument("--output", required=True, help="new folder for the shards")
     parser.add_argument(
         "--vocabulary",
@@ -96,10 +101,16 @@ def run(args) -> None:
 
 def _source(args):
     from data_prep import crop_source
+    from data_prep.decisions import apply_to_crops
     from data_prep.layouts import read_fields
     from tfvqgen.data.crops import read_crops
     from tfvqgen.errors import UserError
 
+    if args.layout and args.decisions:
+        raise UserError(
+            "--decisions with --layout: expected decisions about crops of a crops.csv. "
+            f"Received: decisions={args.decisions}"
+        )
     if args.layout:
         channels = args.channels and [name.strip() for name in args.channels.split(",")]
         fields = read_fields(args.crops, args.layout, channels)
@@ -109,4 +120,7 @@ def _source(args):
             "--channels without --layout: expected crops of crops.csv as they are. "
             f"Received: channels={args.channels}"
         )
-    return crop_source.source_of_table(read_crops(args.crops))
+    folder = read_crops(args.crops)
+    if args.decisions:
+        folder = apply_to_crops(folder, args.decisions)
+    return crop_source.source_of_table(folder)
