@@ -12,6 +12,10 @@ coordinates are kept.
 """
 
 import dataclasses
+import importlib
+import importlib.util
+import warnings
+from types import ModuleType
 
 import numpy as np
 
@@ -74,8 +78,9 @@ def usual_clusters(num_crops: int) -> int:
 
 def require_libraries() -> None:
     """Refuses to start what would end without its libraries."""
-    for name in ("sklearn.cluster", "umap"):
-        _screening_library(name)
+    for name in ("sklearn", "umap"):
+        if importlib.util.find_spec(name) is None:
+            raise _missing(name)
 
 
 def standardised(features: np.ndarray) -> np.ndarray:
@@ -196,16 +201,18 @@ def stratified(strata: np.ndarray, most: int, seed: int) -> np.ndarray:
     return np.sort(order[np.argsort(place, kind="stable")[:most]])
 
 
-def _screening_library(name: str):
-    import importlib
-    import warnings
-
+def _screening_library(name: str) -> ModuleType:
     try:
         with warnings.catch_warnings():
+            # UMAP says what it could do with other libraries.
             warnings.simplefilter("ignore")
             return importlib.import_module(name)
     except ImportError as error:
-        raise UserError(
-            "a library for screening is not installed: expected the extra `screen` "
-            f"(pip install 'tfvqgen[screen]'). Received: {error}"
-        ) from None
+        raise _missing(error) from None
+
+
+def _missing(what: object) -> UserError:
+    return UserError(
+        "a library for screening is not installed: expected the extra `screen` "
+        f"(pip install 'tfvqgen[screen]'). Received: {what}"
+    )

@@ -23,8 +23,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from data_prep.embedding import require_libraries
 from tfvqgen.data.crop import Crop
-from tfvqgen.errors import UserError
 
 KINDS = ("quality", "outlier", "duplicate", "other_labels")
 DROPPING = KINDS[:3]
@@ -154,13 +154,9 @@ def nearest(components: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]
     Returns:
         Distances float32 [N, k], growing, and indices int32 [N, k].
     """
-    try:
-        from sklearn.neighbors import NearestNeighbors
-    except ImportError as error:
-        raise UserError(
-            "a library for screening is not installed: expected the extra `screen` "
-            f"(pip install 'tfvqgen[screen]'). Received: {error}"
-        ) from None
+    require_libraries()
+    from sklearn.neighbors import NearestNeighbors
+
     count = min(count, len(components) - 1)
     finder = NearestNeighbors(n_neighbors=count, algorithm="brute").fit(components)
     parts = [

@@ -103,3 +103,9 @@ def test_the_map_keeps_kinds_apart_and_is_the_same_again(monkeypatch):
     distances = np.linalg.norm(first.positions[:, None] - middles, axis=-1)
     assert (distances.argmin(axis=1) == kinds).mean() > 0.97
     assert np.abs(first.positions).max() < 3
+
+
+def test_a_missing_library_is_told_before_anything_is_computed(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"the extra `screen`.*sklearn"):
+        embedding.require_libraries()
