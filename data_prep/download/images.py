@@ -62,7 +62,7 @@ class Fetcher:
         """
         target = self._target(wanted)
         partial = Partial(self._partials, wanted.path)
-        attempt = 0
+        attempt = spoilt = 0
         furthest = partial.size()
         while True:
             try:
@@ -73,18 +73,18 @@ class Fetcher:
                     raise Failure(reason, Again.LATER) from None
                 progress = partial.size() - furthest
                 furthest = max(furthest, partial.size())
-                if progress < _PROGRESS:
-                    attempt += 1
-                if not self._again(failure.again, attempt):
+                attempt += progress < _PROGRESS
+                spoilt += failure.again is Again.ONCE
+                if not self._again(failure.again, attempt, spoilt):
                     raise
                 if failure.wait is not None:
                     self._pace.hold(host_of(wanted.url), failure.wait)
                 self._clock.sleep(pause_after(max(0, attempt - 1), self._jitter))
 
-    def _again(self, again: Again, attempts: int) -> bool:
-        if again is Again.ONCE:
-            return attempts <= min(1, self._retries)
-        return again is Again.LATER and attempts <= self._retries
+    def _again(self, again: Again, attempts: int, spoilt: int) -> bool:
+        if again is Again.NEVER or attempts > self._retries:
+            return False
+        return again is Again.LATER or spoilt == 1
 
     def _attempt(self, wanted: Wanted, partial: Partial, target: Path) -> Fetched:
         entity = self._transfer.fetch(wanted.url, partial)

@@ -1,5 +1,6 @@
 """What is there is kept, what was begun is continued, and never anything else."""
 
+import hashlib
 import os
 import threading
 import time
@@ -195,3 +196,15 @@ def test_a_server_too_slow_for_an_answer_is_asked_for_the_rest(site, fetch, tmp_
     assert fetch([f"{url},,"], clock=clock, image_timeout=0.5, retries=99).whole
     assert len(site.asked) > 1
     assert files(tmp_path) == {"a/1.png": LARGE}
+
+
+def test_what_was_joined_wrongly_is_fetched_anew(site, fetch, tmp_path):
+    other = picture(side=300, seed=1)
+    digest = hashlib.sha256(LARGE).hexdigest()
+    # A server that changes the image but not its name for it.
+    url = site.put(
+        "/a/1.png", status(503), cut(other, 50_000), whole(LARGE), whole(LARGE)
+    )
+    assert fetch([f"{url},,{digest}"]).whole
+    assert files(tmp_path) == {"a/1.png": LARGE}
+    assert len(site.asked) == 4
