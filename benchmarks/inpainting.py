@@ -3,9 +3,9 @@
 Trains the network of `python -m data_prep embed` on the folder `--crops` (or takes the
 one that is there) and prints
 
-- the error on pairs of held-out groups beside two baselines: the mean image of the
-  group's other cells, and a network that was trained alike but never sees the protein
-  of the cell x (`--blind_steps 0` leaves it out);
+- the error on pairs of held-out groups beside its baselines: the mean image of the
+  group's other cells, the network where x is a cell of another group, and one that was
+  trained alike but never sees x's protein (`--blind_steps 0` leaves it out);
 - for each crop, whether its nearest neighbour in another group shares a label, by the
   features, by those of the network before training, by those of untrained networks of
   other seeds and of the paper's width, and by intensity statistics. Neighbours are
@@ -106,6 +106,7 @@ class Experiment:
             "network": lines[-1]["protein_mse"],
             "group_mean_image": float(by_group.mean()),
             "mean_image": lines[-1]["mean_image_mse"],
+            "protein_of_another_group": self._swapped_error(),
         }
         if blind_steps != 0:
             figures["without_protein"] = self._blind_error(blind_steps)
@@ -171,6 +172,29 @@ class Experiment:
 
         found = bootstrap_interval(sums, figures, seed=0)
         return found[:, 0].tolist(), found[:, 1].tolist()
+
+    def _swapped_error(self) -> float:
+        """Returns the network's error where x is a cell of another group."""
+        import tensorflow as tf
+
+        from data_prep.inpainting.run import load_network
+        from tfvqgen.data.schema import to_unit
+
+        model, _ = load_network(self.folder, self.settings)
+        count = self.validation.num_examples
+        (pairs,) = self.validation.held_out_pairs(batch_size=count)
+        # Cells are sorted by group.
+        others = np.roll(np.arange(count), count // 2)
+        rows = pairs["target_row"].numpy()
+        differ = self.groups[rows] != self.groups[pairs["source_row"].numpy()[others]]
+        errors = []
+        for cells in np.array_split(np.flatnonzero(differ), max(1, count // 64)):
+            source = to_unit(tf.gather(pairs["source"], others[cells]))
+            target = to_unit(tf.gather(pairs["target"], cells))
+            painted = model(source, target[..., 1:])
+            squared = tf.math.squared_difference(painted, target[..., :1])
+            errors.extend(tf.reduce_mean(squared, axis=[1, 2, 3]).numpy().tolist())
+        return float(np.mean(errors))
 
     def _blind_error(self, steps: int | None) -> float:
         import keras
