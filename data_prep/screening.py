@@ -17,7 +17,13 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep import decisions, embedding, embedding_table, suggestions
+from data_prep import (
+    decision_counts,
+    decisions,
+    embedding,
+    embedding_table,
+    suggestions,
+)
 from data_prep.features import Features, read_features, require_current
 from data_prep.review.page_files import Shown, write_page
 from data_prep.review.sprites import write_sheets
@@ -189,7 +195,7 @@ def apply_decisions(
     made = decisions.resolve(paths, screening.screened, screening.stamp)
     review = screening.folder.folder / REVIEW
     review.mkdir(exist_ok=True)
-    fields = [field.name for field in dataclasses.fields(decisions.Counts)]
+    fields = [field.name for field in dataclasses.fields(decision_counts.Counts)]
     with whole_file(review / DROPPED, "w") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["of", "name", *fields, "left", "lost"])
@@ -203,13 +209,13 @@ def apply_decisions(
 
 def count_tables(
     screening: Screening, made: Sequence[decisions.Decision]
-) -> dict[str, dict[str, decisions.Counts]]:
+) -> dict[str, dict[str, decision_counts.Counts]]:
     """Counts what becomes of crops by label and by group."""
     labels = {crop.crop_id: crop.labels or (NO_LABEL,) for crop in screening.crops}
     groups = {crop.crop_id: (crop.group,) for crop in screening.crops}
     return {
-        "label": decisions.count(made, labels),
-        "group": decisions.count(made, groups),
+        "label": decision_counts.count(made, labels),
+        "group": decision_counts.count(made, groups),
     }
 
 

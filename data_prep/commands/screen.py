@@ -99,14 +99,14 @@ def _tell(opened, found) -> None:
 
 
 def _apply(screening, opened, paths) -> None:
-    from data_prep import decisions
+    from data_prep import decision_counts, decisions
 
     made = screening.apply_decisions(opened, paths)
     words = collections.Counter(decision.decision for decision in made)
     print(", ".join(f"{word} {words[word]}" for word in decisions.DECISIONS))
     tables = screening.count_tables(opened, made)
     everything = {crop.crop_id: ("all crops",) for crop in opened.crops}
-    overall = decisions.count(made, everything)
+    overall = decision_counts.count(made, everything)
     rows = {**tables["label"], **overall}
     width = max(map(len, rows))
     print(f"{'label':<{width}}   crops  not accepted  dropped    left    lost")
