@@ -147,18 +147,18 @@ class Experiment:
             "right": float(right.mean()),
             "right_interval": share,
             "right_mean_over_labels": mean_over_labels(right, self.labels),
-            "times_untrained": float(right.mean() / untrained.mean()),
+            "times_untrained": _times(right, untrained),
             "times_untrained_interval": ratio,
-            "error_of_untrained": float((~right).mean() / (~untrained).mean()),
+            "error_of_untrained": _times(~right, ~untrained),
             "held_out_right": float(right[self.held_out].mean()),
             "held_out_interval": held_out,
-            "held_out_times_untrained": float(
-                right[self.held_out].mean() / untrained[self.held_out].mean()
+            "held_out_times_untrained": _times(
+                right[self.held_out], untrained[self.held_out]
             ),
             "held_out_times_untrained_interval": held_out_ratio,
         }
 
-    def _ratio(self, right, untrained, chosen=None) -> tuple[list, list]:
+    def _ratio(self, right, untrained, chosen=None) -> tuple:
         """Returns the intervals of a share and of its ratio to the untrained's."""
         from tfvqgen.evaluation.metrics.intervals import bootstrap_interval
 
@@ -171,10 +171,12 @@ class Experiment:
             return np.array([means[0] / means[2], means[0] / max(means[1], 1e-9)])
 
         found = bootstrap_interval(sums, figures, seed=0)
-        return found[:, 0].tolist(), found[:, 1].tolist()
+        # Of a single group nothing can be said.
+        ends = found.T.tolist() if np.isfinite(found).all() else (None, None)
+        return ends[0], ends[1]
 
-    def _swapped_error(self) -> float:
-        """Returns the network's error where x is a cell of another group."""
+    def _swapped_error(self) -> float | None:
+        """Returns the network's error where x is a cell of another group, if any is."""
         import tensorflow as tf
 
         from data_prep.inpainting.run import load_network
@@ -187,6 +189,8 @@ class Experiment:
         others = np.roll(np.arange(count), count // 2)
         rows = pairs["target_row"].numpy()
         differ = self.groups[rows] != self.groups[pairs["source_row"].numpy()[others]]
+        if not differ.any():
+            return None
         errors = []
         for cells in np.array_split(np.flatnonzero(differ), max(1, count // 64)):
             source = to_unit(tf.gather(pairs["source"], others[cells]))
@@ -221,6 +225,10 @@ class Experiment:
         workdir = Workdir(self.folder.folder / "inpainting")
         figures = Loop(stage, strategy, workdir, seed=self.settings.seed).run()
         return figures.get("protein_mse") or _last_error(workdir.stage("blind"))
+
+
+def _times(one: np.ndarray, other: np.ndarray) -> float | None:
+    return float(one.mean() / other.mean()) if other.any() else None
 
 
 def _last_error(folder: Path) -> float:
