@@ -24,6 +24,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from data_prep.embedding import require_libraries
+from data_prep.quality import Thresholds
 from tfvqgen.data.crop import Crop
 
 KINDS = ("quality", "outlier", "duplicate", "other_labels")
@@ -41,6 +42,7 @@ QUALITY_COLUMNS = {
     "protein_signal": -1,
     "crowding": 1,
 }
+_SHAPE_COLUMNS = ("nucleus_area", "solidity", "eccentricity")
 _AT_ONCE = 2048
 
 
@@ -200,8 +202,13 @@ def _not_accepted(crops: Sequence[Crop]) -> dict[int, str]:
 def _far_out(crops: Sequence[Crop], limits: Limits) -> dict[int, str]:
     """Judges quality columns among crops of one label, so that none is punished."""
     found: dict[int, list[str]] = collections.defaultdict(list)
+    exempt = {label.casefold() for label in Thresholds().exempt_labels}
+    divides = [any(x.casefold() in exempt for x in crop.labels) for crop in crops]
     for name, tail in QUALITY_COLUMNS.items():
         values = column(crops, name)
+        if name in _SHAPE_COLUMNS:
+            # Cells that divide have such nuclei.
+            values[divides] = np.nan
         if np.isfinite(values).sum() < 3 or len(np.unique(values)) < 3:
             continue
         positive = values[np.isfinite(values)].min() > 0

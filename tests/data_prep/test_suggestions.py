@@ -68,6 +68,14 @@ def test_a_quality_column_is_judged_in_its_bad_tail():
     assert reasons[3] == "solidity 0.2 is unusual"
 
 
+def test_the_shape_of_cells_that_divide_is_not_judged():
+    solidity = np.random.default_rng(0).normal(0.9, 0.01, 100)
+    solidity[[3, 5]] = 0.2
+    crops = [crop(i, metadata={"solidity": str(solidity[i])}) for i in range(100)]
+    crops[5] = crop(5, ["a", "mitotic spindle"], metadata=crops[5].metadata)
+    assert set(found(crops, scattered(100), "quality")) == {3}
+
+
 def test_a_crop_far_from_all_others_is_an_outlier():
     values = scattered(100)
     values[10], values[60] = 40, -40
