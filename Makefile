@@ -76,6 +76,9 @@ bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.cropping --output runs/bench.jsonl
 	$(BIN)/python -m benchmarks.sharding --output runs/bench.jsonl
 	$(BIN)/python -m benchmarks.demo_health --output runs/bench.jsonl
+	$(BIN)/python -m benchmarks.screening --output runs/bench.jsonl
+	$(BIN)/python -m benchmarks.embedding --output runs/bench.jsonl
+	$(BIN)/python -m benchmarks.review_page --output runs/bench.jsonl
 	$(BIN)/python -m benchmarks.faults.kill --output runs/bench.jsonl
 
 $(INSTALLED): setup.cfg constraints.txt
@@ -85,5 +88,5 @@ $(INSTALLED): setup.cfg constraints.txt
 	@echo "installing into $(VENV) (once; about a minute)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt \
-	  -e .[prep,beam,serving,tensorboard,dev]
+	  -e .[prep,screen,beam,serving,tensorboard,dev]
 	@touch $@

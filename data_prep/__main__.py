@@ -5,7 +5,15 @@ from tfvqgen.command_line import run_subcommand
 
 def main() -> None:
     """Runs the command that the command line names."""
-    from data_prep.commands import crop, download, embed, inspect, shard, synthesize
+    from data_prep.commands import (
+        crop,
+        download,
+        embed,
+        inspect,
+        screen,
+        shard,
+        synthesize,
+    )
 
     run_subcommand(
         "python -m data_prep",
@@ -15,6 +23,7 @@ def main() -> None:
             "download": download,
             "crop": crop,
             "embed": embed,
+            "screen": screen,
             "shard": shard,
             "inspect": inspect,
         },

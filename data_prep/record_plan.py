@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from data_prep import labels
 from data_prep.crop_source import CropSource
+from data_prep.decisions import DROPPED_BY_DECISION
 from data_prep.splits import assign_groups, stable_hash
 from tfvqgen.data.crop import Crop
 from tfvqgen.data.dataset_info import SPLITS
@@ -132,7 +133,8 @@ def _apply(
     outside: collections.Counter = collections.Counter()
     for crop in crops:
         if not crop.accepted:
-            left_out[NOT_ACCEPTED] += 1
+            dropped = crop.reason == DROPPED_BY_DECISION
+            left_out[crop.reason if dropped else NOT_ACCEPTED] += 1
             continue
         ids = labels.resolve(crop.labels, vocabulary)
         outside.update(x for x in crop.labels if vocabulary.find(x) is None)

@@ -7,6 +7,8 @@ well, across its fields. Beside crops.csv it leaves
   inpainting/      checkpoints, metrics.jsonl, config.json, pairs.png to look at
   features.npy     float32, a row a crop (also of crops that are not accepted)
   features.json    which crops those are, and the hashes of what they were made by
+  umap.csv         every crop's cluster and its place on a map, for `screen`
+  umap.json        how those were made
 
 The network learns from accepted crops alone. The defaults train in a quarter of an hour
 or so on two cores; with a GPU take the paper's network: --width 1 --steps 50000
@@ -60,8 +62,11 @@ def add_flags(parser) -> None:
 def run(args) -> None:
     """Runs the command."""
     import_tensorflow()
+    from data_prep import embedding
     from data_prep.inpainting.run import embed
+    from data_prep.screening import open_screening
 
+    embedding.require_libraries()
     short = {name: getattr(args, name) for name in ("steps", "width", "min_group")}
     overrides = [
         f"{name}={value}" for name, value in short.items() if value is not None
@@ -75,3 +80,4 @@ def run(args) -> None:
         markers=None if markers is None else [m.strip() for m in markers.split(",")],
         strategy=args.strategy,
     )
+    open_screening(args.crops, seed=args.seed)

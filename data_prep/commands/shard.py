@@ -28,6 +28,11 @@ def add_flags(parser) -> None:
         "--channels",
         help="with --layout: those to keep, in order, with commas between",
     )
+    parser.add_argument(
+        "--decisions",
+        metavar="FILE",
+        help="review/decisions.csv of `screen --apply`: what to keep and to drop",
+    )
     parser.add_argument("--output", required=True, help="new folder for the shards")
     parser.add_argument(
         "--vocabulary",
@@ -97,11 +102,17 @@ def run(args) -> None:
 
 def _source(args):
     from data_prep import crop_source
+    from data_prep.decisions import apply_to_crops
     from data_prep.folder_files import refuse_output_inside
     from data_prep.layouts import read_fields
     from tfvqgen.data.crops import read_crops
     from tfvqgen.errors import UserError
 
+    if args.layout and args.decisions:
+        raise UserError(
+            "--decisions with --layout: expected decisions about crops of a crops.csv. "
+            f"Received: decisions={args.decisions}"
+        )
     if args.layout:
         refuse_output_inside(args.crops, args.output)
         channels = None if args.channels is None else names(args.channels)
@@ -112,4 +123,7 @@ def _source(args):
             "--channels without --layout: expected crops of crops.csv as they are. "
             f"Received: channels={args.channels}"
         )
-    return crop_source.source_of_table(read_crops(args.crops))
+    folder = read_crops(args.crops)
+    if args.decisions:
+        folder = apply_to_crops(folder, args.decisions)
+    return crop_source.source_of_table(folder)

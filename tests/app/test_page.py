@@ -5,8 +5,8 @@ import threading
 import numpy as np
 import pytest
 
-from tests.app.browser import browser, find_chromium
 from tests.app.fake_model import FakeModel, running, send
+from tests.browser import browser, find_chromium
 from tests.support import random_image
 from tfvqgen.app.limits import RateLimit
 from tfvqgen.data.images import decode_png, encode_png

@@ -12,6 +12,7 @@ from data_prep.features import read_features
 from data_prep.inpainting.extraction import feature_batches
 from data_prep.inpainting.run import Settings, embed
 from tests import support
+from tests.data_prep.screened_crops import INSTALLED, quick_map
 from tfvqgen.data.crops import read_crops
 from tfvqgen.errors import DataError, UserError
 from tfvqgen.models import PairedInpainting
@@ -244,6 +245,7 @@ def test_settings_come_back_from_json(finished):
         Settings.from_json(stored)
 
 
+@pytest.mark.skipif(not INSTALLED, reason="the extra screen is missing")
 def test_the_command_takes_flags_and_keys(tmp_path, capsys):
     crops = make(tmp_path)
     flags = argparse.ArgumentParser()
@@ -251,7 +253,9 @@ def test_the_command_takes_flags_and_keys(tmp_path, capsys):
     sets = [f"--set={key}" for key in TINY if "width" not in key]
     words = ["--crops", str(crops), "--steps=1", "--width=0.1", "--seed=7"]
     channels = ["--protein=yellow", "--markers=green, blue", "--strategy=one_device"]
-    command.run(flags.parse_args([*words, *channels, *sets]))
+    with quick_map():
+        command.run(flags.parse_args([*words, *channels, *sets]))
+    assert (crops / "umap.csv").exists()
     config = read_features(crops).config
     found = {name: config[name] for name in ("width", "seed", "protein", "markers")}
     markers = ["green", "blue"]

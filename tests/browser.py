@@ -98,11 +98,11 @@ class Browser:
         """Presses a key, by its DOM name."""
         codes = {
             "Tab": 9, "Enter": 13, " ": 32, "ArrowLeft": 37, "ArrowUp": 38,
-            "ArrowRight": 39, "ArrowDown": 40,
+            "ArrowRight": 39, "ArrowDown": 40, "Escape": 27,
         }  # fmt: skip
-        text = {"Enter": "\r", " ": " "}.get(key)
+        text = {"Enter": "\r", " ": " "}.get(key, key if len(key) == 1 else None)
         common = {"key": key, "code": "Space" if key == " " else key, **params}
-        common["windowsVirtualKeyCode"] = codes[key]
+        common["windowsVirtualKeyCode"] = codes.get(key, ord(key[0].upper()))
         down = {**common, "text": text} if text else common
         self.call("Input.dispatchKeyEvent", type="keyDown", **down)
         self.call("Input.dispatchKeyEvent", type="keyUp", **common)
@@ -121,6 +121,22 @@ class Browser:
         (x, y) = end
         self.call(event, type="mouseMoved", x=x, y=y, button="left", buttons=1)
         self.call(event, type="mouseReleased", x=x, y=y, **button)
+
+    def click(self, x: float, y: float) -> None:
+        """Clicks at a point of the window."""
+        event, button = "Input.dispatchMouseEvent", {"button": "left", "clickCount": 1}
+        self.call(event, type="mousePressed", x=x, y=y, **button)
+        self.call(event, type="mouseReleased", x=x, y=y, **button)
+
+    def hover(self, x: float, y: float) -> None:
+        """Moves the mouse to a point of the window."""
+        self.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+
+    def save_downloads_in(self, folder: Path) -> None:
+        """Lets what the page gives to download become files of a folder."""
+        self.call(
+            "Page.setDownloadBehavior", behavior="allow", downloadPath=str(folder)
+        )
 
     def screenshot(self, path: Path) -> None:
         """Writes what the window shows as a PNG."""

@@ -1,0 +1,86 @@
+"""What clusters, map and suggestions of many crops take: seconds, memory, and sameness.
+
+Features of no meaning (a mixture of normal distributions, F numbers a crop) go through
+what `python -m data_prep embed` and `screen` do after the network, in a process of
+their own a round. Equal hashes of the rounds mean equal clusters and map. One JSON
+line.
+"""
+
+import hashlib
+import multiprocessing
+import resource
+import time
+from typing import Any
+
+from benchmarks import case
+from tfvqgen import command_line
+
+
+def main() -> None:
+    flags = case.parser(__doc__)
+    flags.add_argument("--crops", type=int, default=157_000, help="how many")
+    flags.add_argument("--features", type=int, default=384, help="of each crop")
+    flags.add_argument("--clusters", type=int, default=300, help="how many")
+    flags.add_argument("--rounds", type=int, default=2, help="to compare")
+    args = flags.parse_args()
+    context = multiprocessing.get_context("spawn")
+    rounds = []
+    for _ in range(args.rounds):
+        with context.Pool(1) as pool:
+            rounds.append(pool.apply(once, (vars(args),)))
+    case.write(
+        {
+            "case": "embedding",
+            **rounds[0],
+            "crops": args.crops,
+            "features": args.features,
+            "clusters": args.clusters,
+            "seed": args.seed,
+            "rounds": args.rounds,
+            "all_rounds_equal": len({found["sha256"] for found in rounds}) == 1,
+        },
+        args.output,
+    )
+
+
+def once(args: dict[str, Any]) -> dict[str, Any]:
+    """Runs one round; returns its times in seconds and its peak of memory."""
+    import numpy as np
+
+    from data_prep import embedding, suggestions
+
+    command_line.import_tensorflow()
+    embedding.require_libraries()
+    rng = np.random.default_rng(args["seed"])
+    kinds = rng.integers(80, size=args["crops"])
+    centres = rng.normal(size=(80, args["features"])).astype(np.float32)
+    values = rng.standard_normal((args["crops"], args["features"]), np.float32)
+    values += 0.5 * centres[kinds]
+    marks, processor = [time.monotonic()], time.process_time()
+
+    def seconds() -> float:
+        marks.append(time.monotonic())
+        return round(marks[-1] - marks[-2], 1)
+
+    found: dict[str, Any] = {}
+    components = embedding.principal_components(values)
+    found["components_seconds"] = seconds()
+    clusters, _ = embedding.cluster(components, args["clusters"], args["seed"])
+    found["cluster_seconds"] = seconds()
+    places = embedding.map_positions(components, clusters, args["seed"])
+    found["map_seconds"] = seconds()
+    suggestions.nearest(components, suggestions.Limits().num_neighbours)
+    found["neighbour_seconds"] = seconds()
+    found["seconds"] = round(marks[-1] - marks[0], 1)
+    # What other programs on the machine disturb little.
+    found["processor_seconds"] = round(time.process_time() - processor, 1)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    found["gigabytes"] = round(peak / 2**20, 2)
+    digest = hashlib.sha256(places.tobytes() + clusters.tobytes())
+    found["sha256"] = digest.hexdigest()[:16]
+    return found
+
+
+if __name__ == "__main__":
+    with command_line.guard():
+        main()

@@ -1,0 +1,168 @@
+"""Synthetic crops of which some have a planted defect, judged as `crop` judges cells.
+
+A defect changes the light of one cell's surroundings before the camera, so that noise
+and haze are those of a good crop. Quality columns are measured in the whole picture of
+the well, after the nuclei in it were found.
+
+Shapes: [H, W] a picture of a well, of which a crop shows S x S pixels.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from data_prep import quality
+from data_prep.segmentation import segment_nuclei
+from data_prep.synthetic import scene
+from data_prep.synthetic.cells import Cells, cells_around_crops
+from data_prep.synthetic.defects import Defect, spoil
+from data_prep.synthetic.wells import (
+    CHANNELS,
+    CROP_SIDE,
+    UNIT_IN_MICROMETRES,
+    Well,
+    plan_wells,
+)
+from tfvqgen.data.crop import Crop
+from tfvqgen.data.crops import image_name, write_crops
+from tfvqgen.data.images import write_image
+
+KINDS = ("blur", "saturation", "debris", "empty", "two nuclei")
+SIZE = CROP_SIDE
+# How far, in pixels, the middle of a found nucleus may be from that of the cell.
+_NEAR = 14
+_BLUE, _GREEN = CHANNELS.index("blue"), CHANNELS.index("green")
+
+
+def write_folder(
+    folder: Path, num: int, share: float, seed: int, labels, progress=None
+) -> dict[str, str]:
+    """Writes a folder of crops; returns each crop's defect by its id, "" for none."""
+    (folder / "images").mkdir(parents=True)
+    rng = np.random.default_rng((seed, 99))
+    truth: dict[str, str] = {}
+    rows = []
+    for well, count in plan_wells(seed, num, labels):
+        kinds = ["" for _ in range(count)]
+        for index in np.flatnonzero(rng.random(count) < share):
+            kinds[index] = KINDS[sum(map(bool, truth.values())) % len(KINDS)]
+            truth[f"{well.name}-{index:02d}"] = kinds[index]
+        for number, (image, columns) in enumerate(draw_well(well, kinds, rng)):
+            crop_id = f"{well.name}-{number:02d}"
+            truth.setdefault(crop_id, "")
+            path = image_name(crop_id, len(CHANNELS))
+            why = quality.reasons(columns, well.labels)
+            rows.append(
+                Crop(
+                    crop_id=crop_id,
+                    path=path,
+                    labels=well.labels,
+                    group=well.name,
+                    field=well.name,
+                    size=SIZE,
+                    pixel_size=UNIT_IN_MICROMETRES,
+                    accepted=not why,
+                    reason="; ".join(why),
+                    metadata={name: f"{value:g}" for name, value in columns.items()},
+                    sha256=write_image(folder / path, image),
+                )
+            )
+        if progress is not None:
+            progress(count)
+    write_crops(folder, rows, channels=CHANNELS, credit="synthetic, with defects")
+    return truth
+
+
+def draw_well(well: Well, kinds: list[str], rng) -> list[tuple[np.ndarray, dict]]:
+    """Draws a crop, uint8 [S, S, 4], and its quality columns for each of `kinds`."""
+    cells, side = cells_around_crops(well, CROP_SIDE / 2 + 1)
+    good = _Picture(scene.draw_scene(well, cells, side, 1.0).image)
+    drawn = []
+    for index, kind in enumerate(kinds):
+        picture = good
+        if kind:
+            change = _change(kind, well, cells, index, rng)
+            image = scene.draw_scene(well, cells, side, 1.0, spoil=change).image
+            picture = _Picture(image)
+        drawn.append(picture.crop(cells.x[index], cells.y[index]))
+    return drawn
+
+
+class _Picture:
+    """A picture of a well, the nuclei found in it, and their columns."""
+
+    def __init__(self, image: np.ndarray):
+        self._image = image
+        plane = image[..., _BLUE].astype(np.float32) / 255
+        nuclei = segment_nuclei(plane, UNIT_IN_MICROMETRES)
+        self._columns = quality.measure(
+            image, nuclei, UNIT_IN_MICROMETRES, SIZE, nucleus=_BLUE, protein=_GREEN
+        )
+        numbers = np.arange(1, nuclei.max(initial=0) + 1)
+        rows, columns = np.indices(nuclei.shape)
+        sizes = np.maximum(np.bincount(nuclei.ravel())[1:], 1)
+        self._middles = np.stack(
+            [
+                np.bincount(nuclei.ravel(), values.ravel())[1:] / sizes
+                for values in (columns, rows)
+            ],
+            axis=1,
+        ).reshape(len(numbers), 2)
+
+    def crop(self, x: float, y: float) -> tuple[np.ndarray, dict]:
+        """Cuts the crop around a cell; without a nucleus its area is 0."""
+        top, left = round(y) - SIZE // 2, round(x) - SIZE // 2
+        image = self._image[top : top + SIZE, left : left + SIZE]
+        found = {"nucleus_area": 0.0}
+        if len(self._middles):
+            away = np.hypot(*(self._middles - [x, y]).T)
+            if away.min() < _NEAR:
+                found = dict(self._columns[int(away.argmin())])
+        return np.ascontiguousarray(image), found
+
+
+def _change(kind: str, well: Well, cells: Cells, index: int, rng) -> Callable:
+    """Returns what changes the light of all channels, [H, W] each."""
+    x, y = float(cells.x[index]), float(cells.y[index])
+    low, size = (round(x) - SIZE // 2, round(y) - SIZE // 2), SIZE
+    if kind == "empty":
+        return lambda light: [_without(plane, low, size) for plane in light]
+    if kind == "two nuclei":
+        others = np.delete(np.arange(len(cells.x)), index)
+        away = np.hypot(cells.x[others] - x, cells.y[others] - y)
+        other = int(others[away.argmin()])
+        turn = rng.uniform(0, 2 * np.pi)
+        apart = 1.15 * well.line.nucleus_radius
+        shift = (
+            round(y - cells.y[other] + apart * np.sin(turn)),
+            round(x - cells.x[other] + apart * np.cos(turn)),
+        )
+        return lambda light: [np.maximum(p, np.roll(p, shift, (0, 1))) for p in light]
+    strength = {"blur": (3.0, 7.0), "saturation": (5.0, 10.0), "debris": (2.0, 4.0)}
+    chosen = rng.random(len(CHANNELS)) < (0.6 if kind == "debris" else 0.4)
+    chosen[rng.integers(len(CHANNELS))] = True
+    channels = CHANNELS if kind == "blur" else tuple(np.array(CHANNELS)[chosen])
+    side = SIZE
+    if kind == "debris":
+        side = int(rng.uniform(30, 70))
+        x, y = x + rng.uniform(-15, 15), y + rng.uniform(-15, 15)
+    defect = Defect(
+        kind=kind,
+        extent="field" if kind == "saturation" else "region",
+        channels=channels,
+        x=round(x) - side // 2,
+        y=round(y) - side // 2,
+        width=side,
+        height=side,
+        strength=float(rng.uniform(*strength[kind])),
+    )
+    well = dataclasses.replace(well, seed=int(rng.integers(2**31)))
+    return lambda light: spoil(light, [defect], well, 1.0)
+
+
+def _without(plane: np.ndarray, low: tuple[int, int], size: int) -> np.ndarray:
+    plane = plane.copy()
+    plane[low[1] : low[1] + size, low[0] : low[0] + size] = 0
+    return plane

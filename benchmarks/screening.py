@@ -1,0 +1,175 @@
+"""How many planted defects screening finds, and how many good crops it would cost.
+
+Synthetic crops of which 5 % have a defect (blur, saturation, debris, no cell, two
+nuclei) get quality columns, features, clusters and suggestions as real ones do; then
+all that is suggested is dropped, clusters and crops. Features are those of the pairing
+network after --steps, or with --steps 0 plain statistics of intensity and texture.
+One JSON line.
+"""
+
+import argparse
+import collections
+import itertools
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import case
+from tfvqgen import command_line
+
+
+def main() -> None:
+    flags = case.parser(__doc__)
+    flags.add_argument("--crops", type=int, default=3000, help="how many")
+    flags.add_argument("--share", type=float, default=0.05, help="with a defect")
+    flags.add_argument("--clusters", type=int, help="how many")
+    flags.add_argument("--steps", type=int, default=0, help="of the pairing network")
+    flags.add_argument("--folder", type=Path, help="keeps the crops; goes on with them")
+    args = flags.parse_args()
+    case.import_tensorflow(args.threads)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = (args.folder or Path(temporary)) / "crops"
+        case.write(measure(folder, args), args.output)
+
+
+def measure(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
+    """Draws, screens and counts."""
+    from data_prep import screening
+
+    truth = drawn(folder, args)
+    write_features(folder, args)
+    started = time.monotonic()
+    opened = screening.open_screening(folder, args.clusters, overwrite=True)
+    screening.make_review(opened)
+    path = folder / screening.REVIEW / screening.SUGGESTIONS
+    made = screening.apply_decisions(opened, [path])
+    seconds = time.monotonic() - started
+    dropped = {x.crop.crop_id for x in made if x.decision == "drop"}
+    return {
+        "case": "screening",
+        "features": opened.features.model[:16],
+        "crops": len(truth),
+        "defects": sum(map(bool, truth.values())),
+        "seed": args.seed,
+        **found(truth, dropped),
+        **lost(opened.crops, truth, dropped),
+        **reasons(opened, truth),
+        "screening_seconds": round(seconds, 1),
+    }
+
+
+def found(truth: dict[str, str], dropped: set[str]) -> dict[str, Any]:
+    """Returns which share of the defects was dropped, overall and by kind."""
+    kinds = collections.defaultdict(list)
+    for crop_id, kind in truth.items():
+        if kind:
+            kinds[kind].append(crop_id in dropped)
+    everything = [hit for hits in kinds.values() for hit in hits]
+    return {
+        "defects_removed": round(float(np.mean(everything)), 3),
+        "removed_by_kind": {k: round(float(np.mean(v)), 3) for k, v in kinds.items()},
+    }
+
+
+def lost(crops, truth: dict[str, str], dropped: set[str]) -> dict[str, Any]:
+    """Returns which share of the good crops was dropped, overall and at worst."""
+    labels = collections.defaultdict(list)
+    good = [crop for crop in crops if not truth[crop.crop_id]]
+    for crop in good:
+        for label in crop.labels:
+            labels[label].append(crop.crop_id in dropped)
+    worst = max(labels, key=lambda name: np.mean(labels[name]))
+    everything = [crop.crop_id in dropped for crop in good]
+    return {
+        "good_lost": round(float(np.mean(everything)), 4),
+        "worst_label": worst,
+        "worst_label_lost": round(float(np.mean(labels[worst])), 3),
+        "worst_label_crops": len(labels[worst]),
+    }
+
+
+def reasons(opened, truth: dict[str, str]) -> dict[str, Any]:
+    """Returns by which kind of suggestion defects are found and good crops lost."""
+    from data_prep import embedding, suggestions
+
+    components = embedding.principal_components(opened.features.values)
+    made = suggestions.suggest(opened.crops, components, opened.table.clusters)
+    bad = np.array([bool(truth[crop.crop_id]) for crop in opened.crops])
+    shares = {"found_by": made.kinds[bad], "lost_by": made.kinds[~bad]}
+    return {
+        name: {
+            kind: round(float(share), 4)
+            for kind, share in zip(suggestions.KINDS, kinds.mean(axis=0), strict=True)
+        }
+        for name, kinds in shares.items()
+    }
+
+
+def drawn(folder: Path, args: argparse.Namespace) -> dict[str, str]:
+    """Draws the crops unless they are there; returns each one's defect."""
+    from tqdm import tqdm
+
+    from benchmarks.planted_defects import write_folder
+    from data_prep.labels import DEFAULT_VOCABULARY, load_vocabulary
+    from tfvqgen.files import read_json, write_json
+
+    path = folder / "truth.json"
+    if not path.exists():
+        labels = load_vocabulary(DEFAULT_VOCABULARY).labels
+        with tqdm(total=args.crops, unit="crop", desc="drawing") as progress:
+            truth = write_folder(
+                folder, args.crops, args.share, args.seed, labels, progress.update
+            )
+        write_json(path, truth)
+    return read_json(path)
+
+
+def write_features(folder: Path, args: argparse.Namespace) -> None:
+    """Leaves features beside the crops."""
+    if args.steps:
+        from data_prep.inpainting.run import embed
+
+        embed(folder, overrides=[f"steps={args.steps}"], seed=args.seed)
+        return
+    from data_prep import features
+    from tfvqgen.data.crops import read_crops
+    from tfvqgen.data.images import read_image
+
+    opened = read_crops(folder)
+    images = (read_image(opened.image_path(crop)) for crop in opened.rows)
+    features.write_features(
+        folder,
+        (statistics(image)[None] for image in images),
+        crop_ids=[crop.crop_id for crop in opened.rows],
+        crops=[crop.sha256 for crop in opened.rows],
+        model="intensity",
+        config={},
+    )
+
+
+def statistics(image: np.ndarray) -> np.ndarray:
+    """Returns quantiles and the energy of bands of each channel, float32 [F]."""
+    from scipy import ndimage
+
+    found = []
+    for plane in np.moveaxis(image.astype(np.float32) / 255, -1, 0):
+        levels = [
+            ndimage.gaussian_filter(plane, s) if s else plane for s in (0, 1, 2, 4, 8)
+        ]
+        bands = [np.std(a - b) for a, b in itertools.pairwise(levels)]
+        quantiles = np.quantile(plane, (0.05, 0.25, 0.5, 0.75, 0.95, 0.99))
+        found += [
+            plane.mean(),
+            plane.std(),
+            *quantiles,
+            *np.log(np.array(bands) + 1e-4),
+        ]
+    return np.array(found, np.float32)
+
+
+if __name__ == "__main__":
+    with command_line.guard():
+        main()

@@ -1,0 +1,126 @@
+"""Shows crops by what they look like, so that a person can keep or drop them.
+
+After `embed`, it makes review/index.html beside crops.csv: a page that a browser opens
+as a file, with a map of all crops, their clusters, and what looks wrong. Decide there
+with mouse or keyboard, and download decisions.csv; or write keep or drop into
+review/clusters.csv. review/suggestions.csv has what the machine would drop.
+
+With --apply FILE [FILE ...] those files become review/decisions.csv, which
+`shard --decisions` takes, and review/dropped.csv says what that leaves of each label
+and group. Decisions about other crops, features or clusters are refused.
+"""
+
+import collections
+
+from tfvqgen.command_line import GOES_ON, import_tensorflow
+
+INTERRUPTED = GOES_ON
+
+
+def add_flags(parser) -> None:
+    """Adds the flags of this command."""
+    parser.add_argument("--crops", required=True, help="folder with crops.csv")
+    parser.add_argument(
+        "--clusters",
+        type=int,
+        help="how many clusters, 2 to 2000 (as there are, else half the root of the "
+        "number of crops)",
+    )
+    parser.add_argument(
+        "--seed", type=int, help="of clusters and map (that which was used, else 0)"
+    )
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="make clusters anew though clusters.csv has decisions about other ones",
+    )
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument(
+        "--apply",
+        nargs="+",
+        metavar="FILE",
+        help="decisions.csv of the page, or clusters.csv or suggestions.csv",
+    )
+    what.add_argument(
+        "--projector",
+        metavar="DIR",
+        help="write at most 100,000 crops for TensorBoard's projector instead",
+    )
+
+
+def run(args) -> None:
+    """Runs the command."""
+    from tfvqgen.errors import UserError
+
+    for name, low, high in (("clusters", 2, 2000), ("seed", 0, 2**32 - 1)):
+        value = getattr(args, name)
+        if value is not None and not low <= value <= high:
+            raise UserError(
+                f"--{name} is out of range: expected {low} to {high}. "
+                f"Received: {name}={value}"
+            )
+    import_tensorflow()
+    from data_prep import screening
+
+    if args.apply and (args.clusters is not None or args.seed is not None):
+        raise UserError(
+            "decisions are about the clusters that are there: expected --apply without "
+            "--clusters and --seed. Received: both"
+        )
+    if args.apply:
+        _apply(screening, screening.open_decided(args.crops), args.apply)
+        return
+    opened = screening.open_screening(
+        args.crops, args.clusters, args.seed, overwrite=args.overwrite
+    )
+    if args.projector:
+        from data_prep import projector
+
+        count = projector.write_projector(opened, args.projector)
+        print(f"projector: {count} crops; look at them with")
+        print(f"  tensorboard --logdir {args.projector}")
+    else:
+        page, found = screening.make_review(opened)
+        _tell(opened, found)
+        print(f"clusters: {page.parent / screening.CLUSTERS}")
+        print(f"review page: {page}")
+
+
+def _tell(opened, found) -> None:
+    from data_prep import suggestions
+
+    total = len(opened.crops)
+    print(f"{total} crops in {len(set(opened.table.clusters.tolist()))} clusters")
+    for kind, count in zip(suggestions.KINDS, found.kinds.sum(axis=0), strict=True):
+        print(f"{kind:<14}{count:>8}  {count / total:6.1%}")
+    drop = int(found.drop.sum())
+    print(f"{'to drop':<14}{drop:>8}  {drop / total:6.1%}")
+    print(f"{'as a whole':<14}{len(found.clusters):>8}  clusters")
+
+
+def _apply(screening, opened, paths) -> None:
+    from data_prep import decision_counts, decisions
+
+    made = screening.apply_decisions(opened, paths)
+    words = collections.Counter(decision.decision for decision in made)
+    print(", ".join(f"{word} {words[word]}" for word in decisions.DECISIONS))
+    tables = screening.count_tables(opened, made)
+    everything = {crop.crop_id: ("all crops",) for crop in opened.crops}
+    overall = decision_counts.count(made, everything)
+    rows = {**tables["label"], **overall}
+    width = max(map(len, rows))
+    print(f"{'label':<{width}}   crops  not accepted  dropped    left    lost")
+    usual = overall["all crops"].lost
+    for name, found in rows.items():
+        # Half more than usual, and not by chance in a label of a few crops.
+        excess = found.lost * found.crops - usual * found.crops
+        note = "  more than usual" if excess > max(usual * found.crops / 2, 3) else ""
+        print(
+            f"{name:<{width}} {found.crops:7} {found.not_accepted:13} "
+            f"{found.dropped:8} {found.left:7} {found.lost:7.1%}{note}"
+        )
+    gone = sum(not found.left for found in tables["group"].values())
+    print(f"groups: {len(tables['group'])}, of which {gone} have no crop left")
+    review = opened.folder.folder / screening.REVIEW
+    print(f"by label and group: {review / screening.DROPPED}")
+    print(f"decisions: {review / decisions.FILE_NAME}")

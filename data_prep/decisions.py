@@ -1,0 +1,268 @@
+"""What a person decided about clusters and crops, and what that means for each crop.
+
+Everything is a CSV file that a spreadsheet opens. One kind of row decides a cluster,
+the other a crop, which goes before its cluster's:
+
+=============  =======================================================================
+cluster        the cluster's number; only told, where the row is a crop's
+crop_id        the crop; empty: the row decides the cluster
+sha256         hash of the crop's image, by which it is known again
+decision       keep, drop, undecided; nothing where none was made
+features       first 16 digits of the hash of features.npy
+model          of the hash or the name of what computed them
+config         of the hash of everything else that clusters depend on
+=============  =======================================================================
+
+Other columns are for the eye. Keeping a cluster does not take in those of its crops
+that crops.csv does not accept; keeping such a crop itself does. A decision about other
+features, another model, another configuration or a changed image is stale, two
+different decisions about one thing contradict each other: both are refused, never
+guessed at.
+"""
+
+import csv
+import dataclasses
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from data_prep.tables import Row, read_table
+from tfvqgen.data.crop import Crop
+from tfvqgen.data.crops import CropFolder
+from tfvqgen.data.images import read_image_bytes
+from tfvqgen.errors import DataError
+from tfvqgen.files import whole_file
+
+KEEP, DROP, UNDECIDED = "keep", "drop", "undecided"
+DECISIONS = (KEEP, DROP, UNDECIDED)
+FILE_NAME = "decisions.csv"
+STAMP_DIGITS = 16
+_STAMPS = ("features", "model", "config")
+COLUMNS = ("cluster", "crop_id", "sha256", "decision", *_STAMPS)
+DROPPED_BY_DECISION = "dropped in screening"
+
+
+@dataclasses.dataclass(frozen=True)
+class Stamp:
+    """What decisions were made about: the first digits of three hashes."""
+
+    features: str
+    model: str
+    config: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Screened:
+    """One crop as it was shown.
+
+    Attributes:
+        crop_id: The crop.
+        sha256: Hash of its image.
+        cluster: The cluster it is in.
+        accepted: Whether its table accepts it.
+    """
+
+    crop_id: str
+    sha256: str
+    cluster: int
+    accepted: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class Decision:
+    """What becomes of one crop.
+
+    Attributes:
+        crop: The crop.
+        decision: One of `DECISIONS`.
+        by: ``crop``, ``cluster``, or nothing where none was made.
+    """
+
+    crop: Screened
+    decision: str
+    by: str
+
+
+def shortened(text: str) -> str:
+    """Returns a hash or a name as a stamp has it."""
+    return text[:STAMP_DIGITS]
+
+
+def resolve(
+    paths: Sequence[str | os.PathLike], crops: Sequence[Screened], stamp: Stamp
+) -> list[Decision]:
+    """Reads decisions and applies them: a crop's own first, then its cluster's.
+
+    Args:
+        paths: Files with `COLUMNS`, together one set of decisions.
+        crops: All crops that were shown.
+        stamp: What they were shown with.
+
+    Raises:
+        DataError: A decision is stale, contradicts another, or is about something that
+            is not there; names file and line.
+    """
+    clusters: dict[str, _Made] = {}
+    by_crop: dict[str, _Made] = {}
+    known = {crop.crop_id: crop for crop in crops}
+    numbers = {str(crop.cluster) for crop in crops}
+    for path in paths:
+        for row in read_table(Path(path), ("decision", *_STAMPS)):
+            _check_stamp(row, stamp)
+            if not row.get("decision"):
+                continue
+            decision = _decision(row)
+            crop_id, number = row.get("crop_id"), _cluster(row)
+            if crop_id:
+                _check_crop(row, known)
+                _add(by_crop, crop_id, decision, f"crop {crop_id!r}", row)
+            elif number in numbers:
+                _add(clusters, number, decision, f"cluster {number}", row)
+            else:
+                raise DataError(
+                    f"no such cluster: expected one of 0 to {len(numbers) - 1}. "
+                    f"Received: cluster={row.get('cluster')!r} in {row.where}"
+                )
+    return [
+        _decided(crop, by_crop.get(crop.crop_id), clusters.get(str(crop.cluster)))
+        for crop in crops
+    ]
+
+
+def write_decisions(
+    path: str | os.PathLike, decisions: Iterable[Decision], stamp: Stamp
+) -> None:
+    """Writes one row a crop, undecided ones too, so that later crops are noticed."""
+    with whole_file(path, "w") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow([*COLUMNS, "by"])
+        tail = dataclasses.astuple(stamp)
+        for made in decisions:
+            crop = made.crop
+            head = (crop.cluster, crop.crop_id, crop.sha256, made.decision)
+            writer.writerow([*head, *tail, made.by])
+
+
+def apply_to_crops(folder: CropFolder, path: str | os.PathLike) -> CropFolder:
+    """Returns the crops as decided: kept ones accepted, dropped ones not.
+
+    Undecided crops stay as their table says.
+
+    Args:
+        folder: The crops; all of them are in the file, and no others.
+        path: What :func:`write_decisions` wrote.
+
+    Raises:
+        DataError: A crop was added, removed or changed since, or rows do not fit
+            together; names file and line.
+    """
+    path = Path(path)
+    listed = {crop.crop_id: crop for crop in folder.rows}
+    made: dict[str, _Made] = {}
+    stamp: Stamp | None = None
+    for row in read_table(path, COLUMNS):
+        crop_id = row.get("crop_id")
+        stamp = stamp or Stamp(*(row.get(name) for name in _STAMPS))
+        _check_stamp(row, stamp)
+        if not crop_id:
+            raise DataError(
+                "a cluster's decision is not yet each crop's: expected the "
+                f"{FILE_NAME} that `python -m data_prep screen --apply` writes. "
+                f"Received: {row.where}"
+            )
+        crop = listed.get(crop_id)
+        known = crop and {crop_id: Screened(crop_id, _hash(folder, crop), 0)}
+        _check_crop(row, known or {})
+        _add(made, crop_id, _decision(row), f"crop {crop_id!r}", row)
+    missing = [crop_id for crop_id in listed if crop_id not in made]
+    if missing:
+        raise DataError(
+            "stale decisions: expected one for every crop; screen again. Received: "
+            f"{len(missing)} crops that are not in {path}, the first {missing[0]!r}"
+        )
+    rows = [_applied(crop, made[crop.crop_id].decision) for crop in folder.rows]
+    return dataclasses.replace(folder, rows=rows)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Made:
+    decision: str
+    where: str
+
+
+def _decided(crop: Screened, own: _Made | None, whole: _Made | None) -> Decision:
+    if own is not None:
+        return Decision(crop, own.decision, "crop")
+    taken_in = whole is not None and whole.decision == KEEP and not crop.accepted
+    if whole is not None and whole.decision != UNDECIDED and not taken_in:
+        return Decision(crop, whole.decision, "cluster")
+    return Decision(crop, UNDECIDED, "")
+
+
+def _decision(row: Row) -> str:
+    word = row.get("decision").lower() or UNDECIDED
+    if word not in DECISIONS:
+        raise DataError(
+            f"wrong decision: expected {', '.join(DECISIONS)}. "
+            f"Received: {row.get('decision')!r} in {row.where}"
+        )
+    return word
+
+
+def _cluster(row: Row) -> str:
+    """Returns the cluster's number; spreadsheets may have made 7.0 or 007 of 7."""
+    found = re.fullmatch(r"0*(\d+)(\.0*)?", row.get("cluster"))
+    return found[1] if found else ""
+
+
+def _check_stamp(row: Row, stamp: Stamp) -> None:
+    for name in _STAMPS:
+        expected, received = getattr(stamp, name), row.get(name)
+        if received.lower() != expected.lower():
+            raise DataError(
+                f"stale decisions: expected those made with {name} {expected}; screen "
+                f"again. Received: {name}={received!r} in {row.where}"
+            )
+
+
+def _check_crop(row: Row, known: Mapping[str, Screened]) -> None:
+    crop_id, digest = row.get("crop_id"), row.get("sha256").lower()
+    if crop_id not in known:
+        raise DataError(
+            "stale decisions: expected crops that are in the table; screen again. "
+            f"Received: crop_id={crop_id!r} in {row.where}"
+        )
+    if digest != known[crop_id].sha256:
+        raise DataError(
+            f"stale decisions: expected crop {crop_id!r} with the sha256 "
+            f"{known[crop_id].sha256}; screen again. "
+            f"Received: {digest!r} in {row.where}"
+        )
+
+
+def _add(made: dict[str, _Made], key: str, decision: str, what: str, row: Row) -> None:
+    before = made.get(key)
+    if before is not None and before.decision != decision:
+        raise DataError(
+            f"contradictory decisions: expected one about {what}. Received: "
+            f"{before.decision} in {before.where}, {decision} in {row.where}"
+        )
+    made[key] = _Made(decision, row.where)
+
+
+def _hash(folder: CropFolder, crop: Crop) -> str:
+    """Returns the hash of a crop's image, read where the table does not have it."""
+    if crop.sha256:
+        return crop.sha256
+    files = read_image_bytes(folder.image_path(crop), folder.channels)
+    return hashlib.sha256(b"".join(files)).hexdigest()
+
+
+def _applied(crop: Crop, decision: str) -> Crop:
+    if decision == DROP:
+        return dataclasses.replace(crop, accepted=False, reason=DROPPED_BY_DECISION)
+    if decision == KEEP:
+        return dataclasses.replace(crop, accepted=True, reason="")
+    return crop

@@ -1,0 +1,165 @@
+// What was decided: per cluster and per crop, with undo, kept in this browser.
+"use strict";
+
+const DECISIONS = ["", "keep", "drop", "undecided"]; // "" for a crop: as its cluster.
+const STORE = `tfvqgen-review-${DATA.review}`;
+const MOST_UNDO = 500;
+
+const ofCluster = new Uint8Array(K); // Indices into DECISIONS; 3 is not used here.
+const ofCrop = new Uint8Array(N);
+let done = [];
+let undone = [];
+
+// Keeping a cluster does not take in what crops.csv does not accept.
+function codeFor(index) {
+  const whole = ofCluster[CLUSTER[index]];
+  return ofCrop[index] || (whole === 1 && KIND[index] & REFUSED ? 0 : whole);
+}
+
+function decisionOf(index) { return DECISIONS[codeFor(index)] || "undecided"; }
+
+// Makes changes [[what, number, code], ...] as one step that can be undone.
+function decide(changes) {
+  const step = [];
+  for (const [what, number, code] of changes) {
+    const table = what === "cluster" ? ofCluster : ofCrop;
+    if (table[number] !== code) step.push([what, number, table[number], code]);
+  }
+  if (!step.length) return;
+  play(step, 3);
+  done.push(step);
+  if (done.length > MOST_UNDO) done.shift();
+  undone = [];
+  changed(step);
+}
+
+function play(step, side) {
+  for (const change of step) {
+    const table = change[0] === "cluster" ? ofCluster : ofCrop;
+    table[change[1]] = change[side];
+  }
+}
+
+function undo() { replay(done, undone, 2); }
+function redo() { replay(undone, done, 3); }
+
+function replay(from, to, side) {
+  const step = from.pop();
+  if (!step) return;
+  play(step, side);
+  to.push(step);
+  changed(step);
+}
+
+function changed(step) {
+  save();
+  refresh(step);
+}
+
+function codeOf(word) { return word === "undecided" ? 0 : DECISIONS.indexOf(word); }
+
+function decideCluster(cluster, word) { decide([["cluster", cluster, codeOf(word)]]); }
+
+function decideCrop(index, word) { decide([["crop", index, DECISIONS.indexOf(word)]]); }
+
+// Drops the suggested crops of some clusters, but for those that were decided already.
+function dropSuggestedCrops(clusters) {
+  const changes = [];
+  for (const c of clusters) {
+    for (let i = STARTS[c]; i < STARTS[c + 1]; i++) {
+      if (KIND[i] & DROPPING && !ofCrop[i]) changes.push(["crop", i, 2]);
+    }
+  }
+  return changes;
+}
+
+function dropAllSuggested() {
+  const open = Array.from({ length: K }, (_, c) => c).filter((c) => !ofCluster[c]);
+  const whole = open.filter((c) => SUGGESTED_CLUSTER[c]);
+  const parts = open.filter((c) => !SUGGESTED_CLUSTER[c]);
+  decide([...whole.map((c) => ["cluster", c, 2]), ...dropSuggestedCrops(parts)]);
+}
+
+function save() {
+  const cells = {};
+  for (let i = 0; i < N; i++) if (ofCrop[i]) cells[i] = ofCrop[i];
+  try {
+    localStorage.setItem(STORE, JSON.stringify({ clusters: [...ofCluster], cells }));
+  } catch {
+    complain("This browser does not keep the progress: download decisions.csv before you leave.");
+  }
+}
+
+function restore() {
+  try {
+    const kept = JSON.parse(localStorage.getItem(STORE) || "null");
+    if (!kept) return;
+    ofCluster.set(kept.clusters.slice(0, K));
+    for (const [index, code] of Object.entries(kept.cells)) ofCrop[index] = code;
+  } catch {
+    complain("The progress that this browser kept cannot be read: it starts anew.");
+  }
+}
+
+// Writes the file that `python -m data_prep screen --apply` reads.
+function cell(text) { return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text; }
+
+function decisionsCsv() {
+  const { features, model, config } = DATA.stamp;
+  const tail = `${features},${cell(model)},${config}\n`;
+  const lines = ["cluster,crop_id,sha256,decision,features,model,config\n"];
+  for (let c = 0; c < K; c++) {
+    if (ofCluster[c]) lines.push(`${c},,,${DECISIONS[ofCluster[c]]},${tail}`);
+  }
+  for (let i = 0; i < N; i++) {
+    if (ofCrop[i]) lines.push(`${CLUSTER[i]},${cell(names.ids[i])},${hashOf(i)},${DECISIONS[ofCrop[i]]},${tail}`);
+  }
+  return lines.join("");
+}
+
+async function download() {
+  await whenNamed;
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([decisionsCsv()], { type: "text/csv" }));
+  link.download = "decisions.csv";
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+}
+
+// Reads a file that this page wrote, to go on elsewhere.
+function parseCsv(text) {
+  const rows = [[]];
+  for (const [, quoted, plain, end] of text.matchAll(/(?:"((?:[^"]|"")*)"|([^",\r\n]*))(,|\r?\n|$)/g)) {
+    rows.at(-1).push(quoted === undefined ? plain : quoted.replaceAll('""', '"'));
+    if (end === "") break;
+    if (end !== ",") rows.push([]);
+  }
+  return rows.filter((row) => row.length > 1);
+}
+
+async function openDecisions(file) {
+  await whenNamed;
+  const [header, ...rows] = parseCsv((await file.text()).replace(/^\ufeff/, ""));
+  const place = Object.fromEntries((header || []).map((name, i) => [name.trim(), i]));
+  if (!["cluster", "crop_id", "decision", "features", "model", "config"].every((n) => n in place)) {
+    return complain("Not decisions of this page: expected its columns.");
+  }
+  const byId = new Map(names.ids.map((id, i) => [id, i]));
+  const changes = [];
+  for (const row of rows) {
+    const get = (name) => (row[place[name]] || "").trim();
+    const { features, model, config } = DATA.stamp;
+    if (get("features") !== features || get("model") !== model || get("config") !== config) {
+      return complain(`Stale decisions: expected those made with features ${features}, model ${model}, config ${config}. Received: ${get("features")}, ${get("model")}, ${get("config")}`);
+    }
+    const code = DECISIONS.indexOf(get("decision"));
+    const index = byId.get(get("crop_id"));
+    const cluster = Number(get("cluster"));
+    if (code < 0 || (get("crop_id") ? index === undefined : !(cluster >= 0 && cluster < K))) {
+      return complain(`Not a decision of this page: ${row.join(",")}`);
+    }
+    changes.push(get("crop_id") ? ["crop", index, code] : ["cluster", cluster, code % 3]);
+  }
+  complain("");
+  decide(changes);
+}

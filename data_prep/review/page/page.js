@@ -1,0 +1,272 @@
+// The page: the list of clusters, what is chosen, mouse and keyboard.
+"use strict";
+
+let chosen = 0; // The cluster under review.
+let chosenCrop = -1; // The crop that K, D and U decide about; -1: the cluster.
+let listed = []; // Clusters in the list's order.
+const rowOf = [];
+
+function listClusters() {
+  const share = (c) => SUGGESTED[c] / sizeOf(c);
+  const by = {
+    suspicion: (a, b) => SUGGESTED_CLUSTER[b] - SUGGESTED_CLUSTER[a] || share(b) - share(a) || a - b,
+    size: (a, b) => sizeOf(b) - sizeOf(a) || a - b,
+    number: (a, b) => a - b,
+  }[$("sort").value];
+  listed = Array.from({ length: K }, (_, c) => c).sort(by);
+  $("clusters").replaceChildren(...listed.map((c) => rowOf[c]));
+}
+
+function makeRow(c) {
+  const row = document.createElement("div");
+  const [mark, number, size, meter] = ["i", "span", "span", "meter"].map((tag) => document.createElement(tag));
+  number.textContent = c;
+  size.textContent = sizeOf(c).toLocaleString("en");
+  meter.value = SUGGESTED[c] / sizeOf(c);
+  row.title = `${SUGGESTED[c]} of ${sizeOf(c)} crops suggested${SUGGESTED_CLUSTER[c] ? ": drop the whole cluster" : ""}`;
+  row.setAttribute("role", "option");
+  row.append(mark, number, size, meter);
+  row.onclick = () => chooseCluster(c);
+  return row;
+}
+
+function markRow(c) {
+  const word = DECISIONS[ofCluster[c]] || "undecided";
+  rowOf[c].className = `${word} ${SUGGESTED_CLUSTER[c] ? "suggested" : ""}`;
+  rowOf[c].setAttribute("aria-selected", String(c === chosen));
+  rowOf[c].setAttribute("aria-label", `Cluster ${c}, ${sizeOf(c)} crops, ${word}`);
+}
+
+function chooseCluster(c, crop = -1) {
+  const before = chosen;
+  chosen = c;
+  chosenCrop = crop;
+  markRow(before);
+  markRow(c);
+  rowOf[c].scrollIntoView({ block: "nearest" });
+  showSheet();
+  showCluster();
+  showCell();
+  redraw();
+}
+
+function showCluster() {
+  const size = sizeOf(chosen);
+  const counts = new Map();
+  for (let i = STARTS[chosen]; i < STARTS[chosen + 1]; i++) {
+    const name = labelsOf(i).join(" + ") || "no label";
+    counts.set(name, (counts.get(name) || 0) + 1);
+  }
+  const most = [...counts].sort((a, b) => b[1] - a[1]).slice(0, 3);
+  const word = DECISIONS[ofCluster[chosen]] || "undecided";
+  $("title").textContent = `Cluster ${chosen}: ${size.toLocaleString("en")} crop${size === 1 ? "" : "s"}`;
+  $("verdict").textContent = word;
+  $("verdict").className = `verdict ${word}`;
+  $("about").textContent = `${most.map(([name, n]) => `${name} ${Math.round(100 * n / size)} %`).join(", ")}. `
+    + `${SUGGESTED[chosen]} suggested to drop${SUGGESTED_CLUSTER[chosen] ? ", so many that the whole cluster is" : ""}.`;
+  for (const button of document.querySelectorAll("[data-cluster]")) {
+    button.ariaPressed = String(button.dataset.cluster === word);
+  }
+}
+
+function showProgress() {
+  const clusters = ofCluster.reduce((sum, code) => sum + (code > 0), 0);
+  let [decided, dropped] = [0, 0];
+  for (let i = 0; i < N; i++) {
+    const code = codeFor(i);
+    decided += code === 1 || code === 2;
+    dropped += code === 2;
+  }
+  $("progress").textContent = `${clusters} of ${K} clusters decided; ${decided.toLocaleString("en")} crops, ${dropped.toLocaleString("en")} to drop (${(100 * dropped / N).toFixed(1)} %)`;
+  $("bar").value = clusters / K;
+  $("undo").disabled = !done.length;
+  $("redo").disabled = !undone.length;
+}
+
+// After decisions: brings everything that shows them up to date.
+function refresh(step) {
+  for (const [what, number] of step) if (what === "cluster") markRow(number);
+  markSheet();
+  showCluster();
+  showCell();
+  showProgress();
+  if ($("colour").value === "decision") paint();
+  else redraw();
+}
+
+function decideChosen(word) {
+  if (chosenCrop >= 0) decideCrop(chosenCrop, word);
+  else decideCluster(chosen, word);
+}
+
+function stepCluster(step) {
+  const place = listed.indexOf(chosen);
+  for (let n = 1; n <= K; n++) {
+    const c = listed[(place + n * step + n * K) % K];
+    // Forward to what is still to be decided; backward to what was just before.
+    if (step < 0 || !ofCluster[c]) return chooseCluster(c);
+  }
+}
+
+const KEYS = {
+  k: () => decideChosen("keep"),
+  d: () => decideChosen("drop"),
+  u: () => decideChosen("undecided"),
+  c: () => { if (chosenCrop >= 0) decideCrop(chosenCrop, ""); },
+  x: () => decide(dropSuggestedCrops([chosen])),
+  n: () => stepCluster(1),
+  p: () => stepCluster(-1),
+  b: () => $("bright").click(),
+  z: undo,
+  y: redo,
+  1: () => setOrder("nearest"),
+  2: () => setOrder("random"),
+  3: () => setOrder("farthest"),
+  4: () => setOrder("suggested"),
+  0: wholeMap,
+  "+": () => zoomAt(1.4),
+  "=": () => zoomAt(1.4),
+  "-": () => zoomAt(1 / 1.4),
+  Escape: () => chooseCrop(-1),
+};
+
+function key(event) {
+  const inList = event.target.matches("select, input:not([type=checkbox], [name=order])");
+  if (inList || event.altKey || event.metaKey) return;
+  const name = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  if (event.ctrlKey && name !== "z" && name !== "y") return;
+  if (name.startsWith("Arrow")) {
+    if (event.target === canvas) {
+      const step = 60;
+      moveBy(...{ ArrowLeft: [step, 0], ArrowRight: [-step, 0], ArrowUp: [0, step], ArrowDown: [0, -step] }[name]);
+    } else if (event.target === $("clusters") && name !== "ArrowLeft" && name !== "ArrowRight") {
+      const place = listed.indexOf(chosen) + (name === "ArrowDown" ? 1 : -1);
+      if (listed[place] !== undefined) chooseCluster(listed[place]);
+    } else if (event.target.name === "order") {
+      return;
+    } else {
+      stepCrop(name);
+    }
+  } else if (event.ctrlKey && event.shiftKey && name === "z") {
+    redo();
+  } else if (KEYS[name]) {
+    KEYS[name]();
+  } else {
+    return;
+  }
+  event.preventDefault();
+}
+
+function place(event) {
+  const box = canvas.getBoundingClientRect();
+  const ratio = canvas.width / box.width;
+  return [(event.clientX - box.left) * ratio, (event.clientY - box.top) * ratio];
+}
+
+let pause = 0;
+
+function hover(index, x, y) {
+  clearTimeout(pause);
+  $("tip").hidden = true;
+  if (index < 0) return;
+  // Only where the mouse rests: sheets on the way are not loaded.
+  pause = setTimeout(() => {
+    drawTile($("tip").firstChild, index);
+    $("tip").lastChild.textContent = describe(index, false);
+    $("tip").hidden = false;
+    const { offsetWidth: width, offsetHeight: height } = $("tip");
+    $("tip").style.left = `${Math.min(x + 14, innerWidth - width - 4)}px`;
+    $("tip").style.top = `${Math.max(4, Math.min(y + 14, innerHeight - height - 4))}px`;
+  }, 60);
+}
+
+function listenToMap() {
+  let from = null;
+  let moved = false;
+  canvas.onpointerdown = (event) => {
+    from = place(event);
+    moved = false;
+    canvas.setPointerCapture(event.pointerId);
+  };
+  canvas.onpointermove = (event) => {
+    const at = place(event);
+    if (!from) return hover(cropAt(...at), event.clientX, event.clientY);
+    const [dx, dy] = [at[0] - from[0], at[1] - from[1]];
+    if (!moved && Math.hypot(dx, dy) < 4) return;
+    moved = true;
+    hover(-1);
+    canvas.classList.add("moving");
+    moveBy(dx, dy);
+    from = at;
+  };
+  canvas.onpointerup = (event) => {
+    if (from && !moved) {
+      const index = cropAt(...place(event));
+      if (index >= 0) chooseCrop(index);
+    }
+    from = null;
+    canvas.classList.remove("moving");
+  };
+  canvas.onpointerleave = () => hover(-1);
+  canvas.addEventListener("wheel", (event) => {
+    event.preventDefault();
+    zoomAt(Math.exp(-event.deltaY * (event.deltaMode ? 0.05 : 0.0015)), ...place(event));
+  }, { passive: false });
+}
+
+function listen() {
+  document.addEventListener("keydown", key);
+  listenToMap();
+  $("sheet").onclick = (event) => {
+    const box = event.target.closest("[data-index]");
+    if (box) chooseCrop(Number(box.dataset.index) === chosenCrop ? -1 : Number(box.dataset.index), false);
+  };
+  $("sheet").onpointermove = (event) => {
+    const box = event.target.closest("[data-index]");
+    hover(box ? Number(box.dataset.index) : -1, event.clientX, event.clientY);
+  };
+  $("sheet").onpointerleave = () => hover(-1);
+  $("sheet").onscroll = () => {
+    const { scrollTop, clientHeight, scrollHeight } = $("sheet");
+    if (scrollTop + clientHeight > scrollHeight - 200) showMore();
+  };
+  for (const button of document.querySelectorAll("[data-cluster]")) {
+    button.onclick = () => decideCluster(chosen, button.dataset.cluster);
+  }
+  for (const button of document.querySelectorAll("[data-cell]")) {
+    button.onclick = () => decideCrop(chosenCrop, button.dataset.cell);
+  }
+  for (const input of document.querySelectorAll("[name=order]")) input.onchange = showSheet;
+  $("drop-cells").onclick = KEYS.x;
+  $("next").onclick = KEYS.n;
+  $("leave").onclick = KEYS.Escape;
+  $("undo").onclick = undo;
+  $("redo").onclick = redo;
+  $("download").onclick = download;
+  $("open").onchange = () => { if ($("open").files.length) openDecisions($("open").files[0]); $("open").value = ""; };
+  $("drop-suggested").onclick = dropAllSuggested;
+  $("sort").onchange = listClusters;
+  $("colour").onchange = () => { showLegend(); paint(); };
+  $("only-undecided").onchange = redraw;
+  $("bright").onchange = () => document.body.classList.toggle("bright", $("bright").checked);
+  $("whole").onclick = wholeMap;
+}
+
+function start() {
+  const ways = ["label", "cluster", "suggestion", "decision", ...COLUMNS.map((c) => c.name)];
+  $("colour").replaceChildren(...ways.map((name) => new Option(name)));
+  $("facts").textContent = `${N.toLocaleString("en")} crops, ${DATA.num_groups.toLocaleString("en")} groups; features ${DATA.stamp.features.slice(0, 8)}`;
+  $("credit").textContent = DATA.credit;
+  for (let c = 0; c < K; c++) rowOf[c] = makeRow(c);
+  restore();
+  for (let c = 0; c < K; c++) markRow(c);
+  listClusters();
+  listen();
+  showLegend();
+  prepareScatter();
+  chooseCluster(listed.find((c) => !ofCluster[c]) ?? listed[0]);
+  showProgress();
+  paint();
+}
+
+start();

@@ -1,0 +1,126 @@
+// What was screened: decodes data.js, and knows clusters, labels and sprite sheets.
+"use strict";
+
+const $ = (id) => document.getElementById(id);
+const KINDS = ["quality", "outlier", "duplicate", "other labels"];
+const DROPPING = 7; // Bits of the kinds that suggest to drop.
+const REFUSED = 128; // Bit of crops that crops.csv does not accept.
+
+function bytes(text) {
+  const decoded = atob(text);
+  const found = new Uint8Array(decoded.length);
+  for (let i = 0; i < found.length; i++) found[i] = decoded.charCodeAt(i);
+  return found;
+}
+
+const N = DATA.num_crops;
+const STARTS = DATA.starts; // Cluster c has the crops STARTS[c] to STARTS[c + 1] - 1, nearest first.
+const K = STARTS.length - 1;
+const X = new Uint16Array(bytes(DATA.x).buffer);
+const Y = new Uint16Array(bytes(DATA.y).buffer);
+const COMBO = new Uint16Array(bytes(DATA.combination).buffer);
+const KIND = bytes(DATA.kinds);
+const COLUMNS = DATA.columns.map((column) => ({ ...column, values: bytes(column.values) }));
+const CLUSTER = new Uint16Array(N);
+for (let c = 0; c < K; c++) CLUSTER.fill(c, STARTS[c], STARTS[c + 1]);
+const SUGGESTED_CLUSTER = new Uint8Array(K);
+for (const c of DATA.suggested_clusters) SUGGESTED_CLUSTER[c] = 1;
+const SUGGESTED = new Uint32Array(K); // Crops to drop of each cluster.
+for (let i = 0; i < N; i++) if (KIND[i] & DROPPING) SUGGESTED[CLUSTER[i]]++;
+
+// Ids, groups, reasons and hashes are many: they come after the page is there.
+let names = null;
+const whenNamed = new Promise((done, fail) => {
+  addEventListener("load", () => setTimeout(() => {
+    const script = document.createElement("script");
+    script.src = "names.js";
+    script.onload = () => {
+      names = {
+        ids: NAMES.crop_ids.split("\n"), groups: NAMES.groups, reasons: NAMES.reasons,
+        group: new Uint32Array(bytes(NAMES.group).buffer),
+        reason: new Uint32Array(bytes(NAMES.reason).buffer), hashes: bytes(NAMES.hashes),
+      };
+      done(names);
+    };
+    script.onerror = () => fail(new Error("names.js is not beside the page."));
+    document.head.append(script);
+  }, 50));
+});
+whenNamed.catch((error) => complain(error.message));
+
+function sizeOf(cluster) { return STARTS[cluster + 1] - STARTS[cluster]; }
+
+function hashOf(index) {
+  let text = "";
+  for (let i = 32 * index; i < 32 * index + 32; i++) text += names.hashes[i].toString(16).padStart(2, "0");
+  return text;
+}
+
+function labelsOf(index) { return DATA.combinations[COMBO[index]].map((l) => DATA.labels[l]); }
+
+function columnValue(column, index) {
+  const v = column.values[index];
+  return v === 255 ? NaN : column.low + (column.high - column.low) * v / 254;
+}
+
+function describe(index, long) {
+  const lines = [];
+  if (names) lines.push(names.ids[index]);
+  lines.push(labelsOf(index).join(", ") || "no label");
+  if (names && long) lines.push(`group ${names.groups[names.group[index]]}`);
+  lines.push(`cluster ${CLUSTER[index]}: ${decisionOf(index)}`);
+  if (KIND[index] & REFUSED) lines.push("not accepted: only kept one by one");
+  const reason = names ? names.reasons[names.reason[index]] : "";
+  if (reason) lines.push(`suggested: ${reason}`);
+  if (long) {
+    const values = COLUMNS.filter((c) => c.values[index] !== 255);
+    if (values.length) lines.push(values.map((c) => `${c.name} ${Number(columnValue(c, index).toPrecision(3))}`).join(", "));
+  }
+  return lines.join("\n");
+}
+
+// Sprite sheets: crop i is the tile i % PER_SHEET of the sheet floor(i / PER_SHEET).
+const PER_SHEET = DATA.tiles_a_side ** 2;
+const loadedSheets = new Map();
+
+function sheetUrl(index) { return `sprites/${DATA.sheets[Math.floor(index / PER_SHEET)]}`; }
+
+function tilePlace(index) {
+  const tile = index % PER_SHEET;
+  return [tile % DATA.tiles_a_side, Math.floor(tile / DATA.tiles_a_side)];
+}
+
+function drawTile(canvas, index) {
+  const url = sheetUrl(index);
+  let image = loadedSheets.get(url);
+  if (!image) {
+    image = new Image();
+    image.src = url;
+  }
+  // The least recently used sheet is the map's first.
+  loadedSheets.delete(url);
+  loadedSheets.set(url, image);
+  if (loadedSheets.size > 24) loadedSheets.delete(loadedSheets.keys().next().value);
+  canvas.dataset.index = index;
+  const context = canvas.getContext("2d");
+  const paint = () => {
+    if (Number(canvas.dataset.index) !== index) return;
+    const [column, row] = tilePlace(index);
+    const t = DATA.tile;
+    context.clearRect(0, 0, canvas.width, canvas.height);
+    context.imageSmoothingQuality = "high";
+    context.drawImage(image, column * t, row * t, t, t, 0, 0, canvas.width, canvas.height);
+    canvas.dataset.painted = index;
+  };
+  if (image.complete && image.naturalWidth) paint();
+  else {
+    context.clearRect(0, 0, canvas.width, canvas.height);
+    image.addEventListener("load", paint);
+    image.addEventListener("error", () => complain(`${url} is not beside the page.`));
+  }
+}
+
+function complain(message) {
+  $("error").textContent = message;
+  $("error").hidden = !message;
+}
