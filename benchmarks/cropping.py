@@ -105,7 +105,7 @@ class _Run(NamedTuple):
 
 def _crop(fields: Path, count: int, args: argparse.Namespace) -> _Run:
     """Crops a folder as a user does."""
-    output = fields / "crops"
+    output = fields.with_name(f"{fields.name}-crops")
     words = ["--fields", fields, "--output", output, "--overlays", 0]
     started, used = time.perf_counter(), _core_seconds()
     process = _run("crop", *words, "--workers", args.threads)
