@@ -6,14 +6,15 @@ from typing import Protocol
 
 import numpy as np
 
+INCEPTION = "inception"
+
 
 class Extractor(Protocol):
     """Finds features of images.
 
     Attributes:
-        name: What it is called in reports; distances in its features are
-            ``FD-<name>``.
-        size: The side of the images that it looks at, pixels; others are resized.
+        name: What it is called in reports.
+        size: How many features it finds (F).
     """
 
     name: str
@@ -28,3 +29,12 @@ class Extractor(Protocol):
             images: uint8 or uint16 [B, H, W, C].
         """
         ...
+
+
+def frechet_name(extractor_name: str) -> str:
+    """Returns what a Fréchet distance between features is called.
+
+    Only what the user gave as the Inception network is FID; all others are compared
+    with nothing but themselves.
+    """
+    return "FID" if extractor_name == INCEPTION else f"FD-{extractor_name}"
