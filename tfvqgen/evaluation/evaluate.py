@@ -15,16 +15,16 @@ import numpy as np
 from tfvqgen.data import codes, schema
 from tfvqgen.errors import DataError, UserError
 from tfvqgen.evaluation import sections
-from tfvqgen.evaluation.curves import learning_curves
 from tfvqgen.evaluation.generated_cells import (
     crops_in_turn,
     draw_cells,
     examples_of_kinds,
 )
 from tfvqgen.evaluation.metrics.pixels import require_scikit_image
-from tfvqgen.evaluation.page import render
-from tfvqgen.evaluation.pictures import Pictures, make_pictures
 from tfvqgen.evaluation.real_crops import Judge
+from tfvqgen.evaluation.report.curves import learning_curves
+from tfvqgen.evaluation.report.page import render
+from tfvqgen.evaluation.report.pictures import Pictures, make_pictures
 from tfvqgen.files import exclusive, whole_file, write_json
 from tfvqgen.generation.about import About
 from tfvqgen.generation.generator import Generator
