@@ -56,7 +56,9 @@ class LocalizationClassifier(keras.Model):
         self.input_normalization = _normalization(policy)
         self.stem = _convolution(width, 5, 2, policy)
         self.stages = [
-            _Stage(width << number, halves=number > 0, policy=policy)
+            _Stage(
+                width << number, halves=number > 0, policy=policy, name=f"stage{number}"
+            )
             for number in range(_num_stages(min(image_shape[:2])))
         ]
         self.output_normalization = _normalization(policy)
@@ -124,10 +126,11 @@ class _Stage(keras.layers.Layer):
         filters: F.
         halves: Whether the map is halved; otherwise C is F.
         policy: Of the layers' types.
+        name: The layer's.
     """
 
-    def __init__(self, filters: int, halves: bool, policy: str):
-        super().__init__(dtype=policy)
+    def __init__(self, filters: int, halves: bool, policy: str, name: str):
+        super().__init__(dtype=policy, name=name)
         self.halves = halves
         self.first_normalization = _normalization(policy)
         self.first = _convolution(filters, 3, 2 if halves else 1, policy)

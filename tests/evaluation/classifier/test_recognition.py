@@ -1,0 +1,78 @@
+import json
+import math
+
+import numpy as np
+import pytest
+from sklearn.metrics import balanced_accuracy_score
+
+from tfvqgen.evaluation.classifier.recognition import recognition
+
+NAMES = ("a", "b", "c")
+
+
+def cells(number=200, seed=0):
+    """Returns probabilities that know something, and one label a cell, "a" rare."""
+    rng = np.random.default_rng(seed)
+    truth = rng.choice(3, size=number, p=[0.1, 0.3, 0.6])
+    return rng.random((number, 3)) + 0.4 * np.eye(3)[truth], truth
+
+
+def test_figures_are_those_that_counting_gives():
+    probabilities, truth = cells()
+    found = recognition(probabilities, np.eye(3)[truth], NAMES, seed=0)
+    top = probabilities.argmax(1)
+    assert found["n"] == 200
+    assert found["accuracy"]["value"] == pytest.approx(np.mean(top == truth))
+    assert found["balanced_accuracy"]["value"] == pytest.approx(
+        balanced_accuracy_score(truth, top)
+    )
+    for index, name in enumerate(NAMES):
+        of_label = found["by_label"][name]
+        mine = truth == index
+        assert of_label["n"] == mine.sum()
+        assert of_label["recognised"]["value"] == pytest.approx(
+            np.mean(top[mine] == index)
+        )
+    precisions = [x["average_precision"]["value"] for x in found["by_label"].values()]
+    assert found["mean_average_precision"]["value"] == pytest.approx(
+        np.mean(precisions)
+    )
+
+
+def test_intervals_are_as_wide_as_the_binomial_law_has_them():
+    probabilities, truth = cells(2000)
+    found = recognition(probabilities, np.eye(3)[truth], NAMES, seed=0)
+    for figure, number in (
+        (found["accuracy"], 2000),
+        (found["by_label"]["a"]["recognised"], found["by_label"]["a"]["n"]),
+    ):
+        share, (low, high) = figure["value"], figure["interval"]
+        expected = 2 * 1.96 * math.sqrt(share * (1 - share) / number)
+        assert high - low == pytest.approx(expected, rel=0.1)
+        assert low < share < high
+    for name in ("balanced_accuracy", "mean_average_precision"):
+        low, high = found[name]["interval"]
+        assert low < found[name]["value"] < high
+
+
+def test_cells_of_no_label_do_not_count():
+    probabilities, truth = cells()
+    labels = np.eye(3)[truth]
+    more = np.concatenate([probabilities, probabilities[:50]])
+    none = np.concatenate([labels, 0 * labels[:50]])
+    assert recognition(more, none, NAMES, seed=3) == recognition(
+        probabilities, labels, NAMES, seed=3
+    )
+
+
+def test_what_cannot_be_said_is_null():
+    found = recognition(np.ones((1, 3)), np.array([[0, 1, 0]]), NAMES, seed=0)
+    assert found["accuracy"] == {"value": 0.0, "interval": [None, None]}
+    assert found["by_label"]["c"] == {
+        "n": 0,
+        "recognised": {"value": None, "interval": [None, None]},
+        "average_precision": {"value": None},
+    }
+    nothing = recognition(np.zeros((0, 3)), np.zeros((0, 3)), NAMES, seed=0)
+    assert nothing["n"] == 0 and nothing["accuracy"]["value"] is None
+    json.dumps([found, nothing], allow_nan=False)
