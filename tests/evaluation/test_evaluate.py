@@ -13,8 +13,10 @@ from PIL import Image
 from tests import support
 from tests.training.test_run import TINY
 from tfvqgen.errors import DataError, UserError
-from tfvqgen.evaluation.evaluate import Settings, evaluate
+from tfvqgen.evaluation.classifier.config import ClassifierConfig
+from tfvqgen.evaluation.evaluate import evaluate
 from tfvqgen.evaluation.real_crops import LEVELS
+from tfvqgen.evaluation.settings import Settings
 from tfvqgen.training.metrics_log import read_metrics
 from tfvqgen.training.run import train
 
@@ -60,7 +62,13 @@ def reported(workdir, data, tmp_path_factory):
 
 
 def settings(workdir, data, output, **flags):
-    flags = {"split": "validation", "num_samples": 7, **flags}
+    classifier = ClassifierConfig(steps=2, batch_size=4, width=4)
+    flags = {
+        "split": "validation",
+        "num_samples": 7,
+        "classifier": classifier,
+        **flags,
+    }
     return Settings(workdir=workdir, data_dir=data, output=output, **flags)
 
 
