@@ -95,7 +95,7 @@ def evaluate(settings: Settings) -> Path:
     require_scikit_image()
     workdir = Workdir(settings.workdir)
     workdir.load_config()  # Says so if this is no workdir.
-    dataset = _open_data(workdir, settings.data_dir)
+    dataset = open_data(workdir, settings.data_dir)
     split = dataset.split(settings.split)
     training_split = dataset.split(TRAINED_ON)
     generator = Generator.of_workdir(settings.workdir)
@@ -156,7 +156,7 @@ def _measure(
     return metrics, pictures
 
 
-def _open_data(workdir: Workdir, data_dir: str | os.PathLike) -> schema.Dataset:
+def open_data(workdir: Workdir, data_dir: str | os.PathLike) -> schema.Dataset:
     """Opens the shards, if they are those that the workdir was trained on."""
     expected = workdir.load_dataset_info().fingerprint()
     dataset = schema.open_dataset(data_dir)

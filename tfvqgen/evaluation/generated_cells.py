@@ -134,9 +134,7 @@ def draw_cells(
     """
     labels = np.asarray(labels) > 0
     rows = cells_to_draw(labels, keep_best)
-    drawn = store_cells(
-        source, labels[rows], seed=seed, drawing=drawing, folder=folder
-    )
+    drawn = store_cells(source, labels[rows], seed=seed, drawing=drawing, folder=folder)
     kept = np.arange(len(rows))
     if keep_best < 1:
         if judge is None:

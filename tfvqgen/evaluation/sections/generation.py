@@ -116,14 +116,14 @@ def _distances(held_out: np.ndarray, rows: np.ndarray, seed: int) -> dict[str, A
         return dict.fromkeys(
             ("frechet", "kernel", "precision", "recall", "density", "coverage")
         )
-    distance = frechet.frechet_distance(frechet.moments(held_out), frechet.moments(rows))
+    distance = frechet.frechet_distance(
+        frechet.moments(held_out), frechet.moments(rows)
+    )
     spread = frechet.resampled_distances(held_out, rows, seed=seed)
     kernel = kernel_distance.kernel_distance(held_out, rows)
     kernel_spread = kernel_distance.resampled_distances(held_out, rows, seed=seed)
     subsets = kernel_distance.subset_distances(held_out, rows, seed=seed)
-    neighbours = (
-        neighbour_rows(held_out, rows)._asdict() if few > NEIGHBOURS else {}
-    )
+    neighbours = neighbour_rows(held_out, rows)._asdict() if few > NEIGHBOURS else {}
     return {
         "frechet": spread_figure(distance, spread, least=0),
         "kernel": {
