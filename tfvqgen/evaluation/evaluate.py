@@ -55,7 +55,7 @@ def evaluate(settings: Settings) -> Path:
     require_scikit_image()
     workdir = Workdir(settings.workdir)
     workdir.load_config()  # Says so if this is no workdir.
-    dataset = _open_data(workdir, settings.data_dir)
+    dataset = open_data(workdir, settings.data_dir)
     split = dataset.split(settings.split)
     generator = Generator.of_workdir(settings.workdir)
     about = generator.about
@@ -153,7 +153,7 @@ def _pictures(
     )
 
 
-def _open_data(workdir: Workdir, data_dir: str | os.PathLike) -> schema.Dataset:
+def open_data(workdir: Workdir, data_dir: str | os.PathLike) -> schema.Dataset:
     """Opens the shards, if they are those that the workdir was trained on."""
     expected = workdir.load_dataset_info().fingerprint()
     dataset = schema.open_dataset(data_dir)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tfvqgen.evaluation.classifier import augmentation
-from tfvqgen.evaluation.classifier.augmentation import augmented, mixed
+from tfvqgen.evaluation.classifier.augmentation import augmented
 
 
 def noise(**numbers):
@@ -49,12 +49,3 @@ def test_channels_are_brightened_apart_and_stay_within_range():
     dimmed = 0.8 * np.exp(-augmentation.BRIGHTENED)
     np.testing.assert_allclose(found[..., 0], dimmed, rtol=1e-5)
     np.testing.assert_allclose(found[..., 1], 1.0)
-
-
-def test_images_and_labels_are_mixed_in_the_same_shares():
-    images = np.stack([np.full((2, 2, 1), x, np.float32) for x in (0.0, 1.0, 2.0)])
-    labels = np.eye(3, dtype=np.float32)
-    shares = np.array([0.0, 0.5, 1.0], np.float32)
-    cells, parts = (x.numpy() for x in mixed(images, labels, shares, least=0.6))
-    np.testing.assert_allclose(cells[:, 0, 0, 0], [0.0, 0.8, 1.6])
-    np.testing.assert_allclose(parts, [[1, 0, 0], [0.2, 0.8, 0], [0, 0.4, 0.6]])

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score
 
-from tfvqgen.evaluation.classifier.recognition import recognition
+from tfvqgen.evaluation.classifier.recognition import compared, recognition
 
 NAMES = ("a", "b", "c")
 
@@ -76,3 +76,22 @@ def test_what_cannot_be_said_is_null():
     nothing = recognition(np.zeros((0, 3)), np.zeros((0, 3)), NAMES, seed=0)
     assert nothing["n"] == 0 and nothing["accuracy"]["value"] is None
     json.dumps([found, nothing], allow_nan=False)
+
+
+def test_two_shares_of_the_same_cells_are_compared_as_pairs():
+    rng = np.random.default_rng(0)
+    before = rng.random(1000) < 0.8
+    # Three of four that were right are still: that varies less than either share does.
+    after = before & (rng.random(1000) < 0.75)
+    found = compared(after, before, seed=0)
+    assert found["value"] == pytest.approx(after.sum() / before.sum())
+    low, high = found["interval"]
+    number = before.sum()
+    expected = 2 * 1.96 * math.sqrt(0.75 * 0.25 / number)
+    assert high - low == pytest.approx(expected, rel=0.15)
+    assert compared(before, before, seed=0) == {"value": 1.0, "interval": [1.0, 1.0]}
+
+
+def test_nothing_is_said_beside_a_share_of_none():
+    none = np.zeros(5, bool)
+    assert compared(~none, none, seed=0) == {"value": None, "interval": [None, None]}

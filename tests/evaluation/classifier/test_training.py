@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from tests import support
-from tfvqgen.data import schema
-from tfvqgen.data.records import write_shard
+from tests.evaluation.classifier.drawn_cells import LABELS, SPLITS, TINY, make_dataset
 from tfvqgen.errors import UserError
 from tfvqgen.evaluation.classifier import training
 from tfvqgen.evaluation.classifier.config import ClassifierConfig
@@ -15,48 +14,10 @@ from tfvqgen.evaluation.image_sets import ImageSet
 from tfvqgen.training.loop import Loop
 from tfvqgen.training.metrics_log import read_metrics
 
-SPLITS = {"train": 24, "validation": 24, "test": 18}
-LABELS = ("dot", "bar", "even")
-TINY = ClassifierConfig(steps=8, batch_size=8, width=2, validate_every=8, log_every=4)
-
-
-def draw(label, rng):
-    """Draws what a label stands for, in the second of three channels."""
-    image = rng.integers(0, 30, size=(16, 16, 3), dtype=np.uint8)
-    across, down = rng.integers(3, 12, size=2)
-    if label == 0:
-        image[down : down + 3, across : across + 3, 1] = 250
-    elif label == 1:
-        image[down : down + 2, :, 1] = 250
-    else:
-        image[..., 1] += 120
-    return image
-
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory):
     return make_dataset(tmp_path_factory.mktemp("data"))
-
-
-def make_dataset(folder, seed=0):
-    """Writes shards in which each crop has one label, and shows it."""
-    dataset = support.make_dataset(
-        folder, SPLITS, shape=(16, 16, 3), labels=LABELS, num_shards=1
-    )
-    rng = np.random.default_rng(seed)
-    about = json.loads((folder / "dataset.json").read_text())
-    for name, split in about["splits"].items():
-        records = [
-            schema.serialize_example(
-                draw(index % 3, rng), [index % 3], crop_id=f"{name}{index}", group=name
-            )
-            for index in range(SPLITS[name])
-        ]
-        shard = write_shard(folder / split["shards"][0]["path"], records)
-        split["shards"][0] |= {"bytes": shard.bytes, "sha256": shard.sha256}
-    (folder / "dataset.json").write_text(json.dumps(about))
-    del dataset
-    return schema.open_dataset(folder)
 
 
 def folders(workdir):

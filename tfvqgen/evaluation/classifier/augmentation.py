@@ -42,28 +42,6 @@ def augmented(images: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
     )
 
 
-def mixed(
-    images: tf.Tensor, labels: tf.Tensor, noise: tf.Tensor, least: float
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """Adds a share of the next image of the batch to each, and of its labels.
-
-    "mixup: Beyond empirical risk minimization", Zhang et al. 2018, with even shares.
-
-    Args:
-        images: Float32 [B, H, W, C].
-        labels: Multi-hot, float32 [B, L].
-        noise: Uniform in [0, 1), float32 [B].
-        least: The smallest share that an image keeps, 1 for no mixing.
-    """
-    share = 1 - (1 - least) * noise
-    rows = share[:, None]
-    cells = share[:, None, None, None]
-    return (
-        cells * images + (1 - cells) * tf.roll(images, 1, axis=0),
-        rows * labels + (1 - rows) * tf.roll(labels, 1, axis=0),
-    )
-
-
 def _transforms(signs: tf.Tensor, height: int, width: int) -> tf.Tensor:
     """Returns where output pixels are taken from, as TensorFlow wants it, [B, 8]."""
     angle = math.pi * signs[:, 0]

@@ -111,6 +111,24 @@ def recognition(
     }
 
 
+def compared(right: np.ndarray, right_before: np.ndarray, seed: int) -> dict[str, Any]:
+    """Returns one share of right cells over another one of the same cells.
+
+    Args:
+        right: Which cells are right, bool [N].
+        right_before: Which were before, bool [N].
+        seed: Of the bootstrap; the same cells are drawn for both.
+    """
+
+    def ratio(means: np.ndarray) -> np.ndarray:
+        # Where nothing was right before, nothing can be said.
+        return np.array([means[0] / means[1] if means[1] else np.nan])
+
+    rows = np.stack([right, right_before], axis=1).astype(np.float64)
+    value = ratio(rows.sum(axis=0))[0]
+    return _figure(value, bootstrap_interval(rows, ratio, seed=seed)[:, 0])
+
+
 def _balanced(right: np.ndarray, asked: np.ndarray, seed: int) -> dict[str, Any]:
     """Returns the mean over labels of the share of their cells that are right."""
 
