@@ -19,6 +19,7 @@ from tfvqgen.evaluation.comparison import Comparison, compare
 from tfvqgen.evaluation.extractors.choice import CLASSIFIER, choose_extractors
 from tfvqgen.evaluation.extractors.extractor import Extractor
 from tfvqgen.evaluation.generated_cells import crops_in_turn, examples_of_kinds
+from tfvqgen.evaluation.learning import learn, require_held_out
 from tfvqgen.evaluation.material import Material, gather
 from tfvqgen.evaluation.metrics.pixels import require_scikit_image
 from tfvqgen.evaluation.real_crops import CropFigures, Judge
@@ -57,6 +58,7 @@ def evaluate(settings: Settings) -> Path:
     workdir.load_config()  # Says so if this is no workdir.
     dataset = open_data(workdir, settings.data_dir)
     split = dataset.split(settings.split)
+    require_held_out(settings, TRAINED_ON)
     generator = Generator.of_workdir(settings.workdir)
     about = generator.about
     priors_judge = Judge(generator, _training_codes(workdir, about))
@@ -66,6 +68,10 @@ def evaluate(settings: Settings) -> Path:
         crops, sections = _of_models(priors_judge, dataset, about, settings)
         material = gather(generator, dataset, judge, settings, TRAINED_ON)
         found = compare(material, crops, judge, extractors, about, settings)
+        if settings.classification_score:
+            found.sections["generation"]["classification_score"] = learn(
+                generator, dataset, settings, TRAINED_ON
+            )
         metrics = {
             "format": FORMAT,
             **sections,

@@ -90,3 +90,20 @@ def facts(pairs: Mapping[str, str]) -> str:
     """Returns names with what they are; the latter is HTML."""
     items = "".join(f"<dt>{escape(k)}</dt><dd>{v}</dd>" for k, v in pairs.items())
     return f'<dl class="facts">{items}</dl>'
+
+
+def charts(found: Sequence[tuple[str, str]]) -> str:
+    """Returns charts in a grid; each is a title and the HTML of the chart."""
+    figures = "".join(
+        f"<figure><h3>{escape(title)}</h3>{chart}</figure>" for title, chart in found
+    )
+    if not figures:
+        return ""
+    four = " four" if len(found) % 4 == 0 else ""
+    return f'<div class="charts{four}">{figures}</div>'
+
+
+def section(title: str, text: str, content: str) -> str:
+    """Returns a part of the page under a title; text and content are HTML."""
+    introduction = f"<p>{text}</p>" if text else ""
+    return f"<section><h2>{title}</h2>{introduction}{content}</section>"

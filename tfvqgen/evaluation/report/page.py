@@ -6,14 +6,16 @@ from importlib import resources
 from typing import Any
 
 from tfvqgen.data.crop import LABEL_SEPARATOR
-from tfvqgen.evaluation.report import tables
+from tfvqgen.evaluation.report import comparisons, tables
 from tfvqgen.evaluation.report.charts import Series, line_chart, scatter_chart
 from tfvqgen.evaluation.report.curves import Curve
 from tfvqgen.evaluation.report.markup import (
+    charts,
     facts,
     interval_text,
     number,
     picture,
+    section,
     verdict_list,
 )
 from tfvqgen.evaluation.report.pictures import Picture, Pictures
@@ -45,6 +47,10 @@ def render(
             _head(metrics, held_out),
             _reconstructions(pictures, held_out),
             _cells(metrics, pictures, held_out),
+            comparisons.distances(metrics, held_out),
+            comparisons.agreement(metrics, held_out),
+            comparisons.memorisation(metrics, pictures.neighbours),
+            comparisons.biology(metrics, held_out),
             _levels(metrics, trained_on, held_out),
             _curves(curves),
             _numbers(metrics),
@@ -104,6 +110,7 @@ def _key_figures(metrics: _Metrics, held_out: str) -> str:
         ("Cost under both priors", priors["bits_per_pixel"], "number", " bits/pixel"),
         ("Top prior saves", priors["top"]["saved_over_unigram"], "percent", ""),
         ("Bottom prior saves", priors["bottom"]["saved_over_unigram"], "percent", ""),
+        *_compared(metrics),
     ]
     items = "".join(
         f"<div><dt>{name}</dt><dd>{number(figure['value'], style)}"
@@ -120,6 +127,19 @@ def _key_figures(metrics: _Metrics, held_out: str) -> str:
     return f'<dl class="key-figures">{items}</dl>'
 
 
+def _compared(metrics: _Metrics) -> list[tuple[str, _Metrics, str, str]]:
+    """Returns how many cells show their label, and what is covered of real cells."""
+    found = []
+    agreement = metrics["generation"]["label_agreement"]
+    if "generated" in agreement:
+        share = agreement["generated"]["accuracy"]
+        found.append(("Labels recognised", share, "percent", ""))
+    for name, one in metrics["generation"]["distances"].items():
+        if coverage := one["sets"]["generated"]["coverage"]:
+            found.append((f"Coverage, {escape(name)}", coverage, "percent", ""))
+    return found
+
+
 def _reconstructions(pictures: Pictures, held_out: str) -> str:
     crops = []
     for views in pictures.reconstructions:
@@ -132,7 +152,7 @@ def _reconstructions(pictures: Pictures, held_out: str) -> str:
             f'<div class="crop"><h3>{escape(labels)}</h3>'
             f'<div class="columns">{cells}</div></div>'
         )
-    return _section(
+    return section(
         "Reconstructions",
         f"Crops of the split {held_out}, what comes back from both code maps, and what "
         "either level carries alone: the other one's codes are replaced by their mean. "
@@ -150,7 +170,7 @@ def _cells(metrics: _Metrics, pictures: Pictures, held_out: str) -> str:
             f"<div><b>generated</b>{_strip(generated, about['id'])}</div>"
             f"<div><b>real ({held_out})</b>{_strip(real, about['id'])}</div></div>"
         )
-    return _section(
+    return section(
         "Generated cells beside real ones",
         "Each generated cell was asked for with the labels of the real crop in the "
         f"same place. {_colours(about)} Rest the pointer on a cell for its labels and "
@@ -195,7 +215,7 @@ def _label_text(cell: Picture) -> str:
 
 
 def _levels(metrics: _Metrics, trained_on: str, held_out: str) -> str:
-    return _section(
+    return section(
         "Do both levels work?",
         "A codebook perplexity near the number of codes means that all are used alike, "
         "near 1 that the level says nothing. A prior is worth something where a code "
@@ -207,23 +227,23 @@ def _levels(metrics: _Metrics, trained_on: str, held_out: str) -> str:
 
 
 def _curves(curves: Sequence[Curve]) -> str:
-    return _section(
+    return section(
         "Learning curves",
         "As written down while the stages trained: figures in training are means over "
         "the last steps, with everything that makes training harder; held-out figures "
         "are those of the validation split.",
-        _charts(curves),
+        charts(curves),
     )
 
 
 def _numbers(metrics: _Metrics) -> str:
-    return _section(
+    return section(
         "Reconstruction in numbers",
         "Pixels are in [0, 1]. Power kept is that of all reconstructions over that "
         "of all originals in a band of spatial frequency: above half Nyquist lie grain "
         "and the finest fibres.",
         tables.reconstruction(metrics) + _spectra(metrics),
-    ) + _section(
+    ) + section(
         "Intensity, label by label",
         "The mean of each channel over the cells of a label, a dot a label. On the "
         "line real and generated cells are alike.",
@@ -236,7 +256,7 @@ def _numbers(metrics: _Metrics) -> str:
 def _spectra(metrics: _Metrics) -> str:
     spectrum = metrics["reconstruction"]["power_spectrum"]
     frequencies = spectrum["cycles_per_pixel"]
-    charts = []
+    found = []
     for name, powers in spectrum["channels"].items():
         lines = [
             Series(side, list(zip(frequencies, powers[side], strict=True)), colour)
@@ -244,34 +264,26 @@ def _spectra(metrics: _Metrics) -> str:
         ]
         chart = line_chart(lines, x="cycles per pixel", y="mean power", log=True)
         if chart:
-            charts.append(Curve(f"Power: {name}", chart))
-    return _charts(charts)
+            found.append(Curve(f"Power: {name}", chart))
+    return charts(found)
 
 
 def _intensities(metrics: _Metrics) -> str:
     means = metrics["generation"]["mean_intensity"]
-    charts = []
+    found = []
     for channel in metrics["provenance"]["model"]["channels"]:
         points = [
             (
                 means["real"][label]["channels"][channel]["value"],
-                found["channels"][channel]["value"],
+                made["channels"][channel]["value"],
                 label,
             )
-            for label, found in means["generated"].items()
+            for label, made in means["generated"].items()
         ]
         chart = scatter_chart(points, x="real", y="generated", colour=2)
         if chart:
-            charts.append(Curve(channel, chart))
-    return _charts(charts)
-
-
-def _charts(charts: Sequence[Curve]) -> str:
-    figures = "".join(
-        f"<figure><h3>{escape(title)}</h3>{chart}</figure>" for title, chart in charts
-    )
-    four = " four" if len(charts) % 4 == 0 else ""
-    return f'<div class="charts{four}">{figures}</div>'
+            found.append(Curve(channel, chart))
+    return charts(found)
 
 
 def _origin(metrics: _Metrics) -> str:
@@ -279,7 +291,7 @@ def _origin(metrics: _Metrics) -> str:
     about = provenance["model"]
     settings = ", ".join(f"{k} {v:g}" for k, v in generation["settings"].items())
     first, number_of = generation["seed"], generation["num_samples"]
-    return _section(
+    return section(
         "How this was made",
         "",
         facts(
@@ -301,8 +313,3 @@ def _origin(metrics: _Metrics) -> str:
             }
         ),
     )
-
-
-def _section(title: str, text: str, content: str) -> str:
-    introduction = f"<p>{text}</p>" if text else ""
-    return f"<section><h2>{title}</h2>{introduction}{content}</section>"
