@@ -27,7 +27,7 @@ Distances are between features, which --extractor finds; it may be repeated:
                returns one tensor [batch, features]. Only inception=FOLDER is called
                FID. A SavedModel is a program: use only those of people you trust.
 All of them need many real crops that nothing was trained on. To measure well, give
-`python -m data_prep shard` larger shares than usual: --splits 60,20,20.
+`python -m data_prep shard` --splits train=0.6,validation=0.2,test=0.2.
 
 With --keep_best .5 twice as many cells are drawn, and those kept that the classifier
 finds most like their labels. With --classification_score classifiers are trained on

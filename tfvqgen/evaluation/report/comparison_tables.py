@@ -142,19 +142,20 @@ def biology(found: _Metrics, held_out: str) -> str:
             ]
         )
     caption = (
-        f"{found['n']:,} cells of each kind. Distance: Wasserstein-1 from real crops "
-        f"({held_out}), in standard deviations of the real cells, for generated cells, "
-        "reconstructions and other real crops. Largest difference: of the cumulative "
-        "shares (Kolmogorov-Smirnov). Small: 95% intervals."
+        f"{found['n']:,} cells of each kind. Apart: how far values of generated cells "
+        f"are from those of real crops ({held_out}), in standard deviations of the "
+        "latter (Wasserstein-1); beside it the same of reconstructions and of other "
+        "real crops. Largest: the largest difference between the lines below "
+        "(Kolmogorov-Smirnov). Small: 95% intervals."
     )
     header = [
         "",
         "Real",
         "Generated",
-        "Distance, generated",
-        "reconstructions",
-        "other real",
-        "Largest difference",
+        "Apart",
+        "Reconstr.",
+        "Other real",
+        "Largest",
     ]
     return table(header, rows, caption)
 

@@ -51,8 +51,7 @@ def agreement(metrics: _Metrics, held_out: str) -> str:
         "A classifier that has learnt from real crops which the generator has not "
         "learnt from names the localization of each cell. A generated cell is right "
         "when that is one of the labels it was asked for with. Real crops beside them "
-        "show how good the classifier is: it cannot be expected to do better on "
-        "generated cells.",
+        "show how good the classifier is.",
         verdict_list(agreement_verdicts(metrics))
         + tables.agreement(found, held_out)
         + (tables.classification_score(score, held_out) if score else "")
