@@ -15,7 +15,13 @@ from tfvqgen.evaluation.report.comparison_verdicts import (
     memorisation_verdicts,
 )
 from tfvqgen.evaluation.report.curves import Curve
-from tfvqgen.evaluation.report.markup import charts, picture, section, verdict_list
+from tfvqgen.evaluation.report.markup import (
+    cell_picture,
+    charts,
+    picture,
+    section,
+    verdict_list,
+)
 from tfvqgen.evaluation.report.names import STATISTIC_NAMES
 from tfvqgen.evaluation.report.pictures import Picture
 
@@ -78,7 +84,7 @@ def memorisation(metrics: _Metrics, neighbours: Sequence[Mapping[str, Picture]])
         verdict_list(memorisation_verdicts(metrics))
         + tables.memorisation(found)
         + charts(_ratios(found))
-        + _neighbours(neighbours),
+        + _neighbours(neighbours, metrics["provenance"]["model"]["id"]),
     )
 
 
@@ -145,11 +151,11 @@ def _ratios(found: _Metrics) -> list[Curve]:
     return made
 
 
-def _neighbours(neighbours: Sequence[Mapping[str, Picture]]) -> str:
+def _neighbours(neighbours: Sequence[Mapping[str, Picture]], model: str) -> str:
     rows = []
     for views in neighbours:
         cells = "".join(
-            f"<div>{picture(view.image, f'{name}: {view.labels}')}<b>{name}</b></div>"
+            f"<div>{cell_picture(view, name, model)}<b>{name}</b></div>"
             for name, view in views.items()
         )
         rows.append(f'<div class="crop"><div class="columns three">{cells}</div></div>')
