@@ -181,7 +181,7 @@ def _distributions(found: _Metrics) -> list[Curve]:
             )
             if key in quantiles
         ]
-        unit = statistic["unit"] or "value"
+        unit = statistic["unit"] or "share of the protein"
         chart = line_chart(lines, x=unit, y="share of cells")
         if chart:
             made.append(Curve(STATISTIC_NAMES[name], chart))
