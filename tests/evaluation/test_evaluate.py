@@ -245,7 +245,7 @@ def test_a_single_extractor_other_settings_and_a_score_are_what_was_asked_for(
     assert [score[x]["num_learnt_from"] for x in score] == [10, 10, 10]
     command = metrics["provenance"]["command"]
     assert "--guidance 0.5 --keep_best 0.5 --extractor random" in command
-    assert "--classification_score --output" in command
+    assert "--classification_score --classifier_steps 2 --output" in command
     assert "Classification accuracy score" in (tmp_path / "index.html").read_text()
 
 

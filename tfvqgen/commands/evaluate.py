@@ -75,6 +75,12 @@ def add_flags(parser) -> None:
         action="store_true",
         help="train classifiers on generated cells too",
     )
+    parser.add_argument(
+        "--classifier_steps",
+        type=int,
+        default=None,
+        help="training steps of each classifier (its own default if not given)",
+    )
     parser.add_argument("--output", help="a folder (<workdir>/report if not given)")
 
 
@@ -82,7 +88,12 @@ def run(args) -> None:
     """Runs the command."""
     import_tensorflow()
     from tfvqgen.evaluation.evaluate import evaluate
-    from tfvqgen.evaluation.settings import EXTRACTORS, Drawing, Settings
+    from tfvqgen.evaluation.settings import (
+        EXTRACTORS,
+        Drawing,
+        Settings,
+        classifier_config,
+    )
 
     settings = Settings(
         workdir=args.workdir,
@@ -96,6 +107,7 @@ def run(args) -> None:
         keep_best=args.keep_best,
         extractors=tuple(args.extractor or EXTRACTORS),
         classification_score=args.classification_score,
+        classifier=classifier_config(args.classifier_steps),
         output=args.output,
     )
     print(f"report: {evaluate(settings)}")

@@ -99,8 +99,21 @@ class Settings:
             "keep_best": self.keep_best,
             "extractor": self.extractors,
             "classification_score": self.classification_score,
+            "classifier_steps": self.classifier.steps,
             "output": self.folder,
         }
+
+
+def classifier_config(steps: int | None) -> ClassifierConfig:
+    """Returns how classifiers are trained.
+
+    Args:
+        steps: Training steps; None: as many as usual.
+
+    Raises:
+        UserError: There are none.
+    """
+    return ClassifierConfig() if steps is None else ClassifierConfig(steps=steps)
 
 
 def _require(settings: Any, name: str, fits: bool, expected: str) -> None:
