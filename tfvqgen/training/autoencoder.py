@@ -42,6 +42,7 @@ class AutoencoderStage(ShardStage):
         self.sum_shapes = {
             "loss": (),
             "reconstruction_loss": (),
+            **{f"{name}_loss": () for name in self.config.further_loss_weights},
             "reconstruction_mse": (),
             "commitment_loss": (),
             "codebook_loss": (),
