@@ -110,6 +110,26 @@ class VQVAEConfig(ShardStageConfig):
         "weight of the error in the local strength of three Laplacian bands; 0: none",
         low=0.0,
     )
+    adversarial_weight: float = key(
+        0.0,
+        "pull of a patch critic on the pixels beside that of the reconstruction "
+        "losses; 0: no critic",
+        low=0.0,
+    )
+    adversarial_after: int = key(
+        2000, "steps before the critic pulls", low=0, high=1_000_000_000
+    )
+    adversarial_ramp: int = key(
+        1000,
+        "steps in which the pull rises; before it the critic learns for as many",
+        low=1,
+    )
+    critic_width: int = key(
+        32, "channels of the critic's first convolution, of three", low=1
+    )
+    critic_learning_rate: float = key(
+        5e-4, "the learning rate of the critic's own Adam", low=0.0
+    )
     augment: bool = key(True, "show each image in a random symmetry of the square")
     hidden: int = key(128, "channels of the convolutions", low=2)
     residual_layers: int = key(2, "residual layers of each stack", low=0)

@@ -1,6 +1,7 @@
 """The networks."""
 
 from tfvqgen.models.paired_inpainting import PairedInpainting
+from tfvqgen.models.patch_critic import PatchCritic
 from tfvqgen.models.pixelsnail import PixelSNAIL
 from tfvqgen.models.vqvae2 import VQVAE2, Codes, Reconstructions, VQVAE2Output
 
@@ -8,6 +9,7 @@ __all__ = [
     "VQVAE2",
     "Codes",
     "PairedInpainting",
+    "PatchCritic",
     "PixelSNAIL",
     "Reconstructions",
     "VQVAE2Output",
