@@ -53,9 +53,23 @@ ALLOWED = {
     # Runs where nothing of this project can be imported.
     "tfvqgen.serving.verification": set(),
     "tfvqgen.evaluation.metrics": LEAVES | {"tfvqgen.evaluation.metrics"},
+    # Classifiers are trained as the other stages are.
+    "tfvqgen.evaluation.classifier": LEAVES
+    | {
+        "tfvqgen.evaluation",
+        "tfvqgen.evaluation.classifier",
+        "tfvqgen.evaluation.metrics",
+        "tfvqgen.config",
+        "tfvqgen.config_keys",
+        "tfvqgen.data",
+        "tfvqgen.layers",
+        "tfvqgen.models",
+        "tfvqgen.training",
+    },
     "tfvqgen.evaluation": LEAVES
     | {
         "tfvqgen.evaluation",
+        "tfvqgen.evaluation.classifier",
         "tfvqgen.evaluation.metrics",
         "tfvqgen.generation",
         "tfvqgen.training",

@@ -5,7 +5,7 @@ from tfvqgen.command_line import run_subcommand
 
 def main() -> None:
     """Runs the command that the command line names."""
-    from tfvqgen.commands import app, evaluate, request, sample, verify
+    from tfvqgen.commands import app, evaluate, figures, request, sample, verify
 
     run_subcommand(
         "python -m tfvqgen",
@@ -13,6 +13,7 @@ def main() -> None:
         {
             "sample": sample,
             "evaluate": evaluate,
+            "figures": figures,
             "verify": verify,
             "request": request,
             "app": app,

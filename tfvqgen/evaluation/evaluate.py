@@ -15,16 +15,16 @@ import numpy as np
 from tfvqgen.data import codes, schema
 from tfvqgen.errors import DataError, UserError
 from tfvqgen.evaluation import sections
-from tfvqgen.evaluation.curves import learning_curves
 from tfvqgen.evaluation.generated_cells import (
     crops_in_turn,
     draw_cells,
     examples_of_kinds,
 )
 from tfvqgen.evaluation.metrics.pixels import require_scikit_image
-from tfvqgen.evaluation.page import render
-from tfvqgen.evaluation.pictures import Pictures, make_pictures
 from tfvqgen.evaluation.real_crops import Judge
+from tfvqgen.evaluation.report.curves import learning_curves
+from tfvqgen.evaluation.report.page import render
+from tfvqgen.evaluation.report.pictures import Pictures, make_pictures
 from tfvqgen.files import exclusive, whole_file, write_json
 from tfvqgen.generation.about import About
 from tfvqgen.generation.generator import Generator
@@ -95,7 +95,7 @@ def evaluate(settings: Settings) -> Path:
     require_scikit_image()
     workdir = Workdir(settings.workdir)
     workdir.load_config()  # Says so if this is no workdir.
-    dataset = _open_data(workdir, settings.data_dir)
+    dataset = open_data(workdir, settings.data_dir)
     split = dataset.split(settings.split)
     training_split = dataset.split(TRAINED_ON)
     generator = Generator.of_workdir(settings.workdir)
@@ -156,7 +156,7 @@ def _measure(
     return metrics, pictures
 
 
-def _open_data(workdir: Workdir, data_dir: str | os.PathLike) -> schema.Dataset:
+def open_data(workdir: Workdir, data_dir: str | os.PathLike) -> schema.Dataset:
     """Opens the shards, if they are those that the workdir was trained on."""
     expected = workdir.load_dataset_info().fingerprint()
     dataset = schema.open_dataset(data_dir)

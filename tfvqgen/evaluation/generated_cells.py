@@ -1,34 +1,38 @@
-"""Which cells are drawn for a report, and what is measured of them."""
+"""Which cells are drawn for a report, and which real ones they are compared with."""
 
 # Shapes: N crops of a split, M generated cells, C channels; L labels.
 
 import dataclasses
-from collections.abc import Collection, Sequence
+import os
+from collections.abc import Sequence
 
 import numpy as np
-from tqdm import tqdm
 
+from tfvqgen.errors import UserError
+from tfvqgen.evaluation.classifier.selection import cells_to_draw
+from tfvqgen.evaluation.classifier.selection import keep_best as keep_cells
+from tfvqgen.evaluation.classifier.trained import TrainedClassifier
+from tfvqgen.evaluation.image_sets import ImageSet
+from tfvqgen.evaluation.image_store import store_cells
+from tfvqgen.evaluation.settings import Drawing
 from tfvqgen.generation.request import UNCONDITIONAL
 from tfvqgen.generation.source import Source
-
-BATCH_SIZE = 32
 
 
 @dataclasses.dataclass(frozen=True)
 class GeneratedCells:
-    """What is kept of cells that were drawn.
+    """Cells that were drawn, on disk.
 
     Attributes:
-        labels: Asked for, multi-hot, float32 [M, L].
+        images: They, with the labels asked for.
         seeds: int64 [M].
-        intensity: Mean of each channel, in [0, 1], [M, C].
-        images: The pictured cells, uint8 or uint16 [H, W, C] by number.
     """
 
-    labels: np.ndarray
+    images: ImageSet
     seeds: np.ndarray
-    intensity: np.ndarray
-    images: dict[int, np.ndarray]
+
+    def __len__(self) -> int:
+        return len(self.images)
 
 
 def kinds(labels: np.ndarray) -> np.ndarray:
@@ -108,37 +112,86 @@ def draw_cells(
     labels: np.ndarray,
     *,
     seed: int,
-    pictured: Collection[int],
+    drawing: Drawing,
+    keep_best: float,
+    judge: TrainedClassifier | None,
+    folder: str | os.PathLike,
 ) -> GeneratedCells:
-    """Draws a cell for each row of labels, at temperature 1 and without guidance.
+    """Draws a cell for each row of labels, unless they are on disk already.
 
     Args:
         source: Where cells come from.
         labels: Multi-hot, [M, L].
-        seed: Of the first cell; the next has the next.
-        pictured: Numbers of the cells whose images are kept.
+        seed: Of the first cell drawn; the next has the next.
+        drawing: Temperature, top_p and guidance.
+        keep_best: The share of the drawn cells that is kept, by the judge; 1 draws no
+            more than are wanted.
+        judge: Says how much a cell looks like its labels.
+        folder: Where drawn cells are kept.
+
+    Raises:
+        UserError: Cells are to be judged, and there is no judge.
     """
-    labels = np.asarray(labels, np.float32)
-    seeds = seed + np.arange(len(labels), dtype=np.int64)
-    largest = np.iinfo(source.about.dtype).max
-    pictured = set(pictured)
-    intensity: list[np.ndarray] = []
-    kept = {}
-    with tqdm(desc="generated cells", total=len(labels), unit="cell") as progress:
-        for start in range(0, len(labels), BATCH_SIZE):
-            rows = slice(start, start + BATCH_SIZE)
-            images = _draw(source, labels[rows], seeds[rows])
-            intensity.extend(images.mean(axis=(1, 2), dtype=np.float64) / largest)
-            kept.update(
-                (start + row, image)
-                for row, image in enumerate(images)
-                if start + row in pictured
+    labels = np.asarray(labels) > 0
+    rows = cells_to_draw(labels, keep_best)
+    drawn = store_cells(source, labels[rows], seed=seed, drawing=drawing, folder=folder)
+    kept = np.arange(len(rows))
+    if keep_best < 1:
+        if judge is None:
+            raise UserError(
+                "nothing judges cells: expected a split besides train and that which "
+                f"is judged, for keep_best below 1. Received: keep_best={keep_best}"
             )
-            progress.update(len(images))
-    return GeneratedCells(labels, seeds, np.stack(intensity), kept)
+        kept = keep_cells(judge.recognise(drawn), drawn.labels, keep_best)
+    kept = kept[in_the_order_of(labels, drawn.labels[kept])]
+    return GeneratedCells(drawn.take(kept), seed + kept)
 
 
-def _draw(source: Source, labels: np.ndarray, seeds: Sequence[int]) -> np.ndarray:
-    ones = np.ones(len(labels), np.float32)
-    cells = source.generate(labels, seeds, ones, ones, 0 * ones)
-    return np.asarray(cells.image)
+def in_the_order_of(wanted: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """Returns the order in which found labels are the wanted ones.
+
+    Args:
+        wanted: Sets of labels, bool [M, L].
+        found: The same sets in another order, [M, L].
+
+    Returns:
+        Numbers of rows of `found`, int64 [M]; of equal sets the first comes first.
+    """
+    order = np.empty(len(wanted), np.int64)
+    order[np.lexsort(wanted.T)] = np.lexsort(found.T)
+    return order
+
+
+def matching_crops(labels: np.ndarray, wanted: np.ndarray, seed: int) -> np.ndarray:
+    """Chooses different crops with the wanted sets of labels, as far as there are.
+
+    Where a set of labels has too few crops, any others are taken.
+
+    Args:
+        labels: Of the crops to choose from, bool [N, L].
+        wanted: Sets of labels, bool [M, L].
+        seed: Of the choice.
+
+    Returns:
+        Numbers of crops, int64 [min(M, N)].
+    """
+    order = np.random.default_rng(seed).permutation(len(labels)).tolist()
+    waiting: dict[bytes, list[int]] = {}
+    for crop in order:
+        waiting.setdefault(labels[crop].tobytes(), []).append(crop)
+    chosen = []
+    for row in wanted[: len(labels)]:
+        same = waiting.get(row.tobytes())
+        chosen.append(same.pop() if same else None)
+    used = set(chosen)
+    others = iter([crop for crop in order if crop not in used])
+    return np.array([next(others) if x is None else x for x in chosen], np.int64)
+
+
+def channel_means(images: ImageSet, what: str) -> np.ndarray:
+    """Returns the mean of each channel of each image, in [0, 1], [N, C]."""
+    means = [
+        batch.mean(axis=(1, 2), dtype=np.float64) / np.iinfo(batch.dtype).max
+        for batch in images.batches(what)
+    ]
+    return np.concatenate(means)

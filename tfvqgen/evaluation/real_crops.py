@@ -7,16 +7,15 @@ sums over all of them, so that the number of crops hardly matters to memory.
 # Shapes: N crops in all, B of a batch, H x W pixels and C channels; L labels; K codes.
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from tqdm import tqdm
 
 from tfvqgen.data.codes import CodeSplit
-from tfvqgen.data.input_pipeline import diagnose
 from tfvqgen.data.schema import Split, to_unit
+from tfvqgen.evaluation.image_sets import read_batches
 from tfvqgen.evaluation.metrics.pixels import squared_errors, structural_similarity
 from tfvqgen.evaluation.metrics.spectrum import band_power, power
 from tfvqgen.generation.generator import Generator
@@ -105,7 +104,7 @@ class Judge:
         """
         numbers = np.arange(split.num_examples)
         rows, sums = _Rows(), _Sums()
-        for batch in _batches(split, numbers, f"{split.name} crops"):
+        for batch in read_batches(split, numbers, f"{split.name} crops", BATCH_SIZE):
             found = self._reconstruct(batch["image"], batch["labels"])
             found = {name: value.numpy() for name, value in found.items()}
             images = to_unit(batch["image"]).numpy()
@@ -145,7 +144,7 @@ class Judge:
             DataError: A record is damaged.
         """
         rows = _Rows()
-        for batch in _batches(split, numbers, f"{split.name} crops"):
+        for batch in read_batches(split, numbers, f"{split.name} crops", BATCH_SIZE):
             found = self._encode(batch["image"], batch["labels"])
             rows.add(**self._costs({name: x.numpy() for name, x in found.items()}))
         return _likelihoods(rows.arrays())
@@ -186,25 +185,6 @@ class Judge:
 
 def _graph(function, signature):
     return tf.function(function, input_signature=signature, autograph=False)
-
-
-def _batches(
-    split: Split, numbers: Sequence[int], what: str
-) -> Iterator[dict[str, tf.Tensor]]:
-    """Reads some examples in batches, with a progress bar."""
-    read, parse = split.records.reader(), split.parser()
-    examples = tf.data.Dataset.from_tensor_slices(np.asarray(numbers, np.int64)).map(
-        lambda number: parse(read(number)),
-        num_parallel_calls=tf.data.AUTOTUNE,
-        deterministic=True,
-    )
-    with tqdm(desc=what, total=len(numbers), unit="crop") as progress:
-        try:
-            for batch in examples.batch(BATCH_SIZE).prefetch(tf.data.AUTOTUNE):
-                yield batch
-                progress.update(len(batch["labels"]))
-        except tf.errors.OpError as error:
-            raise diagnose(error, split) from error
 
 
 def _likelihoods(arrays: dict[str, np.ndarray]) -> Likelihoods:

@@ -1,5 +1,6 @@
 """The networks."""
 
+from tfvqgen.models.localization_classifier import LocalizationClassifier
 from tfvqgen.models.paired_inpainting import PairedInpainting
 from tfvqgen.models.patch_critic import PatchCritic
 from tfvqgen.models.pixelsnail import PixelSNAIL
@@ -8,6 +9,7 @@ from tfvqgen.models.vqvae2 import VQVAE2, Codes, Reconstructions, VQVAE2Output
 __all__ = [
     "VQVAE2",
     "Codes",
+    "LocalizationClassifier",
     "PairedInpainting",
     "PatchCritic",
     "PixelSNAIL",

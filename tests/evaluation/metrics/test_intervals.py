@@ -1,6 +1,6 @@
 import numpy as np
 
-from tfvqgen.evaluation.metrics.intervals import bootstrap_interval
+from tfvqgen.evaluation.metrics.intervals import bootstrap_interval, normal_interval
 
 
 def draws(number, seed=0):
@@ -45,3 +45,11 @@ def test_nothing_is_said_of_fewer_than_two_crops():
     for rows in (np.zeros((1, 2)), np.zeros((0, 2))):
         assert np.isnan(bootstrap_interval(rows, seed=0)).all()
         assert bootstrap_interval(rows, seed=0).shape == (2, 2)
+
+
+def test_an_interval_by_spread_is_around_the_figure_and_not_below_its_least():
+    resampled = 7 + draws(4000, seed=1)
+    low, high = normal_interval(5, resampled)
+    np.testing.assert_allclose([low, high], [5 - 1.96 * 2, 5 + 1.96 * 2], atol=0.15)
+    low, _ = normal_interval(1, resampled, least=0)
+    assert low == 0

@@ -6,6 +6,8 @@ import numpy as np
 
 RESAMPLES = 1000
 CONFIDENCE = 0.95
+# The quantile of the normal law that leaves out (1 - CONFIDENCE) on both sides.
+_NORMAL = 1.959964
 
 
 def bootstrap_interval(
@@ -43,3 +45,24 @@ def bootstrap_interval(
         figures.append(statistic(means.reshape(rows.shape[1:])))
     tail = (1 - CONFIDENCE) / 2
     return np.quantile(np.stack(figures), [tail, 1 - tail], axis=0)
+
+
+def normal_interval(
+    value: float, resampled: np.ndarray, least: float | None = None
+) -> np.ndarray:
+    """Returns the interval of a figure that drawing rows anew makes larger.
+
+    Distances between two sets are larger with fewer different rows, as drawings have:
+    percentiles of drawings would lie above the figure. Their spread is used alone.
+
+    Args:
+        value: The figure.
+        resampled: The same after drawing rows anew, [R].
+        least: What it cannot be below.
+
+    Returns:
+        Lower and upper ends, float64 [2].
+    """
+    half = _NORMAL * np.std(resampled, ddof=1)
+    low = value - half
+    return np.array([low if least is None else max(low, least), value + half])

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from tfvqgen.evaluation.charts import Series, line_chart
+from tfvqgen.evaluation.report.charts import Series, line_chart
 from tfvqgen.training.metrics_log import read_metrics
 from tfvqgen.training.workdir import Workdir
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tfvqgen.evaluation.pictures import reduced
+from tfvqgen.evaluation.report.pictures import reduced
 
 
 @pytest.mark.parametrize(("side", "small"), [(64, 64), (200, 200), (256, 128)])

@@ -2,7 +2,7 @@ import copy
 
 import pytest
 
-from tfvqgen.evaluation.verdicts import verdicts
+from tfvqgen.evaluation.report.verdicts import verdicts
 
 
 def level():

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from tfvqgen.data.images import encode_png
-from tfvqgen.evaluation.charts import number_text
-from tfvqgen.evaluation.verdicts import Verdict
+from tfvqgen.evaluation.report.charts import number_text
+from tfvqgen.evaluation.report.verdicts import Verdict
 
 NOTHING = "&ndash;"
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tfvqgen.evaluation.charts import (
+from tfvqgen.evaluation.report.charts import (
     HEIGHT,
     WIDTH,
     Series,

@@ -6,18 +6,18 @@ from importlib import resources
 from typing import Any
 
 from tfvqgen.data.crop import LABEL_SEPARATOR
-from tfvqgen.evaluation import tables
-from tfvqgen.evaluation.charts import Series, line_chart, scatter_chart
-from tfvqgen.evaluation.curves import Curve
-from tfvqgen.evaluation.markup import (
+from tfvqgen.evaluation.report import tables
+from tfvqgen.evaluation.report.charts import Series, line_chart, scatter_chart
+from tfvqgen.evaluation.report.curves import Curve
+from tfvqgen.evaluation.report.markup import (
     facts,
     interval_text,
     number,
     picture,
     verdict_list,
 )
-from tfvqgen.evaluation.pictures import Picture, Pictures
-from tfvqgen.evaluation.verdicts import verdicts
+from tfvqgen.evaluation.report.pictures import Picture, Pictures
+from tfvqgen.evaluation.report.verdicts import verdicts
 
 _Metrics = Mapping[str, Any]
 
@@ -52,7 +52,9 @@ def render(
             f"<footer>{_notice(about)}</footer>",
         ]
     )
-    style = resources.files("tfvqgen.evaluation").joinpath("page.css").read_text()
+    style = (
+        resources.files("tfvqgen.evaluation.report").joinpath("page.css").read_text()
+    )
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'

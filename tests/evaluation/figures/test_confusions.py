@@ -1,0 +1,34 @@
+import itertools
+
+import numpy as np
+
+from tfvqgen.evaluation.figures.confusions import colour, confusion_picture
+
+NAMES = ("Nucleoli", "Golgi apparatus", "Rods & rings")
+
+
+def corners(picture):
+    """Returns the colours of the matrix's cells at their upper left corners."""
+    side, size = 26, len(NAMES)
+    top, left = (length - 8 - side * size for length in picture.shape[:2])
+    return picture[top : top + side * size : side, left : left + side * size : side]
+
+
+def test_colours_show_the_shares_of_each_row():
+    confusion = np.array([[6, 2, 0], [0, 1, 0], [1, 1, 2]])
+    found = corners(confusion_picture(confusion, NAMES, "asked for", "recognised as"))
+    shares = confusion / confusion.sum(axis=1, keepdims=True)
+    expected = [[colour(share) for share in row] for row in shares]
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_a_row_without_cells_is_neither_right_nor_wrong():
+    confusion = np.array([[0, 0, 0], [0, 1, 0], [0, 0, 1]])
+    found = corners(confusion_picture(confusion, NAMES, "asked for", "recognised as"))
+    assert len({tuple(cell) for cell in found[0]}) == 1
+    assert tuple(found[0, 0]) not in {colour(0.0), colour(1.0)}
+
+
+def test_larger_shares_are_brighter():
+    brightness = [sum(colour(share)) for share in np.linspace(0, 1, 50)]
+    assert all(a < b for a, b in itertools.pairwise(brightness))

@@ -1,0 +1,85 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfvqgen.models import LocalizationClassifier
+
+
+def images(number=4, shape=(32, 32, 3), seed=0):
+    return np.random.default_rng(seed).random((number, *shape), np.float32)
+
+
+def make(**arguments):
+    arguments = {"num_labels": 5, "image_shape": (32, 32, 3), "width": 4, **arguments}
+    model = LocalizationClassifier(**arguments)
+    model.build()
+    return model
+
+
+@pytest.mark.parametrize("side", [16, 24, 64, 96, 128])
+def test_the_last_map_has_eight_to_fifteen_positions_a_side(side):
+    model = make(image_shape=(side, side, 2))
+    x = model.stem(images(1, (side, side, 2)))
+    for stage in model.stages:
+        x = stage(x)
+    assert 8 <= x.shape[1] < 16
+    assert model.num_features == 2 * x.shape[-1]
+
+
+def test_an_image_is_recognised_alike_in_any_batch():
+    model = make()
+    several = images(6)
+    together, alone = model(several), model(several[2:3])
+    np.testing.assert_allclose(together[2:3], alone, atol=1e-5)
+
+
+def test_the_logits_are_linear_in_the_features():
+    model = make()
+    kernel, bias = model.head.get_weights()
+    features = model.features(images())
+    assert features.shape == (4, model.num_features)
+    np.testing.assert_allclose(model(images()), features @ kernel + bias, atol=1e-5)
+
+
+def test_a_single_bright_spot_anywhere_is_seen_in_the_maxima_alone():
+    model = make(image_shape=(128, 128, 1))
+    empty = np.zeros((1, 128, 128, 1), np.float32)
+    spots = np.repeat(empty, 2, axis=0)
+    spots[0, 60, 60] = spots[1, 76, 92] = 1
+    half = model.num_features // 2
+    features = model.features(spots).numpy()
+    # 16 pixels are a position of the last map: the spots look alike but lie elsewhere.
+    np.testing.assert_allclose(features[0, half:], features[1, half:], atol=1e-5)
+    change = np.abs(features[0] - model.features(empty).numpy()[0])
+    assert change[half:].max() > 4 * change[:half].max() > 0
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_the_gradient_reaches_every_weight(precision):
+    model = make(precision=precision)
+    with tf.GradientTape() as tape:
+        logits = model(images(8), training=True)
+        loss = tf.reduce_sum(logits * images(8, (5,), seed=1))
+    assert logits.dtype == tf.float32
+    weights = model.trainable_weights
+    for weight, gradient in zip(weights, tape.gradient(loss, weights), strict=True):
+        assert gradient is not None and np.any(gradient.numpy()), weight.path
+
+
+def test_dropout_is_a_function_of_seed_and_step():
+    def two_steps(seed):
+        model = make(seed=seed, dropout=0.5)
+        kernels = [np.full(w.shape, 0.01, np.float32) for w in model.get_weights()[:-1]]
+        model.set_weights([*kernels, model.get_weights()[-1]])
+        return [model(images(), training=True).numpy() for _ in range(2)]
+
+    first, again, other = two_steps(0), two_steps(0), two_steps(1)
+    np.testing.assert_array_equal(first, again)
+    assert not np.allclose(first[0], first[1])
+    assert not np.allclose(first[0], other[0])
+
+
+def test_nothing_is_dropped_when_it_is_not_training():
+    model = make(dropout=0.5)
+    np.testing.assert_array_equal(model(images()), model(images()))
+    assert int(model.steps.numpy()) == 0

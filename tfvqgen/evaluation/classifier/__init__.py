@@ -1,0 +1,1 @@
+"""The localization classifier: its training, what it recognises, and what it scores."""

@@ -1,0 +1,1 @@
+"""What finds features of images, for distances between sets of them."""

@@ -1,0 +1,1 @@
+"""Figures: cells by localization, reconstructions, and what is taken for what."""

@@ -1,0 +1,251 @@
+"""The figures of a workdir: four pictures with captions."""
+
+# Shapes: H x W pixels and C channels; L labels.
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from tfvqgen.data import schema
+from tfvqgen.data.images import encode_png
+from tfvqgen.data.schema import read_images
+from tfvqgen.data.sheets import brightening, sheet_of_rows, shown
+from tfvqgen.errors import UserError
+from tfvqgen.evaluation.classifier.config import ClassifierConfig
+from tfvqgen.evaluation.classifier.recognition import label_agreement
+from tfvqgen.evaluation.classifier.training import train_judge
+from tfvqgen.evaluation.evaluate import open_data
+from tfvqgen.evaluation.figures.confusions import confusion_picture
+from tfvqgen.evaluation.figures.plates import beside, plate
+from tfvqgen.evaluation.generated_cells import crops_in_turn, examples_of_kinds
+from tfvqgen.evaluation.image_sets import ImageSet
+from tfvqgen.evaluation.image_store import store_cells
+from tfvqgen.evaluation.settings import Drawing
+from tfvqgen.files import exclusive, whole_file
+from tfvqgen.generation.about import About
+from tfvqgen.generation.generator import Generator
+from tfvqgen.training.workdir import Workdir
+
+RECONSTRUCTIONS = "figure1_reconstructions.png"
+GENERATED = "figure2_generated.png"
+ORIGINALS = "figure3_originals.png"
+CONFUSIONS = "figure4_confusions.png"
+# Where the cells drawn for the figures are kept.
+CELLS = "cells"
+_COLUMNS = 8
+_RECONSTRUCTED_ROWS = 3
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What is asked for.
+
+    Attributes:
+        workdir: Of trained models.
+        data_dir: The shards that they were trained on.
+        output: Where the figures go; ``figures`` in the workdir if None.
+        split: Whose crops are shown.
+        num_per_label: Cells drawn of each label; the first 8 are shown.
+        seed: Of the first cell, and of the choice of crops.
+        drawing: How cells are drawn.
+
+    Raises:
+        UserError: A number is out of range.
+    """
+
+    workdir: str | os.PathLike
+    data_dir: str | os.PathLike
+    output: str | os.PathLike | None = None
+    split: str = "test"
+    num_per_label: int = 16
+    seed: int = 0
+    drawing: Drawing = dataclasses.field(default_factory=Drawing)
+
+    def __post_init__(self):
+        if self.num_per_label < 1:
+            raise UserError(
+                "num_per_label is out of range: expected at least 1. "
+                f"Received: num_per_label={self.num_per_label}"
+            )
+        if self.seed < 0:
+            raise UserError(
+                f"seed is out of range: expected at least 0. Received: {self.seed}"
+            )
+
+    @property
+    def folder(self) -> Path:
+        """Where the figures go."""
+        return Path(self.output or Path(self.workdir) / "figures")
+
+
+def write_figures(
+    settings: Settings, classifier: ClassifierConfig | None = None
+) -> list[Path]:
+    """Draws cells and writes the four figures.
+
+    Args:
+        settings: What is asked for.
+        classifier: How the judge is trained, if it is not there yet.
+
+    Returns:
+        Their paths.
+
+    Raises:
+        UserError: A stage is not trained, or the split does not exist.
+        DataError: A file is missing or damaged.
+    """
+    dataset = open_data(Workdir(settings.workdir), settings.data_dir)
+    crops = ImageSet.of_split(dataset.split(settings.split))
+    generator = Generator.of_workdir(settings.workdir)
+    with exclusive(settings.folder, "the folder of the figures"):
+        one_each = np.eye(len(generator.about.labels), dtype=bool)
+        cells = store_cells(
+            generator,
+            np.repeat(one_each, settings.num_per_label, axis=0),
+            seed=settings.seed,
+            drawing=settings.drawing,
+            folder=settings.folder / CELLS,
+        )
+        pictures = _cell_figures(generator, crops, cells, settings)
+        pictures[CONFUSIONS] = _confusions(dataset, crops, cells, settings, classifier)
+        return _write(pictures, generator.about, settings)
+
+
+def _cell_figures(
+    generator: Generator, crops: ImageSet, cells: ImageSet, settings: Settings
+) -> dict[str, np.ndarray]:
+    """Returns figures 1 to 3, all brightened by the same factors."""
+    about, split = generator.about, settings.split
+    turns = crops_in_turn(crops.labels, len(crops), settings.seed)
+    by_label = examples_of_kinds(crops.labels[turns], _COLUMNS)
+    originals = {
+        name: _images(crops, turns[by_label.get(label, [])])
+        for label, name in enumerate(about.labels)
+    }
+    gain = brightening(
+        np.concatenate([x for x in originals.values() if len(x)])
+        / np.iinfo(about.dtype).max
+    )
+    drawn = {
+        name: _images(cells, np.flatnonzero(cells.labels[:, label])[:_COLUMNS])
+        for label, name in enumerate(about.labels)
+    }
+    some = _images(crops, turns[: _COLUMNS * _RECONSTRUCTED_ROWS])
+    pairs = []
+    for first in range(0, len(some), _COLUMNS):
+        chosen = some[first : first + _COLUMNS]
+        pairs += [
+            ("original", chosen),
+            ("reconstruction", generator.reconstruct(chosen).numpy()),
+        ]
+
+    def sheet(rows) -> np.ndarray:
+        shown_rows = [(name, _shown(images, about, gain)) for name, images in rows]
+        return sheet_of_rows(shown_rows)
+
+    how = _how(settings)
+    colours = f"{_colours(about)} All cells are brightened by the same factors."
+    return {
+        RECONSTRUCTIONS: plate(
+            sheet(pairs),
+            "Figure 1. Reconstructions",
+            f"Crops of the split {split}, which the model was not trained on, above "
+            f"what comes back from their codes. {colours}",
+        ),
+        GENERATED: plate(
+            sheet(drawn.items()),
+            "Figure 2. Generated cells by localization",
+            f"Drawn by model {about.id}, not observed: {how}. {colours}",
+        ),
+        ORIGINALS: plate(
+            sheet(originals.items()),
+            "Figure 3. Real cells by localization",
+            f"Crops of the split {split} with the fewest other labels; rows without "
+            f"cells: the split has none. {colours} {about.credit}",
+        ),
+    }
+
+
+def _confusions(
+    dataset: schema.Dataset,
+    crops: ImageSet,
+    cells: ImageSet,
+    settings: Settings,
+    classifier: ClassifierConfig | None,
+) -> np.ndarray:
+    """Returns figure 4."""
+    judge = train_judge(
+        dataset, settings.workdir, judged=settings.split, config=classifier
+    )
+    sets = {"generated": cells, "real": crops}
+    found = label_agreement(judge, sets, seed=settings.seed)
+    pictures = [
+        confusion_picture(
+            found[name]["confusion"], found["labels"], rows, "recognised as"
+        )
+        for name, rows in (("generated", "asked for"), ("real", "real label"))
+    ]
+    shares = {name: found[name]["accuracy"]["value"] for name in sets}
+    counts = {name: found[name]["n"] for name in sets}
+    caption = (
+        f"Left: {counts['generated']} generated cells ({_how(settings)}), of which a "
+        f"classifier recognises {_percent(shares['generated'])} as what was asked for. "
+        f"Right: the same classifier on {counts['real']} real crops of the split "
+        f"{settings.split}: {_percent(shares['real'])}. It has learnt from "
+        f"{judge.trained_on}. Numbers are percent of a row."
+    )
+    return plate(beside(pictures), "Figure 4. Asked for and recognised", caption)
+
+
+def _write(
+    pictures: Mapping[str, np.ndarray], about: About, settings: Settings
+) -> list[Path]:
+    paths = []
+    for name, picture in pictures.items():
+        text = {"Software": "tfvqgen", "Model": about.id}
+        if name != ORIGINALS:
+            text["Description"] = (
+                "Made by a model, in whole or in part; no picture of real cells alone."
+            )
+        path = settings.folder / name
+        with whole_file(path) as file:
+            file.write(encode_png(picture, text))
+        paths.append(path)
+    return paths
+
+
+def _images(images: ImageSet, rows: np.ndarray) -> np.ndarray:
+    """Reads some images of a set, uint8 or uint16 [N, H, W, C]."""
+    found = read_images(images.split, images.numbers[np.asarray(rows, np.int64)])
+    info = images.split.dataset_info
+    empty = np.zeros((0, *info.image_shape), info.dtype)
+    return np.stack(found) if found else empty
+
+
+def _shown(images: np.ndarray, about: About, gain: np.ndarray) -> np.ndarray:
+    scale = np.iinfo(about.dtype).max
+    return shown(images / scale, about.display_channels, gain)
+
+
+def _colours(about: About) -> str:
+    stained = ", ".join(
+        f"{colour}: {channel}" if colour != channel else colour
+        for colour, channel in about.display.items()
+        if channel
+    )
+    return f"Channels shown: {stained}."
+
+
+def _how(settings: Settings) -> str:
+    drawing = settings.drawing
+    return (
+        f"temperature {drawing.temperature:g}, top_p {drawing.top_p:g}, guidance "
+        f"{drawing.guidance:g}, seeds from {settings.seed} on"
+    )
+
+
+def _percent(share: float | None) -> str:
+    return "none" if share is None else f"{share:.0%}"

@@ -1,0 +1,1 @@
+"""The objects of ``metrics.json``, each from what was measured."""
