@@ -15,15 +15,24 @@ def write(
     splits: Mapping[str, np.ndarray],
     channels: Sequence[str],
     num_shards: int = 4,
+    labels: Mapping[str, np.ndarray] | None = None,
 ) -> schema.Dataset:
-    """Writes images as shards, all with the same label, and opens them.
+    """Writes images as shards and opens them.
 
     Args:
         folder: Where to; made if it is not there.
         splits: By the split's name, uint8 images [N, H, W, C].
         channels: The C channels' names.
         num_shards: How many shards each split has.
+        labels: By the split's name, bool [N, L], the vocabulary being the numbers of
+            the L labels; None: all images have the same one.
     """
+    if labels is None:
+        vocabulary = (LABEL,)
+        labels = {split: np.ones((len(x), 1), bool) for split, x in splits.items()}
+    else:
+        number = next(iter(labels.values())).shape[1]
+        vocabulary = tuple(map(str, range(number)))
     folder.mkdir(parents=True, exist_ok=True)
     infos = {}
     for split, images in splits.items():
@@ -32,7 +41,10 @@ def write(
                 folder / records.shard_name(split, shard, num_shards),
                 (
                     schema.serialize_example(
-                        images[i], [0], crop_id=f"{split}_{i}", group=split
+                        images[i],
+                        np.flatnonzero(labels[split][i]).tolist(),
+                        crop_id=f"{split}_{i}",
+                        group=split,
                     )
                     for i in range(shard, len(images), num_shards)
                 ),
@@ -41,7 +53,9 @@ def write(
         ]
         infos[split] = dataset_info.SplitInfo(
             num_examples=len(images),
-            label_counts={LABEL: len(images)},
+            label_counts=dict(
+                zip(vocabulary, labels[split].sum(axis=0).tolist(), strict=True)
+            ),
             num_groups=1,
             shards=tuple(shards),
         )
@@ -51,7 +65,7 @@ def write(
         channels=tuple(channels),
         display=dataset_info.default_display(channels),
         pixel_size=None,
-        labels=(LABEL,),
+        labels=vocabulary,
         label_policy="multi_hot",
         credit="",
         splits=infos,

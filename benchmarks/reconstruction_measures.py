@@ -1,6 +1,6 @@
 """What `benchmarks.reconstruction` measures of any autoencoder, by numpy alone."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,13 +45,24 @@ def measure(
     mse = squared / images.size
     kept = powers[0] / powers[1]
     measures = {"psnr": round(-10 * float(np.log10(mse)), 3), "mse": mse}
-    for level in LEVELS:
-        perplexity = health.codebook_perplexity(counts[level])
-        measures[f"{level}_codebook_perplexity"] = round(perplexity, 1)
-        measures[f"{level}_usage"] = round(health.usage(counts[level]), 3)
+    measures |= code_figures(counts)
     measures["power_kept_quarter_to_half_nyquist"] = kept[0].round(4).tolist()
     measures["power_kept_above_half_nyquist"] = kept[1].round(4).tolist()
     return measures
+
+
+def code_figures(counts: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """Returns codebook perplexity and usage of both levels, by name.
+
+    Args:
+        counts: By level, how often each code is used, [K].
+    """
+    figures = {}
+    for level in LEVELS:
+        perplexity = health.codebook_perplexity(counts[level])
+        figures[f"{level}_codebook_perplexity"] = round(perplexity, 1)
+        figures[f"{level}_usage"] = round(health.usage(counts[level]), 3)
+    return figures
 
 
 def to_unit(images: np.ndarray) -> np.ndarray:

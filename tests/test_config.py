@@ -73,6 +73,7 @@ def test_the_order_of_overrides_that_only_fit_together_does_not_matter():
         ("vqvae.image_shape=64,64", "expected 3 integers"),
         ("vqvae.image_shape=60,64,4", "multiples of 8"),
         ("vqvae.image_shape=64,64,9", "expected 1 to 8"),
+        ("vqvae.texture_weight=-1", "expected at least 0"),
         ("vqvae.decay_steps=10", "more than warmup_steps"),
         ("preset.name=x", "unknown section"),
     ],
@@ -80,6 +81,14 @@ def test_the_order_of_overrides_that_only_fit_together_does_not_matter():
 def test_a_bad_override_is_refused_in_words(override, message):
     with pytest.raises(UserError, match=message):
         Config.from_preset("hpa128").with_overrides([override])
+
+
+@pytest.mark.parametrize("term", ["laplacian", "texture"])
+def test_images_too_small_for_laplacian_bands_are_refused(term):
+    small = ["vqvae.image_shape=4,16,1", "vqvae.bottom_stride=2"]
+    Config.from_preset("hpa128").with_overrides(small)
+    with pytest.raises(UserError, match="too small for Laplacian bands"):
+        Config.from_preset("hpa128").with_overrides([*small, f"vqvae.{term}_weight=1"])
 
 
 def test_an_unknown_preset_is_refused_with_the_known_ones():

@@ -14,7 +14,7 @@ ALLOWED = {
     "tfvqgen.command_line": LEAVES | {"tfvqgen.sentences"},
     "tfvqgen.config_keys": LEAVES,
     "tfvqgen.config": LEAVES | {"tfvqgen.config_keys"},
-    "tfvqgen.losses": LEAVES,
+    "tfvqgen.losses": LEAVES | {"tfvqgen.losses"},
     "tfvqgen.layers": LEAVES | {"tfvqgen.layers"},
     "tfvqgen.models": LEAVES
     | {"tfvqgen.models", "tfvqgen.layers", "tfvqgen.losses", "tfvqgen.config"},

@@ -20,6 +20,10 @@ from tfvqgen.config_keys import (
 )
 from tfvqgen.errors import UserError
 
+FURTHER_LOSSES = ("laplacian", "frequency", "texture")
+# What the Laplacian bands of images need.
+SMALLEST_BANDED_SIDE = 8
+
 STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker")
 
 # Seeds that every random number generator in use takes.
@@ -95,6 +99,37 @@ class VQVAEConfig(ShardStageConfig):
     protein_weight: float = key(
         1.0, "what the protein's squared error counts beside another channel's", low=0.0
     )
+    laplacian_weight: float = key(
+        0.0, "weight of the absolute error of three Laplacian bands; 0: none", low=0.0
+    )
+    frequency_weight: float = key(
+        0.0, "weight of the focal frequency loss; 0: none", low=0.0
+    )
+    texture_weight: float = key(
+        0.0,
+        "weight of the error in the local strength of three Laplacian bands; 0: none",
+        low=0.0,
+    )
+    adversarial_weight: float = key(
+        0.0,
+        "pull of a patch critic on the pixels beside that of the reconstruction "
+        "losses; 0: no critic",
+        low=0.0,
+    )
+    adversarial_after: int = key(
+        2000, "steps before the critic pulls", low=0, high=1_000_000_000
+    )
+    adversarial_ramp: int = key(
+        1000,
+        "steps in which the pull rises; before it the critic learns for as many",
+        low=1,
+    )
+    critic_width: int = key(
+        32, "channels of the critic's first convolution, of three", low=1
+    )
+    critic_learning_rate: float = key(
+        5e-4, "the learning rate of the critic's own Adam", low=0.0
+    )
     augment: bool = key(True, "show each image in a random symmetry of the square")
     hidden: int = key(128, "channels of the convolutions", low=2)
     residual_layers: int = key(2, "residual layers of each stack", low=0)
@@ -144,6 +179,14 @@ class VQVAEConfig(ShardStageConfig):
                 "image_shape has too many channels: expected 1 to 8. "
                 f"Received: image_shape={self.image_shape}"
             )
+        smallest = SMALLEST_BANDED_SIDE
+        if (self.laplacian_weight or self.texture_weight) and (
+            min(height, width) < smallest
+        ):
+            raise UserError(
+                "image_shape is too small for Laplacian bands: expected sides of at "
+                f"least {smallest}. Received: image_shape={self.image_shape}"
+            )
         if self.protein_channel >= channels:
             raise UserError(
                 f"protein_channel: expected below {channels}. "
@@ -160,6 +203,12 @@ class VQVAEConfig(ShardStageConfig):
         # All zero where the protein is all there is and counts nothing.
         total = sum(weights) or 1.0
         return tuple(channels * weight / total for weight in weights)
+
+    @property
+    def further_loss_weights(self) -> dict[str, float]:
+        """Weights above 0 of the reconstruction losses beside the squared error."""
+        weights = {name: getattr(self, f"{name}_weight") for name in FURTHER_LOSSES}
+        return {name: weight for name, weight in weights.items() if weight}
 
     @property
     def bottom_shape(self) -> tuple[int, int]:

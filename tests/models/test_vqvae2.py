@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfvqgen import losses
 from tfvqgen.config import PRESETS, Config
 from tfvqgen.models import VQVAE2
 
@@ -77,6 +78,28 @@ def test_the_loss_is_the_sum_of_its_parts_and_reconstruction_is_the_squared_erro
         parts[0], np.mean((images - out.reconstruction.numpy()) ** 2), rtol=1e-5
     )
     assert float(parts[2]) > 0
+
+
+def test_further_losses_are_weighted_listed_and_added():
+    config = tiny(
+        "vqvae.laplacian_weight=0.5",
+        "vqvae.frequency_weight=2",
+        "vqvae.texture_weight=0.25",
+    )
+    config = dataclasses.replace(config, protein_channel=1, protein_weight=6.0)
+    images = images_of(config)
+    out = VQVAE2(config)(images)
+    pair = (images, out.reconstruction, config.channel_weights)
+    of_terms = {
+        "laplacian": 0.5 * losses.laplacian_loss(*pair),
+        "frequency": 2 * losses.focal_frequency_loss(*pair),
+        "texture": 0.25 * losses.texture_loss(*pair),
+    }
+    for name, expected in of_terms.items():
+        np.testing.assert_allclose(out.losses[f"{name}_loss"], expected, rtol=1e-5)
+    named = ("reconstruction", *of_terms, "commitment", "codebook")
+    parts = [out.losses[f"{name}_loss"] for name in named]
+    np.testing.assert_allclose(out.losses["loss"], np.sum(parts), rtol=1e-6)
 
 
 def test_the_protein_may_count_more_than_other_channels():

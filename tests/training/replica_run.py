@@ -37,11 +37,22 @@ PRIORS = {
     ),
 }
 
+# A critic that pulls from the second step on, with the losses that see neighbours.
+CRITIC = (
+    "vqvae.laplacian_weight=0.1",
+    "vqvae.frequency_weight=0.1",
+    "vqvae.texture_weight=0.1",
+    "vqvae.adversarial_weight=0.5",
+    "vqvae.adversarial_after=0",
+    "vqvae.adversarial_ramp=1",
+    "vqvae.critic_width=4",
+)
+
 # An embedding that moves so far in a step was re-seeded.
 JUMP = 0.01
 
 
-def configured(rule):
+def configured(rule, *keys):
     return Config.from_preset("hpa128").with_overrides(
         [
             "vqvae.image_shape=16,16,3",
@@ -55,6 +66,7 @@ def configured(rule):
             "vqvae.bottom_dropout=0.3",
             f"vqvae.codebook_rule={rule}",
             f"vqvae.batch_size={BATCH}",
+            *keys,
         ]
     )
 
@@ -119,6 +131,23 @@ def run_autoencoder(dataset, strategy, rule, optimizer_name):
     return {f"{rule}/{optimizer_name}/{name}": v for name, v in results.items()}
 
 
+def run_with_critic(dataset, strategy, optimizer_name):
+    config = configured("ema", *CRITIC)
+    split = dataset.split("train")
+
+    def make_stage():
+        stage = AutoencoderStage(config, dataset)
+        # Adam would turn rounding into steps.
+        stage.adversary.optimizer = keras.optimizers.SGD(0.01)
+        stage.adversary.optimizer.build(stage.adversary.critic.trainable_variables)
+        return stage
+
+    results = run(
+        make_stage, split, strategy, optimizer_name, True, lambda _: np.zeros([1, 1])
+    )
+    return {f"critic/{optimizer_name}/{name}": v for name, v in results.items()}
+
+
 def run_prior(split, strategy, name, keys, optimizer_name):
     config = configured_prior(*keys)
     autoencoder = VQVAE2(config.vqvae)
@@ -161,10 +190,13 @@ def run(make_stage, split, strategy, optimizer_name, augment, watch):
         result = steps(iterator, tf.constant(1))
         losses.append(float(result.sums["loss"]))
         if step in (0, 2, STEPS - 1):
-            for number, variable in enumerate(stage.model.variables):
+            critics = stage.adversary.critic.variables if stage.adversary else []
+            for number, variable in enumerate([*stage.model.variables, *critics]):
                 results[f"{step}/{number} {variable.name}"] = variable.numpy()
         if step == 0:
-            results["gradient_norm"] = result.sums["gradient_norm"].numpy()
+            for name, value in result.sums.items():
+                if not name.endswith("_counts"):
+                    results[f"sums/{name}"] = value.numpy()
         before, after = after, watch(stage)
         jumps += int(np.sum(np.abs(after - before).max(axis=1) > JUMP))
     results["losses"] = np.array(losses)
@@ -188,6 +220,8 @@ def main():
     for rule in ("ema", "gradient"):
         for optimizer in ("sgd", "adam"):
             results |= run_autoencoder(dataset, strategy, rule, optimizer)
+    for optimizer in ("sgd", "adam"):
+        results |= run_with_critic(dataset, strategy, optimizer)
     split = make_codes(Path(output).with_suffix(".codes"))
     for name, keys in PRIORS.items():
         for optimizer in ("sgd", "adam"):

@@ -120,6 +120,78 @@ def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(
     assert all(line in figures(tmp_path) for line in ends)
 
 
+CRITIC = (
+    "vqvae.texture_weight=0.1",
+    "vqvae.adversarial_weight=0.5",
+    "vqvae.adversarial_after=3",
+    "vqvae.adversarial_ramp=2",
+    "vqvae.critic_width=4",
+)
+
+
+@pytest.fixture(scope="module")
+def with_critic(data, tmp_path_factory):
+    """A run of 9 steps, 6 of them with a critic's pull."""
+    workdir = tmp_path_factory.mktemp("with_critic") / "workdir"
+    run(data, workdir, steps=9, overrides=CRITIC)
+    return workdir
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_run_with_a_critic_resumes_bit_for_bit(
+    data, with_critic, tmp_path, precision
+):
+    overrides = [*CRITIC, f"vqvae.precision={precision}"]
+    whole = with_critic
+    if precision == "bfloat16":
+        whole = tmp_path / "whole"
+        run(data, whole, steps=9, overrides=overrides)
+    for steps in (2, 4, 9):
+        run(data, tmp_path / "parts", steps=steps, overrides=overrides)
+    names = {name.partition("/")[0] for name in saved_values(whole)}
+    assert {"critic", "critic_optimizer"} <= names
+    assert_same_weights(whole, tmp_path / "parts")
+    last = figures(whole)[-2]
+    assert last["effective_adversarial_weight"] > 0
+    assert figures(tmp_path / "parts")[-1] == figures(whole)[-1]
+
+
+def test_a_critic_does_not_touch_the_autoencoder_before_it_pulls(data, tmp_path):
+    overrides = (
+        "adversarial_weight=0.5",
+        "adversarial_after=4",
+        "adversarial_ramp=4",
+        "critic_width=4",
+    )
+    run(data, tmp_path / "off", steps=4)
+    run(data, tmp_path / "on", steps=4, overrides=[f"vqvae.{x}" for x in overrides])
+    off, on = (load_autoencoder(Workdir(tmp_path / x))[0] for x in ("off", "on"))
+    assert fingerprint(off) == fingerprint(on)
+    values = saved_values(tmp_path / "on")
+    moved = [v for n, v in values.items() if n.startswith("critic_optimizer/values/")]
+    assert any(np.any(value) for value in moved), "the critic has learnt"
+
+
+def test_another_workdirs_weights_are_taken_over_beside_a_new_critic(
+    data, with_critic, tmp_path
+):
+    run(data, tmp_path, steps=2, overrides=CRITIC, init_from=with_critic)
+    step = saved_values(tmp_path)["step/.ATTRIBUTES/VARIABLE_VALUE"]
+    assert step == 2
+    assert figures(tmp_path)[0]["effective_adversarial_weight"] == 0
+
+
+def test_codes_and_the_autoencoder_know_nothing_of_the_critic(
+    data, with_critic, tmp_path
+):
+    shutil.copytree(with_critic, tmp_path / "workdir")
+    run(data, tmp_path / "workdir", steps=9, stage="codes", overrides=CRITIC)
+    assert (tmp_path / "workdir" / "codes" / "codes.json").is_file()
+    autoencoder, step = load_autoencoder(Workdir(with_critic))
+    assert step == 9
+    assert not [v for v in autoencoder.variables if "critic" in v.path]
+
+
 def test_a_run_killed_at_any_moment_goes_on_to_the_same_weights(
     data, finished, tmp_path
 ):

@@ -2,6 +2,7 @@
 
 from tfvqgen.models.localization_classifier import LocalizationClassifier
 from tfvqgen.models.paired_inpainting import PairedInpainting
+from tfvqgen.models.patch_critic import PatchCritic
 from tfvqgen.models.pixelsnail import PixelSNAIL
 from tfvqgen.models.vqvae2 import VQVAE2, Codes, Reconstructions, VQVAE2Output
 
@@ -10,6 +11,7 @@ __all__ = [
     "Codes",
     "LocalizationClassifier",
     "PairedInpainting",
+    "PatchCritic",
     "PixelSNAIL",
     "Reconstructions",
     "VQVAE2Output",

@@ -10,9 +10,21 @@ import tensorflow as tf
 
 from tfvqgen.config import VQVAEConfig
 from tfvqgen.layers import VectorQuantizer
-from tfvqgen.losses import mean_squared_error
+from tfvqgen.losses import (
+    focal_frequency_loss,
+    laplacian_loss,
+    mean_squared_error,
+    texture_loss,
+)
 from tfvqgen.models.decoder import Decoder
 from tfvqgen.models.encoder import Encoder
+
+# By what their weights' keys in the configuration begin with.
+LOSS_TERMS = {
+    "laplacian": laplacian_loss,
+    "frequency": focal_frequency_loss,
+    "texture": texture_loss,
+}
 
 
 class Codes(NamedTuple):
@@ -28,9 +40,10 @@ class VQVAE2Output(NamedTuple):
     Attributes:
         reconstruction: Float32 [B, H, W, C], not clipped.
         codes: :class:`Codes`.
-        losses: Float32 scalars: ``loss``, the sum of ``reconstruction_loss``,
+        losses: Float32 scalars: ``loss``, the sum of ``reconstruction_loss`` (the
+            squared error) and the other :meth:`VQVAE2.reconstruction_losses`,
             ``commitment_loss`` and ``codebook_loss`` (the latter two summed over both
-            levels and weighted already); and ``reconstruction_mse``, which is the
+            levels; all are weighted already); and ``reconstruction_mse``, which is the
             reconstruction loss where all channels count the same.
     """
 
@@ -120,15 +133,33 @@ class VQVAE2(keras.Model):
             bottom_quantized = self._hide_some(bottom_quantized)
         reconstruction = self._decode(top.quantized, bottom_quantized)
         losses = {
-            "reconstruction_loss": mean_squared_error(
-                images, reconstruction, self.config.channel_weights
-            ),
+            **self.reconstruction_losses(images, reconstruction),
             "commitment_loss": top.commitment_loss + bottom.commitment_loss,
             "codebook_loss": top.codebook_loss + bottom.codebook_loss,
         }
         losses["loss"] = tf.add_n(list(losses.values()))
         losses["reconstruction_mse"] = mean_squared_error(images, reconstruction)
         return VQVAE2Output(reconstruction, Codes(top.codes, bottom.codes), losses)
+
+    def reconstruction_losses(self, images, reconstruction) -> dict[str, tf.Tensor]:
+        """Returns what the configuration asks of reconstructions, weighted already.
+
+        Args:
+            images: Float32 [B, H, W, C] in [0, 1].
+            reconstruction: Float32 [B, H, W, C].
+
+        Returns:
+            Float32 scalars: ``reconstruction_loss``, and ``laplacian_loss``,
+            ``frequency_loss`` and ``texture_loss`` where their weight is above 0.
+        """
+        channels = self.config.channel_weights
+        losses = {
+            "reconstruction_loss": mean_squared_error(images, reconstruction, channels)
+        }
+        for name, weight in self.config.further_loss_weights.items():
+            term = LOSS_TERMS[name](images, reconstruction, channels)
+            losses[f"{name}_loss"] = weight * term
+        return losses
 
     def encode(self, images) -> Codes:
         """Returns the :class:`Codes` of images [B, H, W, C] in [0, 1]."""

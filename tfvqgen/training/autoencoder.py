@@ -11,7 +11,7 @@ from tfvqgen.config import Config
 from tfvqgen.data import input_pipeline, schema
 from tfvqgen.data.sheets import sheet_of_columns
 from tfvqgen.models import VQVAE2
-from tfvqgen.training import health
+from tfvqgen.training import adversary, health
 from tfvqgen.training.shard_stage import ShardStage
 from tfvqgen.training.stage import Batch, Sums
 
@@ -38,26 +38,40 @@ class AutoencoderStage(ShardStage):
         self.validation_split = dataset.split("validation")
         self.model = VQVAE2(config.vqvae, seed=config.seed)
         self.model.build()
+        # After the model, whose first weights are then those without a critic.
+        if self.config.adversarial_weight:
+            self.adversary = adversary.Adversary(self.config)
+        self._perplexities: dict[str, float] = {}
         codes = (self.config.num_embeddings,)
         self.sum_shapes = {
             "loss": (),
             "reconstruction_loss": (),
+            **{f"{name}_loss": () for name in self.config.further_loss_weights},
             "reconstruction_mse": (),
             "commitment_loss": (),
             "codebook_loss": (),
+            **(dict.fromkeys(adversary.FIGURES, ()) if self.adversary else {}),
             "top_counts": codes,
             "bottom_counts": codes,
         }
 
     def loss(self, batch: Batch) -> tuple[tf.Tensor, Sums]:
         """See :meth:`Stage.loss`."""
-        output = self.model(schema.to_unit(batch["image"]), training=True)
+        images = schema.to_unit(batch["image"])
+        output = self.model(images, training=True)
+        losses = output.losses
+        if self.adversary:
+            contest = self.adversary.contest(
+                images, output.reconstruction, self.model.reconstruction_losses
+            )
+            loss = losses["loss"] + contest.loss
+            losses = {**losses, "loss": loss, **contest.figures}
         counts = _code_counts(output.codes, self.config.num_embeddings)
         # Codes that were not used for quantization do not count as used.
         steps = self.model.bottom_quantizer.steps.value
         quantized = tf.cast(steps > self.config.quantize_after, tf.float32)
         counts = {name: quantized * value for name, value in counts.items()}
-        return output.losses["loss"], {**output.losses, **counts}
+        return losses["loss"], {**losses, **counts}
 
     def validation_sums(self, batch: Batch) -> Sums:
         """See :meth:`Stage.validation_sums`; squared errors are per channel, [C]."""
@@ -73,11 +87,18 @@ class AutoencoderStage(ShardStage):
         counts = _code_counts(levels.codes, self.config.num_embeddings, weight)
         return {
             **errors,
+            **self._critic_sums(images, levels.full, weight),
             **counts,
             "examples": tf.reduce_sum(weight),
             "images": tf.einsum("b,bhwc->hwc", weight, images),
             "squares": tf.einsum("b,bhwc->c", weight, tf.square(images)),
         }
+
+    def _critic_sums(self, images, reconstruction, weight) -> Sums:
+        if not self.adversary:
+            return {}
+        accuracies = self.adversary.accuracies(images, reconstruction)
+        return {name: tf.reduce_sum(weight * each) for name, each in accuracies.items()}
 
     def validation_figures(self, sums: Mapping[str, np.ndarray]) -> dict[str, float]:
         """See :meth:`Stage.validation_figures`."""
@@ -91,6 +112,9 @@ class AutoencoderStage(ShardStage):
         mean_image = sums["images"] / sums["examples"]
         squares = sums["squares"] / (sums["examples"] * height * width)
         figures["mean_image_mse"] = float(np.mean(squares) - np.mean(mean_image**2))
+        for name in adversary.ACCURACIES:
+            if name in sums:
+                figures[name] = float(sums[name] / sums["examples"])
         figures["psnr"] = -10 * float(np.log10(figures["reconstruction_mse"]))
         return {"loss": figures["reconstruction_mse"], **figures, **_use_figures(sums)}
 
@@ -126,11 +150,17 @@ class AutoencoderStage(ShardStage):
         }
 
     def warnings(self, figures: Mapping[str, float]) -> list[str]:
-        """Returns what :func:`health.level_warnings` says, once levels had time."""
+        """Returns what :mod:`health` says of levels, once they had time, and critic."""
         young = max(self.config.warmup_steps, 2 * self.config.quantize_after)
         if int(self.model.bottom_quantizer.steps.numpy()) <= young:
             return []
-        return health.level_warnings(figures)
+        warnings = health.level_warnings(figures)
+        if self.adversary and self.adversary.is_pulling:
+            warnings += health.critic_warnings(figures, self._perplexities)
+        else:
+            # Of this run alone: what a run that goes on is not told, nobody misses.
+            self._perplexities = health.perplexities(figures)
+        return warnings
 
 
 def _code_counts(codes, num_embeddings, weight=None) -> Sums:

@@ -1,4 +1,4 @@
-"""Whether both levels of the autoencoder carry their share."""
+"""Whether both levels of the autoencoder carry their share, and of its critic."""
 
 from collections.abc import Mapping
 
@@ -10,6 +10,9 @@ from tfvqgen.layers import vector_quantizer
 TRIVIAL_PERPLEXITY = 1.5
 FREE_TO_DROP = 1.05
 COLLAPSED_USAGE = 0.05
+# A critic that is hardly ever wrong, and what it may cost the use of codes.
+WON_ACCURACY = 0.97
+LOST_PERPLEXITY = 0.5
 
 
 def usage(counts: np.ndarray) -> float:
@@ -66,5 +69,39 @@ def level_warnings(figures: Mapping[str, float]) -> list[str]:
                 f"the {level} codebook has collapsed: {figures[f'{level}_usage']:.1%} "
                 "of its codes are in use. Let dead codes be revived "
                 "(vqvae.revive_below above 0) or choose a smaller vqvae.num_embeddings"
+            )
+    return warnings
+
+
+def perplexities(figures: Mapping[str, float]) -> dict[str, float]:
+    """Returns the codebook perplexities among a validation's figures."""
+    return {n: v for n, v in figures.items() if n.endswith("_codebook_perplexity")}
+
+
+def critic_warnings(
+    figures: Mapping[str, float], before: Mapping[str, float]
+) -> list[str]:
+    """Returns in words what is wrong since a critic pulls, and what to change.
+
+    Args:
+        figures: A validation's: those of :func:`level_warnings`,
+            ``critic_accuracy_real`` and ``critic_accuracy_fake``.
+        before: The :func:`perplexities` before the critic pulled, where they are known.
+    """
+    warnings = []
+    accuracy = min(figures["critic_accuracy_real"], figures["critic_accuracy_fake"])
+    if accuracy > WON_ACCURACY:
+        warnings.append(
+            f"the critic has won: it tells {accuracy:.1%} of held-out patches from "
+            "their reconstructions, and its pull says little about cells. Lower "
+            "vqvae.critic_learning_rate or raise vqvae.adversarial_weight"
+        )
+    for name, perplexity in before.items():
+        if figures[name] < LOST_PERPLEXITY * perplexity:
+            level = name.partition("_")[0]
+            warnings.append(
+                f"the {level} codes are used less since the critic pulls (perplexity "
+                f"{figures[name]:.0f} after {perplexity:.0f}). Lower "
+                "vqvae.adversarial_weight or raise vqvae.adversarial_after"
             )
     return warnings

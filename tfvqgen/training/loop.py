@@ -14,7 +14,7 @@ from tqdm import tqdm
 from tfvqgen.errors import UserError
 from tfvqgen.files import whole_file
 from tfvqgen.training import distribution
-from tfvqgen.training.checkpoints import Checkpoints
+from tfvqgen.training.checkpoints import Checkpoints, Variables
 from tfvqgen.training.interruption import Interruption
 from tfvqgen.training.metrics_log import MetricsLog, read_metrics
 from tfvqgen.training.running_sums import RunningSums
@@ -88,7 +88,10 @@ class Loop:
                 beta_1=config.beta_1,
             )
             self._optimizer.build(stage.model.trainable_variables)
-        averages = {} if stage.averages is None else {"averages": stage.averages}
+        further = {} if stage.averages is None else {"averages": stage.averages}
+        if stage.adversary is not None:
+            further["critic"] = Variables(stage.adversary.critic)
+            further["critic_optimizer"] = Variables(stage.adversary.optimizer)
         self._checkpoints = Checkpoints(
             workdir.checkpoints(stage.name),
             keep=config.keep_checkpoints,
@@ -98,7 +101,7 @@ class Loop:
             step=self._step,
             decay_steps=self._decay_steps,
             sums=self._sums,
-            **averages,
+            **further,
         )
         self._checkpoints.restore_latest()
         self._speed = _Speed(config.batch_size)

@@ -1,4 +1,4 @@
-"""The learning rate as a function of the step."""
+"""Learning rates and weights as functions of the step."""
 
 import math
 
@@ -47,3 +47,27 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
             "decay_steps": int(self.decay_steps),
             "final_share": self.final_share,
         }
+
+
+class LinearRise(keras.optimizers.schedules.LearningRateSchedule):
+    """Is 0 up to a step, then rises linearly to a peak and stays.
+
+    Args:
+        peak: The value that it ends at.
+        start: The last step at 0.
+        length: Steps of the rise.
+    """
+
+    def __init__(self, peak: float, start: int, length: int):
+        self.peak = peak
+        self.start = start
+        self.length = length
+
+    def __call__(self, step):
+        """Returns the value at a step, float32 scalar."""
+        risen = (tf.cast(step, tf.float32) - self.start) / self.length
+        return self.peak * tf.clip_by_value(risen, 0.0, 1.0)
+
+    def get_config(self):
+        """Returns the constructor's arguments."""
+        return {"peak": self.peak, "start": self.start, "length": self.length}

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfvqgen.config import StageConfig
+from tfvqgen.training.adversary import Adversary
 from tfvqgen.training.averages import WeightAverages
 
 Batch = Mapping[str, tf.Tensor]
@@ -29,6 +30,8 @@ class Stage(abc.ABC):
         config: How it is trained.
         model: What is trained.
         sum_shapes: Shapes of the sums that :meth:`loss` returns.
+        adversary: What judges the model while it learns, if anything does; its critic
+            learns from the same loss with an optimizer of its own.
         averages: Averages of the weights that validations use, if it has any.
         accumulation: Parts that a replica's batch is taken in, one after another, to
             save memory.
@@ -41,6 +44,7 @@ class Stage(abc.ABC):
     config: StageConfig
     model: keras.Model
     sum_shapes: dict[str, tuple[int, ...]]
+    adversary: Adversary | None = None
     averages: WeightAverages | None = None
     accumulation: int = 1
     patience: int = 0

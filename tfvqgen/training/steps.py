@@ -15,9 +15,9 @@ class StepsResult(NamedTuple):
     """What a run of steps in graph returns.
 
     Attributes:
-        sums: The stage's sums and ``gradient_norm``, over replicas and steps, float64.
+        sums: Those of :func:`all_sum_shapes`, over replicas and steps, float64.
         steps: Steps taken, int32 scalar.
-        finite: Whether the last step's loss and gradient were finite, bool scalar.
+        finite: Whether the last step's loss and gradients were finite, bool scalar.
     """
 
     sums: Sums
@@ -52,9 +52,7 @@ def make_training_steps(
         while taken < steps and finite:
             step_sums = strategy.run(replica_step, args=(next(iterator),))
             step_sums = _sum_over_replicas(strategy, step_sums)
-            finite = tf.math.is_finite(step_sums["loss"]) & tf.math.is_finite(
-                step_sums["gradient_norm"]
-            )
+            finite = _all_finite(step_sums)
             sums = {
                 name: total + tf.cast(step_sums[name], tf.float64)
                 for name, total in sums.items()
@@ -66,8 +64,15 @@ def make_training_steps(
 
 
 def all_sum_shapes(stage: Stage) -> dict[str, tuple[int, ...]]:
-    """Returns the shapes of the sums of a step: the stage's and ``gradient_norm``."""
-    return {**stage.sum_shapes, "gradient_norm": ()}
+    """Returns the shapes of the sums of a step.
+
+    They are the stage's, ``gradient_norm``, and ``critic_gradient_norm`` where there is
+    an adversary.
+    """
+    norms = ["gradient_norm"]
+    if stage.adversary is not None:
+        norms.append("critic_gradient_norm")
+    return {**stage.sum_shapes, **dict.fromkeys(norms, ())}
 
 
 def training_step(
@@ -80,30 +85,53 @@ def training_step(
     norm that is clipped is that of the whole batch's gradient, so the sum is taken
     before the optimizer, which sums once more what is then equal everywhere.
 
+    A critic's weights are moved from the same loss by the adversary's optimizer, with a
+    norm of their own.
+
     Returns:
-        The stage's sums, mean losses divided by the number of replicas, and
-        ``gradient_norm``.
+        The sums of :func:`all_sum_shapes`, means divided by the number of replicas.
     """
     context = tf.distribute.get_replica_context()
     replicas = context.num_replicas_in_sync
-    variables = stage.model.trainable_variables
-    gradients, sums = _gradients(stage, batch, variables, replicas)
+    own = stage.model.trainable_variables
+    critics = (
+        [] if stage.adversary is None else stage.adversary.critic.trainable_variables
+    )
+    gradients, sums = _gradients(stage, batch, [*own, *critics], replicas)
     gradients = context.all_reduce(SUM, gradients)
-    norm = tf.linalg.global_norm(gradients)
-    if stage.config.clip_norm:
-        gradients, _ = tf.clip_by_global_norm(
-            gradients, stage.config.clip_norm, use_norm=norm
+    clip_norm = stage.config.clip_norm
+    sums["gradient_norm"] = _apply(optimizer, gradients[: len(own)], own, clip_norm)
+    if stage.adversary is not None:
+        sums["critic_gradient_norm"] = _apply(
+            stage.adversary.optimizer, gradients[len(own) :], critics, clip_norm
         )
-    if replicas > 1:
-        gradients = [gradient / replicas for gradient in gradients]
-    optimizer.apply(gradients, variables)
     if stage.averages is not None:
         stage.averages.update(optimizer.iterations.value - 1)
-    sums = {
+    return {
         name: value / replicas if value.shape.rank == 0 else value
         for name, value in sums.items()
     }
-    return {**sums, "gradient_norm": norm / replicas}
+
+
+def _apply(optimizer, gradients, variables, clip_norm: float) -> tf.Tensor:
+    """Clips a gradient that is summed over replicas, takes the step, returns the norm.
+
+    The optimizer sums over replicas once more what is equal everywhere.
+    """
+    replicas = tf.distribute.get_replica_context().num_replicas_in_sync
+    norm = tf.linalg.global_norm(gradients)
+    if clip_norm:
+        gradients, _ = tf.clip_by_global_norm(gradients, clip_norm, use_norm=norm)
+    if replicas > 1:
+        gradients = [gradient / replicas for gradient in gradients]
+    optimizer.apply(gradients, variables)
+    return norm
+
+
+def _all_finite(sums: Sums) -> tf.Tensor:
+    """Whether the loss and the norms of the gradients are numbers, bool scalar."""
+    watched = [n for n in sums if n == "loss" or n.endswith("gradient_norm")]
+    return tf.reduce_all(tf.math.is_finite([sums[name] for name in watched]))
 
 
 def _gradients(stage: Stage, batch: Batch, variables, replicas: int):

@@ -1,30 +1,11 @@
-"""Reconstruction losses, and the likelihood of codes under a prior."""
+"""The likelihood of codes under a prior."""
 
-# Shapes: images [B, H, W, C] in [0, 1]; codes [B, H, W], their logits [B, H, W, K].
+# Shapes: codes [B, H, W], their logits [B, H, W, K].
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
-
-
-def mean_squared_error(
-    images: tf.Tensor,
-    reconstruction: tf.Tensor,
-    channel_weights: Sequence[float] | None = None,
-) -> tf.Tensor:
-    """Returns mean ||x - D(e)||^2 over all pixels and channels, float32 scalar.
-
-    Args:
-        images: Float32 [B, H, W, C], as the reconstruction.
-        reconstruction: D(e).
-        channel_weights: What each channel's error counts, [C]; None: 1.
-    """
-    errors = tf.math.squared_difference(images, reconstruction)
-    if channel_weights is not None:
-        errors *= tf.constant(channel_weights, tf.float32)
-    return tf.reduce_mean(errors)
 
 
 def map_distribution(logits: tf.Tensor) -> Any:

@@ -1,0 +1,57 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfvqgen.models import PatchCritic
+
+
+def made(channels=3, **arguments):
+    critic = PatchCritic(channels, **{"widths": (4, 6), **arguments})
+    critic.build()
+    return critic
+
+
+def images_of(shape, seed=0):
+    return np.random.default_rng(seed).random(shape, dtype=np.float32)
+
+
+@pytest.mark.parametrize("channels", [1, 4, 8])
+@pytest.mark.parametrize("size", [(4, 4), (16, 16), (18, 25)])
+def test_any_size_and_channels_are_judged_patch_by_patch(size, channels):
+    logits = made(channels)(images_of((2, *size, channels)))
+    assert logits.shape == (2, *(-(-side // 4) for side in size))
+    assert logits.dtype == tf.float32
+
+
+@pytest.mark.parametrize("widths,field", [((4, 4), 22), ((4, 4, 4), 46)])
+def test_a_logit_sees_its_receptive_field_and_no_more(widths, field):
+    critic = made(1, widths=widths)
+    assert critic.receptive_field == field
+    image = tf.Variable(images_of((1, 128, 128, 1)))
+    with tf.GradientTape() as tape:
+        logits = critic(image)
+        middle = logits.shape[1] // 2
+        logit = logits[0, middle, middle]
+    seen = np.any(tape.gradient(logit, image)[0, ..., 0] != 0, axis=0)
+    assert np.ptp(np.flatnonzero(seen)) + 1 == field
+
+
+def test_the_default_field_is_that_of_a_cells_texture():
+    assert 34 <= PatchCritic(4).receptive_field <= 70
+
+
+def test_images_of_a_batch_do_not_change_each_others_logits():
+    critic = made()
+    images = images_of((3, 16, 16, 3))
+    np.testing.assert_allclose(critic(images)[1:2], critic(images[1:2]), atol=1e-6)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_the_gradient_reaches_every_weight_and_the_image(precision):
+    critic = made(precision=precision)
+    image = tf.Variable(images_of((2, 16, 16, 3)))
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(tf.square(critic(image)))
+    sources = [image, *(weight.value for weight in critic.trainable_weights)]
+    for gradient in tape.gradient(loss, sources):
+        assert gradient.dtype == tf.float32 and np.any(gradient.numpy())

@@ -1,0 +1,235 @@
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests import support
+from tfvqgen.config import Config
+from tfvqgen.losses import hinge_loss
+from tfvqgen.models import VQVAE2
+from tfvqgen.training.adversary import FIGURES, Adversary, norm_ratio
+from tfvqgen.training.autoencoder import AutoencoderStage
+
+CONFIG = (
+    Config.from_preset("hpa128")
+    .with_overrides(
+        [
+            "vqvae.image_shape=16,16,3",
+            "vqvae.hidden=8",
+            "vqvae.residual_width=4",
+            "vqvae.num_embeddings=6",
+            "vqvae.embedding_dim=5",
+            "vqvae.quantize_after=0",
+            "vqvae.bottom_dropout=0",
+            "vqvae.texture_weight=0.3",
+            "vqvae.adversarial_weight=0.4",
+            "vqvae.adversarial_after=20",
+            "vqvae.adversarial_ramp=10",
+            "vqvae.critic_width=4",
+        ]
+    )
+    .vqvae
+)
+
+
+def image_pair():
+    rng = np.random.default_rng(0)
+    return rng.random((2, 2, 16, 16, 3), dtype=np.float32)
+
+
+def at_step(step, config=CONFIG):
+    keras.utils.set_random_seed(0)
+    adversary = Adversary(config)
+    adversary.optimizer.iterations.assign(step)
+    return adversary
+
+
+@pytest.fixture(scope="module")
+def autoencoder():
+    made = VQVAE2(CONFIG)
+    made.build()
+    return made
+
+
+def error_of(autoencoder, images, fake):
+    losses = autoencoder.reconstruction_losses(images, fake)
+    return tf.add_n(list(losses.values()))
+
+
+def gradient_of(function, value):
+    value = tf.constant(value)
+    with tf.GradientTape() as tape:
+        tape.watch(value)
+        found = function(value)
+    return tape.gradient(found, value).numpy()
+
+
+def test_both_sides_in_one_scalar_have_the_gradients_of_two(autoencoder):
+    images, fakes = image_pair()
+    adversary = at_step(100)
+    critics = [weight.value for weight in adversary.critic.trainable_weights]
+    fake = tf.constant(fakes)
+    with tf.GradientTape() as tape:
+        tape.watch(fake)
+        contest = adversary.contest(images, fake, autoencoder.reconstruction_losses)
+    pull, *of_critic = tape.gradient(contest.loss, [fake, *critics])
+
+    with tf.GradientTape() as tape:
+        loss = hinge_loss(adversary.critic(images), adversary.critic(fakes))
+    for found, expected in zip(of_critic, tape.gradient(loss, critics), strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-7)
+    np.testing.assert_allclose(contest.figures["critic_loss"], loss, rtol=1e-6)
+
+    towards_real = gradient_of(lambda x: -tf.reduce_mean(adversary.critic(x)), fakes)
+    towards_image = gradient_of(lambda x: error_of(autoencoder, images, x), fakes)
+    weight = 0.4 * np.linalg.norm(towards_image) / np.linalg.norm(towards_real)
+    np.testing.assert_allclose(pull, weight * towards_real, rtol=1e-4, atol=1e-9)
+    np.testing.assert_allclose(
+        contest.figures["effective_adversarial_weight"], weight, rtol=1e-5
+    )
+    np.testing.assert_allclose(
+        contest.loss, weight * -np.mean(adversary.critic(fakes)), rtol=1e-4
+    )
+
+
+def test_the_pull_is_the_wanted_share_of_the_errors_gradient_whatever_the_logits(
+    autoencoder,
+):
+    images, fakes = image_pair()
+    towards_image = gradient_of(lambda x: error_of(autoencoder, images, x), fakes)
+    for factor in (1, 1000):
+        adversary = at_step(100)
+        kernel, bias = adversary.critic.trainable_weights[-2:]
+        kernel.assign(factor * kernel.value)
+        bias.assign(factor * bias.value)
+
+        def loss(fake, adversary=adversary):
+            losses = autoencoder.reconstruction_losses
+            return adversary.contest(images, fake, losses).loss
+
+        pull = gradient_of(loss, fakes)
+        share = np.linalg.norm(pull) / np.linalg.norm(towards_image)
+        assert share == pytest.approx(0.4, rel=1e-4)
+
+
+def test_first_the_critic_learns_and_then_it_pulls(autoencoder):
+    images, fakes = image_pair()
+    full = at_step(100).contest(images, fakes, autoencoder.reconstruction_losses)
+    full = float(full.figures["effective_adversarial_weight"])
+    for step, rate, pull in [
+        (0, 0, 0),
+        (10, 0, 0),
+        (15, 0.5, 0),
+        (20, 1, 0),
+        (25, 1, 0.5),
+        (30, 1, 1),
+    ]:
+        adversary = at_step(step)
+        found = adversary.contest(images, fakes, autoencoder.reconstruction_losses)
+        weight = float(found.figures["effective_adversarial_weight"])
+        assert weight == pytest.approx(pull * full, rel=1e-5)
+        assert adversary.is_pulling == (pull > 0)
+        assert float(adversary.optimizer.learning_rate) == pytest.approx(rate * 5e-4)
+
+
+def test_a_critic_without_a_gradient_pulls_nowhere(autoencoder):
+    images, fakes = image_pair()
+    adversary = at_step(100)
+    for weight in adversary.critic.trainable_weights[-2:]:
+        weight.assign(tf.zeros_like(weight.value))
+
+    def loss(fake):
+        return adversary.contest(images, fake, autoencoder.reconstruction_losses).loss
+
+    assert not gradient_of(loss, fakes).any()
+    assert float(norm_ratio(tf.ones([3]), tf.zeros([3]))) == 0
+
+
+def test_half_precision_keeps_the_pull_and_the_figures_in_float32(autoencoder):
+    images, fakes = image_pair()
+    config = dataclasses.replace(CONFIG, precision="bfloat16")
+    adversary = at_step(100, config)
+    fake = tf.constant(fakes)
+    with tf.GradientTape() as tape:
+        tape.watch(fake)
+        found = adversary.contest(images, fake, autoencoder.reconstruction_losses)
+    pull = tape.gradient(found.loss, fake)
+    assert {pull.dtype, *(x.dtype for x in found.figures.values())} == {tf.float32}
+    assert np.isfinite(pull).all() and np.any(pull)
+
+
+def test_accuracy_is_the_share_of_patches_taken_for_what_they_are():
+    images, fakes = image_pair()
+    adversary = at_step(0)
+    found = adversary.accuracies(images, fakes)
+    real, fake = adversary.critic(images), adversary.critic(fakes)
+    expected = [np.mean(np.array(x) > 0, axis=(1, 2)) for x in (real, -fake)]
+    np.testing.assert_allclose(list(found.values()), expected)
+
+
+@pytest.fixture(scope="module")
+def stages(tmp_path_factory):
+    """The stage without a critic and with one."""
+    folder = tmp_path_factory.mktemp("data")
+    shape = CONFIG.image_shape
+    dataset = support.make_dataset(folder, {"train": 4, "validation": 4}, shape=shape)
+    made = []
+    for weight in (0.0, 0.4):
+        keras.utils.set_random_seed(0)
+        vqvae = dataclasses.replace(CONFIG, adversarial_weight=weight)
+        made.append(AutoencoderStage(Config(vqvae=vqvae), dataset))
+    return made
+
+
+def test_the_autoencoder_has_the_same_weights_with_a_critic_as_without(stages):
+    without, beside = (stage.model.variables for stage in stages)
+    assert len(without) == len(beside)
+    for one, other in zip(without, beside, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_the_loss_says_what_both_sides_do(stages):
+    images = (255 * image_pair()[0]).astype(np.uint8)
+    loss, sums = stages[1].loss({"image": tf.constant(images)})
+    assert set(sums) == set(stages[1].sum_shapes) >= {*FIGURES, "texture_loss"}
+    names = ("reconstruction_loss", "texture_loss", "commitment_loss", "codebook_loss")
+    np.testing.assert_allclose(loss, sum(sums[name] for name in names), rtol=1e-5)
+    assert stages[0].adversary is None
+    assert not set(FIGURES) & set(stages[0].sum_shapes)
+
+
+def test_held_out_accuracy_counts_rows_of_weight_one(stages):
+    images = (255 * image_pair()[0]).astype(np.uint8)
+    batch = {"image": tf.constant(images), "weight": tf.constant([1.0, 0.0])}
+    sums = stages[1].validation_sums(batch)
+    figures = stages[1].validation_figures({n: np.array(v) for n, v in sums.items()})
+    logits = stages[1].adversary.critic(images[:1].astype(np.float32) / 255)
+    expected = np.mean(np.array(logits) > 0)
+    assert figures["critic_accuracy_real"] == pytest.approx(expected)
+
+
+def test_people_are_told_when_codes_fall_out_of_use_after_the_critic_pulls(stages):
+    stage = stages[1]
+    healthy = {
+        "top_usage": 1.0,
+        "bottom_usage": 1.0,
+        "top_codebook_perplexity": 6.0,
+        "bottom_codebook_perplexity": 6.0,
+        "reconstruction_mse": 0.1,
+        "top_only_mse": 0.2,
+        "bottom_only_mse": 0.2,
+        "critic_accuracy_real": 0.8,
+        "critic_accuracy_fake": 0.9,
+    }
+    stage.model.bottom_quantizer.steps.assign(1000)
+    stage.adversary.optimizer.iterations.assign(20)
+    assert stage.warnings(healthy) == []
+    stage.adversary.optimizer.iterations.assign(21)
+    assert stage.warnings({**healthy, "top_codebook_perplexity": 4.0}) == []
+    (warning,) = stage.warnings({**healthy, "top_codebook_perplexity": 2.0})
+    assert warning.startswith("the top codes are used less since the critic pulls")
+    won = {"critic_accuracy_real": 0.99, "critic_accuracy_fake": 0.99}
+    (warning,) = stage.warnings({**healthy, **won})
+    assert warning.startswith("the critic has won")

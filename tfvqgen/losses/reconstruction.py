@@ -1,0 +1,133 @@
+"""How far a reconstruction is from its image, each term a float32 scalar."""
+
+# Shapes: images and reconstructions float32 [B, H, W, C], the images in [0, 1];
+# channel weights [C] say what each channel's error counts, None: 1.
+
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+PYRAMID_LEVELS = 3
+# The side that the pyramid needs, so that its last level still has neighbours.
+SMALLEST_SIDE = 8
+# Side and stride of the windows in which texture is compared, pixels of a level.
+TEXTURE_WINDOW = 8
+TEXTURE_STRIDE = 4
+
+_BINOMIAL = np.array([1, 4, 6, 4, 1], np.float32) / 16
+
+ChannelWeights = Sequence[float] | None
+
+
+def mean_squared_error(
+    images: tf.Tensor,
+    reconstruction: tf.Tensor,
+    channel_weights: ChannelWeights = None,
+) -> tf.Tensor:
+    """Returns mean ||x - D(e)||^2 over all pixels and channels."""
+    errors = tf.math.squared_difference(images, reconstruction)
+    return _weighted_mean(errors, channel_weights)
+
+
+def laplacian_loss(
+    images: tf.Tensor,
+    reconstruction: tf.Tensor,
+    channel_weights: ChannelWeights = None,
+) -> tf.Tensor:
+    """Returns the mean absolute error of the Laplacian bands, summed over levels.
+
+    Each band counts the same however few pixels it has. "Optimizing the Latent Space of
+    Generative Networks", Bojanowski et al. 2018, section 3.2.
+    """
+    # The pyramid is linear: the difference's bands are the bands' differences.
+    bands = laplacian_bands(images - reconstruction)
+    return tf.add_n([_weighted_mean(tf.abs(band), channel_weights) for band in bands])
+
+
+def texture_loss(
+    images: tf.Tensor,
+    reconstruction: tf.Tensor,
+    channel_weights: ChannelWeights = None,
+) -> tf.Tensor:
+    """Returns how far the local strength of texture is off, summed over levels.
+
+    The mean absolute difference between the averages of |band| in windows of
+    ``TEXTURE_WINDOW`` pixels: grain of the right strength costs nothing, whatever its
+    phase, where a pixelwise error would rather have none.
+    """
+    pairs = zip(laplacian_bands(images), laplacian_bands(reconstruction), strict=True)
+    return tf.add_n(
+        [
+            _weighted_mean(
+                tf.abs(_local_strength(band) - _local_strength(other)), channel_weights
+            )
+            for band, other in pairs
+        ]
+    )
+
+
+def focal_frequency_loss(
+    images: tf.Tensor,
+    reconstruction: tf.Tensor,
+    channel_weights: ChannelWeights = None,
+) -> tf.Tensor:
+    """Returns the mean squared error of the spectrum, what is off the most foremost.
+
+    Of an image's orthonormal Fourier transform, each frequency's squared error is
+    weighted by its own absolute error over the largest of its image and channel; no
+    gradient flows through the weights. "Focal Frequency Loss for Image Reconstruction
+    and Synthesis", Jiang et al. 2021, equations 5 to 8 with alpha = 1.
+    """
+    planes = tf.transpose(images - reconstruction, [0, 3, 1, 2])
+    pixels = tf.cast(tf.shape(planes)[2] * tf.shape(planes)[3], tf.float32)
+    spectrum = tf.signal.fft2d(tf.cast(planes, tf.complex64))
+    # Not |spectrum|, which has no gradient where it is zero.
+    power = tf.square(tf.math.real(spectrum)) + tf.square(tf.math.imag(spectrum))
+    power /= pixels
+    largest = tf.reduce_max(power, axis=[2, 3], keepdims=True)
+    focus = tf.stop_gradient(tf.sqrt(tf.math.divide_no_nan(power, largest)))
+    errors = tf.transpose(focus * power, [0, 2, 3, 1])
+    return _weighted_mean(errors, channel_weights)
+
+
+def laplacian_bands(images: tf.Tensor) -> list[tf.Tensor]:
+    """Splits images into bands of spatial frequency, the finest first.
+
+    A level's band is what its blurred copy lacks; every second pixel of that copy is
+    the next level (Burt and Adelson 1983, with the band at full resolution). What is
+    coarser than the last band is left out.
+
+    Args:
+        images: Float32 [B, H, W, C], sides of at least ``SMALLEST_SIDE``.
+
+    Returns:
+        ``PYRAMID_LEVELS`` bands: [B, H, W, C], [B, H / 2, W / 2, C], ...
+    """
+    bands = []
+    level = images
+    for _ in range(PYRAMID_LEVELS):
+        blurred = _blur(level)
+        bands.append(level - blurred)
+        level = blurred[:, ::2, ::2]
+    return bands
+
+
+def _blur(images: tf.Tensor) -> tf.Tensor:
+    """Convolves with the binomial filter of 5 x 5, borders mirrored."""
+    channels = images.shape[-1]
+    taps = tf.tile(_BINOMIAL[:, None], [1, channels])
+    strides = [1, 1, 1, 1]
+    padded = tf.pad(images, [[0, 0], [2, 2], [2, 2], [0, 0]], "SYMMETRIC")
+    rows = tf.nn.depthwise_conv2d(padded, taps[:, None, :, None], strides, "VALID")
+    return tf.nn.depthwise_conv2d(rows, taps[None, :, :, None], strides, "VALID")
+
+
+def _local_strength(band: tf.Tensor) -> tf.Tensor:
+    return tf.nn.avg_pool2d(tf.abs(band), TEXTURE_WINDOW, TEXTURE_STRIDE, "SAME")
+
+
+def _weighted_mean(errors: tf.Tensor, channel_weights: ChannelWeights) -> tf.Tensor:
+    if channel_weights is not None:
+        errors *= tf.constant(channel_weights, tf.float32)
+    return tf.reduce_mean(errors)
