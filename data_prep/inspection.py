@@ -61,7 +61,7 @@ def disagreements(dataset: schema.Dataset) -> list[str]:
                     f"{name}: label_counts of {label!r} says "
                     f"{info.label_counts[label]}, the records have {count}"
                 )
-        groups = schema.read_groups(split)
+        groups = set(schema.read_groups(split))
         if len(groups) != info.num_groups:
             found.append(
                 f"{name}: num_groups says {info.num_groups}, the records have "

@@ -12,9 +12,12 @@ from PIL import Image
 
 from tests import support
 from tests.training.test_run import TINY
+from tfvqgen.data.dataset_info import read_info
 from tfvqgen.errors import DataError, UserError
-from tfvqgen.evaluation.evaluate import Settings, evaluate
+from tfvqgen.evaluation.classifier.config import ClassifierConfig
+from tfvqgen.evaluation.evaluate import evaluate
 from tfvqgen.evaluation.real_crops import LEVELS
+from tfvqgen.evaluation.settings import Drawing, Settings
 from tfvqgen.training.metrics_log import read_metrics
 from tfvqgen.training.run import train
 
@@ -60,7 +63,13 @@ def reported(workdir, data, tmp_path_factory):
 
 
 def settings(workdir, data, output, **flags):
-    flags = {"split": "validation", "num_samples": 7, **flags}
+    classifier = ClassifierConfig(steps=2, batch_size=4, width=4)
+    flags = {
+        "split": "validation",
+        "num_samples": 7,
+        "classifier": classifier,
+        **flags,
+    }
     return Settings(workdir=workdir, data_dir=data, output=output, **flags)
 
 
@@ -133,6 +142,34 @@ def test_means_of_a_label_are_over_its_cells(reported, data):
     assert sum(one["n"] for one in means["generated"].values()) >= 7
 
 
+def test_generated_cells_are_compared_with_as_many_crops_by_every_extractor(reported):
+    metrics = metrics_of(reported)
+    distances = metrics["generation"]["distances"]
+    assert list(distances) == ["classifier", "random"]
+    for name, one in distances.items():
+        assert one["frechet_name"] == f"FD-{name}" and one["n"] == 6
+        assert list(one["sets"]) == ["generated", "reconstructions", "real"]
+        for found in one["sets"].values():
+            assert found["frechet"]["value"] >= 0 and found["coverage"] is not None
+    assert list(metrics["memorisation"]) == ["classifier", "random"]
+    memory = metrics["memorisation"]["random"]
+    assert (memory["n"], memory["n_training"]) == (7, 10)
+    assert memory["n_held_out"] + memory["n_unseen"] == 6
+    agreement = metrics["generation"]["label_agreement"]
+    assert agreement["judge"]["learnt_from"] == "the split test"
+    # Cells and crops without labels do not count.
+    assert agreement["real"]["n"] == 5
+    assert metrics["biology"]["n"] == 6
+    assert len(metrics["biology"]["rings"]["generated"]) == 6
+
+
+def test_what_was_drawn_is_kept_as_shards_that_say_so(reported):
+    for name, number in (("cells", 7), ("reconstructions", 6)):
+        info = read_info(reported / name)
+        assert info.splits["train"].num_examples == number
+        assert "not observed" in info.credit
+
+
 def test_the_same_command_writes_the_same_report(workdir, data, reported):
     before = support.digest_of_folder(reported)
     evaluate(settings(workdir, data, reported))
@@ -192,6 +229,37 @@ def test_the_page_says_what_is_generated_by_which_model_from_which_data(reported
             assert not said
 
 
+def test_a_single_extractor_other_settings_and_a_score_are_what_was_asked_for(
+    workdir, data, tmp_path
+):
+    drawing = Drawing(temperature=0.9, top_p=0.9, guidance=0.5)
+    asked = {"extractors": ("random",), "keep_best": 0.5, "drawing": drawing}
+    evaluate(settings(workdir, data, tmp_path, classification_score=True, **asked))
+    metrics = metrics_of(tmp_path)
+    generation = metrics["generation"]
+    assert list(generation["distances"]) == list(metrics["memorisation"]) == ["random"]
+    assert generation["settings"] == {**drawing.to_json(), "keep_best": 0.5}
+    # Of each set of labels twice as many are drawn.
+    assert read_info(tmp_path / "cells").splits["train"].num_examples == 14
+    score = generation["classification_score"]
+    assert [score[x]["num_learnt_from"] for x in score] == [10, 10, 10]
+    command = metrics["provenance"]["command"]
+    assert "--guidance 0.5 --keep_best 0.5 --extractor random" in command
+    assert "--classification_score --classifier_steps 2 --output" in command
+    assert "Classification accuracy score" in (tmp_path / "index.html").read_text()
+
+
+def test_without_crops_for_a_judge_the_rest_is_measured(
+    workdir, data, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("tfvqgen.evaluation.evaluate.judge_split", lambda *_: False)
+    evaluate(settings(workdir, data, tmp_path))
+    generation = metrics_of(tmp_path)["generation"]
+    assert list(generation["distances"]) == ["random"]
+    assert "a judge could learn from" in generation["label_agreement"]["skipped"]
+    assert "Not measured: no split" in (tmp_path / "index.html").read_text()
+
+
 def test_on_the_training_split_nothing_is_called_new(workdir, data, tmp_path):
     evaluate(settings(workdir, data, tmp_path, split="train", num_samples=1))
     assert list(metrics_of(tmp_path)["priors"]) == ["train"]
@@ -214,6 +282,11 @@ def test_mistakes_are_said_in_words_and_leave_nothing(
     refused(UserError, r"expected one of train, validation, test", split="holdout")
     refused(UserError, "num_samples is out of range", num_samples=0)
     refused(UserError, "seed is out of range", seed=-1)
+    refused(UserError, "keep_best is out of range", keep_best=0)
+    refused(UserError, "no extractor: expected", extractors=("=x",))
+    refused(DataError, "without saved_model.pb", extractors=(f"my={tmp_path}",))
+    learning = {"split": "train", "classification_score": True}
+    refused(UserError, "expected another split", **learning)
     other = support.make_dataset(tmp_path / "other", SPLITS, shape=(16, 16, 3))
     refused(DataError, "not those that the models were trained on", data=other.folder)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)

@@ -1,15 +1,22 @@
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from tests.generators import make_generator
+from tfvqgen.errors import UserError
 from tfvqgen.evaluation.generated_cells import (
+    channel_means,
     crops_in_turn,
     draw_cells,
     examples_of_kinds,
+    in_the_order_of,
     kinds,
+    matching_crops,
 )
+from tfvqgen.evaluation.image_sets import ImageSet
+from tfvqgen.evaluation.settings import Drawing
 
 LABELS = arrays.arrays(bool, st.tuples(st.integers(1, 12), st.integers(1, 4)))
 
@@ -42,14 +49,75 @@ def test_a_kind_is_shown_by_cells_with_few_other_labels():
     assert examples_of_kinds(labels, 3) == {0: [1, 4, 2], 1: [2, 0], 2: [0], 3: [3]}
 
 
-def test_cells_are_drawn_as_asked_and_only_the_pictured_are_kept():
-    generator = make_generator(4, "uint16")
-    labels = np.eye(3, dtype=np.float32)[np.arange(35) % 3]
-    cells = draw_cells(generator, labels, seed=7, pictured={0, 34})
-    ones = np.ones(35, np.float32)
-    wanted = generator.generate(labels, 7 + np.arange(35), ones, ones, 0 * ones)
-    assert set(cells.images) == {0, 34}
-    np.testing.assert_array_equal(cells.images[34], wanted.image[34])
+class Judge:
+    """Finds a label likely where the green channel is bright."""
+
+    def recognise(self, images):
+        green = np.concatenate(list(images.batches("judged")))[..., 1]
+        return np.repeat(green.mean(axis=(1, 2))[:, None] / 255, 3, axis=1)
+
+
+def drawn(folder, labels, keep_best=1.0, judge=None):
+    return draw_cells(
+        make_generator(),
+        labels,
+        seed=7,
+        drawing=Drawing(),
+        keep_best=keep_best,
+        judge=judge,
+        folder=folder,
+    )
+
+
+def test_cells_are_drawn_with_a_seed_each(tmp_path):
+    labels = np.eye(3)[np.arange(35) % 3]
+    cells = drawn(tmp_path, labels)
     np.testing.assert_array_equal(cells.seeds, np.arange(7, 42))
-    expected = np.mean(wanted.image.numpy() / 65535, axis=(1, 2))
-    np.testing.assert_allclose(cells.intensity, expected)
+    np.testing.assert_array_equal(cells.images.labels, labels > 0)
+    images = np.concatenate(list(cells.images.batches("images")))
+    expected = images.mean(axis=(1, 2)) / 255
+    np.testing.assert_allclose(channel_means(cells.images, "means"), expected)
+
+
+def test_rejection_keeps_the_best_of_twice_as_many_in_the_order_of_the_labels(tmp_path):
+    labels = np.eye(3)[np.random.default_rng(0).integers(3, size=30)]
+    cells = drawn(tmp_path, labels, 0.5, Judge())
+    np.testing.assert_array_equal(cells.images.labels, labels > 0)
+    everything = ImageSet.of_split(cells.images.split)
+    assert len(everything) == 60
+    likely = Judge().recognise(everything)[:, 0]
+    kept = np.isin(everything.numbers, cells.images.numbers)
+    for label in range(3):
+        asked = everything.labels[:, label]
+        assert likely[asked & kept].min() >= likely[asked & ~kept].max()
+    # A cell's seed is that which it was drawn with.
+    np.testing.assert_array_equal(cells.seeds, 7 + cells.images.numbers)
+
+
+def test_nothing_is_rejected_without_a_judge(tmp_path):
+    with pytest.raises(UserError, match=r"nothing judges cells.*keep_best=0.5"):
+        drawn(tmp_path, np.eye(3), 0.5)
+
+
+@settings(deadline=None, max_examples=50)
+@given(LABELS, st.integers(0, 9))
+def test_labels_are_put_in_the_order_that_they_were_wanted_in(wanted, seed):
+    found = np.random.default_rng(seed).permutation(wanted)
+    order = in_the_order_of(wanted, found)
+    np.testing.assert_array_equal(found[order], wanted)
+    assert sorted(order) == list(range(len(wanted)))
+
+
+@settings(deadline=None, max_examples=50)
+@given(LABELS, st.integers(0, 9))
+def test_matching_crops_are_different_and_match_as_far_as_they_can(labels, seed):
+    wanted = np.random.default_rng(seed).permutation(labels)[: 1 + len(labels) // 2]
+    chosen = matching_crops(labels, wanted, seed)
+    assert len(set(chosen)) == len(wanted)
+    np.testing.assert_array_equal(labels[chosen], wanted)
+
+
+def test_where_no_crop_matches_another_is_taken_and_there_may_be_too_few():
+    labels = np.array([[1, 0], [0, 1]], bool)
+    chosen = matching_crops(labels, np.array([[1, 0]] * 4, bool), seed=0)
+    assert sorted(chosen) == [0, 1] and chosen[0] == 0

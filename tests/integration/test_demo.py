@@ -33,7 +33,7 @@ def test_make_demo_leaves_what_it_promises_and_goes_on_when_run_again(tmp_path):
         f"DEMO_DIR={demo}",
         "DEMO_CELLS=80",
         f"DEMO_FLAGS={' '.join(TINY)}",
-        "REPORT_FLAGS=--num_samples=24",
+        "REPORT_FLAGS=--num_samples=24 --classifier_steps=4",
     ]
     environment = {k: v for k, v in os.environ.items() if k != "MAKEFLAGS"}
     first = subprocess.run(

@@ -3,21 +3,42 @@
   python -m tfvqgen evaluate --workdir runs/first --data_dir shards
 
 The report is one page, index.html, that needs nothing but itself: reconstructions,
-generated cells beside real ones of the same labels, learning curves, and in words
-whether both levels of the autoencoder and both priors carry their share. Everything in
-it that is a number is in metrics.json beside it, with n, seed and 95 % interval.
+generated cells beside real ones of the same labels, how far apart both are, whether
+cells of the training data are repeated, whether cells show the labels that were asked
+for, learning curves, and in words whether both levels of the autoencoder and both
+priors carry their share. Everything in it that is a number is in metrics.json beside
+it, with n, seed and 95 % interval.
 
 The models are judged on crops that they were not trained on: --split test by default.
 (The validation split has chosen the priors' weights; train shows what is learnt by
 heart.) Each drawn cell is asked for with the labels of one of these crops, every label
 in its turn: with as many samples as the split has crops, generated and real cells have
 the same labels. More samples make the intervals narrower; each costs what `sample`
-takes for it.
+takes for it. They are kept in cells/ beside the report and not drawn twice; remove
+that folder when the report is done with.
+
+Distances are between features, which --extractor finds; it may be repeated:
+  classifier   the localization classifier that judges labels as well. It is trained
+               here, once, on the validation split, of which the generator has learnt
+               nothing, and kept in the workdir.
+  random       a network that has learnt nothing, as a control.
+  NAME=FOLDER  any SavedModel whose signature serving_default takes images [batch,
+               height, width, channels] (uint8, uint16, or float32 from 0 to 1) and
+               returns one tensor [batch, features]. Only inception=FOLDER is called
+               FID. A SavedModel is a program: use only those of people you trust.
+All of them need many real crops that nothing was trained on. To measure well, give
+`python -m data_prep shard` --splits train=0.6,validation=0.2,test=0.2.
+
+With --keep_best .5 twice as many cells are drawn, and those kept that the classifier
+finds most like their labels. With --classification_score classifiers are trained on
+generated cells alone and tested on real ones, which takes long.
 
 The same command writes the same report.
 """
 
-from tfvqgen.command_line import import_tensorflow
+from tfvqgen.command_line import GOES_ON, import_tensorflow
+
+INTERRUPTED = GOES_ON
 
 
 def add_flags(parser) -> None:
@@ -27,9 +48,38 @@ def add_flags(parser) -> None:
         "--data_dir", required=True, help="the shards that it was trained on"
     )
     parser.add_argument("--split", default="test", help="whose crops to judge on")
-    parser.add_argument("--num_samples", type=int, default=256, help="cells to draw")
+    parser.add_argument("--num_samples", type=int, default=256, help="cells to measure")
     parser.add_argument(
         "--seed", type=int, default=0, help="of the first cell, and of every choice"
+    )
+    parser.add_argument("--temperature", type=float, default=1.0, help="above 0")
+    parser.add_argument(
+        "--top_p", type=float, default=1.0, help="above 0, at most 1 (off)"
+    )
+    parser.add_argument("--guidance", type=float, default=0.0, help="from 0 (off) on")
+    parser.add_argument(
+        "--keep_best",
+        type=float,
+        default=1.0,
+        metavar="SHARE",
+        help="of the drawn cells to keep, by the classifier; 1: all",
+    )
+    parser.add_argument(
+        "--extractor",
+        action="append",
+        metavar="NAME",
+        help="of features; repeat it for several (classifier and random if not given)",
+    )
+    parser.add_argument(
+        "--classification_score",
+        action="store_true",
+        help="train classifiers on generated cells too",
+    )
+    parser.add_argument(
+        "--classifier_steps",
+        type=int,
+        default=None,
+        help="training steps of each classifier (its own default if not given)",
     )
     parser.add_argument("--output", help="a folder (<workdir>/report if not given)")
 
@@ -37,7 +87,13 @@ def add_flags(parser) -> None:
 def run(args) -> None:
     """Runs the command."""
     import_tensorflow()
-    from tfvqgen.evaluation.evaluate import Settings, evaluate
+    from tfvqgen.evaluation.evaluate import evaluate
+    from tfvqgen.evaluation.settings import (
+        EXTRACTORS,
+        Drawing,
+        Settings,
+        classifier_config,
+    )
 
     settings = Settings(
         workdir=args.workdir,
@@ -45,6 +101,13 @@ def run(args) -> None:
         split=args.split,
         num_samples=args.num_samples,
         seed=args.seed,
+        drawing=Drawing(
+            temperature=args.temperature, top_p=args.top_p, guidance=args.guidance
+        ),
+        keep_best=args.keep_best,
+        extractors=tuple(args.extractor or EXTRACTORS),
+        classification_score=args.classification_score,
+        classifier=classifier_config(args.classifier_steps),
         output=args.output,
     )
     print(f"report: {evaluate(settings)}")

@@ -296,15 +296,15 @@ def read_labels(split: Split) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def read_groups(split: Split) -> set[bytes]:
-    """Reads the names of all groups of a split."""
+def read_groups(split: Split) -> list[bytes]:
+    """Reads the names of the groups of all examples of a split, in order."""
     features = {CROP_GROUP: tf.io.FixedLenFeature([], tf.string)}
 
     def parse(records: tf.Tensor) -> tf.Tensor:
         return tf.io.parse_example(records, features)[CROP_GROUP]
 
     batches = _record_batches(split).map(parse).as_numpy_iterator()
-    return {group for batch in batches for group in batch.tolist()}
+    return [group for batch in batches for group in batch.tolist()]
 
 
 def read_images(split: Split, indices: Sequence[int]) -> list[np.ndarray]:

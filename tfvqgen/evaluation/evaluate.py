@@ -2,7 +2,6 @@
 
 # Shapes: N crops of a split; L labels.
 
-import dataclasses
 import importlib.metadata
 import os
 import platform
@@ -13,22 +12,25 @@ from typing import Any
 import numpy as np
 
 from tfvqgen.data import codes, schema
-from tfvqgen.errors import DataError, UserError
-from tfvqgen.evaluation import sections
-from tfvqgen.evaluation.generated_cells import (
-    crops_in_turn,
-    draw_cells,
-    examples_of_kinds,
-)
+from tfvqgen.errors import DataError
+from tfvqgen.evaluation.classifier.trained import TrainedClassifier
+from tfvqgen.evaluation.classifier.training import train_judge
+from tfvqgen.evaluation.comparison import Comparison, compare
+from tfvqgen.evaluation.extractors.choice import CLASSIFIER, choose_extractors
+from tfvqgen.evaluation.extractors.extractor import Extractor
+from tfvqgen.evaluation.generated_cells import crops_in_turn, examples_of_kinds
+from tfvqgen.evaluation.learning import learn, require_held_out
+from tfvqgen.evaluation.material import Material, gather
 from tfvqgen.evaluation.metrics.pixels import require_scikit_image
-from tfvqgen.evaluation.real_crops import Judge
+from tfvqgen.evaluation.real_crops import CropFigures, Judge
 from tfvqgen.evaluation.report.curves import learning_curves
 from tfvqgen.evaluation.report.page import render
 from tfvqgen.evaluation.report.pictures import Pictures, make_pictures
+from tfvqgen.evaluation.sections import models
+from tfvqgen.evaluation.settings import Settings
 from tfvqgen.files import exclusive, whole_file, write_json
 from tfvqgen.generation.about import About
 from tfvqgen.generation.generator import Generator
-from tfvqgen.generation.request import MAX_SEED
 from tfvqgen.training.workdir import Workdir
 
 FORMAT = "tfvqgen-metrics-1"
@@ -37,48 +39,7 @@ PAGE = "index.html"
 TRAINED_ON = "train"
 _RECONSTRUCTED = 8
 _SHOWN_PER_KIND = 4
-_VERSIONS = ("tfvqgen", "tensorflow", "keras", "numpy", "scikit-image")
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Settings:
-    """What is asked for.
-
-    Attributes:
-        workdir: Of trained models.
-        data_dir: The shards that they were trained on.
-        split: Whose crops the models are judged on.
-        num_samples: How many cells are drawn.
-        seed: Of the first cell and of every other choice.
-        output: Where the report goes; ``report`` in the workdir if None.
-
-    Raises:
-        UserError: A number is out of range.
-    """
-
-    workdir: str | os.PathLike
-    data_dir: str | os.PathLike
-    split: str = "test"
-    num_samples: int = 256
-    seed: int = 0
-    output: str | os.PathLike | None = None
-
-    def __post_init__(self):
-        last = MAX_SEED - self.num_samples + 1
-        for name, fits, expected in (
-            ("num_samples", self.num_samples >= 1, "at least 1"),
-            ("seed", 0 <= self.seed <= last, f"0 to {last}"),
-        ):
-            if not fits:
-                raise UserError(
-                    f"{name} is out of range: expected {expected}. "
-                    f"Received: {name}={getattr(self, name)}"
-                )
-
-    @property
-    def folder(self) -> Path:
-        """Where the report goes."""
-        return Path(self.output or Path(self.workdir) / "report")
+_VERSIONS = ("tfvqgen", "tensorflow", "keras", "numpy", "scipy", "scikit-image")
 
 
 def evaluate(settings: Settings) -> Path:
@@ -97,12 +58,27 @@ def evaluate(settings: Settings) -> Path:
     workdir.load_config()  # Says so if this is no workdir.
     dataset = open_data(workdir, settings.data_dir)
     split = dataset.split(settings.split)
-    training_split = dataset.split(TRAINED_ON)
+    require_held_out(settings, TRAINED_ON)
     generator = Generator.of_workdir(settings.workdir)
-    judge = Judge(generator, _training_codes(workdir, generator.about))
+    about = generator.about
+    priors_judge = Judge(generator, _training_codes(workdir, about))
     curves = learning_curves(workdir)
     with exclusive(settings.folder, "the report's folder"):
-        metrics, pictures = _measure(generator, judge, split, training_split, settings)
+        judge, extractors = _viewers(dataset, about, settings)
+        crops, sections = _of_models(priors_judge, dataset, about, settings)
+        material = gather(generator, dataset, judge, settings, TRAINED_ON)
+        found = compare(material, crops, judge, extractors, about, settings)
+        if settings.classification_score:
+            found.sections["generation"]["classification_score"] = learn(
+                generator, dataset, settings, TRAINED_ON
+            )
+        metrics = {
+            "format": FORMAT,
+            **sections,
+            **found.sections,
+            "provenance": _provenance(about, settings),
+        }
+        pictures = _pictures(generator, split, material, found, settings)
         page = render(
             metrics, pictures, curves, trained_on=TRAINED_ON, held_out=split.name
         )
@@ -112,48 +88,75 @@ def evaluate(settings: Settings) -> Path:
     return settings.folder / PAGE
 
 
-def _measure(
-    generator: Generator,
-    judge: Judge,
-    split: schema.Split,
-    training_split: schema.Split,
-    settings: Settings,
-) -> tuple[dict[str, Any], Pictures]:
-    """Returns the contents of ``metrics.json``, and the pictures."""
-    about, seed = generator.about, settings.seed
+def _viewers(
+    dataset: schema.Dataset, about: About, settings: Settings
+) -> tuple[TrainedClassifier | None, list[Extractor]]:
+    """Returns the judge, if there are groups that it may learn from, and extractors.
+
+    What the user got wrong with the extractors is said before the judge is trained.
+    """
+    others = [name for name in settings.extractors if name != CLASSIFIER]
+    choose_extractors(others, about, lambda: None)
+    if not judge_split(dataset, settings.split):
+        return None, choose_extractors(others, about, lambda: None)
+    judge = train_judge(
+        dataset,
+        settings.workdir,
+        judged=settings.split,
+        config=settings.classifier,
+    )
+    return judge, choose_extractors(settings.extractors, about, lambda: judge)
+
+
+def judge_split(dataset: schema.Dataset, judged: str) -> bool:
+    """Whether there is a split whose groups neither generator nor judged crops have."""
+    info = dataset.info.splits.get("test" if judged == "validation" else "validation")
+    return info is not None and info.num_examples > 0
+
+
+def _of_models(
+    judge: Judge, dataset: schema.Dataset, about: About, settings: Settings
+) -> tuple[CropFigures, dict[str, Any]]:
+    """Returns what the models make of real crops, and its objects."""
+    split, seed = dataset.split(settings.split), settings.seed
+    training_split = dataset.split(TRAINED_ON)
     crops = judge.crop_figures(split)
     likelihoods = {split.name: crops.likelihoods}
     if split.name != TRAINED_ON:
         some = _some(training_split.num_examples, split.num_examples, seed)
         trained = judge.likelihoods(training_split, some)
         likelihoods = {TRAINED_ON: trained, **likelihoods}
-    labels = split.read_labels()
-    turns = crops_in_turn(labels, settings.num_samples, seed)
-    shown = examples_of_kinds(labels[turns], _SHOWN_PER_KIND)
-    pictured = {cell for some in shown.values() for cell in some}
-    cells = draw_cells(generator, labels[turns], seed=seed, pictured=pictured)
     where = {"split": split.name, "seed": seed}
-    metrics = {
-        "format": FORMAT,
-        "reconstruction": sections.reconstruction_section(crops, about, **where),
-        "codes": sections.codes_section(crops, about, **where),
-        "priors": sections.priors_section(likelihoods, about, seed=seed),
-        "generation": sections.generation_section(cells, crops, labels, about, **where),
-        "provenance": _provenance(about, settings),
+    return crops, {
+        "reconstruction": models.reconstruction_section(crops, about, **where),
+        "codes": models.codes_section(crops, about, **where),
+        "priors": models.priors_section(likelihoods, about, seed=seed),
     }
+
+
+def _pictures(
+    generator: Generator,
+    split: schema.Split,
+    material: Material,
+    found: Comparison,
+    settings: Settings,
+) -> Pictures:
+    cells, turns = material.generated, material.turns
+    shown = examples_of_kinds(cells.images.labels, _SHOWN_PER_KIND)
     number = min(_RECONSTRUCTED, split.num_examples)
-    pictures = make_pictures(
+    labels = split.read_labels()
+    return make_pictures(
         generator,
         split,
         labels,
         cells,
-        reconstructed=crops_in_turn(labels, number, seed),
+        reconstructed=crops_in_turn(labels, number, settings.seed),
         by_kind={
             kind: [(cell, int(turns[cell])) for cell in some]
             for kind, some in shown.items()
         },
+        neighbours=found.neighbours,
     )
-    return metrics, pictures
 
 
 def open_data(workdir: Workdir, data_dir: str | os.PathLike) -> schema.Dataset:
@@ -187,20 +190,14 @@ def _some(number: int, most: int, seed: int) -> np.ndarray:
 
 
 def _provenance(about: About, settings: Settings) -> dict[str, Any]:
-    flags = {
-        "workdir": settings.workdir,
-        "data_dir": settings.data_dir,
-        "split": settings.split,
-        "num_samples": settings.num_samples,
-        "seed": settings.seed,
-        "output": settings.folder,
-    }
-    words = shlex.join(
-        word for name, value in flags.items() for word in (f"--{name}", str(value))
-    )
+    words = []
+    for name, value in settings.flags().items():
+        for one in value if isinstance(value, tuple) else (value,):
+            if one is not False:
+                words += [f"--{name}"] if one is True else [f"--{name}", str(one)]
     return {
         "model": about.to_json(),
-        "command": f"python -m tfvqgen evaluate {words}",
+        "command": f"python -m tfvqgen evaluate {shlex.join(words)}",
         "seed": settings.seed,
         "versions": {"python": platform.python_version(), **_versions()},
     }

@@ -7,7 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from tfvqgen.errors import UserError
+from tfvqgen.evaluation.classifier.config import ClassifierConfig
 from tfvqgen.generation.request import MAX_SEED
+
+# What finds features where nothing else is asked for.
+EXTRACTORS = ("classifier", "random")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -53,6 +57,7 @@ class Settings:
         extractors: What finds features of images: ``classifier``, ``random``, the
             folder of a SavedModel, or ``NAME=FOLDER``.
         classification_score: Whether classifiers are trained on generated cells too.
+        classifier: How the localization classifiers are trained.
         output: Where the report goes; ``report`` in the workdir if None.
 
     Raises:
@@ -66,8 +71,9 @@ class Settings:
     seed: int = 0
     drawing: Drawing = dataclasses.field(default_factory=Drawing)
     keep_best: float = 1.0
-    extractors: tuple[str, ...] = ("classifier", "random")
+    extractors: tuple[str, ...] = EXTRACTORS
     classification_score: bool = False
+    classifier: ClassifierConfig = dataclasses.field(default_factory=ClassifierConfig)
     output: str | os.PathLike | None = None
 
     def __post_init__(self):
@@ -92,8 +98,22 @@ class Settings:
             **self.drawing.to_json(),
             "keep_best": self.keep_best,
             "extractor": self.extractors,
+            "classification_score": self.classification_score,
+            "classifier_steps": self.classifier.steps,
             "output": self.folder,
         }
+
+
+def classifier_config(steps: int | None) -> ClassifierConfig:
+    """Returns how classifiers are trained.
+
+    Args:
+        steps: Training steps; None: as many as usual.
+
+    Raises:
+        UserError: There are none.
+    """
+    return ClassifierConfig() if steps is None else ClassifierConfig(steps=steps)
 
 
 def _require(settings: Any, name: str, fits: bool, expected: str) -> None:

@@ -7,21 +7,24 @@ import tensorflow as tf
 
 from tfvqgen.layers.row_dropout import row_dropout
 
-# From this side on (in pixels) the first convolution is followed by one stage more.
+# Positions a side below which maps are not halved any more.
 SMALLEST_MAP = 8
+# Pixels a side from which on the first convolution halves the map; in smaller images a
+# centrosome is a pixel or two.
+LARGE = 128
 _BN_MOMENTUM = 0.9
 
 
 class LocalizationClassifier(keras.Model):
     """Recognises which localizations an image of one cell shows.
 
-    A small residual network (He et al. 2016, "Identity mappings"): a 5x5 convolution of
-    stride 2, then stages of two 3x3 convolutions beside a shortcut, batch normalization
-    and ReLU before each. A stage has twice the filters of the one before and halves its
-    map, until that has 8 to 15 positions a side: [B, 64, 64, 4] becomes
-    [B, 8, 8, 4 * width], and that [B, L]. The features are the mean and the maximum
-    over the last map: what fills a compartment shows in the one, a single spot in the
-    other.
+    A small residual network (He et al. 2016, "Identity mappings"): a 3x3 convolution
+    (5x5 of stride 2 from 128 pixels on), then stages of two 3x3 convolutions beside a
+    shortcut, batch normalization and ReLU before each. A stage has twice the filters of
+    the one before and halves its map, until that has 8 to 15 positions a side:
+    [B, 64, 64, 4] becomes [B, 8, 8, 8 * width], and that [B, L]. The features are the
+    mean and the maximum over the last map: what fills a compartment shows in the one, a
+    single spot in the other.
 
     Pixels are seen as their square roots, normalized over batches: stainings are dark,
     and shot noise then is as strong in dark places as in bright ones.
@@ -39,7 +42,7 @@ class LocalizationClassifier(keras.Model):
         self,
         num_labels: int,
         image_shape: tuple[int, int, int],
-        width: int = 32,
+        width: int = 16,
         dropout: float = 0.3,
         precision: str = "float32",
         seed: int = 0,
@@ -54,7 +57,8 @@ class LocalizationClassifier(keras.Model):
         self.precision = precision
         self.seed = seed
         self.input_normalization = _normalization(policy)
-        self.stem = _convolution(width, 5, 2, policy)
+        large = min(image_shape[:2]) >= LARGE
+        self.stem = _convolution(width, *((5, 2) if large else (3, 1)), policy)
         self.stages = [
             _Stage(
                 width << number, halves=number > 0, policy=policy, name=f"stage{number}"
@@ -155,8 +159,9 @@ class _Stage(keras.layers.Layer):
 
 def _num_stages(side: int) -> int:
     """Returns how many stages leave 8 to 15 positions of so many pixels."""
+    side = side // 2 if side >= LARGE else side
     stages = 1
-    while side // 2 ** (stages + 1) >= SMALLEST_MAP:
+    while side // 2**stages >= SMALLEST_MAP:
         stages += 1
     return stages
 

@@ -11,7 +11,7 @@ from tfvqgen.data import schema
 from tfvqgen.data.records import write_shard
 from tfvqgen.evaluation.classifier.config import ClassifierConfig
 
-SPLITS = {"train": 24, "validation": 24, "test": 18}
+SPLITS = {"train": 48, "validation": 48, "test": 30}
 LABELS = ("dot", "bar", "even")
 TINY = ClassifierConfig(steps=8, batch_size=8, width=2, validate_every=8, log_every=4)
 

@@ -6,13 +6,14 @@ from tfvqgen.evaluation.classifier.classification_score import classification_sc
 from tfvqgen.evaluation.classifier.config import ClassifierConfig
 from tfvqgen.evaluation.image_sets import ImageSet
 
-CONFIG = ClassifierConfig(steps=90, batch_size=24, width=6, validate_every=90)
+CONFIG = ClassifierConfig(
+    steps=160, batch_size=24, width=6, learning_rate=0.01, warmup_steps=10
+)
 
 
-def of_any_label(label, rng):
-    """Draws what looks real but has nothing to do with the label."""
-    del label
-    return draw(rng.integers(3), rng)
+def of_another_label(label, rng):
+    """Draws what looks real, but as cells of the next label do."""
+    return draw((label + 1) % 3, rng)
 
 
 @pytest.fixture(scope="module")
@@ -20,12 +21,12 @@ def score(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data")
     real = make_dataset(folder / "real")
     copied = make_dataset(folder / "copied")
-    mixed_up = make_dataset(folder / "mixed_up", seed=1, draw=of_any_label)
+    swapped = make_dataset(folder / "swapped", seed=1, draw=of_another_label)
     return classification_score(
         {
             "real": real.split("train"),
             "copied": copied.split("train"),
-            "mixed_up": mixed_up.split("train"),
+            "swapped": swapped.split("train"),
         },
         ImageSet.of_split(real.split("test")),
         folder / "workdir",
@@ -40,9 +41,9 @@ def test_cells_like_the_real_ones_teach_as_much(score):
     assert "accuracy_over_real" not in score["real"]
 
 
-def test_cells_that_do_not_show_their_labels_teach_little(score):
-    found = score["mixed_up"]
-    assert found["accuracy_over_real"]["value"] < 0.8
+def test_cells_that_show_other_labels_teach_the_wrong_ones(score):
+    found = score["swapped"]
+    assert found["accuracy_over_real"]["value"] < 0.3
     confusion = np.array(found["confusion"])
     assert confusion.sum() == found["n"] == SPLITS["test"]
     assert found["num_learnt_from"] == SPLITS["train"]

@@ -32,7 +32,9 @@ def forbid_training(monkeypatch):
 
 
 def test_it_learns_what_labels_look_like(dataset, tmp_path):
-    config = ClassifierConfig(steps=120, batch_size=24, width=8, validate_every=120)
+    config = ClassifierConfig(
+        steps=160, batch_size=24, width=8, learning_rate=0.01, warmup_steps=10
+    )
     judge = train_judge(dataset, tmp_path, config=config)
     test = ImageSet.of_split(dataset.split("test"))
     found = label_agreement(judge, {"real": test}, seed=0)

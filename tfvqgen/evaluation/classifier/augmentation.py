@@ -6,11 +6,11 @@ import math
 
 import tensorflow as tf
 
-# Pixels of 64 that a cell is moved by at most, up or down and across.
+# Share of the side that a cell is moved by at most, up or down and across.
 MOVED = 3 / 64
 # Logarithms of the largest factors of size, and of a channel's brightness.
 SCALED = 0.1
-BRIGHTENED = 0.3
+BRIGHTENED = 0.5
 # Numbers that are drawn for each image, besides one for each channel.
 NUM_PLACEMENTS = 4
 

@@ -25,7 +25,7 @@ class ClassifierConfig(ShardStageConfig):
         low=0.0,
         high=1.0,
     )
-    width: int = key(24, "filters of the first convolutions", low=1)
+    width: int = key(16, "filters of the first convolutions", low=1)
     dropout: float = key(
         0.3, "share of features dropped before the last layer", low=0.0, below=1.0
     )

@@ -15,7 +15,7 @@ _NUMBER_SIZE = 11
 _GAP = 8
 _EMPTY = (40, 40, 44)
 # From no cell to all of a row.
-_COLOURS = np.array([(34, 34, 38), (38, 74, 134), (242, 142, 43), (255, 236, 170)])
+_COLOURS = np.array([(34, 34, 38), (46, 92, 150), (64, 166, 140), (245, 222, 96)])
 
 
 def confusion_picture(

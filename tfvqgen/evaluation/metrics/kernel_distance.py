@@ -84,7 +84,9 @@ def _within(rows: np.ndarray, counts: np.ndarray) -> np.ndarray:
     squares = np.square(counts, dtype=np.float64)
     sums = _summed(rows, rows, counts, counts) - diagonal @ squares
     pairs = np.square(counts.sum(axis=0, dtype=np.float64)) - squares.sum(axis=0)
-    return sums / pairs
+    # A drawing that has one row alone says nothing.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return sums / pairs
 
 
 def _between(

@@ -8,6 +8,9 @@ import numpy as np
 
 from tfvqgen.evaluation.metrics.distances import nearest
 
+# A copy of a held-out row is infinitely nearer to that, which no mean can hold.
+_MOST = 1e3
+
 
 class Nearness(NamedTuple):
     """How near each query is to training rows, compared with held-out rows.
@@ -79,7 +82,7 @@ def share_below(values: np.ndarray, others: np.ndarray, share: float) -> np.ndar
 
 
 def _ratio(distances: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Divides distances; two of 0 are alike, and nothing is further than all."""
+    """Divides distances; two of 0 are alike, and no ratio is above _MOST."""
     both = (distances == 0) & (others == 0)
-    least = np.finfo(np.float64).tiny
-    return np.where(both, 1.0, distances / np.maximum(others, least))
+    ratio = distances / np.maximum(others, np.finfo(np.float64).tiny)
+    return np.where(both, 1.0, np.minimum(ratio, _MOST))

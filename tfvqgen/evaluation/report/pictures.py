@@ -3,14 +3,16 @@
 # Shapes: H x W pixels and C channels; L labels.
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from PIL import Image
 
 from tfvqgen.data.schema import Split, read_images, to_unit
 from tfvqgen.data.sheets import brightening, shown
+from tfvqgen.evaluation.comparison import Neighbours
 from tfvqgen.evaluation.generated_cells import GeneratedCells, kind_names
+from tfvqgen.evaluation.image_sets import ImageSet
 from tfvqgen.generation.generator import Generator
 from tfvqgen.generation.request import set_name
 
@@ -40,10 +42,13 @@ class Pictures:
         reconstructions: Of each crop ``original``, ``reconstruction``, ``top only`` and
             ``bottom only``.
         by_kind: By the kind's name, generated cells and real ones.
+        neighbours: Of each generated cell that is suspiciously near to a training crop
+            ``generated``, ``nearest in training`` and ``nearest held out``.
     """
 
     reconstructions: Sequence[Mapping[str, Picture]]
     by_kind: Mapping[str, tuple[Sequence[Picture], Sequence[Picture]]]
+    neighbours: Sequence[Mapping[str, Picture]]
 
 
 def reduced(image: np.ndarray) -> np.ndarray:
@@ -66,6 +71,7 @@ def make_pictures(
     *,
     reconstructed: Sequence[int],
     by_kind: Mapping[int, Sequence[tuple[int, int]]],
+    neighbours: Sequence[Neighbours],
 ) -> Pictures:
     """Makes the pictures of a report.
 
@@ -73,14 +79,18 @@ def make_pictures(
         generator: The models.
         split: Where real crops are.
         crop_labels: Theirs, [N, L].
-        cells: Generated cells, those of `by_kind` with their images.
+        cells: Generated cells.
         reconstructed: Numbers of the crops to reconstruct.
         by_kind: By kind, numbers of generated cells and of real crops.
+        neighbours: Generated cells with the real crops that are nearest to them.
     """
     about = generator.about
     wanted = {crop for pairs in by_kind.values() for _, crop in pairs}
-    numbers = sorted(wanted | {int(crop) for crop in reconstructed})
-    real = dict(zip(numbers, read_images(split, numbers), strict=True))
+    real = _images(split, wanted | {int(crop) for crop in reconstructed})
+    wanted = {cell for pairs in by_kind.values() for cell, _ in pairs}
+    wanted |= {one.cell for one in neighbours}
+    places = {cell: int(cells.images.numbers[cell]) for cell in wanted}
+    made = _images(cells.images.split, set(places.values()))
     scale = np.iinfo(about.dtype).max
     gain = brightening(np.stack(list(real.values())) / scale)
 
@@ -90,11 +100,15 @@ def make_pictures(
         return Picture(composite, set_name(names), seed)
 
     def generated(cell: int) -> Picture:
-        image = cells.images[cell] / scale
-        return small(pictured(image, cells.labels[cell], int(cells.seeds[cell])))
+        image, labels = made[places[cell]] / scale, cells.images.labels[cell]
+        return small(pictured(image, labels, int(cells.seeds[cell])))
 
     def of_crop(crop: int) -> Picture:
         return pictured(real[crop] / scale, crop_labels[crop])
+
+    def of_set(images: ImageSet) -> Picture:
+        (image,) = read_images(images.split, images.numbers)
+        return small(pictured(image / scale, images.labels[0]))
 
     def small(picture: Picture) -> Picture:
         return dataclasses.replace(picture, image=reduced(picture.image))
@@ -120,4 +134,18 @@ def make_pictures(
             )
             for kind, pairs in by_kind.items()
         },
+        [
+            {
+                "generated": generated(one.cell),
+                "nearest in training": of_set(one.training),
+                "nearest held out": of_set(one.held_out),
+            }
+            for one in neighbours
+        ],
     )
+
+
+def _images(split: Split, numbers: Collection[int]) -> dict[int, np.ndarray]:
+    """Returns images by their number."""
+    order = sorted(numbers)
+    return dict(zip(order, read_images(split, order), strict=True))

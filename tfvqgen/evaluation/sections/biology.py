@@ -89,7 +89,10 @@ def biology_section(
         about: Of the models.
         seed: Of the drawings.
     """
-    units = {"nucleus_area": "pixels" if about.pixel_size is None else "µm²"}
+    units = {
+        "nucleus_area": "pixels" if about.pixel_size is None else "µm²",
+        "protein_distance": "radii",
+    }
     return {
         **interval_origin(seed),
         "n": len(held_out.labels),

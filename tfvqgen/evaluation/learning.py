@@ -1,0 +1,69 @@
+"""What there is to learn from generated cells: the classification accuracy score."""
+
+from typing import Any
+
+from tfvqgen.data.schema import Dataset
+from tfvqgen.errors import UserError
+from tfvqgen.evaluation.classifier.classification_score import (
+    REAL,
+    classification_score,
+)
+from tfvqgen.evaluation.image_sets import ImageSet
+from tfvqgen.evaluation.image_store import store_cells, store_reconstructions
+from tfvqgen.evaluation.sections.generation import GENERATED, RECONSTRUCTIONS
+from tfvqgen.evaluation.settings import Settings
+from tfvqgen.generation.generator import Generator
+
+
+def require_held_out(settings: Settings, trained_on: str) -> None:
+    """Raises UserError if what was learnt would be tested on what it was learnt from.
+
+    Args:
+        settings: What is asked for.
+        trained_on: The split that the models were trained on.
+    """
+    if settings.classification_score and settings.split == trained_on:
+        raise UserError(
+            "the classification score is tested on crops that nothing was trained on: "
+            f"expected another split. Received: split={settings.split}"
+        )
+
+
+def learn(
+    generator: Generator, dataset: Dataset, settings: Settings, trained_on: str
+) -> dict[str, Any]:
+    """Trains classifiers on generated cells, reconstructions and real crops.
+
+    A cell is drawn for each crop that the generator was trained on, with its labels;
+    none is rejected. All of them are kept on disk.
+
+    Args:
+        generator: The models.
+        dataset: Real crops.
+        settings: What is asked for.
+        trained_on: The split that the models were trained on.
+    """
+    real = ImageSet.of_split(dataset.split(trained_on))
+    cells = store_cells(
+        generator,
+        real.labels,
+        seed=settings.seed,
+        drawing=settings.drawing,
+        folder=settings.folder / "cells_to_learn_from",
+    )
+    made = store_reconstructions(
+        generator, real, folder=settings.folder / "reconstructions_to_learn_from"
+    )
+    learnt_from = {
+        REAL: real.split,
+        RECONSTRUCTIONS: made.split,
+        GENERATED: cells.split,
+    }
+    judged = ImageSet.of_split(dataset.split(settings.split))
+    return classification_score(
+        learnt_from,
+        judged,
+        settings.workdir,
+        config=settings.classifier,
+        seed=settings.seed,
+    )
