@@ -142,7 +142,7 @@ def _whole_clusters(kinds, crops, clusters, share: float) -> frozenset[int]:
     drop = kinds[:, : len(DROPPING)].any(axis=1) & accepted
     length = clusters.max() + 1
     size = np.bincount(clusters, accepted, length)
-    bad = np.bincount(clusters, drop, length) >= share * size
+    bad = (size > 0) & (np.bincount(clusters, drop, length) >= share * size)
     return frozenset(np.unique(clusters[bad[clusters]]).tolist())
 
 
