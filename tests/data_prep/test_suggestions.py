@@ -125,7 +125,7 @@ def test_a_crop_among_other_labels_of_other_groups_is_looked_at_and_not_dropped(
 def test_a_cluster_is_dropped_as_a_whole_for_its_accepted_crops():
     # Of cluster 1 nine in ten are not accepted, and nothing is wrong with the tenth.
     focus = np.random.default_rng(0).normal(0.5, 0.01, 200)
-    focus[40:44] = 5
+    focus[40:44] = 0.05
     crops = [
         crop(
             i,
