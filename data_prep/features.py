@@ -101,11 +101,19 @@ def read_features(folder: str | os.PathLike) -> Features:
         DataError: A file is missing, damaged, or not of the other's run.
     """
     folder = Path(folder)
+    if not (folder / ABOUT).is_file():
+        raise DataError(
+            f"the crops have no features: expected {ABOUT}, which `python -m data_prep "
+            f"embed --crops {folder}` writes. Received: {folder} without it"
+        )
     about = read_json(folder / ABOUT)
     _check_about(str(folder / ABOUT), about)
     path = folder / ARRAY
     if not path.is_file():
-        raise DataError(f"no features there: expected a file. Received: {path}")
+        raise DataError(
+            f"the crops' features are gone: expected {ARRAY} beside {ABOUT}; compute "
+            f"them again with `python -m data_prep embed`. Received: no {path}"
+        )
     if (found := sha256_of_file(path)) != about["sha256"]:
         raise DataError(
             f"features that {ABOUT} does not describe: expected {path} with the sha256 "

@@ -31,6 +31,11 @@ def test_features_come_back_as_they_were_in_whatever_batches(tmp_path, sizes):
     np.testing.assert_array_equal(np.load(tmp_path / "features.npy"), VALUES)
 
 
+def test_crops_without_features_are_told_how_to_get_them(tmp_path):
+    with pytest.raises(DataError, match=r"no features.*data_prep embed --crops"):
+        features.read_features(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("batches", "message"),
     [
