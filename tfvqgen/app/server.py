@@ -133,7 +133,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _check_sender(self) -> None:
         host = self.headers.get("Host", "")
-        if urlsplit(f"//{host}").hostname not in _HOSTS:
+        if _hostname(host) not in _HOSTS:
             raise _Wrong(
                 403, f"another host: expected {LOOPBACK} or localhost. Received: {host}"
             )
@@ -144,7 +144,10 @@ class _Handler(BaseHTTPRequestHandler):
             )
 
     def _get(self) -> None:
-        url = urlsplit(self.path)
+        try:
+            url = urlsplit(self.path)
+        except ValueError:
+            raise _Wrong(400, "not an address") from None
         if url.path in _PAGE:
             file = resources.files("tfvqgen.app") / "page" / _PAGE[url.path]
             kind = f"{_KINDS[Path(file.name).suffix]}; charset=utf-8"
@@ -229,7 +232,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _send_json(
         self, status: int, value: Any, headers: Mapping[str, str] | None = None
     ) -> None:
-        data = json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+        # What was sent may have been half a letter, which is no text in UTF-8.
+        data = json.dumps(value, allow_nan=False).encode()
         kind = {"Content-Type": "application/json"}
         self._send(status, data, {**kind, **(headers or {})})
 
@@ -242,6 +246,13 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(data)
+
+
+def _hostname(host: str) -> str | None:
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:
+        return None
 
 
 def _gain(query: Mapping[str, list[str]], channels: int) -> list[float] | None:

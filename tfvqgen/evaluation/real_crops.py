@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from tfvqgen.data.codes import CodeSplit
 from tfvqgen.data.input_pipeline import diagnose
+from tfvqgen.data.records import READ_ERRORS
 from tfvqgen.data.schema import Split, to_unit
 from tfvqgen.evaluation.metrics.pixels import squared_errors, structural_similarity
 from tfvqgen.evaluation.metrics.spectrum import band_power, power
@@ -203,7 +204,7 @@ def _batches(
             for batch in examples.batch(BATCH_SIZE).prefetch(tf.data.AUTOTUNE):
                 yield batch
                 progress.update(len(batch["labels"]))
-        except tf.errors.OpError as error:
+        except READ_ERRORS as error:
             raise diagnose(error, split) from error
 
 

@@ -56,15 +56,17 @@ class FuzzedFolder:
             if path.is_file()
         }
         self._names = list(names or self._whole)
-        self._dirty = False
+        # What is to be written again; None: everything is to be looked at.
+        self._dirty: list[str] | None = []
+        self._mended = [x for x in self._whole if mend and x.endswith(".json")]
 
     def draw(self, rng: random.Random) -> Callable[[], object]:
         """Damages a file, after everything is as it was."""
-        if self._dirty:
-            self._restore()
-        self._dirty = True
+        self._restore()
         name = rng.choice(self._names)
+        self._dirty = [name, *self._mended]
         if rng.randrange(100) < _STRANGE:
+            self._dirty = None
             rng.choice(_STRANGE_FILES)(self._folder / name, rng)
         else:
             mutation = self._mutations.get(Path(name).suffix, mutated_bytes)
@@ -74,6 +76,12 @@ class FuzzedFolder:
         return lambda: self._read(self._folder)
 
     def _restore(self) -> None:
+        for name in self._dirty or ():
+            (self._folder / name).write_bytes(self._whole[name])
+        if self._dirty is None:
+            self._restore_all()
+
+    def _restore_all(self) -> None:
         for path in sorted(self._folder.rglob("*"), reverse=True):
             name = str(path.relative_to(self._folder))
             if path.is_symlink() or (path.is_file() and name not in self._whole):

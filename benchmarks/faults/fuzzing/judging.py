@@ -16,8 +16,6 @@ from typing import Any, Protocol
 from tfvqgen.errors import UserError
 
 ACCEPTED, REFUSED = "accepted", "refused"
-# So much of what a stranger wrote may stand in a message.
-LONGEST_SENTENCE = 20_000
 _MOST_FAULTS_TOLD = 10
 
 
@@ -139,8 +137,6 @@ def _outcome(read: Callable[[], object], seconds: float) -> tuple[int, int, str]
 def _unclear(sentence: str) -> str:
     if not re.search("expected|Received", sentence):
         return f"a refusal without what was expected: {sentence[:80]}"
-    if len(sentence) > LONGEST_SENTENCE:
-        return f"a refusal of {len(sentence)} letters: {sentence[:80]}"
     return ""
 
 

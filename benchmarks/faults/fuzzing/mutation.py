@@ -232,9 +232,7 @@ def _overwrite(changed: bytearray, rng: random.Random) -> None:
     size = rng.choice((1, 2, 4, 8))
     number = rng.choice(_BYTE_NUMBERS) % 2 ** (8 * size)
     place = _place(changed, rng)
-    changed[place : place + size] = number.to_bytes(
-        size, rng.choice(("little", "big"))
-    )
+    changed[place : place + size] = number.to_bytes(size, rng.choice(("little", "big")))
 
 
 def _cut(changed: bytearray, rng: random.Random) -> None:

@@ -114,11 +114,13 @@ class _Records:
     def _read(self, record: bytes) -> None:
         import tensorflow as tf
 
+        from tfvqgen.data.records import READ_ERRORS
+
         try:
             self._parse(tf.constant(record))
-        except tf.errors.InvalidArgumentError as error:
-            # What names the file and the record is `find_damage`.
-            raise DataError(f"expected a record: {error.message[:200]}") from None
+        except READ_ERRORS as error:
+            # As `find_damage` does, which names the file and the record.
+            raise DataError(f"expected a record: {type(error)}") from None
 
 
 def _image_records(channels: int, dtype: str) -> Callable[[Path], Inputs]:

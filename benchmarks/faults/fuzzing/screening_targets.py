@@ -71,8 +71,10 @@ def mutated_array(data: bytes, rng: random.Random) -> bytes:
             return mutated_bytes(file.getvalue(), rng)
         case 4:
             odd = (b"(9999999999, 9)", b"(-1, 2)", b"(12,)", b"()", b"(" * 50)
-            return data[:10] + data[10:128].replace(b"(12, 12)", rng.choice(odd)) + (
-                data[128:]
+            return (
+                data[:10]
+                + data[10:128].replace(b"(12, 12)", rng.choice(odd))
+                + (data[128:])
             )
     return mutated_bytes(data, rng)
 
@@ -94,13 +96,19 @@ def _replace_hash(about: Path, file: Path) -> None:
 
 
 def _screened(folder: Path):
-    from data_prep import screening
-    from tests.data_prep.screened_crops import make_screened, quick_map
+    from data_prep import embedding_table, screening
+    from data_prep.features import read_features
+    from tests.data_prep.screened_crops import make_screened
 
     crops = make_screened(folder / "crops", 12)
-    with quick_map():
-        opened = screening.open_screening(crops, 3)
-        screening.make_review(opened)
+    # Any map will do, and UMAP takes long.
+    features = read_features(crops)
+    clusters = [number % 3 for number in range(12)]
+    config = {"clusters": 3, "seed": 0}
+    places = features.values[:, :2]
+    embedding_table._write(crops, features, places, clusters, config)
+    opened = screening.open_screening(crops)
+    screening.make_review(opened)
     return crops, opened
 
 

@@ -97,18 +97,12 @@ class _TrainingFlags:
 
         del folder
         self._flags = flags.FLAGS
-        self._names = sorted(self._flags.flags_by_module_dict()[train.__name__])
-        self._names = [
-            x if isinstance(x, str) else x.name
-            for x in self._flags.flags_by_module_dict()[train.__name__]
-        ]
+        ours = self._flags.flags_by_module_dict()[train.__name__]
+        self._names = [flag.name for flag in ours]
 
     def draw(self, rng: random.Random) -> Callable[[], object]:
         """Makes a command line."""
-        from absl import flags
-
-        from tfvqgen.command_line import absl_sentence
-        from tfvqgen.errors import UserError
+        from tfvqgen.command_line import parse_flags
 
         words = ["train.py", "--data_dir=a", "--workdir=b"]
         for _ in range(rng.choice((1, 1, 3))):
@@ -119,9 +113,7 @@ class _TrainingFlags:
 
         def read() -> None:
             try:
-                self._flags(words)
-            except flags.Error as error:
-                raise UserError(absl_sentence(error, words)) from None
+                parse_flags(words)
             finally:
                 self._flags.unparse_flags()
 
@@ -139,7 +131,6 @@ class _Choices:
 
         del folder
         vocabulary = labels.load_vocabulary("hpa24")
-        thresholds = ("focus=1", "min_focus=none", "exempt=a,b")
         self._readers = {
             "splits": lambda w: splits.parse_splits(w[0]),
             "channels": lambda w: colours.chosen(
@@ -151,7 +142,6 @@ class _Choices:
             "resolve": lambda w: labels.resolve(w, vocabulary),
             "class_id": lambda w: vocabulary.class_id(w[0]),
         }
-        del thresholds
         self._usual = {
             "splits": ("train=0.8,test=0.2", "train=1", "train=0.5,validation=0.5"),
             "channels": ("red,green", "blue"),
