@@ -52,7 +52,7 @@ def _figures(step: int, split: str) -> dict:
     names = ("loss", "psnr", "reconstruction_mse", "top_only_mse", "bottom_only_mse")
     names += ("mean_image_mse", "top_codebook_perplexity", "bits_per_code")
     names += ("bottom_codebook_perplexity", "unigram_bits_per_code")
-    return {"step": step, "split": split, **{name: 1 / step for name in names}}
+    return {"step": step, "split": split, **dict.fromkeys(names, 1 / step)}
 
 
 def _about(folder: Path) -> Inputs:

@@ -51,8 +51,15 @@ class _Flags:
     """Words after ``python -m data_prep`` and ``python -m tfvqgen``."""
 
     def __init__(self, folder: Path):
-        from data_prep.commands import crop, download, embed, inspect, screen, shard
-        from data_prep.commands import synthesize
+        from data_prep.commands import (
+            crop,
+            download,
+            embed,
+            inspect,
+            screen,
+            shard,
+            synthesize,
+        )
         from tfvqgen.command_line import subcommand_parser
         from tfvqgen.commands import app, evaluate, request, sample, verify
 
@@ -201,7 +208,7 @@ class _Vocabularies:
         """Damages a vocabulary."""
         from data_prep.labels import load_vocabulary
 
-        lines = "Nucleoli\nCytosol\nGolgi apparatus\n".encode()
+        lines = b"Nucleoli\nCytosol\nGolgi apparatus\n"
         self._path.write_bytes(mutated_text(lines, rng))
         name = str(self._path) if rng.random() < 0.9 else odd_word(rng, ("hpa24",))
         return lambda: load_vocabulary(name).class_id("nucleoli")
