@@ -92,7 +92,7 @@ class FolderFiles:
                 target = Path(os.path.realpath(entry.path))
                 inside = target.is_file() and target.is_relative_to(self._root)
                 self._links[name] = inside
-                if not entry.is_dir():
+                if not target.is_dir():
                     yield name
             elif entry.is_dir():
                 yield from self._list(f"{name}/")

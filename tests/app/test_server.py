@@ -326,3 +326,17 @@ def test_a_client_that_goes_away_is_no_news(page, capfd):
         assert b"400" in client.makefile("rb").read()
     assert send(page, "GET", "/api/about")[0] == 200
     assert "Traceback" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("host", ["[", "[::1", "a]b", "127.0.0.1.evil.com", "", "[::]"])
+def test_a_strange_host_is_refused(page, host, capfd):
+    status, _, answer = send(page, "GET", "/", headers={"Host": host})
+    assert status == 403 and "another host" in answer["error"]
+    assert capfd.readouterr().err == ""
+
+
+def test_half_letters_are_refused_in_words(page):
+    files = [file(b"x", name) for name in ("\ud800", "\udfff", "a", "b")]
+    body = {"reduce": False, "files": files}
+    status, _, answer = send(page, "POST", "/api/upload", body)
+    assert status == 400 and "which file is which channel" in answer["error"]
