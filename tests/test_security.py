@@ -146,7 +146,7 @@ def test_no_table_leads_out_of_its_folder(tmp_path, path):
     from tfvqgen.data.crops import read_crops
 
     folder = support.make_crops(tmp_path / "crops", [["a"]])
-    rows = list(csv.reader(open(folder / "crops.csv")))
+    rows = list(csv.reader((folder / "crops.csv").read_text().splitlines()))
     rows[1][rows[0].index("path")] = path
     with open(folder / "crops.csv", "w", newline="") as file:
         csv.writer(file).writerows(rows)

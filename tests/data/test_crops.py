@@ -183,7 +183,7 @@ def test_crops_made_for_tests_are_read(tmp_path):
 @pytest.mark.parametrize("number", ["9" * 400, "9" * 5000, "1e999", "nan", "-inf"])
 def test_numbers_beyond_all_are_named(tmp_path, column, number):
     folder = support.make_crops(tmp_path / "crops", [["a"]], x=1.5, y=2.5)
-    rows = list(csv.reader(open(folder / "crops.csv")))
+    rows = list(csv.reader((folder / "crops.csv").read_text().splitlines()))
     rows[1][rows[0].index(column)] = number
     with open(folder / "crops.csv", "w", newline="") as file:
         csv.writer(file).writerows(rows)
