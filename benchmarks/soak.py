@@ -73,8 +73,8 @@ class Stretch:
     @property
     def growing(self) -> bool:
         """Whether requests came faster than they were answered."""
-        if not len(self.waiting) or self.waiting.max() >= MOST_WAITING:
-            return bool(len(self.waiting))
+        if len(self.waiting) < 3 or self.waiting.max() >= MOST_WAITING:
+            return bool(self.waiting.max() >= MOST_WAITING)
         first, _, last = np.array_split(self.waiting, 3)
         return bool(last.mean() > 2 * first.mean() + 2)
 
