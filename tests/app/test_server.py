@@ -340,3 +340,11 @@ def test_half_letters_are_refused_in_words(page):
     body = {"reduce": False, "files": files}
     status, _, answer = send(page, "POST", "/api/upload", body)
     assert status == 400 and "which file is which channel" in answer["error"]
+
+
+@pytest.mark.parametrize("length", ["9" * 30, "9" * 5000, str(MOST_BODY_BYTES + 1)])
+def test_any_length_beyond_the_limit_is_too_large(page, length, capfd):
+    headers = {"Content-Length": length}
+    status, _, answer = send(page, "POST", "/api/draw", b"{}", headers)
+    assert status == 413 and "bytes at most" in answer["error"]
+    assert capfd.readouterr().err == ""

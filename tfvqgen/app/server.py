@@ -25,6 +25,7 @@ from tfvqgen.errors import UserError
 LOOPBACK = "127.0.0.1"
 _HOSTS = {LOOPBACK, "localhost"}
 _SECONDS_OF_SILENCE = 60
+_MOST_DIGITS = 20
 _PAGE = {"/": "index.html"} | {
     f"/{name}": name
     for name in ("style.css", "ask.js", "show.js", "crop.js", "page.js")
@@ -183,11 +184,12 @@ class _Handler(BaseHTTPRequestHandler):
         length = self.headers.get("Content-Length", "")
         if not (length.isascii() and length.isdigit()):
             raise _Wrong(411, "expected Content-Length. Received: none")
-        if int(length) > MOST_BODY_BYTES:
+        # Python makes no number of too many digits.
+        if len(length) > _MOST_DIGITS or int(length) > MOST_BODY_BYTES:
             raise _Wrong(
                 413,
                 f"too large: expected {MOST_BODY_BYTES:,} bytes at most. "
-                f"Received: {int(length):,}",
+                f"Received: {length[:_MOST_DIGITS]}",
             )
         try:
             body = json.loads(self.rfile.read(int(length)))
