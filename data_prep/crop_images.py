@@ -13,6 +13,7 @@ from tfvqgen.data.crop import Crop
 from tfvqgen.data.crops import CropFolder
 from tfvqgen.data.images import (
     CHANNEL_PLACEHOLDER,
+    MAX_SIDE,
     channel_paths,
     png_header,
     read_image,
@@ -23,6 +24,7 @@ from tfvqgen.errors import DataError, UserError
 # Bit depth and colour type, within the 13 bytes of png_header and within a file.
 _KIND = slice(8, 10)
 _KIND_AT = 24
+_SIDES_AT = 16
 
 
 class CropImages:
@@ -141,7 +143,12 @@ class CropImages:
         kind = png_header(1, 1, channels, self.dtype.name)[_KIND]
         found = tf.strings.substr(data, _KIND_AT, len(kind))
         known = tf.debugging.Assert(found == kind, ["not the stated kind of PNG", path])
-        with tf.control_dependencies([known]):
+        sides = tf.io.decode_raw(
+            tf.strings.substr(data, _SIDES_AT, 8), tf.int32, little_endian=False
+        )
+        small = tf.reduce_all((sides > 0) & (sides <= MAX_SIDE))
+        sane = tf.debugging.Assert(small, ["an absurd size", path])
+        with tf.control_dependencies([known, sane]):
             return tf.io.decode_png(data, channels=channels, dtype=self.dtype)
 
     def _hash(self, crop: Crop) -> str:

@@ -203,10 +203,16 @@ def _write_hashed(file: BinaryIO, digest, data: bytes) -> None:
 
 def _read_array(path: Path, num_crops: int) -> np.ndarray:
     try:
-        values = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError) as error:
+        # Neither unpickles nor unzips, as numpy.load might, nor makes room for more
+        # than there is.
+        values = np.lib.format.open_memmap(path, mode="r")
+    except OSError:
+        raise
+    except Exception as error:
+        # The header is a Python expression: what it may raise has no end.
         raise DataError(
-            f"damaged features: expected an array. Received: {path} ({error})"
+            "damaged features: expected an array of numbers. "
+            f"Received: {path} ({type(error).__name__})"
         ) from None
     if values.dtype != np.float32 or values.ndim != 2 or len(values) != num_crops:
         raise DataError(
@@ -215,7 +221,7 @@ def _read_array(path: Path, num_crops: int) -> np.ndarray:
         )
     if not np.isfinite(values).all():
         raise DataError(f"features that are not finite: expected numbers in {path}")
-    return values
+    return np.array(values)
 
 
 def _check_about(where: str, about: object) -> None:
@@ -231,12 +237,16 @@ def _check_about(where: str, about: object) -> None:
             refuse(f"{name!r}", about.get(name))
     ids, hashes = about.get("crop_ids"), about.get("crops")
     if not _is_texts(ids) or not ids or len(set(ids)) != len(ids):
-        refuse("crop_ids to be different names", ids and ids[:3])
+        refuse("crop_ids to be different names", _start(ids))
     if not _is_texts(hashes) or len(hashes) != len(ids):
-        refuse("a hash for each of crop_ids", hashes and hashes[:3])
+        refuse("a hash for each of crop_ids", _start(hashes))
     wrong = [text for text in hashes if not re.fullmatch("[0-9a-f]{64}", text)]
     if wrong:
         refuse("crops to be 64 hexadecimal digits each", wrong[0])
+
+
+def _start(value: object) -> object:
+    return value[:3] if isinstance(value, list) else value
 
 
 def _is_texts(value: object) -> bool:

@@ -233,7 +233,7 @@ def _decided_by_hand(path: Path, stamp: decisions.Stamp) -> dict[int, str]:
     """Returns the decisions that a person wrote into clusters.csv, by cluster."""
     expected = dataclasses.asdict(stamp)
     return {
-        int(row.get("cluster")): row.get("decision")
+        int(decisions.cluster_number(row) or -1): row.get("decision")
         for row in _rows_by_hand(path)
         if all(row.get(name) == value for name, value in expected.items())
     }

@@ -5,11 +5,11 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 from tfvqgen.data.images import DTYPES, MAX_CHANNELS
-from tfvqgen.data.shard import Shard
+from tfvqgen.data.shard import Shard, is_bare_name
 from tfvqgen.errors import DataError
 from tfvqgen.files import read_json, write_json
 
@@ -274,8 +274,7 @@ def _parse_split(value: Any, labels: Sequence[str], reader: _Reader) -> SplitInf
 
 def _parse_shard(value: Any, reader: _Reader) -> Shard:
     path = reader.take(value, "path", str, "a file's name")
-    plain = path not in ("", ".", "..") and PurePath(path).name == path
-    reader.require(plain and "\\" not in path, "path", "a file's bare name", path)
+    reader.require(is_bare_name(path), "path", "a file's bare name", path)
     sha256 = reader.take(value, "sha256", str, "64 hexadecimal digits")
     fits = len(sha256) == 64 and set(sha256) <= set("0123456789abcdef")
     reader.require(fits, "sha256", "64 hexadecimal digits", sha256)

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from tfvqgen.config import Config
 from tfvqgen.data import codes, input_pipeline, schema
-from tfvqgen.data.records import Shard, write_shard
+from tfvqgen.data.records import READ_ERRORS, Shard, write_shard
 from tfvqgen.data.stream import symmetry
 from tfvqgen.errors import DataError
 from tfvqgen.files import read_json, sync_folder, write_json
@@ -140,7 +140,7 @@ def _encode_shard(partial, dataset, split_name, shard, encode, turns, bar) -> Sh
 
     try:
         written = write_shard(partial / shard.path, records())
-    except tf.errors.OpError as error:
+    except READ_ERRORS as error:
         raise input_pipeline.diagnose(error, split) from error
     write_json(partial / f"{shard.path}{_DESCRIPTION}", dataclasses.asdict(written))
     return written

@@ -11,6 +11,7 @@ import tensorflow as tf
 from PIL import Image
 from tqdm import tqdm
 
+from tfvqgen.data.records import READ_ERRORS
 from tfvqgen.errors import UserError
 from tfvqgen.files import whole_file
 from tfvqgen.training import distribution
@@ -293,7 +294,7 @@ class Loop:
         """Turns an error of reading into one that names file and record."""
         try:
             yield
-        except tf.errors.OpError as error:
+        except READ_ERRORS as error:
             raise self._stage.explain(error) from error
 
     def _not_finite(self, step: int) -> UserError:
