@@ -6,6 +6,7 @@ and a fork is as good as a start: what a child does, and how it dies, is its own
 
 import contextlib
 import dataclasses
+import importlib
 import mmap
 import multiprocessing
 import os
@@ -13,10 +14,13 @@ import re
 import runpy
 import select
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+
+from tfvqgen import command_line
 
 ROOT = Path(__file__).resolve().parents[2]
 # Longer than any of the tiny commands takes on a busy machine.
@@ -137,21 +141,20 @@ def run(words: Sequence[str], folder: Path, prepare=lambda: None) -> Ended:
 def import_all(words: Sequence[str]) -> None:
     """Imports what a command needs, without running any of it."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    if words[:2] in (("data_prep", "crop"), ("data_prep", "synthesize")):
-        import data_prep.crop_run  # noqa: F401
-        import data_prep.labels  # noqa: F401
-        import data_prep.synthetic.crop_folder  # noqa: F401
-
-        return
-    if "tfvqgen.training.run" not in sys.modules:
-        from tfvqgen.command_line import import_tensorflow
-
-        import_tensorflow()
-        import data_prep.inpainting.run
-        import data_prep.shards
-        import tfvqgen.evaluation.evaluate
-        import tfvqgen.serving.export
-        import tfvqgen.training.run  # noqa: F401
+    modules = ["data_prep.crop_run", "data_prep.labels", "data_prep.synthetic.cells"]
+    if words[:2] not in (("data_prep", "crop"), ("data_prep", "synthesize")):
+        if "tensorflow" not in sys.modules:
+            command_line.import_tensorflow()
+        modules = [
+            "data_prep.inpainting.run",
+            "data_prep.screening",
+            "data_prep.shards",
+            "tfvqgen.generation.samples",
+            "tfvqgen.serving.export",
+            "tfvqgen.training.run",
+        ]
+    for module in modules:
+        importlib.import_module(module)
 
 
 class Changes:
@@ -265,8 +268,6 @@ def mounted(folder: Path, options: str) -> Iterator[None]:
     Raises:
         PermissionError: This process may not mount.
     """
-    import subprocess
-
     folder.mkdir(parents=True, exist_ok=True)
     command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -280,6 +281,4 @@ def mounted(folder: Path, options: str) -> Iterator[None]:
 
 def remount(folder: Path, options: str) -> None:
     """Changes a mounted disk, e.g. to ``size=9m`` or ``ro``."""
-    import subprocess
-
     subprocess.run(["mount", "-o", f"remount,{options}", str(folder)], check=True)

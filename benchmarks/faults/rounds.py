@@ -4,7 +4,6 @@ A round lays out a job's tiny case, strikes it, runs the same command again with
 fault, and compares what it leaves with what the uninterrupted one left.
 """
 
-import argparse
 import collections
 import dataclasses
 import random
@@ -86,8 +85,6 @@ def main(
     description: str,
     strikes: dict[str, Strike],
     names: Sequence[str],
-    *,
-    add_flags: Callable[[argparse.ArgumentParser], None] = lambda parser: None,
 ) -> None:
     """Runs rounds over jobs and kinds of strikes in turn; exit status 1 if one failed.
 
@@ -98,19 +95,18 @@ def main(
         add_flags: Adds flags of the script's own.
     """
     parser = case.parser(description)
-    parser.add_argument("--rounds", type=int, default=len(names) * len(strikes))
+    parser.add_argument("--rounds", type=int, help="one a job and fault by default")
     parser.add_argument("--jobs", nargs="+", default=names, choices=jobs.JOBS)
     parser.add_argument("--faults", nargs="+", default=list(strikes), choices=strikes)
     parser.add_argument(
         "--world", type=Path, help="keeps the uninterrupted results for other scripts"
     )
-    add_flags(parser)
     args = parser.parse_args()
     outcomes: collections.Counter[str] = collections.Counter()
     failures = 0
     with tempfile.TemporaryDirectory() as scratch:
         world = jobs.World(args.world or Path(scratch, "world"))
-        for number in range(args.rounds):
+        for number in range(args.rounds or len(args.jobs) * len(args.faults)):
             name = args.jobs[number % len(args.jobs)]
             fault = args.faults[number // len(args.jobs) % len(args.faults)]
             rng = random.Random(f"{args.seed} {number}")
