@@ -72,5 +72,5 @@ if __name__ == "__main__":
             "an hour back": _jump(-_HOUR),
             "stands still": _jump(0.0, still=True),
         },
-        [name for name in jobs.JOBS if name != "fields"],
+        jobs.STRUCK,
     )

@@ -75,5 +75,5 @@ if __name__ == "__main__":
             "limit": strike_limit,
             "disk": strike_disk,
         },
-        [name for name in jobs.JOBS if name != "fields"],
+        jobs.STRUCK,
     )

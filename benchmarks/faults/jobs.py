@@ -73,7 +73,7 @@ class Job:
     @property
     def checkpoints(self) -> Path | None:
         """Where its checkpoints are, if it has any."""
-        folder = {"embed": "crops/inpainting"}.get(self.name, f"workdir/{self.name}")
+        folder = {"embed": "pairs/inpainting"}.get(self.name, f"workdir/{self.name}")
         trained = ("vqvae", "top", "bottom", "embed")
         return Path(folder, "checkpoints") if self.name in trained else None
 
@@ -84,6 +84,12 @@ def _stage(name: str, *needs: str) -> Job:
     makes = (f"workdir/{name}", *(() if needs else about))
     needs = ("shards", *(about if paths else ()), *paths)
     return Job(name, (*_TRAIN, f"--stage={name}", *_SET), needs, makes)
+
+
+def _crop(name: str, output: str) -> Job:
+    words = ("data_prep", "crop", "--fields=fields", f"--output={output}")
+    flags = ("--crop_size=32", "--scale=1", "--overlays=1", "--workers=2")
+    return Job(name, (*words, *flags), ("fields",), (output,))
 
 
 JOBS = {
@@ -103,13 +109,8 @@ JOBS = {
             (),
             ("fields",),
         ),
-        Job(
-            "crop",
-            ("data_prep", "crop", "--fields=fields", "--output=cropped")
-            + ("--crop_size=32", "--scale=1", "--overlays=1", "--workers=2"),
-            ("fields",),
-            ("cropped",),
-        ),
+        _crop("crop", "cropped"),
+        _crop("pairs", "pairs"),
         Job(
             "shard",
             ("data_prep", "shard", "--crops=crops", "--output=shards")
@@ -119,11 +120,11 @@ JOBS = {
         ),
         Job(
             "embed",
-            ("data_prep", "embed", "--crops=crops")
+            ("data_prep", "embed", "--crops=pairs")
             + tuple(f"--set={key}" for key in _PAIRS),
-            ("crops",),
-            ("crops/inpainting", "crops/features.npy", "crops/features.json")
-            + ("crops/umap.csv", "crops/umap.json"),
+            ("pairs",),
+            ("pairs/inpainting", "pairs/features.npy", "pairs/features.json")
+            + ("pairs/umap.csv", "pairs/umap.json"),
         ),
         _stage("vqvae"),
         _stage("codes", "vqvae"),
@@ -144,6 +145,9 @@ JOBS = {
         ),
     )
 }
+
+# The others only make what these need.
+STRUCK = tuple(name for name in JOBS if name not in ("fields", "pairs"))
 
 
 class World:

@@ -254,11 +254,12 @@ def _save_starts_of_tensorflow() -> None:
     """Lets workers be forked too, and a map of crops be made without UMAP."""
     real = multiprocessing.get_context
     multiprocessing.get_context = lambda method=None: real("fork")
-    if "data_prep.embedding" in sys.modules:
-        from data_prep import embedding
+    if "data_prep.screening" in sys.modules:
+        from data_prep import embedding, embedding_table
 
         embedding.require_libraries = lambda: None
         embedding.map_positions = lambda components, *_: components[:, :2]
+        embedding_table._LIBRARIES = ("numpy",)
 
 
 @contextlib.contextmanager

@@ -58,5 +58,5 @@ if __name__ == "__main__":
     rounds.main(
         __doc__,
         {"output": strike_output, "input": strike_input},
-        [name for name in jobs.JOBS if name != "fields"],
+        jobs.STRUCK,
     )

@@ -73,5 +73,5 @@ if __name__ == "__main__":
     rounds.main(
         __doc__,
         {name: functools.partial(strike, number) for name, number in SIGNALS.items()},
-        [name for name in jobs.JOBS if name != "fields"],
+        jobs.STRUCK,
     )

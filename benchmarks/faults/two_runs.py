@@ -43,6 +43,4 @@ def strike(begun: rounds.Round) -> Iterator[dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    rounds.main(
-        __doc__, {"two_runs": strike}, [name for name in jobs.JOBS if name != "fields"]
-    )
+    rounds.main(__doc__, {"two_runs": strike}, jobs.STRUCK)
