@@ -27,9 +27,9 @@ def strike(number: signal.Signals, begun: rounds.Round) -> Iterator[dict[str, An
     """Strikes a case and lets it finish."""
     begun.begin()
     lines = []
-    for _ in range(STRIKES):
+    for number_of_strike in range(1, STRIKES + 1):
         before = begun.last_step
-        where, ended = _strike_once(number, begun)
+        where, ended = _strike_once(number, begun, number_of_strike)
         after = begun.last_step
         line = {**where, **rounds.struck(ended)}
         if ended.status == 0:
@@ -47,19 +47,29 @@ def strike(number: signal.Signals, begun: rounds.Round) -> Iterator[dict[str, An
 
 
 def _strike_once(
-    number: signal.Signals, begun: rounds.Round
+    number: signal.Signals, begun: rounds.Round, number_of_strike: int
 ) -> tuple[dict[str, Any], Ended]:
     changes = Changes()
-    if begun.rng.random() < 0.5:
-        seconds = round(begun.rng.uniform(0, begun.world.seconds(begun.name)), 3)
-        command = begun.start()
-        ended = command.wait(seconds)
+    moments = ["time", "change", *(["checkpoint"] * 2 if begun.job.checkpoints else ())]
+    moment = begun.rng.choice(moments)
+    if moment != "change":
+        seconds = begun.world.seconds(begun.name)
+        command, saved, ended = begun.start(), begun.last_step, None
+        if moment == "checkpoint":
+            # Most of such a short time goes by before there is the first one.
+            seconds /= 10
+            while begun.last_step == saved and ended is None:
+                ended = command.wait(0.01)
+        seconds = round(begun.rng.uniform(0, seconds), 3)
+        ended = ended or command.wait(seconds)
         if ended is None:
             command.send(number)
             ended = command.wait()
-        return {"after_seconds": seconds}, ended
-    # Less than all of them, of which a command that goes on has no more to make.
-    change = begun.rng.randint(1, max(1, begun.world.changes(begun.name) // 2))
+        after = "checkpoint" if moment == "checkpoint" else "start"
+        return {f"seconds_after_{after}": seconds}, ended
+    # A command that goes on has fewer of them to make.
+    most = begun.world.changes(begun.name) // number_of_strike
+    change = begun.rng.randint(1, max(1, most))
 
     def send(main: int) -> None:
         os.kill(main, number)

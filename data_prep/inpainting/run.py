@@ -19,7 +19,7 @@ from data_prep.pairing import Pairs, group_crops
 from tfvqgen.config_keys import expect_keys, from_plain, frozen_differences
 from tfvqgen.data.crops import CropFolder, read_crops
 from tfvqgen.errors import DataError, UserError
-from tfvqgen.files import exclusive, read_json, write_json
+from tfvqgen.files import exclusive, read_sealed_json, write_sealed_json
 from tfvqgen.models import PairedInpainting
 from tfvqgen.models.paired_inpainting import FEATURE_BLOCK
 from tfvqgen.training import distribution
@@ -159,7 +159,7 @@ def settle(
     if trained:
         _refuse_changes(path.parent, old, new)
     if new != old:
-        write_json(path, new.to_json())
+        write_sealed_json(path, new.to_json())
     return new
 
 
@@ -272,7 +272,7 @@ def _features_are_there(folder: CropFolder, about: dict[str, Any]) -> bool:
 
 def _read_settings(path: Path) -> Settings:
     try:
-        return Settings.from_json(read_json(path))
+        return Settings.from_json(read_sealed_json(path))
     except (TypeError, ValueError) as error:
         raise DataError(
             f"damaged configuration: expected what embed wrote. Received: {path} "

@@ -211,7 +211,8 @@ class Loop:
             if not finite:
                 raise self._not_finite(self.step + int(result.steps))
             self._step.assign_add(length)
-            seconds = time.perf_counter() - begun
+            # Coarse clocks may stand still for a step.
+            seconds = max(time.perf_counter() - begun, 1e-9)
             self._sums.add(result.sums, length)
             if self.step % epoch_steps == 0:
                 self._sums.end_epoch()
