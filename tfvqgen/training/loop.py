@@ -288,10 +288,15 @@ class Loop:
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
-        """Turns an error of reading into one that names file and record."""
+        """Turns an error of reading into one that names file and record.
+
+        And the end of another worker into one that says so.
+        """
         try:
             yield
         except tf.errors.OpError as error:
+            if lost := distribution.lost_worker(error):
+                raise lost from error
             raise self._stage.explain(error) from error
 
     def _not_finite(self, step: int) -> UserError:
