@@ -14,7 +14,7 @@ from data_prep.field_crops import CropTask, crop_field, mask_path
 from tfvqgen.data.crop import Crop, check_crop
 from tfvqgen.data.images import channel_paths, write_image
 from tfvqgen.errors import DataError, UserError
-from tfvqgen.files import read_json, whole_file, write_json
+from tfvqgen.files import read_sealed_json, whole_file, write_sealed_json
 
 IMAGES = "images"
 RESULTS = "fields"
@@ -63,7 +63,7 @@ def write_field(task: CropTask) -> Outcome:
         "crops": [dataclasses.asdict(row) for row in rows],
         "bytes": sizes,
     }
-    write_json(result_path(task.output, field_id), result)
+    write_sealed_json(result_path(task.output, field_id), result)
     return Outcome(field_id, len(rows))
 
 
@@ -100,7 +100,7 @@ def error_path(output: str | os.PathLike, field_id: str) -> Path:
 
 def read_rows(output: str | os.PathLike, field_id: str) -> list[Crop]:
     """Returns the rows of a field that was done."""
-    return _rows(read_json(result_path(output, field_id)))
+    return _rows(read_sealed_json(result_path(output, field_id)))
 
 
 def read_outcome(task: CropTask) -> Outcome:
@@ -129,7 +129,7 @@ def is_done(task: CropTask) -> bool:
     if not path.exists():
         return False
     try:
-        result = read_json(path)
+        result = read_sealed_json(path)
         if result["inputs"] != inputs_of(task):
             return False
         _rows(result)

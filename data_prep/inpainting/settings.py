@@ -11,7 +11,7 @@ from data_prep.inpainting.config import SECTION, InpaintingConfig
 from tfvqgen.config_keys import expect_keys, from_plain, frozen_differences
 from tfvqgen.data.crops import CropFolder
 from tfvqgen.errors import DataError, UserError
-from tfvqgen.files import read_json, write_json
+from tfvqgen.files import read_sealed_json, write_sealed_json
 from tfvqgen.training.checkpoints import saved_checkpoints
 from tfvqgen.training.workdir import Workdir
 
@@ -114,7 +114,7 @@ def keep_settings(folder: CropFolder, settings: Settings) -> None:
     """Writes settings down, so that later runs and readers have them."""
     path = folder.folder / SECTION / CONFIG
     if not path.exists() or _read_settings(path) != settings:
-        write_json(path, settings.to_json())
+        write_sealed_json(path, settings.to_json())
 
 
 def crops_fingerprint(folder: CropFolder) -> str:
@@ -132,7 +132,7 @@ def crops_fingerprint(folder: CropFolder) -> str:
 
 def _read_settings(path: Path) -> Settings:
     try:
-        return Settings.from_json(read_json(path))
+        return Settings.from_json(read_sealed_json(path))
     except (TypeError, ValueError) as error:
         raise DataError(
             f"damaged configuration: expected what embed wrote. Received: {path} "

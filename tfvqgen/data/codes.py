@@ -20,7 +20,7 @@ import tensorflow as tf
 from tfvqgen.data.records import Records
 from tfvqgen.data.shard import Shard, is_bare_name
 from tfvqgen.errors import DataError
-from tfvqgen.files import read_json, write_json
+from tfvqgen.files import read_sealed_json, write_sealed_json
 
 FORMAT = "tfvqgen-codes-1"
 FILE_NAME = "codes.json"
@@ -171,7 +171,8 @@ def codes_parser(info: CodesInfo) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]
 
 def write_codes_info(folder: str | os.PathLike, info: CodesInfo) -> None:
     """Writes ``codes.json``, the last file of a folder of code shards."""
-    write_json(Path(folder) / FILE_NAME, {"format": FORMAT, **dataclasses.asdict(info)})
+    value = {"format": FORMAT, **dataclasses.asdict(info)}
+    write_sealed_json(Path(folder) / FILE_NAME, value)
 
 
 def read_codes_info(folder: str | os.PathLike) -> CodesInfo:
@@ -181,7 +182,7 @@ def read_codes_info(folder: str | os.PathLike) -> CodesInfo:
         DataError: Something is missing or damaged.
     """
     path = Path(folder) / FILE_NAME
-    value = read_json(path)
+    value = read_sealed_json(path)
     try:
         if value["format"] != FORMAT:
             raise ValueError(f"format={value['format']!r}")

@@ -127,7 +127,11 @@ def default_display(channels: Sequence[str]) -> dict[str, str | None]:
 
 def write_info(folder: str | os.PathLike, info: DatasetInfo) -> None:
     """Writes ``dataset.json``, after checking that it can be read back."""
-    value = {"format": FORMAT, **dataclasses.asdict(info)}
+    value = {
+        "format": FORMAT,
+        "fingerprint": info.fingerprint(),
+        **dataclasses.asdict(info),
+    }
     path = Path(folder) / FILE_NAME
     _parse(json.loads(json.dumps(value)), _Reader(path, ""))
     write_json(path, value)
@@ -145,7 +149,16 @@ def read_info(folder: str | os.PathLike) -> DatasetInfo:
             f"no shards there: expected a folder with {FILE_NAME}, as "
             f"`python -m data_prep shard` writes it. Received: {folder}"
         )
-    return _parse(read_json(path), _Reader(path, ""))
+    value = read_json(path)
+    info = _parse(value, _Reader(path, ""))
+    # What people may edit is no part of it; other programs may leave it out.
+    expected = value.get("fingerprint", info.fingerprint())
+    if info.fingerprint() != expected:
+        raise DataError(
+            f"damaged {FILE_NAME}: expected what fits its fingerprint, "
+            f"{str(expected)[:12]}. Received: {path} of {info.fingerprint()[:12]}"
+        )
+    return info
 
 
 @dataclasses.dataclass(frozen=True)

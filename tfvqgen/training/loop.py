@@ -215,7 +215,8 @@ class Loop:
             if not finite:
                 raise self._not_finite(self.step + int(result.steps))
             self._step.assign_add(length)
-            seconds = time.perf_counter() - begun
+            # Coarse clocks may stand still for a step.
+            seconds = max(time.perf_counter() - begun, 1e-9)
             self._sums.add(result.sums, length)
             if self.step % epoch_steps == 0:
                 self._sums.end_epoch()
@@ -291,10 +292,15 @@ class Loop:
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
-        """Turns an error of reading into one that names file and record."""
+        """Turns an error of reading into one that names file and record.
+
+        And the end of another worker into one that says so.
+        """
         try:
             yield
         except READ_ERRORS as error:
+            if lost := distribution.lost_worker(error):
+                raise lost from error
             raise self._stage.explain(error) from error
 
     def _not_finite(self, step: int) -> UserError:

@@ -16,6 +16,7 @@ from tests import support
 from tests.data_prep.screened_crops import INSTALLED, quick_map
 from tfvqgen.data.crops import read_crops
 from tfvqgen.errors import DataError, UserError
+from tfvqgen.files import read_sealed_json
 from tfvqgen.models import PairedInpainting
 from tfvqgen.training.checkpoints import restore_model, saved_checkpoints
 from tfvqgen.training.metrics_log import read_metrics
@@ -253,7 +254,7 @@ def test_a_loss_that_is_not_finite_names_the_pairs(tmp_path):
 
 
 def test_settings_come_back_from_json(finished):
-    stored = json.loads((finished / "inpainting" / "config.json").read_text())
+    stored = read_sealed_json(finished / "inpainting" / "config.json")
     settings = Settings.from_json(stored)
     assert settings.config.width == 0.05
     assert json.loads(json.dumps(settings.to_json())) == stored
