@@ -38,7 +38,8 @@ def main() -> None:
     args = _flags().parse_args()
     case.import_tensorflow(args.threads)
     from data_prep.features import read_features
-    from data_prep.inpainting.run import embed, settle
+    from data_prep.inpainting.run import embed
+    from data_prep.inpainting.settings import settle
 
     folder = embed(args.crops, overrides=_overrides(args), seed=args.seed)
     experiment = Experiment(folder, settle(folder))
@@ -60,7 +61,7 @@ class Experiment:
 
     Args:
         folder: A :class:`~tfvqgen.data.crops.CropFolder` with a trained network.
-        settings: The network's :class:`~data_prep.inpainting.run.Settings`.
+        settings: The network's :class:`~data_prep.inpainting.settings.Settings`.
     """
 
     def __init__(self, folder, settings):

@@ -47,7 +47,7 @@ def measure(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
     path = folder / screening.REVIEW / screening.SUGGESTIONS
     made = screening.apply_decisions(opened, [path])
     seconds = time.monotonic() - started
-    dropped = {x.crop.crop_id for x in made if x.decision == "drop"}
+    dropped = {x.crop.crop_id for x in made if not left(x)}
     return {
         "case": "screening",
         "features": opened.features.model[:16],
@@ -59,6 +59,13 @@ def measure(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
         **reasons(opened, truth),
         "screening_seconds": round(seconds, 1),
     }
+
+
+def left(decision) -> bool:
+    """Whether a crop goes into shards."""
+    if decision.decision == "undecided":
+        return decision.crop.accepted
+    return decision.decision == "keep"
 
 
 def found(truth: dict[str, str], dropped: set[str]) -> dict[str, Any]:

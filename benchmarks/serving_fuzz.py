@@ -46,7 +46,7 @@ def main() -> None:
         model = args.model
         if model is None:
             model = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            _export(args.preset, args.seed, model)
+            export_random(args.preset, args.seed, model)
         case.write(fuzz(model, args), args.output)
 
 
@@ -59,12 +59,12 @@ def fuzz(model: Path, args: argparse.Namespace) -> dict[str, Any]:
     """
     from benchmarks.faults.fuzzed_requests import fuzzed_requests
 
-    about = _about(model)
+    about = read_about(model)
     with serving(model) as server:
         figures = {"loaded_mb": server.megabytes()}
         if args.rows:
-            figures |= server.peak(_request(about, "generate", args.rows, True))
-        good = _request(about, "generate", _GOOD_ROWS)
+            figures |= server.peak(right_request(about, "generate", args.rows, True))
+        good = right_request(about, "generate", _GOOD_ROWS)
         picture = server.ask(good)
         rounds = [
             server.send(fuzzed_requests(about, args.requests, args.seed + turn))
@@ -122,6 +122,10 @@ class Server:
     def ask(self, request):
         """Sends a request; returns the answer or raises ``grpc.RpcError``."""
         return self._service.Predict(request, timeout=_TIMEOUT)
+
+    def begin(self, request):
+        """Sends a request and returns a ``grpc.Future`` of the answer."""
+        return self._service.Predict.future(request, timeout=_TIMEOUT)
 
     def send(self, requests) -> dict[str, Any]:
         """Sends many, one after another; returns what became of them."""
@@ -207,14 +211,17 @@ def serving(model: Path) -> Iterator[Server]:
         process.stdin.close()
 
 
-def _request(about, signature: str, rows: int, guided: bool = False):
+def right_request(
+    about, signature: str, rows: int, guided: bool = False, seed: int = 0
+):
+    """Returns a request that is answered."""
     import tensorflow as tf
     from tensorflow_serving.apis import predict_pb2
 
     from tfvqgen.serving.signatures import INPUTS
     from tfvqgen.serving.verification.examples import example_rows
 
-    inputs = example_rows(about, INPUTS[signature], rows)
+    inputs = example_rows(about, INPUTS[signature], rows, seed)
     if guided:
         inputs["guidance"] = np.ones(rows, np.float32)
     request = predict_pb2.PredictRequest()
@@ -225,7 +232,8 @@ def _request(about, signature: str, rows: int, guided: bool = False):
     return request
 
 
-def _about(model: Path) -> dict[str, Any]:
+def read_about(model: Path) -> dict[str, Any]:
+    """Returns what the newest version in a folder says of itself."""
     versions = [int(x.name) for x in model.iterdir() if x.name.isdigit()]
     if not versions:
         raise UserError(
@@ -235,7 +243,8 @@ def _about(model: Path) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def _export(preset: str, seed: int, folder: Path) -> None:
+def export_random(preset: str, seed: int, folder: Path) -> None:
+    """Exports a model of a preset's sizes with random weights."""
     from benchmarks.saved_model import random_generator
     from tfvqgen.serving.export import export_generator
 

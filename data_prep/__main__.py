@@ -1,19 +1,20 @@
 """``python -m data_prep <command> --flags``."""
 
-from tfvqgen.command_line import run_subcommand
+from tfvqgen.command_line import guard, run_subcommand
 
 
 def main() -> None:
     """Runs the command that the command line names."""
-    from data_prep.commands import (
-        crop,
-        download,
-        embed,
-        inspect,
-        screen,
-        shard,
-        synthesize,
-    )
+    with guard():
+        from data_prep.commands import (
+            crop,
+            download,
+            embed,
+            inspect,
+            screen,
+            shard,
+            synthesize,
+        )
 
     run_subcommand(
         "python -m data_prep",

@@ -13,6 +13,7 @@ from tfvqgen.data.crop import Crop
 from tfvqgen.data.crops import CropFolder
 from tfvqgen.data.images import (
     CHANNEL_PLACEHOLDER,
+    MAX_SIDE,
     channel_paths,
     png_header,
     read_image,
@@ -23,6 +24,7 @@ from tfvqgen.errors import DataError, UserError
 # Bit depth and colour type, within the 13 bytes of png_header and within a file.
 _KIND = slice(8, 10)
 _KIND_AT = 24
+_SIDES_AT = 16
 
 
 class CropImages:
@@ -83,7 +85,7 @@ class CropImages:
             else:
                 image = self._decode(paths[0], len(self.folder.channels))
                 image = tf.gather(image, chosen, axis=-1)
-            return self._reduce(image)
+            return tf.ensure_shape(reduced(image, self.size), self.shape)
 
         return read
 
@@ -141,19 +143,37 @@ class CropImages:
         kind = png_header(1, 1, channels, self.dtype.name)[_KIND]
         found = tf.strings.substr(data, _KIND_AT, len(kind))
         known = tf.debugging.Assert(found == kind, ["not the stated kind of PNG", path])
-        with tf.control_dependencies([known]):
+        sides = tf.io.decode_raw(
+            tf.strings.substr(data, _SIDES_AT, 8), tf.int32, little_endian=False
+        )
+        small = tf.reduce_all((sides > 0) & (sides <= MAX_SIDE))
+        sane = tf.debugging.Assert(small, ["an absurd size", path])
+        with tf.control_dependencies([known, sane]):
             return tf.io.decode_png(data, channels=channels, dtype=self.dtype)
-
-    def _reduce(self, image: tf.Tensor) -> tf.Tensor:
-        side = tf.shape(image)[0]
-        fits = (side == tf.shape(image)[1]) & (side >= self.size)
-        with tf.control_dependencies([tf.debugging.Assert(fits, [tf.shape(image)])]):
-            image = tf.cast(image, tf.float32)
-        reduced = tf.image.resize(image, [self.size] * 2, method="area")
-        # uint16 has no kernel for the cast from float everywhere; int32 has.
-        whole = tf.cast(tf.round(reduced), tf.int32)
-        return tf.ensure_shape(tf.cast(whole, self.dtype), self.shape)
 
     def _hash(self, crop: Crop) -> str:
         files = read_image_bytes(self.folder.image_path(crop), self.folder.channels)
         return hashlib.sha256(b"".join(files)).hexdigest()
+
+
+def reduced(images: tf.Tensor, size: int) -> tf.Tensor:
+    """Reduces square images by the mean over the area, in graph.
+
+    Args:
+        images: uint8 or uint16 [..., H, W, C] with H = W of at least `size`; anything
+            else fails with an InvalidArgumentError when it runs.
+        size: S.
+
+    Returns:
+        The same type, [..., S, S, C].
+    """
+    height, width = tf.unstack(tf.shape(images)[-3:-1])
+    fits = tf.debugging.Assert(
+        (height == width) & (height >= size),
+        [f"expected square images of at least {size} pixels. Received:", height, width],
+    )
+    with tf.control_dependencies([fits]):
+        values = tf.cast(images, tf.float32)
+    unrounded = tf.image.resize(values, [size] * 2, method="area")
+    # uint16 has no kernel for the cast from float everywhere; int32 has.
+    return tf.cast(tf.cast(tf.round(unrounded), tf.int32), images.dtype)

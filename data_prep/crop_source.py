@@ -5,16 +5,13 @@ Shapes: [H, W, C] height, width, channels.
 
 import dataclasses
 import hashlib
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from data_prep.field import Field, FieldFolder
-from data_prep.field_images import check_size, read_field, whole_png
-from data_prep.png import png_size
+from data_prep.field_images import read_field, whole_png
 from tfvqgen.data import images
 from tfvqgen.data.crop import Crop
 from tfvqgen.data.crops import CropFolder
@@ -58,11 +55,9 @@ class CropSource:
 
 def source_of_table(folder: CropFolder) -> CropSource:
     """Returns the crops of a folder with ``crops.csv``."""
-    root = folder.folder.resolve()
 
     def read(crop: Crop) -> StoredImage:
         path = folder.image_path(crop)
-        _check_inside(root, path, folder.channels)
         files = images.read_image_bytes(path, folder.channels)
         digest = hashlib.sha256(b"".join(files)).hexdigest() if crop.sha256 else ""
         if digest != crop.sha256:
@@ -70,7 +65,6 @@ def source_of_table(folder: CropFolder) -> CropSource:
                 "an image is not the one of its table: expected the sha256 in "
                 f"crops.csv. Received: {path}"
             )
-        _check_sizes(path, files)
         pixels = images.decode_files(path, files)
         return StoredImage(pixels, str(path), files[0] if len(files) == 1 else None)
 
@@ -117,20 +111,3 @@ def _crop(folder: FieldFolder, field: Field) -> Crop:
         pixel_size=field.pixel_size,
         metadata=field.metadata,
     )
-
-
-def _check_sizes(path: Path, files: list[bytes]) -> None:
-    for data in files:
-        try:
-            check_size(*png_size(data))
-        except DataError as error:
-            raise DataError(f"{error}. Received: {path}") from None
-
-
-def _check_inside(root: Path, path: Path, channels: tuple[str, ...]) -> None:
-    for file in images.channel_paths(path, channels):
-        if not Path(os.path.realpath(file)).is_relative_to(root):
-            raise DataError(
-                "a link leaves the folder: expected images in the folder of the table. "
-                f"Received: {file}"
-            )

@@ -171,6 +171,18 @@ def _read(folder, features: Features) -> EmbeddingTable | None:
             f"a table of other crops: expected those of the features in their order; "
             f"remove it to make it again. Received: {folder / TABLE}"
         )
-    places = np.array([[row.get("x"), row.get("y")] for row in rows], np.float32)
-    clusters = np.array([row.get("cluster") for row in rows], np.int32)
-    return EmbeddingTable(places, clusters, about["config"], about["sha256"])
+    try:
+        places = np.array([[row.get("x"), row.get("y")] for row in rows], np.float32)
+        clusters = np.array([row.get("cluster") for row in rows], np.int32)
+        config = {**about["config"]}
+        number = config["clusters"]
+        right = type(number) is int and type(config["seed"]) is int
+        right = right and 0 <= clusters.min() <= clusters.max() < number
+    except (ValueError, TypeError, KeyError, OverflowError):
+        right = False
+    if not right or not np.isfinite(places).all():
+        raise DataError(
+            "damaged clusters: expected x, y and the cluster of every crop; remove "
+            f"them to make them again. Received: {folder / TABLE} or {ABOUT}"
+        )
+    return EmbeddingTable(places, clusters, config, about["sha256"])

@@ -101,11 +101,19 @@ def read_features(folder: str | os.PathLike) -> Features:
         DataError: A file is missing, damaged, or not of the other's run.
     """
     folder = Path(folder)
+    if not (folder / ABOUT).is_file():
+        raise DataError(
+            f"the crops have no features: expected {ABOUT}, which `python -m data_prep "
+            f"embed --crops {folder}` writes. Received: {folder} without it"
+        )
     about = read_json(folder / ABOUT)
     _check_about(str(folder / ABOUT), about)
     path = folder / ARRAY
     if not path.is_file():
-        raise DataError(f"no features there: expected a file. Received: {path}")
+        raise DataError(
+            f"the crops' features are gone: expected {ARRAY} beside {ABOUT}; compute "
+            f"them again with `python -m data_prep embed`. Received: no {path}"
+        )
     if (found := sha256_of_file(path)) != about["sha256"]:
         raise DataError(
             f"features that {ABOUT} does not describe: expected {path} with the sha256 "
@@ -195,10 +203,16 @@ def _write_hashed(file: BinaryIO, digest, data: bytes) -> None:
 
 def _read_array(path: Path, num_crops: int) -> np.ndarray:
     try:
-        values = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError) as error:
+        # Neither unpickles nor unzips, as numpy.load might, nor makes room for more
+        # than there is.
+        values = np.lib.format.open_memmap(path, mode="r")
+    except OSError:
+        raise
+    except Exception as error:
+        # The header is a Python expression: what it may raise has no end.
         raise DataError(
-            f"damaged features: expected an array. Received: {path} ({error})"
+            "damaged features: expected an array of numbers. "
+            f"Received: {path} ({type(error).__name__})"
         ) from None
     if values.dtype != np.float32 or values.ndim != 2 or len(values) != num_crops:
         raise DataError(
@@ -207,7 +221,7 @@ def _read_array(path: Path, num_crops: int) -> np.ndarray:
         )
     if not np.isfinite(values).all():
         raise DataError(f"features that are not finite: expected numbers in {path}")
-    return values
+    return np.array(values)
 
 
 def _check_about(where: str, about: object) -> None:
@@ -223,12 +237,16 @@ def _check_about(where: str, about: object) -> None:
             refuse(f"{name!r}", about.get(name))
     ids, hashes = about.get("crop_ids"), about.get("crops")
     if not _is_texts(ids) or not ids or len(set(ids)) != len(ids):
-        refuse("crop_ids to be different names", ids and ids[:3])
+        refuse("crop_ids to be different names", _start(ids))
     if not _is_texts(hashes) or len(hashes) != len(ids):
-        refuse("a hash for each of crop_ids", hashes and hashes[:3])
+        refuse("a hash for each of crop_ids", _start(hashes))
     wrong = [text for text in hashes if not re.fullmatch("[0-9a-f]{64}", text)]
     if wrong:
         refuse("crops to be 64 hexadecimal digits each", wrong[0])
+
+
+def _start(value: object) -> object:
+    return value[:3] if isinstance(value, list) else value
 
 
 def _is_texts(value: object) -> bool:

@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.field_crops import CropTask, crop_field, mask_path
-from tfvqgen.data.crop import Crop
+from tfvqgen.data.crop import Crop, check_crop
 from tfvqgen.data.images import channel_paths, write_image
 from tfvqgen.errors import DataError, UserError
-from tfvqgen.files import read_json, whole_file, write_json
+from tfvqgen.files import read_sealed_json, whole_file, write_sealed_json
 
 IMAGES = "images"
 RESULTS = "fields"
+# What a damaged result file may raise.
+_DAMAGE = (DataError, KeyError, TypeError, AttributeError)
 _RESULT_SUFFIX, _ERROR_SUFFIX = ".json", ".error"
 
 
@@ -61,7 +63,7 @@ def write_field(task: CropTask) -> Outcome:
         "crops": [dataclasses.asdict(row) for row in rows],
         "bytes": sizes,
     }
-    write_json(result_path(task.output, field_id), result)
+    write_sealed_json(result_path(task.output, field_id), result)
     return Outcome(field_id, len(rows))
 
 
@@ -98,8 +100,7 @@ def error_path(output: str | os.PathLike, field_id: str) -> Path:
 
 def read_rows(output: str | os.PathLike, field_id: str) -> list[Crop]:
     """Returns the rows of a field that was done."""
-    result = read_json(result_path(output, field_id))
-    return [Crop(**{**row, "labels": tuple(row["labels"])}) for row in result["crops"]]
+    return _rows(read_sealed_json(result_path(output, field_id)))
 
 
 def read_outcome(task: CropTask) -> Outcome:
@@ -107,8 +108,19 @@ def read_outcome(task: CropTask) -> Outcome:
     field_id = task.field.field_id
     error = error_path(task.output, field_id)
     if error.exists():
-        return Outcome(field_id, error=error.read_text(encoding="utf-8").strip())
+        return Outcome(
+            field_id, error=error.read_text(encoding="utf-8", errors="replace").strip()
+        )
     return Outcome(field_id, len(read_rows(task.output, field_id)))
+
+
+def _rows(result: Any) -> list[Crop]:
+    """Makes crops of what a result file holds; `_DAMAGE` says that it is wrong."""
+    rows = [Crop(**{**row, "labels": tuple(row["labels"])}) for row in result["crops"]]
+    seen: set[str] = set()
+    for row in rows:
+        check_crop(row, seen, "a result")
+    return rows
 
 
 def is_done(task: CropTask) -> bool:
@@ -117,16 +129,17 @@ def is_done(task: CropTask) -> bool:
     if not path.exists():
         return False
     try:
-        result = read_json(path)
+        result = read_sealed_json(path)
         if result["inputs"] != inputs_of(task):
             return False
+        _rows(result)
         # After a loss of power files may be empty whose names are there.
         for row, sizes in zip(result["crops"], result["bytes"], strict=True):
             image = Path(task.output) / row["path"]
             files = channel_paths(image, task.settings.channels)
             if [file.stat().st_size for file in files] != sizes:
                 return False
-    except (DataError, OSError, KeyError, TypeError, ValueError):
+    except (*_DAMAGE, OSError, ValueError):
         return False
     return True
 
@@ -144,12 +157,13 @@ def forget(task: CropTask) -> None:
     if not path.exists():
         return
     try:
-        old = read_rows(task.output, field_id)
-    except (DataError, KeyError, TypeError):
-        old = []
+        rows = read_rows(task.output, field_id)
+        names = [Path(row.path).name for row in rows]
+    except _DAMAGE:
+        names = []
     path.unlink()
-    for crop in old:
-        image = Path(task.output) / IMAGES / Path(crop.path).name
+    for name in filter(None, names):
+        image = Path(task.output) / IMAGES / name
         for file in channel_paths(image, task.settings.channels):
             file.unlink(missing_ok=True)
 

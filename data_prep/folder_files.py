@@ -13,7 +13,8 @@ def refuse_output_inside(folder: str | os.PathLike, output: str | os.PathLike) -
     Raises:
         UserError: The output is the folder or lies in it.
     """
-    if Path(output).resolve().is_relative_to(Path(folder).resolve()):
+    inner, outer = (Path(os.path.realpath(path)) for path in (output, folder))
+    if inner.is_relative_to(outer):
         raise UserError(
             "the output lies in the folder that is read: expected a folder outside "
             f"{folder}. Received: output={output}"
@@ -87,10 +88,11 @@ class FolderFiles:
         for entry in found:
             name = f"{below}{entry.name}"
             if entry.is_symlink():
-                target = Path(entry.path).resolve()
+                # Unlike Path.resolve it takes links to themselves.
+                target = Path(os.path.realpath(entry.path))
                 inside = target.is_file() and target.is_relative_to(self._root)
                 self._links[name] = inside
-                if not entry.is_dir():
+                if not target.is_dir():
                     yield name
             elif entry.is_dir():
                 yield from self._list(f"{name}/")

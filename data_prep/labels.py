@@ -87,7 +87,7 @@ def load_vocabulary(name: str) -> Vocabulary:
     path = _FOLDER / f"{name}.txt" if shipped else Path(name)
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError):
+    except (OSError, ValueError):
         raise UserError(
             f"no such vocabulary: expected {', '.join(vocabulary_names())}, or a text "
             f"file with one label a line. Received: {name}"

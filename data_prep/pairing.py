@@ -18,7 +18,7 @@ import tensorflow as tf
 from data_prep.crop_images import CropImages
 from data_prep.splits import stable_hash
 from tfvqgen.data.crop import Crop
-from tfvqgen.data.records import shuffled_index
+from tfvqgen.data.records import READ_ERRORS, shuffled_index
 from tfvqgen.data.stream import Share, batches, derived_seed, turned_at
 from tfvqgen.errors import UserError
 
@@ -217,7 +217,7 @@ class Pairs:
         try:
             for number, image in enumerate(read.as_numpy_iterator()):
                 kept[number] = image
-        except tf.errors.OpError as error:
+        except READ_ERRORS as error:
             raise self.images.explain(error) from error
         with tf.device("CPU"):
             images = tf.constant(kept)

@@ -233,7 +233,7 @@ def _decided_by_hand(path: Path, stamp: decisions.Stamp) -> dict[int, str]:
     """Returns the decisions that a person wrote into clusters.csv, by cluster."""
     expected = dataclasses.asdict(stamp)
     return {
-        int(row.get("cluster")): row.get("decision")
+        int(decisions.cluster_number(row) or -1): row.get("decision")
         for row in _rows_by_hand(path)
         if all(row.get(name) == value for name, value in expected.items())
     }
@@ -252,17 +252,20 @@ def _write_clusters(path: Path, screening: Screening, found, made: dict) -> None
     with whole_file(path, "w") as file:
         writer = csv.writer(file, lineterminator="\n")
         kinds = [kind.replace(" ", "_") for kind in suggestions.KINDS]
-        told = ["suggestion", "crops", "suggested", *kinds, "labels", "groups"]
+        told = ["suggestion", "crops", "accepted", "suggested", *kinds]
+        told += ["labels", "groups"]
         writer.writerow(["cluster", "decision", *told, *decisions.COLUMNS[-3:]])
         for number, indices in sorted(members.items()):
             crops = [screening.crops[i] for i in indices]
+            accepted = [i for i in indices if screening.crops[i].accepted]
             labels = collections.Counter(x for crop in crops for x in crop.labels)
             row = [
                 number,
                 made.get(number, ""),
                 decisions.DROP if number in found.clusters else "",
                 len(crops),
-                int(found.drop[indices].sum()),
+                len(accepted),
+                int(found.drop[accepted].sum()),
                 *found.kinds[indices].sum(axis=0).tolist(),
                 LABEL_SEPARATOR.join(f"{n} {c}" for n, c in labels.most_common(3)),
                 len({crop.group for crop in crops}),
@@ -280,6 +283,7 @@ def _write_suggestions(path: Path, screening: Screening, found) -> None:
         for crop, drop, why in zip(
             screening.screened, found.drop, found.reasons, strict=True
         ):
-            if drop and crop.cluster not in found.clusters:
+            # What the table does not accept is out already.
+            if drop and crop.accepted and crop.cluster not in found.clusters:
                 head = (crop.cluster, crop.crop_id, crop.sha256, decisions.DROP)
                 writer.writerow([*head, *tail, why])

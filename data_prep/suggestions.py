@@ -2,7 +2,8 @@
 
 Nothing is dropped here. Three kinds say "probably drop", the fourth "look":
 
-quality       ``crops.csv`` does not accept it, or a quality column lies far out
+quality       ``crops.csv`` does not accept it, or a quality column lies far out among
+              the accepted crops
 outlier       its neighbours in feature space are farther away than they are for other
               crops of its label
 duplicate     almost the features of another crop, which stays
@@ -11,7 +12,8 @@ other_labels  its neighbours of other groups have other labels
 Labels are a field's, copied to its cells, and weak: a nucleus at rest in a field of
 mitotic spindles has other neighbours and is no defect. That is why the last kind only
 asks to look. Rare labels are far from everything: that is why outliers are found
-among the crops of one label, and never more than a share of them.
+among the accepted crops of one label, and never more than a share of them: what is out
+already takes nobody's place.
 
 Shapes: N crops, D components, k neighbours.
 """
@@ -37,7 +39,7 @@ QUALITY_COLUMNS = {
     "nucleus_area": 0,
     "solidity": -1,
     "eccentricity": 1,
-    "focus": 0,
+    "focus": -1,
     "saturated": 1,
     "protein_signal": -1,
     "crowding": 1,
@@ -54,9 +56,9 @@ class Limits:
         quality_deviations: Robust deviations from the median at which a quality column
             lies far out (a column is judged by logarithm where all of it is positive).
         outlier_deviations: Likewise for the distance to the neighbours.
-        most_unusual: Largest share of a label's crops for which one quality column is
-            called unusual: some columns have long tails among good crops.
-        most_outliers: Largest share of a label's crops that are called outliers.
+        most_unusual: Largest share of a label's accepted crops for which one quality
+            column is called unusual: some have long tails among good crops.
+        most_outliers: Likewise for outliers.
         duplicate_share: A neighbour nearer than this share of the usual distance is a
             duplicate.
         num_neighbours: k.
@@ -68,7 +70,7 @@ class Limits:
 
     quality_deviations: float = 4.5
     most_unusual: float = 0.02
-    outlier_deviations: float = 3.0
+    outlier_deviations: float = 2.5
     most_outliers: float = 0.05
     duplicate_share: float = 0.05
     num_neighbours: int = 10
@@ -119,10 +121,10 @@ def suggest(
             reasons[index].append(text)
 
     distances, neighbours = nearest(components, limits.num_neighbours)
-    labels = [crop.labels for crop in crops]
+    members = _accepted_by_label(crops)
     mark("quality", _not_accepted(crops))
-    mark("quality", _far_out(crops, limits))
-    mark("outlier", _outliers(distances, labels, limits))
+    mark("quality", _far_out(crops, members, limits))
+    mark("outlier", _outliers(distances, members, limits))
     mark("duplicate", _duplicates(distances, neighbours, crops, limits))
     mark("other_labels", _other_labels(neighbours, crops, limits))
     return Suggestions(
@@ -142,7 +144,7 @@ def _whole_clusters(kinds, crops, clusters, share: float) -> frozenset[int]:
     drop = kinds[:, : len(DROPPING)].any(axis=1) & accepted
     length = clusters.max() + 1
     size = np.bincount(clusters, accepted, length)
-    bad = np.bincount(clusters, drop, length) >= share * size
+    bad = (size > 0) & (np.bincount(clusters, drop, length) >= share * size)
     return frozenset(np.unique(clusters[bad[clusters]]).tolist())
 
 
@@ -199,13 +201,14 @@ def _not_accepted(crops: Sequence[Crop]) -> dict[int, str]:
     }
 
 
-def _far_out(crops: Sequence[Crop], limits: Limits) -> dict[int, str]:
+def _far_out(crops: Sequence[Crop], members, limits: Limits) -> dict[int, str]:
     """Judges quality columns among crops of one label, so that none is punished."""
     found: dict[int, list[str]] = collections.defaultdict(list)
     exempt = {label.casefold() for label in Thresholds().exempt_labels}
+    judged = np.array([crop.accepted for crop in crops])
     divides = [any(x.casefold() in exempt for x in crop.labels) for crop in crops]
     for name, tail in QUALITY_COLUMNS.items():
-        values = column(crops, name)
+        values = np.where(judged, column(crops, name), np.nan)
         if name in _SHAPE_COLUMNS:
             # Cells that divide have such nuclei.
             values[divides] = np.nan
@@ -214,41 +217,39 @@ def _far_out(crops: Sequence[Crop], limits: Limits) -> dict[int, str]:
         positive = values[np.isfinite(values)].min() > 0
         away = robust_deviations(np.log(values) if positive else values)
         away = np.abs(away) if tail == 0 else tail * away
-        share = limits.most_unusual
-        for i in _worst(away, limits.quality_deviations, crops, share):
+        worst = _worst(away, members, limits.quality_deviations, limits.most_unusual)
+        for i in worst:
             found[i].append(f"{name} {values[i]:g} is unusual")
     return {i: ", ".join(texts) for i, texts in found.items()}
 
 
-def _outliers(distances, labels, limits: Limits) -> dict[int, str]:
+def _outliers(distances, members, limits: Limits) -> dict[int, str]:
     scores = np.log(np.maximum(distances.mean(axis=1), 1e-12))
-    found = {}
-    for members in _members_by_label(labels).values():
-        away = robust_deviations(scores[members])
-        most = math.floor(limits.most_outliers * len(members))
-        order = np.argsort(-away, kind="stable")[:most]
-        for place in order[away[order] > limits.outlier_deviations]:
-            found[int(members[place])] = "far from all others"
-    return found
+    away = np.full(len(scores), np.nan)
+    for crops in members:
+        away[crops] = robust_deviations(scores[crops])
+    worst = _worst(away, members, limits.outlier_deviations, limits.most_outliers)
+    return dict.fromkeys(worst, "far from all others")
 
 
-def _worst(away, least: float, crops: Sequence[Crop], share: float) -> list[int]:
+def _worst(away, members, least: float, share: float) -> list[int]:
     """Returns those above `least`, at most `share` of the crops of each label."""
     worst: list[int] = []
-    for members in _members_by_label([crop.labels for crop in crops]).values():
-        most = math.floor(share * len(members))
-        scores = np.nan_to_num(away[members], nan=-math.inf)
+    for crops in members:
+        most = math.floor(share * len(crops))
+        scores = np.nan_to_num(away[crops], nan=-math.inf)
         order = np.argsort(-scores, kind="stable")[:most]
-        worst.extend(members[order[scores[order] > least]].tolist())
+        worst.extend(crops[order[scores[order] > least]].tolist())
     return worst
 
 
-def _members_by_label(labels) -> dict[str, np.ndarray]:
-    """Returns each label's crops; one of several labels counts to its first."""
+def _accepted_by_label(crops: Sequence[Crop]) -> list[np.ndarray]:
+    """Returns each label's accepted crops; one of several counts to its first."""
     members = collections.defaultdict(list)
-    for index, names in enumerate(labels):
-        members[names[0] if names else ""].append(index)
-    return {name: np.array(indices) for name, indices in members.items()}
+    for index, crop in enumerate(crops):
+        if crop.accepted:
+            members[crop.labels[0] if crop.labels else ""].append(index)
+    return [np.array(indices) for indices in members.values()]
 
 
 def _duplicates(distances, neighbours, crops, limits: Limits) -> dict[int, str]:

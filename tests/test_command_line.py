@@ -13,6 +13,7 @@ import pytest
 
 from tests import support
 from tfvqgen import command_line
+from tfvqgen.errors import UserError
 from tfvqgen.files import whole_file
 
 FORM = re.compile(r"error: [^\n]+: expected [^\n]+\. Received: [^\n]+\n")
@@ -258,3 +259,27 @@ def test_an_interrupted_command_leaves_no_unfinished_file(tmp_path, signal_numbe
     assert "Traceback" not in err and "start over" in err.splitlines()[-1]
     assert not (folder / "crops.csv").exists()
     assert [p for p in folder.rglob("*") if p.name.startswith(".")] == []
+
+
+@pytest.mark.parametrize(
+    "word", ["--verbosity=x", "--stderrthreshold=x", "--logger_levels=x"]
+)
+def test_a_wrong_value_of_a_flag_of_absl_is_one_line(word):
+    done = run_module("-m", "data_prep", "inspect", "--data=x", word)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1 and done.stderr.startswith("error: ")
+
+
+def test_a_flag_as_long_as_a_book_is_one_short_line():
+    done = run_module("train.py", "--data_dir=a", "--workdir=b", f"--{'x' * 5000}=1")
+    assert done.returncode == 2
+    assert FORM.fullmatch(done.stderr) and len(done.stderr) < 5000
+
+
+def test_a_line_is_short_and_steers_no_terminal(capsys):
+    def fail():
+        raise UserError(f"wrong: expected a. Received: \x1b[2J\u202e{'x' * 9999}end")
+
+    line = fails_with(capsys, fail)
+    assert len(line) < 4100 and line.endswith("end\n")
+    assert "\x1b" not in line and "\\x1b[2J\\u202e" in line

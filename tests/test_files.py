@@ -10,9 +10,11 @@ from tfvqgen.files import (
     blamed_on,
     exclusive,
     read_json,
+    read_sealed_json,
     sha256_of_file,
     whole_file,
     write_json,
+    write_sealed_json,
 )
 
 
@@ -127,3 +129,23 @@ def test_errors_of_other_files_keep_their_names(tmp_path):
     with pytest.raises(FileNotFoundError) as error, blamed_on(tmp_path / "a", "b"):
         (tmp_path / "other").read_bytes()
     assert error.value.filename == str(tmp_path / "other")
+
+
+@pytest.mark.parametrize("text", ['"width": 8', '"rate": 0.25', '"a"'])
+def test_a_changed_byte_in_a_sealed_file_is_told(tmp_path, text):
+    value = {"config": {"width": 8, "rate": 0.25}, "names": ["a", "µ"]}
+    write_sealed_json(tmp_path / "sealed.json", value)
+    assert read_sealed_json(tmp_path / "sealed.json") == value
+    whole = (tmp_path / "sealed.json").read_text()
+    assert text in whole
+    last = chr(ord(text[-2]) ^ 1) + text[-1] if text[-1] == '"' else "9"
+    (tmp_path / "sealed.json").write_text(
+        whole.replace(text, text[: -len(last)] + last)
+    )
+    with pytest.raises(DataError, match=r"damaged file.*sealed\.json"):
+        read_sealed_json(tmp_path / "sealed.json")
+
+
+def test_a_file_of_an_earlier_version_has_no_seal_and_is_taken_as_it_is(tmp_path):
+    (tmp_path / "old.json").write_text('{"a": 1}')
+    assert read_sealed_json(tmp_path / "old.json") == {"a": 1}

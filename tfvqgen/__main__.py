@@ -1,11 +1,12 @@
 """``python -m tfvqgen <command> --flags``."""
 
-from tfvqgen.command_line import run_subcommand
+from tfvqgen.command_line import guard, run_subcommand
 
 
 def main() -> None:
     """Runs the command that the command line names."""
-    from tfvqgen.commands import app, evaluate, figures, request, sample, verify
+    with guard():
+        from tfvqgen.commands import app, evaluate, figures, request, sample, verify
 
     run_subcommand(
         "python -m tfvqgen",

@@ -27,6 +27,8 @@ USER_ERROR = 2
 GOES_ON = "run the same command again to go on"
 STARTS_OVER = "nothing is half-written; run the same command again to start over"
 
+_LONGEST_FLAG = 100
+_LONGEST_LINE = 4000
 _HELP = {"-h", "-help", "--help", "-?", "--?", "-helpshort", "--helpshort"}
 
 
@@ -38,25 +40,31 @@ def run_with_flags(main: Callable[[], None], *, interrupted: str = GOES_ON) -> N
         interrupted: What it does when it is run again: GOES_ON or STARTS_OVER.
     """
 
-    def parse(argv: list[str]) -> list[str]:
-        if _HELP.intersection(argv[1:]):
-            app.usage(shorthelp=True, writeto_stdout=True, exitcode=0)
-        try:
-            rest = flags.FLAGS(argv)
-        except flags.Error as error:
-            _fail(absl_sentence(error, argv))
-        if rest[1:]:
-            _fail(
-                "an argument that is not a flag: expected only flags, as "
-                f"--flag=value. Received: {rest[1]}"
-            )
-        return rest
-
     def guarded(_argv: list[str]) -> None:
         with guard(interrupted):
             main()
 
-    app.run(guarded, flags_parser=parse)
+    app.run(guarded, flags_parser=parse_flags)
+
+
+def parse_flags(argv: list[str]) -> list[str]:
+    """Parses absl flags for ``app.run``; a mistake ends the process in a line."""
+    if _HELP.intersection(argv[1:]):
+        app.usage(shorthelp=True, writeto_stdout=True, exitcode=0)
+    # absl would look for flags of like names, a step of recursion a letter.
+    name = max((x.partition("=")[0] for x in argv[1:]), key=len, default="")
+    if name.startswith("-") and len(name) > _LONGEST_FLAG:
+        _fail(f"unknown flag: expected only known ones. Received: {name}")
+    try:
+        rest = flags.FLAGS(argv)
+    except flags.Error as error:
+        _fail(absl_sentence(error, argv))
+    if rest[1:]:
+        _fail(
+            "an argument that is not a flag: expected only flags, as "
+            f"--flag=value. Received: {rest[1]}"
+        )
+    return rest
 
 
 def run_subcommand(
@@ -171,7 +179,11 @@ class Parser(argparse_flags.ArgumentParser):
                 near = difflib.get_close_matches(flag, self._option_string_actions, 1)
                 hint = f"; did you mean {near[0]}?" if near else ""
                 self._refuse("unknown flag", f"only known ones{hint}", word)
-        return super().parse_known_args(self._words, namespace)
+        try:
+            return super().parse_known_args(self._words, namespace)
+        except (flags.Error, ValueError) as error:
+            # Those of absl's own flags, as --verbosity.
+            _fail(absl_sentence(error, [self.prog, *self._words]))
 
     def error(self, message: str) -> None:
         """Ends the process with the message in the project's form."""
@@ -272,6 +284,11 @@ def _stderr_held_back() -> Iterator[None]:
 
 
 def _fail(message: str) -> None:
-    line = " ".join(message.split())
+    words = " ".join(message.split())
+    # A stranger's names must not steer the terminal.
+    line = "".join(x if x.isprintable() else ascii(x)[1:-1] for x in words)
+    if len(line) > _LONGEST_LINE:
+        # What somebody else wrote may be of any length; the end is what was received.
+        line = f"{line[: _LONGEST_LINE // 2]} [...] {line[-_LONGEST_LINE // 2 :]}"
     print(f"error: {line}", file=sys.stderr)
     sys.exit(USER_ERROR)

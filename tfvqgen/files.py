@@ -6,13 +6,14 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
 from tfvqgen.errors import DataError, UserError
 
 LOCK = ".lock"
+_SEAL = "sha256"
 
 
 @contextlib.contextmanager
@@ -161,10 +162,39 @@ def read_json(path: str | os.PathLike) -> Any:
         ) from error
 
 
+def write_sealed_json(path: str | os.PathLike, value: Mapping[str, Any]) -> None:
+    """Writes a JSON object that only programs change, with a hash of itself in it."""
+    write_json(path, {**value, _SEAL: _seal(value)})
+
+
+def read_sealed_json(path: str | os.PathLike) -> Any:
+    """Reads what :func:`write_sealed_json` wrote, without the hash.
+
+    A file without one, as earlier versions wrote it, is taken as it is.
+
+    Raises:
+        DataError: It is missing or not JSON, or its hash is of something else.
+    """
+    value = read_json(path)
+    if not isinstance(value, dict) or _SEAL not in value:
+        return value
+    seal = value.pop(_SEAL)
+    if seal != (found := _seal(value)):
+        raise DataError(
+            "damaged file: expected it as it was written, with the sha256 in it, "
+            f"{str(seal)[:12]}. Received: {path} of {found[:12]}"
+        )
+    return value
+
+
 def sha256_of_file(path: str | os.PathLike) -> str:
     """Returns the hex sha256 of a file, read in pieces."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _seal(value: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def _umask() -> int:

@@ -89,12 +89,15 @@ def run(args) -> None:
 def _tell(opened, found) -> None:
     from data_prep import suggestions
 
-    total = len(opened.crops)
-    print(f"{total} crops in {len(set(opened.table.clusters.tolist()))} clusters")
-    for kind, count in zip(suggestions.KINDS, found.kinds.sum(axis=0), strict=True):
-        print(f"{kind:<14}{count:>8}  {count / total:6.1%}")
-    drop = int(found.drop.sum())
-    print(f"{'to drop':<14}{drop:>8}  {drop / total:6.1%}")
+    accepted = [i for i, crop in enumerate(opened.crops) if crop.accepted]
+    total, clusters = len(opened.crops), len(set(opened.table.clusters.tolist()))
+    print(f"{total} crops in {clusters} clusters, {len(accepted)} accepted; of these")
+    counts = dict(
+        zip(suggestions.KINDS, found.kinds[accepted].sum(axis=0).tolist(), strict=True)
+    )
+    counts["to drop"] = int(found.drop[accepted].sum())
+    for kind, count in counts.items():
+        print(f"{kind:<14}{count:>8}  {count / max(len(accepted), 1):6.1%}")
     print(f"{'as a whole':<14}{len(found.clusters):>8}  clusters")
 
 

@@ -129,7 +129,9 @@ def _write_sheet(folder: Path, rows, vocabulary: tuple[str, ...]) -> None:
     for label in vocabulary:
         # 8-bit RGBA is what Pillow reads exactly, without TensorFlow's start-up.
         files = [folder / rows[place].path for place in places.get(label, [])]
-        examples[label] = [np.asarray(Image.open(file)) for file in files]
+        examples[label] = [
+            np.asarray(Image.open(file, formats=("PNG",))) for file in files
+        ]
     write_sheet(folder / _SHEET, examples)
 
 

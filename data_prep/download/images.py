@@ -1,5 +1,6 @@
 """One image: fetched, checked and put in place."""
 
+import os
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -117,9 +118,8 @@ class Fetcher:
         with blamed_on(target):
             for folder in reversed(target.relative_to(self._output).parents):
                 place = self._output / folder
-                if place.is_symlink() and not place.resolve().is_relative_to(
-                    self._root
-                ):
+                real = Path(os.path.realpath(place))
+                if place.is_symlink() and not real.is_relative_to(self._root):
                     raise DataError(
                         "a link leaves the folder: expected folders in it. "
                         f"Received: {place}"

@@ -29,6 +29,13 @@ class Fetched:
     modified: int
     etag: str = ""
 
+    def check(self) -> None:
+        """Raises TypeError if what was read back is of another type."""
+        texts = (self.path, self.url, self.sha256, self.etag)
+        numbers = (self.bytes, self.modified)
+        if {*map(type, texts)} != {str} or {*map(type, numbers)} != {int}:
+            raise TypeError("expected texts and whole numbers")
+
     def is_as_it_was(self, status: os.stat_result) -> bool:
         """Returns whether nobody has written to the file since."""
         return (status.st_size, status.st_mtime_ns) == (self.bytes, self.modified)
@@ -50,8 +57,9 @@ class Journal:
         text = _text(path)
         lines = text.splitlines()
         for line in lines:
-            with contextlib.suppress(ValueError, TypeError, AttributeError):
+            with contextlib.suppress(ValueError, TypeError, RecursionError):
                 fetched = Fetched(**json.loads(line))
+                fetched.check()
                 self._fetched[fetched.path] = fetched
         if len(lines) != len(self._fetched) or not text.endswith("\n"):
             self._write_anew()

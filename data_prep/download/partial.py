@@ -28,6 +28,14 @@ class Entity:
     modified: str = ""
     size: int | None = None
 
+    def check(self) -> None:
+        """Raises if what was read back is not what can be sent in a header."""
+        texts = (self.url, self.etag, self.modified)
+        if {*map(type, texts)} != {str} or type(self.size) not in (int, type(None)):
+            raise TypeError("expected texts and a whole number")
+        if not "".join(texts).isprintable():
+            raise ValueError("expected texts of one line")
+
     @property
     def validator(self) -> str:
         """What a server can tell this state by, byte for byte, "" if by nothing."""
@@ -61,7 +69,8 @@ class Partial:
         """Returns what the bytes are of, None if that is not known to be `url`."""
         try:
             entity = Entity(**json.loads(self._about.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
+            entity.check()
+        except (OSError, ValueError, TypeError, RecursionError):
             return None
         return entity if entity.url == url and self.size() else None
 

@@ -9,6 +9,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from data_prep.crop_images import CropImages
+from tfvqgen.data.records import READ_ERRORS
 from tfvqgen.data.schema import to_unit
 from tfvqgen.data.stream import Share, batches
 from tfvqgen.models import PairedInpainting
@@ -61,5 +62,5 @@ def feature_batches(
                 values = features(batch["image"]).numpy()[:left]
                 progress.update(len(values))
                 yield values
-        except tf.errors.OpError as error:
+        except READ_ERRORS as error:
             raise images.explain(error) from error

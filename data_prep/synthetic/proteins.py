@@ -47,8 +47,13 @@ RECIPES: dict[str, Callable] = {
 def stain_protein(
     tissue: Tissue, markers: Markers, well: Well, rng: np.random.Generator
 ) -> np.ndarray:
-    """Draws the green channel: the well's localizations added up, and a faint leak."""
+    """Draws the green channel: the well's localizations, and a faint leak.
+
+    A protein of several localizations has its molecules divided among them: as bright
+    as alone they would add up to more than any exposure is made for.
+    """
+    share = np.float32(1 / len(well.labels))
     protein = np.float32(well.leak) * tissue.body * tissue.thickness
     for label in well.labels:
-        protein = protein + RECIPES[label](tissue, markers, rng)
+        protein = protein + share * RECIPES[label](tissue, markers, rng)
     return protein.astype(np.float32) * tissue.expression

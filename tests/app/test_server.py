@@ -326,3 +326,25 @@ def test_a_client_that_goes_away_is_no_news(page, capfd):
         assert b"400" in client.makefile("rb").read()
     assert send(page, "GET", "/api/about")[0] == 200
     assert "Traceback" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("host", ["[", "[::1", "a]b", "127.0.0.1.evil.com", "", "[::]"])
+def test_a_strange_host_is_refused(page, host, capfd):
+    status, _, answer = send(page, "GET", "/", headers={"Host": host})
+    assert status == 403 and "another host" in answer["error"]
+    assert capfd.readouterr().err == ""
+
+
+def test_half_letters_are_refused_in_words(page):
+    files = [file(b"x", name) for name in ("\ud800", "\udfff", "a", "b")]
+    body = {"reduce": False, "files": files}
+    status, _, answer = send(page, "POST", "/api/upload", body)
+    assert status == 400 and "which file is which channel" in answer["error"]
+
+
+@pytest.mark.parametrize("length", ["9" * 30, "9" * 5000, str(MOST_BODY_BYTES + 1)])
+def test_any_length_beyond_the_limit_is_too_large(page, length, capfd):
+    headers = {"Content-Length": length}
+    status, _, answer = send(page, "POST", "/api/draw", b"{}", headers)
+    assert status == 413 and "bytes at most" in answer["error"]
+    assert capfd.readouterr().err == ""

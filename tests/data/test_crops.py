@@ -1,3 +1,4 @@
+import csv
 import dataclasses
 import json
 
@@ -176,3 +177,35 @@ def test_crops_made_for_tests_are_read(tmp_path):
     folder = crops.read_crops(support.make_crops(tmp_path / "c", [["a"], []]))
     assert [row.labels for row in folder.rows] == [("a",), ()]
     assert all(folder.image_path(row).is_file() for row in folder.rows)
+
+
+@pytest.mark.parametrize("column", ["x", "y", "size", "pixel_size"])
+@pytest.mark.parametrize("number", ["9" * 400, "9" * 5000, "1e999", "nan", "-inf"])
+def test_numbers_beyond_all_are_named(tmp_path, column, number):
+    folder = support.make_crops(tmp_path / "crops", [["a"]], x=1.5, y=2.5)
+    rows = list(csv.reader((folder / "crops.csv").read_text().splitlines()))
+    rows[1][rows[0].index(column)] = number
+    with open(folder / "crops.csv", "w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    with pytest.raises(DataError, match="line 2"):
+        crops.read_crops(folder)
+
+
+@pytest.mark.parametrize("what", ["image", "folder"])
+def test_an_image_that_is_a_link_out_of_the_folder_is_refused(tmp_path, what):
+    folder = support.make_crops(tmp_path / "crops", [["a"]])
+    moved = folder / "images" / ("crop0.png" if what == "image" else "")
+    moved.rename(tmp_path / "elsewhere")
+    moved.symlink_to(tmp_path / "elsewhere")
+    found = crops.read_crops(folder)
+    with pytest.raises(DataError, match=r"a link leaves the folder.*crop0\.png"):
+        found.image_path(found.rows[0])
+
+
+def test_an_image_may_be_a_link_within_the_folder(tmp_path):
+    folder = support.make_crops(tmp_path / "crops", [["a"]])
+    (folder / "images" / "crop0.png").rename(folder / "one.png")
+    (folder / "images" / "crop0.png").symlink_to("../one.png")
+    (tmp_path / "link").symlink_to(folder)
+    found = crops.read_crops(tmp_path / "link")
+    assert found.image_path(found.rows[0]).read_bytes()

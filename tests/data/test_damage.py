@@ -119,3 +119,35 @@ def test_an_error_that_the_data_do_not_explain_is_raised_again(split):
     error = tf.errors.InvalidArgumentError(None, None, "something else")
     with pytest.raises(tf.errors.InvalidArgumentError, match="something else"):
         input_pipeline.diagnose(error, split)
+
+
+@pytest.mark.parametrize("record", [b"\x00\xff\xfe\x80", b"\n\xff" * 40])
+def test_a_whole_record_that_is_no_example_is_named(split, record):
+    path = split.paths[1]
+    contents = [r.numpy() for r in tf.data.TFRecordDataset(str(path))]
+    contents[2] = record
+    records.write_shard(path, contents)
+    assert _found(split) == [(path.name, 2)]
+    with pytest.raises(DataError, match=r"record 2 \(.+\)") as error:
+        try:
+            list(tf.data.Dataset.range(12).map(_reader(split)))
+        except records.READ_ERRORS as found:
+            raise input_pipeline.diagnose(found, split) from found
+    assert path.name in str(error.value)
+
+
+def test_a_record_whose_image_is_cut_is_named(split):
+    path = split.paths[0]
+    contents = [r.numpy() for r in tf.data.TFRecordDataset(str(path))]
+    example = tf.train.Example.FromString(contents[3])
+    # The start of an image is no UTF-8; TensorFlow quotes it in its error.
+    cut = example.features.feature[schema.IMAGE_ENCODED].bytes_list
+    cut.value[0] = cut.value[0][:9]
+    contents[3] = example.SerializeToString()
+    records.write_shard(path, contents)
+    assert _found(split) == [(path.name, 3)]
+
+
+def _reader(split):
+    read, parse = split.records.reader(), split.parser()
+    return lambda number: parse(read(number))

@@ -98,6 +98,37 @@ def test_a_wrong_field_is_named(tmp_path, keys, value):
         schema.open_dataset(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "change", [_set("labels", 1, to="B"), _set("pixel_size", to=0.33)]
+)
+def test_a_flipped_bit_in_what_models_learn_from_is_told(tmp_path, change):
+    support.make_dataset(tmp_path, labels=("a", "b"), example_labels=[(0,)] * 10)
+
+    def change_counts_too(value):
+        change(value)
+        for split in value["splits"].values():
+            split["label_counts"] = dict(
+                zip(value["labels"], split["label_counts"].values(), strict=True)
+            )
+
+    _change(tmp_path, change_counts_too)
+    with pytest.raises(DataError, match=r"damaged dataset\.json.*fingerprint"):
+        schema.open_dataset(tmp_path)
+
+
+def test_the_description_of_another_program_needs_no_fingerprint(tmp_path):
+    info = support.make_dataset(tmp_path).info
+    _change(tmp_path, _delete("fingerprint"))
+    assert dataset_info.read_info(tmp_path) == info
+
+
+def test_what_people_edit_is_no_damage(tmp_path):
+    support.make_dataset(tmp_path)
+    _change(tmp_path, _set("credit", to="somebody"))
+    _change(tmp_path, _set("display", "red", to=None))
+    assert schema.open_dataset(tmp_path).info.credit == "somebody"
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"format": 1}', "\xff"])
 def test_what_is_not_a_description_is_named(tmp_path, text):
     (tmp_path / "dataset.json").write_bytes(text.encode("latin-1"))
@@ -123,6 +154,7 @@ def test_the_fingerprint_is_of_what_a_model_learns_from(tmp_path):
     _change(tmp_path / "b", _set("credit", to="someone else"))
     assert schema.open_dataset(tmp_path / "b").fingerprint() == first
     _change(tmp_path / "b", _set("channels", to=["blue", "green", "red"]))
+    _change(tmp_path / "b", _delete("fingerprint"))
     assert schema.open_dataset(tmp_path / "b").fingerprint() != first
     other = support.make_dataset(tmp_path / "c", {"train": 11})
     assert other.fingerprint() != first

@@ -1,5 +1,6 @@
 import hashlib
 import pathlib
+import zlib
 
 import numpy as np
 import pytest
@@ -130,3 +131,12 @@ def test_an_image_that_cannot_be_written_is_named_and_leaves_nothing(
         images.write_image(tmp_path / "a.png", support.random_image((4, 4, 3)))
     assert error.value.filename == str(tmp_path / "a.png")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("side", [images.MAX_SIDE + 1, 2**31 - 1, 2**32 - 1])
+def test_an_absurd_size_is_refused_before_anything_is_unpacked(side):
+    data = bytearray(images.encode_png(np.zeros((4, 4, 1), np.uint8)))
+    data[16:20] = side.to_bytes(4, "big")
+    data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
+    with pytest.raises(DataError, match="an absurd size: expected at most 8192"):
+        images.decode_png(bytes(data))

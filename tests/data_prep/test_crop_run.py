@@ -143,6 +143,19 @@ def test_neighbours_can_be_masked(tmp_path):
     )
 
 
+@pytest.mark.parametrize("text", ['"field"', '"x": ', '"f1'])
+def test_a_field_whose_result_has_a_flipped_bit_is_cut_again(
+    folder, reference, tmp_path, text
+):
+    cut(folder, tmp_path, overlays=2)
+    path = field_results.result_path(tmp_path, "f1")
+    flipped = chr(ord(text[-2]) ^ 1).join((text[:-2], text[-1]))
+    path.write_text(path.read_text().replace(text, flipped, 1))
+    (tmp_path / "crops.csv").unlink()
+    cut(folder, tmp_path, overlays=2)
+    assert support.digest_of_folder(tmp_path) == reference
+
+
 def write_masks(folder, mask):
     folder.mkdir()
     images.write_image(folder / "f0.png", mask[..., None])

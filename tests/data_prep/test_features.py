@@ -1,5 +1,8 @@
 import dataclasses
+import hashlib
+import io
 import json
+import pickle
 
 import numpy as np
 import pytest
@@ -29,6 +32,11 @@ def test_features_come_back_as_they_were_in_whatever_batches(tmp_path, sizes):
     assert (found.model, found.config) == ("m", {"block": 3})
     assert found.sha256 == digest
     np.testing.assert_array_equal(np.load(tmp_path / "features.npy"), VALUES)
+
+
+def test_crops_without_features_are_told_how_to_get_them(tmp_path):
+    with pytest.raises(DataError, match=r"no features.*data_prep embed --crops"):
+        features.read_features(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -107,3 +115,62 @@ def test_features_are_current_until_a_crop_is_changed_added_or_removed(tmp_path)
     ):
         with pytest.raises(DataError, match=f"1 crops that were .*'{name}'"):
             features.require_current(found, dataclasses.replace(folder, rows=other))
+
+
+class Trap:
+    """Leaves a trace where somebody unpickles it."""
+
+    sprung = False
+
+    def __reduce__(self):
+        return setattr, (Trap, "sprung", True)
+
+
+def _array_of(kind):
+    file = io.BytesIO()
+    objects = np.array([Trap()] * len(VALUES), object)
+    match kind:
+        case "objects":
+            np.save(file, objects, allow_pickle=True)
+        case "pickle":
+            file.write(pickle.dumps(Trap()))
+        case "zip":
+            np.savez(file, values=VALUES)
+        case "zip of objects":
+            np.savez(file, values=objects)
+        case "huge":
+            np.save(file, VALUES)
+            return file.getvalue().replace(b", 3)", b", 9999999999)")
+        case "unfinished":
+            np.save(file, VALUES)
+            return file.getvalue().replace(b"(", b"(" * 9)
+        case "cut":
+            np.save(file, VALUES)
+            return file.getvalue()[:-1]
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["objects", "pickle", "zip", "zip of objects", "huge", "unfinished", "cut"],
+)
+def test_no_array_is_unpickled_unzipped_or_believed_its_size(tmp_path, kind):
+    write(tmp_path)
+    data = _array_of(kind)
+    (tmp_path / features.ARRAY).write_bytes(data)
+    about = json.loads((tmp_path / features.ABOUT).read_text())
+    about["sha256"] = hashlib.sha256(data).hexdigest()
+    (tmp_path / features.ABOUT).write_text(json.dumps(about))
+    with pytest.raises(DataError, match=r"features.*expected.*features\.npy"):
+        features.read_features(tmp_path)
+    assert not Trap.sprung
+
+
+@pytest.mark.parametrize("ids", [5, True, "abc", None, {"a": 1}, [1]])
+def test_names_of_another_type_are_refused(tmp_path, ids):
+    write(tmp_path)
+    about = json.loads((tmp_path / features.ABOUT).read_text())
+    for name in ("crop_ids", "crops"):
+        (tmp_path / features.ABOUT).write_text(json.dumps({**about, name: ids}))
+        with pytest.raises(DataError, match="expected"):
+            features.read_features(tmp_path)

@@ -114,3 +114,9 @@ def test_with_a_vocabulary_of_ones_own_every_other_label_is_outside():
 )
 def test_a_policy_makes_these_records(policy, expected):
     assert {ids: labels.records_of(ids, policy) for ids in expected} == expected
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\ud800", "x" * 5000])
+def test_a_name_that_no_file_can_have_is_refused(name):
+    with pytest.raises(UserError, match="no such vocabulary"):
+        labels.load_vocabulary(name)

@@ -193,6 +193,21 @@ def test_two_labels_add_up():
     assert both[place["cytoplasm"]].mean() > 1.3 * both[place["nucleoplasm"]].mean()
 
 
+@pytest.mark.parametrize(
+    "labels", [("Endoplasmic reticulum", "Microtubules"), ("Nucleoplasm", "Cytosol")]
+)
+def test_a_protein_of_two_localizations_is_no_brighter_than_of_one(labels):
+    tissue, markers, _ = stained("Nucleoli")
+    brightest = [
+        np.quantile(
+            stain_protein(tissue, markers, well_of(*names), np.random.default_rng(1)),
+            0.99,
+        )
+        for names in (labels, labels[:1], labels[1:])
+    ]
+    assert brightest[0] <= max(brightest[1:])
+
+
 def test_every_label_of_kaggle_2018_has_a_recipe_in_its_order():
     assert tuple(RECIPES) == load_vocabulary("kaggle2018").labels
     assert set(load_vocabulary("hpa24").labels) <= set(RECIPES)

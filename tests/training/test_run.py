@@ -14,6 +14,7 @@ import tensorflow as tf
 from tests import support
 from tfvqgen.data import codes
 from tfvqgen.errors import DataError, UserError
+from tfvqgen.files import read_sealed_json
 from tfvqgen.training.checkpoints import saved_checkpoints
 from tfvqgen.training.metrics_log import read_metrics
 from tfvqgen.training.run import train
@@ -443,7 +444,7 @@ def test_a_loss_that_is_not_finite_names_the_batch_and_keeps_the_checkpoint(
 ):
     run(data, tmp_path, steps=3)
     kept = support.digest_of_folder(tmp_path / "vqvae" / "checkpoints")
-    config = json.loads((tmp_path / "config.json").read_text())
+    config = read_sealed_json(tmp_path / "config.json")
     config["config"]["vqvae"]["learning_rate"] = 1e38
     config["config"]["vqvae"]["clip_norm"] = 0.0
     config["config"]["vqvae"]["warmup_steps"] = 0
@@ -599,6 +600,15 @@ def test_checkpoints_without_their_configuration_are_refused(data, finished, tmp
     shutil.copytree(finished, tmp_path / "workdir")
     (tmp_path / "workdir" / "config.json").unlink()
     with pytest.raises(UserError, match="checkpoints without their configuration"):
+        run(data, tmp_path / "workdir", steps=9)
+
+
+def test_a_flipped_bit_in_the_configuration_is_told(data, finished, tmp_path):
+    shutil.copytree(finished, tmp_path / "workdir")
+    path = tmp_path / "workdir" / "config.json"
+    # Of what may change without a word, so that nothing else would tell.
+    path.write_text(path.read_text().replace('"log_every": 2', '"log_every": 3'))
+    with pytest.raises(DataError, match=r"damaged file.*config\.json"):
         run(data, tmp_path / "workdir", steps=9)
 
 

@@ -2,11 +2,15 @@ import json
 import socket
 import subprocess
 import sys
+import time
 
+import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests import support
 from tfvqgen.errors import UserError
+from tfvqgen.training.checkpoints import saved_checkpoints
 from tfvqgen.training.distribution import make_strategy
 from tfvqgen.training.metrics_log import read_metrics
 
@@ -90,27 +94,56 @@ def test_two_replicas_train_validate_save_and_encode_as_one_does(data, alone, tm
     assert (tmp_path / "codes" / "codes.json").is_file()
 
 
+def start_workers(data, workdir, steps):
+    ports = [free_port(), free_port()]
+    cluster = {"worker": [f"localhost:{port}" for port in ports]}
+    tasks = [{"type": "worker", "index": index} for index in range(2)]
+    return [
+        start(
+            "multi_worker",
+            1,
+            data,
+            workdir,
+            steps=steps,
+            TF_CONFIG=json.dumps({"cluster": cluster, "task": task}),
+        )
+        for task in tasks
+    ]
+
+
 def test_two_workers_train_and_go_on_as_one_does(data, alone, tmp_path):
     for steps in (2, 4):
-        ports = [free_port(), free_port()]
-        cluster = {"worker": [f"localhost:{port}" for port in ports]}
-        workers = []
-        for index in range(2):
-            task = {"type": "worker", "index": index}
-            workers.append(
-                start(
-                    "multi_worker",
-                    1,
-                    data,
-                    tmp_path,
-                    steps=steps,
-                    TF_CONFIG=json.dumps({"cluster": cluster, "task": task}),
-                )
-            )
-        succeed(*workers)
+        succeed(*start_workers(data, tmp_path, steps))
     assert_close(alone, tmp_path)
+    for name, value in saved_values(alone).items():
+        np.testing.assert_allclose(saved_values(tmp_path)[name], value, atol=1e-5)
     folders = sorted(path.name for path in (tmp_path / "vqvae").iterdir())
     assert not [name for name in folders if "worker" in name]
+
+
+def saved_values(workdir):
+    path = saved_checkpoints(workdir / "vqvae" / "checkpoints")[-1][1]
+    reader = tf.train.load_checkpoint(path)
+    names = [n for n in reader.get_variable_to_shape_map() if n.startswith("model/")]
+    return {name: reader.get_tensor(name) for name in names}
+
+
+def test_a_worker_whose_fellow_was_killed_ends_in_words(data, tmp_path):
+    workers = start_workers(data, tmp_path, 100_000)
+    try:
+        deadline = time.monotonic() + 200
+        while not saved_checkpoints(tmp_path / "vqvae" / "checkpoints"):
+            assert time.monotonic() < deadline
+            assert [worker.poll() for worker in workers] == [None, None]
+            time.sleep(0.05)
+        workers[1].kill()
+        _, errors = workers[0].communicate(timeout=200)
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.communicate()
+    assert "UserError: another worker has ended" in errors
+    assert saved_checkpoints(tmp_path / "vqvae" / "checkpoints")
 
 
 def free_port():

@@ -8,6 +8,7 @@ import tensorflow as tf
 from tests.priors import make_prior, prior_config
 from tfvqgen.config import Config
 from tfvqgen.errors import DataError, UserError
+from tfvqgen.files import read_sealed_json
 from tfvqgen.training.averages import WeightAverages
 from tfvqgen.training.checkpoints import Checkpoints
 from tfvqgen.training.trained_models import load_prior, origin_file
@@ -59,7 +60,7 @@ def test_before_the_first_validation_it_has_the_averages_as_they_are(tmp_path):
 
 def test_a_prior_of_another_architecture_is_refused(tmp_path):
     save_prior(Workdir(tmp_path))
-    stored = json.loads((tmp_path / "config.json").read_text())
+    stored = read_sealed_json(tmp_path / "config.json")
     stored["config"]["top"]["width"] = 16
     (tmp_path / "config.json").write_text(json.dumps(stored))
     with pytest.raises(UserError, match="does not fit the configuration"):

@@ -25,6 +25,7 @@ from tfvqgen.errors import UserError
 LOOPBACK = "127.0.0.1"
 _HOSTS = {LOOPBACK, "localhost"}
 _SECONDS_OF_SILENCE = 60
+_MOST_DIGITS = 20
 _PAGE = {"/": "index.html"} | {
     f"/{name}": name
     for name in ("style.css", "ask.js", "show.js", "crop.js", "page.js")
@@ -133,7 +134,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _check_sender(self) -> None:
         host = self.headers.get("Host", "")
-        if urlsplit(f"//{host}").hostname not in _HOSTS:
+        if _hostname(host) not in _HOSTS:
             raise _Wrong(
                 403, f"another host: expected {LOOPBACK} or localhost. Received: {host}"
             )
@@ -144,7 +145,10 @@ class _Handler(BaseHTTPRequestHandler):
             )
 
     def _get(self) -> None:
-        url = urlsplit(self.path)
+        try:
+            url = urlsplit(self.path)
+        except ValueError:
+            raise _Wrong(400, "not an address") from None
         if url.path in _PAGE:
             file = resources.files("tfvqgen.app") / "page" / _PAGE[url.path]
             kind = f"{_KINDS[Path(file.name).suffix]}; charset=utf-8"
@@ -180,11 +184,12 @@ class _Handler(BaseHTTPRequestHandler):
         length = self.headers.get("Content-Length", "")
         if not (length.isascii() and length.isdigit()):
             raise _Wrong(411, "expected Content-Length. Received: none")
-        if int(length) > MOST_BODY_BYTES:
+        # Python makes no number of too many digits.
+        if len(length) > _MOST_DIGITS or int(length) > MOST_BODY_BYTES:
             raise _Wrong(
                 413,
                 f"too large: expected {MOST_BODY_BYTES:,} bytes at most. "
-                f"Received: {int(length):,}",
+                f"Received: {length[:_MOST_DIGITS]}",
             )
         try:
             body = json.loads(self.rfile.read(int(length)))
@@ -229,7 +234,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _send_json(
         self, status: int, value: Any, headers: Mapping[str, str] | None = None
     ) -> None:
-        data = json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+        # What was sent may have been half a letter, which is no text in UTF-8.
+        data = json.dumps(value, allow_nan=False).encode()
         kind = {"Content-Type": "application/json"}
         self._send(status, data, {**kind, **(headers or {})})
 
@@ -242,6 +248,13 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(data)
+
+
+def _hostname(host: str) -> str | None:
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:
+        return None
 
 
 def _gain(query: Mapping[str, list[str]], channels: int) -> list[float] | None:

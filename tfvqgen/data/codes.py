@@ -12,13 +12,15 @@ import functools
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from tfvqgen.data.records import Records, Shard
+from tfvqgen.data.records import Records
+from tfvqgen.data.shard import Shard, is_bare_name
 from tfvqgen.errors import DataError
-from tfvqgen.files import read_json, write_json
+from tfvqgen.files import read_sealed_json, write_sealed_json
 
 FORMAT = "tfvqgen-codes-1"
 FILE_NAME = "codes.json"
@@ -26,6 +28,9 @@ TOP = "codes/top"
 BOTTOM = "codes/bottom"
 LABEL = "image/label"
 CROP_ID = "crop/id"
+
+# What making an object of any JSON value may raise.
+_DAMAGE = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -166,7 +171,8 @@ def codes_parser(info: CodesInfo) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]
 
 def write_codes_info(folder: str | os.PathLike, info: CodesInfo) -> None:
     """Writes ``codes.json``, the last file of a folder of code shards."""
-    write_json(Path(folder) / FILE_NAME, {"format": FORMAT, **dataclasses.asdict(info)})
+    value = {"format": FORMAT, **dataclasses.asdict(info)}
+    write_sealed_json(Path(folder) / FILE_NAME, value)
 
 
 def read_codes_info(folder: str | os.PathLike) -> CodesInfo:
@@ -176,7 +182,7 @@ def read_codes_info(folder: str | os.PathLike) -> CodesInfo:
         DataError: Something is missing or damaged.
     """
     path = Path(folder) / FILE_NAME
-    value = read_json(path)
+    value = read_sealed_json(path)
     try:
         if value["format"] != FORMAT:
             raise ValueError(f"format={value['format']!r}")
@@ -189,11 +195,11 @@ def read_codes_info(folder: str | os.PathLike) -> CodesInfo:
             dataset_fingerprint=str(value["dataset_fingerprint"]),
             autoencoder_fingerprint=str(value["autoencoder_fingerprint"]),
             splits={
-                name: tuple(Shard(**shard) for shard in shards)
+                name: tuple(map(_parse_shard, shards))
                 for name, shards in value["splits"].items()
             },
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except _DAMAGE as error:
         raise DataError(
             f"damaged file: expected {FORMAT}. Received: {path} ({error!r})"
         ) from error
@@ -220,6 +226,16 @@ def require_current(
                 f"the codes are stale: expected codes of {what} {expected[:12]}; run "
                 f"--stage=codes again. Received: codes of {what} {found[:12]}"
             )
+
+
+def _parse_shard(value: Mapping[str, Any]) -> Shard:
+    """Makes a shard's description of JSON; one of `_DAMAGE` says that it is wrong."""
+    shard = Shard(**value)
+    counts = (shard.bytes, shard.num_examples)
+    fits = all(type(count) is int and count >= 0 for count in counts)
+    if not (fits and is_bare_name(shard.path) and isinstance(shard.sha256, str)):
+        raise ValueError(f"wrong shard: {value}")
+    return shard
 
 
 def _check_shard(path: Path, shard: Shard) -> None:

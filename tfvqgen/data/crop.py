@@ -152,9 +152,10 @@ def _number(cell: str, kind: type, name: str, where: str) -> float | int | None:
         return None
     try:
         value = kind(cell)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value) or (name in ("size", "pixel_size") and value <= 0):
+        finite = math.isfinite(value)
+    except (ValueError, OverflowError):
+        finite = False
+    if not finite or (name in ("size", "pixel_size") and value <= 0):
         raise DataError(
             f"wrong value in {where}: expected a number or nothing. "
             f"Received: {name}={cell!r}"

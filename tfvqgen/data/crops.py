@@ -8,6 +8,7 @@ them strictly and names the line.
 
 import csv
 import dataclasses
+import functools
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -25,6 +26,7 @@ from tfvqgen.data.images import (
     DTYPES,
     MAX_CHANNELS,
     MAX_PNG_CHANNELS,
+    channel_paths,
 )
 from tfvqgen.errors import DataError, UserError
 from tfvqgen.files import read_json, whole_file, write_json
@@ -55,8 +57,26 @@ class CropFolder:
     rows: list[Crop]
 
     def image_path(self, crop: Crop) -> Path:
-        """Returns where a crop's image is, to be given to ``read_image``."""
-        return self.folder / crop.path
+        """Returns where a crop's image is, to be given to ``read_image``.
+
+        Raises:
+            DataError: A link leads out of the folder.
+        """
+        path = self.folder / crop.path
+        for file in channel_paths(path, self.channels):
+            real = Path(os.path.realpath(file)) if file.is_symlink() else None
+            if not (real or _real(file.parent)).is_relative_to(_real(self.folder)):
+                raise DataError(
+                    "a link leaves the folder: expected images in the folder of the "
+                    f"table. Received: {file}"
+                )
+        return path
+
+
+@functools.lru_cache
+def _real(folder: Path) -> Path:
+    """Returns a folder without links; it is asked for every image."""
+    return Path(os.path.realpath(folder))
 
 
 def image_name(crop_id: str, num_channels: int) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from tfvqgen.data.records import Records, Shard, scan_offsets
+from tfvqgen.data.records import READ_ERRORS, Records, Shard, scan_offsets
 from tfvqgen.data.schema import Split, shard_problem
 
 
@@ -85,13 +85,15 @@ def _bad_records(
             next(results)
         except tf.errors.DataLossError:
             yield record, "its bytes do not fit their checksum"
-        except tf.errors.OpError as error:
+        except READ_ERRORS as error:
             yield record, _reason(error)
         progress(1)
 
 
-def _reason(error: tf.errors.OpError) -> str:
+def _reason(error: Exception) -> str:
     """Returns the sentence of a failed check, or the first line of another error."""
+    if isinstance(error, UnicodeDecodeError):
+        return "what is in it cannot be read"
     message = error.message or ""
     if "assertion failed: [" in message:
         return message.split("assertion failed: [")[1].split("]")[0].strip("'\" ")

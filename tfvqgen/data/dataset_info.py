@@ -5,11 +5,11 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 from tfvqgen.data.images import DTYPES, MAX_CHANNELS
-from tfvqgen.data.shard import Shard
+from tfvqgen.data.shard import Shard, is_bare_name
 from tfvqgen.errors import DataError
 from tfvqgen.files import read_json, write_json
 
@@ -127,7 +127,11 @@ def default_display(channels: Sequence[str]) -> dict[str, str | None]:
 
 def write_info(folder: str | os.PathLike, info: DatasetInfo) -> None:
     """Writes ``dataset.json``, after checking that it can be read back."""
-    value = {"format": FORMAT, **dataclasses.asdict(info)}
+    value = {
+        "format": FORMAT,
+        "fingerprint": info.fingerprint(),
+        **dataclasses.asdict(info),
+    }
     path = Path(folder) / FILE_NAME
     _parse(json.loads(json.dumps(value)), _Reader(path, ""))
     write_json(path, value)
@@ -145,7 +149,16 @@ def read_info(folder: str | os.PathLike) -> DatasetInfo:
             f"no shards there: expected a folder with {FILE_NAME}, as "
             f"`python -m data_prep shard` writes it. Received: {folder}"
         )
-    return _parse(read_json(path), _Reader(path, ""))
+    value = read_json(path)
+    info = _parse(value, _Reader(path, ""))
+    # What people may edit is no part of it; other programs may leave it out.
+    expected = value.get("fingerprint", info.fingerprint())
+    if info.fingerprint() != expected:
+        raise DataError(
+            f"damaged {FILE_NAME}: expected what fits its fingerprint, "
+            f"{str(expected)[:12]}. Received: {path} of {info.fingerprint()[:12]}"
+        )
+    return info
 
 
 @dataclasses.dataclass(frozen=True)
@@ -274,8 +287,7 @@ def _parse_split(value: Any, labels: Sequence[str], reader: _Reader) -> SplitInf
 
 def _parse_shard(value: Any, reader: _Reader) -> Shard:
     path = reader.take(value, "path", str, "a file's name")
-    plain = path not in ("", ".", "..") and PurePath(path).name == path
-    reader.require(plain and "\\" not in path, "path", "a file's bare name", path)
+    reader.require(is_bare_name(path), "path", "a file's bare name", path)
     sha256 = reader.take(value, "sha256", str, "64 hexadecimal digits")
     fits = len(sha256) == 64 and set(sha256) <= set("0123456789abcdef")
     reader.require(fits, "sha256", "64 hexadecimal digits", sha256)

@@ -22,6 +22,8 @@ from tfvqgen.files import blamed_on
 
 MAX_CHANNELS = 8
 MAX_PNG_CHANNELS = 4
+# No crop has more; a few bytes may say that they unpack to any number.
+MAX_SIDE = 2**13
 DTYPES = ("uint8", "uint16")
 CHANNEL_PLACEHOLDER = "{channel}"
 
@@ -99,6 +101,12 @@ def decode_png(data: bytes) -> np.ndarray:
 
     if data[:8] != _SIGNATURE or len(data) < 33:
         raise DataError("not a PNG image: expected a PNG's first bytes")
+    width, height = struct.unpack_from(">II", data, 16)
+    if max(width, height) > MAX_SIDE:
+        raise DataError(
+            f"an absurd size: expected at most {MAX_SIDE} pixels a side, "
+            f"not {height} x {width}"
+        )
     dtype = tf.uint16 if data[24] == 16 else tf.uint8
     try:
         with tf.device("CPU"):

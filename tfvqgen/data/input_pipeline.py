@@ -16,7 +16,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from tfvqgen.data.damage import find_damage
-from tfvqgen.data.records import damaged, shuffled_index
+from tfvqgen.data.records import READ_ERRORS, damaged, shuffled_index
 from tfvqgen.data.schema import Split
 from tfvqgen.data.stream import Example, Share, batches, derived_seed, turned_at
 from tfvqgen.errors import DataError, UserError
@@ -132,7 +132,7 @@ def diagnose(error: Exception, split: Split) -> DataError:
     """
     if isinstance(error, DataError):
         return error
-    if isinstance(error, tf.errors.OpError):
+    if isinstance(error, READ_ERRORS):
         for found in find_damage(split):
             return damaged(found.path, found.record, found.reason)
     raise error
@@ -185,7 +185,7 @@ def _cached_fetch(split: Split) -> Example:
                 for name, part in batch.items():
                     arrays[name][progress.n : end] = part
                 progress.update(end - progress.n)
-    except tf.errors.OpError as error:
+    except READ_ERRORS as error:
         raise diagnose(error, split) from error
     with tf.device("CPU"):
         parts = {name: tf.constant(array) for name, array in arrays.items()}
@@ -205,7 +205,7 @@ def _training_order(
         return lambda position: shuffled_index(position, split.num_examples, order_seed)
     try:
         weights = balancing_weights(split.read_labels(), label_balance)
-    except tf.errors.OpError as error:
+    except READ_ERRORS as error:
         raise diagnose(error, split) from error
     with tf.device("CPU"):
         # The last boundary is left out: a draw above the others is the last example.

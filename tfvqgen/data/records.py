@@ -23,6 +23,10 @@ from tfvqgen.data.shard import Shard
 from tfvqgen.errors import DataError
 from tfvqgen.files import blamed_on, sha256_of_file, sync_folder
 
+# What reading a damaged record raises: TensorFlow's error quotes the record's bytes,
+# and where they are no UTF-8, Python fails to make a text of it.
+READ_ERRORS = (tf.errors.OpError, UnicodeDecodeError)
+
 _HEADER_BYTES = 12
 _FOOTER_BYTES = 4
 _OS_ERRORS = {

@@ -1,6 +1,18 @@
 """What ``dataset.json`` says about one shard; needs no TensorFlow to be read."""
 
 import dataclasses
+from pathlib import PurePath
+
+
+def is_bare_name(path: object) -> bool:
+    """Whether a file of this name is in the folder itself, wherever that is."""
+    return (
+        isinstance(path, str)
+        and path not in ("", ".", "..")
+        and PurePath(path).name == path
+        and "\\" not in path
+        and path.isprintable()
+    )
 
 
 @dataclasses.dataclass(frozen=True)

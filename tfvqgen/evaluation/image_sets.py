@@ -10,6 +10,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from tfvqgen.data.input_pipeline import diagnose
+from tfvqgen.data.records import READ_ERRORS
 from tfvqgen.data.schema import Split
 
 BATCH_SIZE = 32
@@ -35,7 +36,7 @@ class ImageSet:
         """Returns all images of a split."""
         try:
             labels = split.read_labels()
-        except tf.errors.OpError as error:
+        except READ_ERRORS as error:
             raise diagnose(error, split) from error
         return cls(split, np.arange(split.num_examples, dtype=np.int64), labels)
 
@@ -89,5 +90,5 @@ def read_batches(
             for batch in examples.batch(batch_size).prefetch(tf.data.AUTOTUNE):
                 yield batch
                 progress.update(len(batch["labels"]))
-        except tf.errors.OpError as error:
+        except READ_ERRORS as error:
             raise diagnose(error, split) from error

@@ -57,6 +57,22 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
     return worker_index(strategy) == 0
 
 
+def lost_worker(error: tf.errors.OpError) -> UserError | None:
+    """Returns what to tell of an error that another worker's end has caused.
+
+    Returns:
+        None if the error is of something else.
+    """
+    if "Collective" not in (error.message or ""):
+        return None
+    return UserError(
+        "another worker has ended, and with it what all of them do together: expected "
+        "every worker of TF_CONFIG until the end; look at what the others said, and "
+        "run all of them again to go on from the last checkpoint. "
+        f"Received: {type(error).__name__}"
+    )
+
+
 def _check_tf_config() -> None:
     text = os.environ.get("TF_CONFIG", "")
     try:

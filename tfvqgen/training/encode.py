@@ -15,10 +15,10 @@ from tqdm import tqdm
 
 from tfvqgen.config import Config
 from tfvqgen.data import codes, input_pipeline, schema
-from tfvqgen.data.records import Shard, write_shard
+from tfvqgen.data.records import READ_ERRORS, Shard, write_shard
 from tfvqgen.data.stream import symmetry
 from tfvqgen.errors import DataError
-from tfvqgen.files import read_json, sync_folder, write_json
+from tfvqgen.files import read_sealed_json, sync_folder, write_sealed_json
 from tfvqgen.models import VQVAE2
 from tfvqgen.training.trained_models import fingerprint, load_autoencoder
 from tfvqgen.training.workdir import Workdir
@@ -113,7 +113,10 @@ def _finished(partial: Path, shard: Shard, bar) -> Shard | None:
     description = partial / f"{shard.path}{_DESCRIPTION}"
     if not description.exists():
         return None
-    finished = Shard(**read_json(description))
+    try:
+        finished = Shard(**read_sealed_json(description))
+    except (DataError, TypeError):
+        return None
     bar.update(finished.num_examples)
     return finished
 
@@ -140,9 +143,10 @@ def _encode_shard(partial, dataset, split_name, shard, encode, turns, bar) -> Sh
 
     try:
         written = write_shard(partial / shard.path, records())
-    except tf.errors.OpError as error:
+    except READ_ERRORS as error:
         raise input_pipeline.diagnose(error, split) from error
-    write_json(partial / f"{shard.path}{_DESCRIPTION}", dataclasses.asdict(written))
+    description = partial / f"{shard.path}{_DESCRIPTION}"
+    write_sealed_json(description, dataclasses.asdict(written))
     return written
 
 

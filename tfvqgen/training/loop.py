@@ -11,6 +11,7 @@ import tensorflow as tf
 from PIL import Image
 from tqdm import tqdm
 
+from tfvqgen.data.records import READ_ERRORS
 from tfvqgen.errors import UserError
 from tfvqgen.files import whole_file
 from tfvqgen.training import distribution
@@ -214,7 +215,8 @@ class Loop:
             if not finite:
                 raise self._not_finite(self.step + int(result.steps))
             self._step.assign_add(length)
-            seconds = time.perf_counter() - begun
+            # Coarse clocks may stand still for a step.
+            seconds = max(time.perf_counter() - begun, 1e-9)
             self._sums.add(result.sums, length)
             if self.step % epoch_steps == 0:
                 self._sums.end_epoch()
@@ -290,10 +292,15 @@ class Loop:
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
-        """Turns an error of reading into one that names file and record."""
+        """Turns an error of reading into one that names file and record.
+
+        And the end of another worker into one that says so.
+        """
         try:
             yield
-        except tf.errors.OpError as error:
+        except READ_ERRORS as error:
+            if lost := distribution.lost_worker(error):
+                raise lost from error
             raise self._stage.explain(error) from error
 
     def _not_finite(self, step: int) -> UserError:

@@ -4,6 +4,7 @@ import importlib.util
 import json
 import math
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -80,15 +81,25 @@ def read_metrics(path: str | os.PathLike) -> list[dict]:
     read = []
     for number, line in enumerate(lines, 1):
         try:
-            value = json.loads(line)
-            read.append({**value, "step": int(value["step"]), "split": value["split"]})
-        except (ValueError, KeyError, TypeError):
+            read.append(_checked(json.loads(line)))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             if number < len(lines):
                 raise DataError(
                     "damaged figures: expected a JSON object with step and split. "
                     f"Received: {path}, line {number}"
                 ) from None
     return read
+
+
+def _checked(value: dict) -> dict:
+    """Returns a line's value; any error says that it is not one."""
+    numbers = [x for name, x in value.items() if name not in ("step", "split")]
+    steps = type(value["step"]) is int and isinstance(value["split"], str)
+    if not steps or not all(x is None or type(x) in (int, float) for x in numbers):
+        raise TypeError("expected a step, a split and numbers")
+    if max(map(abs, (value["step"], *filter(None, numbers)))) > sys.float_info.max:
+        raise ValueError("expected numbers")
+    return value
 
 
 def _drop_lines_after(path: Path, step: int) -> None:

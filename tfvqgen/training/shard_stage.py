@@ -7,6 +7,7 @@ import tensorflow as tf
 from tfvqgen.config import ShardStageConfig
 from tfvqgen.data import input_pipeline
 from tfvqgen.data.codes import CodeSplit
+from tfvqgen.data.records import READ_ERRORS
 from tfvqgen.data.schema import Split
 from tfvqgen.training.stage import Batch, Stage
 
@@ -55,7 +56,7 @@ class ShardStage(Stage):
     def explain(self, error: Exception) -> Exception:
         """Looks for damage in both splits; see :meth:`Stage.explain`."""
         for split in (self.training_split, self.validation_split):
-            with contextlib.suppress(tf.errors.OpError):
+            with contextlib.suppress(*READ_ERRORS):
                 return input_pipeline.diagnose(error, split)
         raise error
 

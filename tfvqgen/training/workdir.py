@@ -15,7 +15,7 @@ from tfvqgen.config import Config, StageConfig
 from tfvqgen.config_keys import frozen_differences
 from tfvqgen.data.dataset_info import DatasetInfo, read_info, write_info
 from tfvqgen.errors import UserError
-from tfvqgen.files import exclusive, read_json, write_json
+from tfvqgen.files import exclusive, read_sealed_json, write_sealed_json
 from tfvqgen.training.checkpoints import saved_checkpoints
 
 
@@ -120,7 +120,7 @@ class Workdir:
             self._refuse_changes(old, new)
         if new != old:
             self.path.mkdir(parents=True, exist_ok=True)
-            write_json(
+            write_sealed_json(
                 self.config_file,
                 {
                     "config": new.config.to_json(),
@@ -143,7 +143,7 @@ class Workdir:
         return None
 
     def _load(self) -> "_Kept":
-        stored = read_json(self.config_file)
+        stored = read_sealed_json(self.config_file)
         try:
             return _Kept(
                 Config.from_json(stored["config"]),

@@ -67,7 +67,7 @@ function dropSuggestedCrops(clusters) {
   const changes = [];
   for (const c of clusters) {
     for (let i = STARTS[c]; i < STARTS[c + 1]; i++) {
-      if (KIND[i] & DROPPING && !ofCrop[i]) changes.push(["crop", i, 2]);
+      if (isSuggested(i) && !ofCrop[i]) changes.push(["crop", i, 2]);
     }
   }
   return changes;
@@ -141,7 +141,7 @@ async function openDecisions(file) {
   await whenNamed;
   const [header, ...rows] = parseCsv((await file.text()).replace(/^\ufeff/, ""));
   const place = Object.fromEntries((header || []).map((name, i) => [name.trim(), i]));
-  if (!["cluster", "crop_id", "decision", "features", "model", "config"].every((n) => n in place)) {
+  if (!["cluster", "decision", "features", "model", "config"].every((n) => n in place)) {
     return complain("Not decisions of this page: expected its columns.");
   }
   const byId = new Map(names.ids.map((id, i) => [id, i]));
@@ -152,13 +152,17 @@ async function openDecisions(file) {
     if (get("features") !== features || get("model") !== model || get("config") !== config) {
       return complain(`Stale decisions: expected those made with features ${features}, model ${model}, config ${config}. Received: ${get("features")}, ${get("model")}, ${get("config")}`);
     }
-    const code = DECISIONS.indexOf(get("decision"));
+    // In a file that was applied, every crop has a row: those of whole clusters are the
+    // cluster's decision, and those by nobody none.
+    const by = "by" in place ? get("by") : "crop";
+    const code = DECISIONS.indexOf(get("decision").toLowerCase());
+    if (!code || !by) continue;
     const index = byId.get(get("crop_id"));
-    const cluster = Number(get("cluster"));
-    if (code < 0 || (get("crop_id") ? index === undefined : !(cluster >= 0 && cluster < K))) {
+    const cluster = index !== undefined ? CLUSTER[index] : /^\d+(\.0*)?$/.test(get("cluster")) ? Number(get("cluster")) : K;
+    if (code < 0 || (get("crop_id") ? index === undefined : cluster >= K)) {
       return complain(`Not a decision of this page: ${row.join(",")}`);
     }
-    changes.push(get("crop_id") ? ["crop", index, code] : ["cluster", cluster, code % 3]);
+    changes.push(get("crop_id") && by === "crop" ? ["crop", index, code] : ["cluster", cluster, code % 3]);
   }
   complain("");
   decide(changes);

@@ -7,23 +7,24 @@ let listed = []; // Clusters in the list's order.
 const rowOf = [];
 
 function listClusters() {
-  const share = (c) => SUGGESTED[c] / sizeOf(c);
   const by = {
-    suspicion: (a, b) => SUGGESTED_CLUSTER[b] - SUGGESTED_CLUSTER[a] || share(b) - share(a) || a - b,
-    size: (a, b) => sizeOf(b) - sizeOf(a) || a - b,
+    suspicion: (a, b) => SUGGESTED_CLUSTER[b] - SUGGESTED_CLUSTER[a] || suspicion(b) - suspicion(a) || a - b,
+    size: (a, b) => ACCEPTED[b] - ACCEPTED[a] || a - b,
     number: (a, b) => a - b,
   }[$("sort").value];
   listed = Array.from({ length: K }, (_, c) => c).sort(by);
   $("clusters").replaceChildren(...listed.map((c) => rowOf[c]));
 }
 
+function suspicion(c) { return ACCEPTED[c] ? SUGGESTED[c] / ACCEPTED[c] : 0; }
+
 function makeRow(c) {
   const row = document.createElement("div");
   const [mark, number, size, meter] = ["i", "span", "span", "meter"].map((tag) => document.createElement(tag));
   number.textContent = c;
-  size.textContent = sizeOf(c).toLocaleString("en");
-  meter.value = SUGGESTED[c] / sizeOf(c);
-  row.title = `${SUGGESTED[c]} of ${sizeOf(c)} crops suggested${SUGGESTED_CLUSTER[c] ? ": drop the whole cluster" : ""}`;
+  size.textContent = ACCEPTED[c].toLocaleString("en");
+  meter.value = suspicion(c);
+  row.title = `${SUGGESTED[c]} of ${ACCEPTED[c]} accepted crops suggested${SUGGESTED_CLUSTER[c] ? ": drop the whole cluster" : ""}`;
   row.setAttribute("role", "option");
   row.append(mark, number, size, meter);
   row.onclick = () => chooseCluster(c);
@@ -34,7 +35,7 @@ function markRow(c) {
   const word = DECISIONS[ofCluster[c]] || "undecided";
   rowOf[c].className = `${word} ${SUGGESTED_CLUSTER[c] ? "suggested" : ""}`;
   rowOf[c].setAttribute("aria-selected", String(c === chosen));
-  rowOf[c].setAttribute("aria-label", `Cluster ${c}, ${sizeOf(c)} crops, ${word}`);
+  rowOf[c].setAttribute("aria-label", `Cluster ${c}, ${ACCEPTED[c]} crops, ${word}`);
 }
 
 function chooseCluster(c, crop = -1) {
@@ -51,18 +52,21 @@ function chooseCluster(c, crop = -1) {
 }
 
 function showCluster() {
-  const size = sizeOf(chosen);
+  const [size, out, hidden] = [ACCEPTED[chosen], sizeOf(chosen) - ACCEPTED[chosen], hiddenKinds()];
   const counts = new Map();
+  let counted = 0;
   for (let i = STARTS[chosen]; i < STARTS[chosen + 1]; i++) {
+    if (KIND[i] & hidden) continue;
+    counted++;
     const name = labelsOf(i).join(" + ") || "no label";
     counts.set(name, (counts.get(name) || 0) + 1);
   }
   const most = [...counts].sort((a, b) => b[1] - a[1]).slice(0, 3);
   const word = DECISIONS[ofCluster[chosen]] || "undecided";
-  $("title").textContent = `Cluster ${chosen}: ${size.toLocaleString("en")} crop${size === 1 ? "" : "s"}`;
+  $("title").textContent = `Cluster ${chosen}: ${size.toLocaleString("en")} crop${size === 1 ? "" : "s"}${out ? `, ${out.toLocaleString("en")} not accepted` : ""}`;
   $("verdict").textContent = word;
   $("verdict").className = `verdict ${word}`;
-  $("about").textContent = `${most.map(([name, n]) => `${name} ${Math.round(100 * n / size)} %`).join(", ")}. `
+  $("about").textContent = `${most.map(([name, n]) => `${name} ${Math.round(100 * n / counted)} %`).join(", ") || "Nothing is shown"}. `
     + `${SUGGESTED[chosen]} suggested to drop${SUGGESTED_CLUSTER[chosen] ? ", so many that the whole cluster is" : ""}.`;
   for (const button of document.querySelectorAll("[data-cluster]")) {
     button.ariaPressed = String(button.dataset.cluster === word);
@@ -71,13 +75,14 @@ function showCluster() {
 
 function showProgress() {
   const clusters = ofCluster.reduce((sum, code) => sum + (code > 0), 0);
-  let [decided, dropped] = [0, 0];
+  let [dropped, taken] = [0, 0];
   for (let i = 0; i < N; i++) {
     const code = codeFor(i);
-    decided += code === 1 || code === 2;
-    dropped += code === 2;
+    if (!(KIND[i] & REFUSED)) dropped += code === 2;
+    else taken += code === 1;
   }
-  $("progress").textContent = `${clusters} of ${K} clusters decided; ${decided.toLocaleString("en")} crops, ${dropped.toLocaleString("en")} to drop (${(100 * dropped / N).toFixed(1)} %)`;
+  const share = (100 * dropped / Math.max(NUM_ACCEPTED, 1)).toFixed(1);
+  $("progress").textContent = `${clusters} of ${K} clusters decided; ${dropped.toLocaleString("en")} of ${NUM_ACCEPTED.toLocaleString("en")} crops to drop (${share} %)${taken ? `, ${taken.toLocaleString("en")} taken in` : ""}`;
   $("bar").value = clusters / K;
   $("undo").disabled = !done.length;
   $("redo").disabled = !undone.length;
@@ -117,6 +122,7 @@ const KEYS = {
   n: () => stepCluster(1),
   p: () => stepCluster(-1),
   b: () => $("bright").click(),
+  a: () => $("refused").click(),
   z: undo,
   y: redo,
   1: () => setOrder("nearest"),
@@ -248,6 +254,13 @@ function listen() {
   $("sort").onchange = listClusters;
   $("colour").onchange = () => { showLegend(); paint(); };
   $("only-undecided").onchange = redraw;
+  $("refused").onchange = () => {
+    if (chosenCrop >= 0 && KIND[chosenCrop] & hiddenKinds()) chosenCrop = -1;
+    showSheet();
+    showCluster();
+    showCell();
+    redraw();
+  };
   $("bright").onchange = () => document.body.classList.toggle("bright", $("bright").checked);
   $("whole").onclick = wholeMap;
 }
@@ -257,6 +270,8 @@ function start() {
   $("colour").replaceChildren(...ways.map((name) => new Option(name)));
   $("facts").textContent = `${N.toLocaleString("en")} crops, ${DATA.num_groups.toLocaleString("en")} groups; features ${DATA.stamp.features.slice(0, 8)}`;
   $("credit").textContent = DATA.credit;
+  $("refused-count").textContent = `${(N - NUM_ACCEPTED).toLocaleString("en")} not accepted`;
+  $("refused").parentNode.hidden = NUM_ACCEPTED === N;
   for (let c = 0; c < K; c++) rowOf[c] = makeRow(c);
   restore();
   for (let c = 0; c < K; c++) markRow(c);

@@ -25,8 +25,16 @@ const CLUSTER = new Uint16Array(N);
 for (let c = 0; c < K; c++) CLUSTER.fill(c, STARTS[c], STARTS[c + 1]);
 const SUGGESTED_CLUSTER = new Uint8Array(K);
 for (const c of DATA.suggested_clusters) SUGGESTED_CLUSTER[c] = 1;
-const SUGGESTED = new Uint32Array(K); // Crops to drop of each cluster.
-for (let i = 0; i < N; i++) if (KIND[i] & DROPPING) SUGGESTED[CLUSTER[i]]++;
+// What crops.csv does not accept is out already: there is nothing to decide, unless somebody
+// takes it in. It counts nowhere, and is shown on demand.
+const ACCEPTED = new Uint32Array(K); // Crops of each cluster that are accepted,
+const SUGGESTED = new Uint32Array(K); // and of these those to drop.
+for (let i = 0; i < N; i++) {
+  if (KIND[i] & REFUSED) continue;
+  ACCEPTED[CLUSTER[i]]++;
+  if (KIND[i] & DROPPING) SUGGESTED[CLUSTER[i]]++;
+}
+const NUM_ACCEPTED = ACCEPTED.reduce((sum, n) => sum + n, 0);
 
 // Ids, groups, reasons and hashes are many: they come after the page is there.
 let names = null;
@@ -48,6 +56,11 @@ const whenNamed = new Promise((done, fail) => {
 });
 whenNamed.catch((error) => complain(error.message));
 
+function isSuggested(index) { return KIND[index] & DROPPING && !(KIND[index] & REFUSED); }
+
+// The bits of KIND of crops that are not shown.
+function hiddenKinds() { return $("refused").checked ? 0 : REFUSED; }
+
 function sizeOf(cluster) { return STARTS[cluster + 1] - STARTS[cluster]; }
 
 function hashOf(index) {
@@ -67,11 +80,11 @@ function describe(index, long) {
   const lines = [];
   if (names) lines.push(names.ids[index]);
   lines.push(labelsOf(index).join(", ") || "no label");
-  if (names && long) lines.push(`group ${names.groups[names.group[index]]}`);
   lines.push(`cluster ${CLUSTER[index]}: ${decisionOf(index)}`);
   if (KIND[index] & REFUSED) lines.push("not accepted: only kept one by one");
   const reason = names ? names.reasons[names.reason[index]] : "";
   if (reason) lines.push(`suggested: ${reason}`);
+  if (names && long) lines.push(`group ${names.groups[names.group[index]]}`);
   if (long) {
     const values = COLUMNS.filter((c) => c.values[index] !== 255);
     if (values.length) lines.push(values.map((c) => `${c.name} ${Number(columnValue(c, index).toPrecision(3))}`).join(", "));

@@ -3,7 +3,7 @@
 "use strict";
 
 const canvas = $("scatter");
-const view = { scale: 1, x: 0, y: 0, fit: 1 }; // Pixel = coordinate * scale + (x or y).
+const view = { scale: 1, x: 0, y: 0, fit: 1, whole: true }; // Pixel = coordinate * scale + (x or y).
 const ink = new Uint32Array(N); // Colour of each dot, as the canvas's bytes (ABGR).
 // In a shuffled order no cluster lies on top of the others.
 const ORDER = Uint32Array.from({ length: N }, (_, i) => i);
@@ -38,12 +38,12 @@ function resizeScatter() {
   if (!width || !height) return;
   // A canvas of very many pixels would be slow to fill.
   const ratio = width * height * devicePixelRatio ** 2 < 3e6 ? devicePixelRatio : 1;
-  const first = !buffer;
+  const whole = !buffer || view.whole;
   canvas.width = Math.round(width * ratio);
   canvas.height = Math.round(height * ratio);
   buffer = canvas.getContext("2d").createImageData(canvas.width, canvas.height);
   pixels = new Uint32Array(buffer.data.buffer);
-  if (first) wholeMap();
+  if (whole) wholeMap();
   redraw();
 }
 
@@ -54,6 +54,7 @@ function wholeMap() {
   view.fit = view.scale = 0.96 * Math.min(width, canvas.height) / 65536;
   view.x = width / 2 - 32768 * view.scale;
   view.y = canvas.height / 2 - 32768 * view.scale;
+  view.whole = true;
   redraw();
 }
 
@@ -73,14 +74,17 @@ function drawDots() {
   pixels.fill(0xff0b0907);
   const size = dotSize();
   const undecidedOnly = $("only-undecided").checked;
+  const hidden = hiddenKinds();
   for (let n = 0; n < N; n++) {
     const i = ORDER[n];
+    if (KIND[i] & hidden) continue;
     if (undecidedOnly && codeFor(i) % 3) continue;
     dot(X[i] * view.scale + view.x, Y[i] * view.scale + view.y, size, ink[i], width, height);
   }
   const halo = size + 2;
   for (const [extra, colour] of [[halo, 0xffffffff], [size, 0]]) {
     for (let i = STARTS[chosen]; i < STARTS[chosen + 1]; i++) {
+      if (KIND[i] & hidden) continue;
       dot(X[i] * view.scale + view.x, Y[i] * view.scale + view.y, extra, colour || ink[i], width, height);
     }
   }
@@ -110,6 +114,7 @@ function cropAt(px, py, reach = 8) {
   const y = (py - view.y) / view.scale;
   const far = Math.max(reach, dotSize()) / view.scale;
   const clip = (v) => Math.max(0, Math.min(SIDE - 1, Math.floor(v / 256)));
+  const hidden = hiddenKinds();
   let best = -1;
   let least = far * far;
   for (let row = clip(y - far); row <= clip(y + far); row++) {
@@ -117,6 +122,7 @@ function cropAt(px, py, reach = 8) {
       const b = row * SIDE + column;
       for (let k = bucketStart[b]; k < bucketStart[b + 1]; k++) {
         const i = bucketItems[k];
+        if (KIND[i] & hidden) continue;
         const d = (X[i] - x) ** 2 + (Y[i] - y) ** 2;
         if (d < least) [least, best] = [d, i];
       }
@@ -125,13 +131,14 @@ function cropAt(px, py, reach = 8) {
   return best;
 }
 
-function moveBy(dx, dy) { view.x += dx; view.y += dy; redraw(); }
+function moveBy(dx, dy) { view.x += dx; view.y += dy; view.whole = false; redraw(); }
 
 function zoomAt(factor, px = canvas.width / 2, py = canvas.height / 2) {
   const scale = Math.max(view.fit / 2, Math.min(view.fit * 400, view.scale * factor));
   view.x = px - (px - view.x) * scale / view.scale;
   view.y = py - (py - view.y) * scale / view.scale;
   view.scale = scale;
+  view.whole = false;
   redraw();
 }
 

@@ -7,10 +7,12 @@ let sheetCrops = [];
 let sheetShown = 0;
 
 function cropsInOrder(cluster, order) {
-  const all = Array.from({ length: sizeOf(cluster) }, (_, k) => STARTS[cluster] + k);
+  const hidden = hiddenKinds();
+  const all = Array.from({ length: sizeOf(cluster) }, (_, k) => STARTS[cluster] + k)
+    .filter((i) => !(KIND[i] & hidden));
   if (order === "farthest") return all.reverse();
   if (order === "suggested") {
-    const rank = (i) => (KIND[i] & DROPPING ? 0 : 1);
+    const rank = (i) => (isSuggested(i) ? 0 : 1);
     return all.filter((i) => KIND[i] & ~REFUSED).sort((a, b) => rank(a) - rank(b));
   }
   if (order === "random") {
@@ -38,7 +40,8 @@ function showSheet() {
   $("sheet").scrollTop = 0;
   if (!sheetCrops.length) {
     const text = document.createElement("p");
-    text.textContent = "No crop of this cluster is suggested.";
+    const none = ACCEPTED[chosen] || $("refused").checked ? "suggested" : "accepted (A shows the others)";
+    text.textContent = `No crop of this cluster is ${none}.`;
     $("sheet").append(text);
   }
   showMore();
@@ -67,7 +70,7 @@ function tile(index) {
 function markTile(box) {
   const index = Number(box.dataset.index);
   const word = decisionOf(index);
-  box.className = [word, ofCrop[index] ? "own" : "", KIND[index] & DROPPING ? "suggested" : ""].join(" ");
+  box.className = [word, ofCrop[index] ? "own" : "", isSuggested(index) ? "suggested" : "", KIND[index] & REFUSED ? "refused" : ""].join(" ");
   box.setAttribute("aria-selected", String(index === chosenCrop));
   box.setAttribute("aria-label", `${labelsOf(index).join(", ") || "no label"}: ${word}`);
 }

@@ -10,11 +10,13 @@ from data_prep.commands import embed as command
 from data_prep.crop_images import CropImages
 from data_prep.features import read_features
 from data_prep.inpainting.extraction import feature_batches
-from data_prep.inpainting.run import Settings, embed
+from data_prep.inpainting.run import embed
+from data_prep.inpainting.settings import Settings
 from tests import support
 from tests.data_prep.screened_crops import INSTALLED, quick_map
 from tfvqgen.data.crops import read_crops
 from tfvqgen.errors import DataError, UserError
+from tfvqgen.files import read_sealed_json
 from tfvqgen.models import PairedInpainting
 from tfvqgen.training.checkpoints import restore_model, saved_checkpoints
 from tfvqgen.training.metrics_log import read_metrics
@@ -213,9 +215,25 @@ def test_the_endoplasmic_reticulum_can_be_a_marker(tmp_path):
         ({"overrides": ["min_group=9"]}, "too few groups"),
     ],
 )
-def test_what_cannot_be_is_refused(tmp_path, options, message):
+def test_what_cannot_be_is_refused_and_leaves_nothing_behind(
+    tmp_path, options, message
+):
+    crops = make(tmp_path)
+    before = support.digest_of_folder(crops)
     with pytest.raises(UserError, match=message):
-        run(make(tmp_path), steps=1, **options)
+        run(crops, steps=1, **options)
+    assert support.digest_of_folder(crops) == before
+    assert not (crops / "inpainting").exists()
+
+
+def test_settings_that_were_refused_are_not_kept(tmp_path):
+    crops = make(tmp_path)
+    run(crops, steps=1, seed=3)
+    shutil.rmtree(crops / "inpainting" / "checkpoints")
+    before = support.digest_of_folder(crops)
+    with pytest.raises(UserError, match="wrong channels"):
+        run(crops, steps=1, protein="pink")
+    assert support.digest_of_folder(crops) == before
 
 
 def test_a_damaged_crop_ends_training_with_its_name(tmp_path):
@@ -236,7 +254,7 @@ def test_a_loss_that_is_not_finite_names_the_pairs(tmp_path):
 
 
 def test_settings_come_back_from_json(finished):
-    stored = json.loads((finished / "inpainting" / "config.json").read_text())
+    stored = read_sealed_json(finished / "inpainting" / "config.json")
     settings = Settings.from_json(stored)
     assert settings.config.width == 0.05
     assert json.loads(json.dumps(settings.to_json())) == stored

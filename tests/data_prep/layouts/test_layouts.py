@@ -160,3 +160,12 @@ def test_whatever_a_table_says_is_fields_or_a_sentence(
         for field in folder.fields:
             for plane in field.planes.values():
                 assert plane.path.resolve().is_relative_to(root)
+
+
+def test_a_link_to_itself_is_refused(tmp_path):
+    _kaggle(tmp_path)
+    red = tmp_path / "train" / "a1_red.png"
+    red.unlink()
+    red.symlink_to(red.name)
+    with pytest.raises(DataError, match=r"a link leaves the folder.*a1_red\.png"):
+        read_fields(tmp_path, "kaggle2018")

@@ -269,6 +269,81 @@ def test_cells_of_a_table_read_back_whatever_is_in_them(page):
     assert page.run(f"parseCsv({json.dumps(text)})") == [cells]
 
 
+def test_decisions_that_were_applied_are_those_of_clusters_again(page, crops, tmp_path):
+    page.run("chooseCluster(2)")
+    page.press("d")
+    page.run("chooseCluster(1)")
+    page.press("ArrowRight")
+    page.press("k")
+    path = downloaded(page, tmp_path)
+    text = path.read_text()
+    run_screen("--crops", crops, "--apply", path)
+    page.press("z")
+    page.press("z")
+    page.choose_files("#open", crops / "review" / "decisions.csv")
+    page.wait("ofCluster[2] === 2")
+    assert page.run("decisionsCsv()") == text
+    page.choose_files("#open", crops / "review" / "clusters.csv")
+    page.wait("$('error').hidden")
+
+
+@pytest.mark.parametrize("row", [",,,drop", "7,,,drop", "1.5,,,drop", "1,crop99,,drop"])
+def test_a_row_about_nothing_here_decides_nothing(page, tmp_path, row):
+    tail = page.run("Object.values(DATA.stamp).join(',')")
+    header = "cluster,crop_id,sha256,decision,features,model,config"
+    (tmp_path / "decisions.csv").write_text(f"{header}\n{row},{tail}\n")
+    page.choose_files("#open", tmp_path / "decisions.csv")
+    page.wait("!$('error').hidden")
+    assert "Not a decision of this page" in page.run("$('error').textContent")
+    assert page.run("done.length") == 0
+    page.run("complain('')")
+
+
+def test_the_whole_map_stays_whole_when_the_window_changes(page):
+    outside = (
+        "Array.from(X, (x, i) => [x * view.scale + view.x, Y[i] * view.scale + view.y])"
+        ".filter(([x, y]) => x < 0 || y < 0 || x > canvas.width || y > canvas.height)"
+    )
+    page.resize(900, 600)
+    page.wait("canvas.width < 600")
+    assert page.run(f"{outside}.length") == 0
+
+
+@pytest.fixture(scope="module")
+def half_accepted(tmp_path_factory, no_umap):
+    """Crops of which every other one is not accepted."""
+    made = make_screened(tmp_path_factory.mktemp("half") / "crops")
+    table = made / "crops.csv"
+    header, *lines = table.read_text().splitlines()
+    lines[::2] = [line.replace(",true,", ",false,") for line in lines[::2]]
+    table.write_text("\n".join([header, *lines, ""]))
+    run_screen("--crops", made, "--clusters", 4)
+    return made
+
+
+def test_crops_that_are_not_accepted_are_shown_on_demand_and_not_suggested(
+    chromium, half_accepted
+):
+    open_page(chromium, (half_accepted / "review" / "index.html").as_uri())
+    assert "of 30 crops" in chromium.run("$('progress').textContent")
+    assert chromium.run("$('refused-count').textContent") == "30 not accepted"
+    chromium.run("chooseCluster(0)")
+    few = chromium.run("sheetCrops.length")
+    assert few == chromium.run("ACCEPTED[0]") < chromium.run("sizeOf(0)")
+    chromium.press("a")
+    assert chromium.run("sheetCrops.length") == chromium.run("sizeOf(0)")
+    chromium.click(*middle(chromium, "#drop-suggested"))
+    dropped = chromium.run("[...ofCrop].flatMap((code, i) => code === 2 ? [i] : [])")
+    assert all(chromium.run(f"!(KIND[{i}] & REFUSED)") for i in dropped)
+    refused = chromium.run("KIND.findIndex((k, i) => k & REFUSED)")
+    chromium.run(f"chooseCrop({refused})")
+    chromium.press("k")
+    assert "1 taken in" in chromium.run("$('progress').textContent")
+    chromium.press("a")
+    assert chromium.run("chosenCrop") == -1
+    assert chromium.problems == []
+
+
 @pytest.mark.parametrize(("width", "height"), [(1440, 900), (1024, 700)])
 def test_nothing_hangs_out_of_the_window(page, width, height):
     page.resize(width, height)
