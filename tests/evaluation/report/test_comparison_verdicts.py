@@ -53,6 +53,8 @@ def test_labels_are_judged_by_how_often_real_ones_are_recognised():
     assert healthy and "70% of generated cells" in sentence
     ((healthy, sentence),) = agreement_verdicts(agreement(0.5, 0.8))
     assert not healthy and "guidance" in sentence
+    ((healthy, sentence),) = agreement_verdicts(agreement(0.2, 0.2))
+    assert not healthy and "knows too little" in sentence
     assert agreement_verdicts(agreement(None, 0.8)) == []
     assert agreement_verdicts(agreement(0.5, 0.0)) == []
 

@@ -8,6 +8,8 @@ from tfvqgen.evaluation.report.verdicts import Verdict
 
 # Less of what the codes can show, or of the labels that can be recognised, is little.
 ENOUGH = 0.8
+# A judge that recognises less of real crops says little of generated ones.
+KNOWS = 0.4
 
 _Metrics = Mapping[str, Any]
 
@@ -47,6 +49,14 @@ def agreement_verdicts(metrics: _Metrics) -> list[Verdict]:
         f"the label asked for is recognised in {generated:.0%} of generated cells, and "
         f"in {real:.0%} of real ones"
     )
+    if real < KNOWS:
+        return [
+            Verdict(
+                False,
+                f"{sentence}: the classifier knows too little to judge by; give the "
+                "validation split more crops, of more wells",
+            )
+        ]
     if generated >= ENOUGH * real:
         return [Verdict(True, sentence)]
     hint = "guidance above 0, keep_best below 1 and longer training help"
