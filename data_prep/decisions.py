@@ -114,7 +114,7 @@ def resolve(
             if not row.get("decision"):
                 continue
             decision = _decision(row)
-            crop_id, number = row.get("crop_id"), _cluster(row)
+            crop_id, number = row.get("crop_id"), cluster_number(row)
             if crop_id:
                 _check_crop(row, known)
                 _add(by_crop, crop_id, decision, f"crop {crop_id!r}", row)
@@ -211,8 +211,11 @@ def _decision(row: Row) -> str:
     return word
 
 
-def _cluster(row: Row) -> str:
-    """Returns the cluster's number; spreadsheets may have made 7.0 or 007 of 7."""
+def cluster_number(row: Row) -> str:
+    """Returns the cluster's number; spreadsheets may have made 7.0 or 007 of 7.
+
+    Empty where there is none.
+    """
     found = re.fullmatch(r"0*(\d+)(\.0*)?", row.get("cluster"))
     return found[1] if found else ""
 

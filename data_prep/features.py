@@ -220,20 +220,20 @@ def _read_array(path: Path, num_crops: int) -> np.ndarray:
 
 def _check_about(where: str, about: object) -> None:
     def refuse(expected: str, received: object) -> None:
-        raise DataError(f"wrong {where}: expected {expected}. Received: {received!r}")
+        raise DataError(f"wrong {where}: expected {expected}. Received: {received}")
 
     if not isinstance(about, dict):
-        refuse("an object", about)
+        refuse("an object", f"{about!r:.60}")
     if about.get("format") != FORMAT:
         refuse(f"format {FORMAT}", about.get("format"))
     for name, kind in (("model", str), ("config", dict), ("sha256", str)):
         if not isinstance(about.get(name), kind):
-            refuse(f"{name!r}", about.get(name))
+            refuse(f"{name!r}", f"{about.get(name)!r:.60}")
     ids, hashes = about.get("crop_ids"), about.get("crops")
     if not _is_texts(ids) or not ids or len(set(ids)) != len(ids):
-        refuse("crop_ids to be different names", ids and ids[:3])
+        refuse("crop_ids to be different names", f"{ids!r:.60}")
     if not _is_texts(hashes) or len(hashes) != len(ids):
-        refuse("a hash for each of crop_ids", hashes and hashes[:3])
+        refuse("a hash for each of crop_ids", f"{hashes!r:.60}")
     wrong = [text for text in hashes if not re.fullmatch("[0-9a-f]{64}", text)]
     if wrong:
         refuse("crops to be 64 hexadecimal digits each", wrong[0])
