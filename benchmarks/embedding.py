@@ -65,7 +65,7 @@ def once(args: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     components = embedding.principal_components(values)
     found["components_seconds"] = seconds()
-    clusters, _ = embedding.cluster(components, args["clusters"], args["seed"])
+    clusters = embedding.cluster(components, args["clusters"], args["seed"])
     found["cluster_seconds"] = seconds()
     places = embedding.map_positions(components, clusters, args["seed"])
     found["map_seconds"] = seconds()

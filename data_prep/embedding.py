@@ -11,7 +11,6 @@ the same libraries on the same kind of machine; elsewhere it may differ, and so 
 coordinates are kept.
 """
 
-import dataclasses
 import importlib
 import importlib.util
 import warnings
@@ -31,41 +30,6 @@ MOST_CLUSTERS = 2000
 FEWEST_CROPS = 8
 # UMAP refines more than 10,000 new points at once with fewer, and enough, epochs.
 _PLACED_AT_ONCE = 16_384
-
-
-@dataclasses.dataclass(frozen=True)
-class Embedding:
-    """Where each of N crops lies.
-
-    Attributes:
-        components: float32 [N, D], the principal components of the features.
-        clusters: int32 [N], 0 to K - 1; the largest cluster is 0.
-        distances: float32 [N] to the centre of the crop's cluster.
-        positions: float32 [N, 2] on the map.
-    """
-
-    components: np.ndarray
-    clusters: np.ndarray
-    distances: np.ndarray
-    positions: np.ndarray
-
-
-def embed(features: np.ndarray, num_clusters: int, seed: int, progress=None):
-    """Computes an :class:`Embedding` of features [N, F].
-
-    Args:
-        features: Finite numbers.
-        num_clusters: K; at most one for two crops.
-        seed: Decides clusters and map.
-        progress: Called with the number of crops that were placed on the map.
-
-    Raises:
-        UserError: Too few crops, or what it needs is not installed.
-    """
-    components = principal_components(features)
-    clusters, distances = cluster(components, num_clusters, seed)
-    positions = map_positions(components, clusters, seed, progress)
-    return Embedding(components, clusters, distances, positions)
 
 
 def usual_clusters(num_crops: int) -> int:
@@ -120,15 +84,13 @@ def principal_components(features: np.ndarray) -> np.ndarray:
     return values @ weights.astype(np.float32)
 
 
-def cluster(
-    components: np.ndarray, num_clusters: int, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
+def cluster(components: np.ndarray, num_clusters: int, seed: int) -> np.ndarray:
     """Divides crops [N, D] into clusters by mini-batch k-means.
 
     Returns:
-        The clusters, int32 [N], numbered by size, and float32 [N] the distance of each
-        crop to its cluster's centre. There are fewer than `num_clusters` where there
-        are fewer than two crops a cluster, or clusters stay empty.
+        The clusters, int32 [N], numbered by size: 0 is the largest. There are fewer
+        than `num_clusters` where there are fewer than two crops a cluster, or clusters
+        stay empty.
     """
     k_means = _screening_library("sklearn.cluster").MiniBatchKMeans(
         n_clusters=max(1, min(num_clusters, len(components) // 2)),
@@ -140,14 +102,23 @@ def cluster(
     names, numbers, counts = np.unique(labels, return_inverse=True, return_counts=True)
     rank = np.empty(len(names), np.int32)
     rank[np.argsort(-counts, kind="stable")] = np.arange(len(names))
-    centres = k_means.cluster_centers_[labels]
-    return rank[numbers], np.linalg.norm(components - centres, axis=1).astype("f4")
+    return rank[numbers]
 
 
 def map_positions(
     components: np.ndarray, clusters: np.ndarray, seed: int, progress=None
 ) -> np.ndarray:
-    """Places crops [N, D] on a map: float32 [N, 2], centred, its half width 1."""
+    """Places crops on a map.
+
+    Args:
+        components: float32 [N, D].
+        clusters: int [N]; the map is fitted on some crops of each.
+        seed: Decides the map.
+        progress: Called with the number of crops that were placed.
+
+    Returns:
+        float32 [N, 2], centred; half its width is 1.
+    """
     mapper = _screening_library("umap").UMAP(
         n_neighbors=min(NUM_NEIGHBOURS, len(components) - 1),
         min_dist=MIN_DISTANCE,

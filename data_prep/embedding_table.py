@@ -108,14 +108,15 @@ def make_embedding(
         num_clusters = there.config["clusters"]
     if num_clusters is None:
         num_clusters = embedding.usual_clusters(len(features.crop_ids))
-    if there and seed in (None, there.config["seed"]):
-        seed, positions = there.config["seed"], there.positions
-        components = embedding.principal_components(features.values)
-        clusters, _ = embedding.cluster(components, num_clusters, seed)
-    else:
-        seed = seed or 0
-        made = embedding.embed(features.values, num_clusters, seed, progress)
-        positions, clusters = made.positions, made.clusters
+    kept = there if there and seed in (None, there.config["seed"]) else None
+    seed = kept.config["seed"] if kept else seed or 0
+    components = embedding.principal_components(features.values)
+    clusters = embedding.cluster(components, num_clusters, seed)
+    positions = (
+        kept.positions
+        if kept
+        else embedding.map_positions(components, clusters, seed, progress)
+    )
     config = {
         "clusters": num_clusters,
         "seed": seed,
@@ -164,6 +165,12 @@ def _read(folder, features: Features) -> EmbeddingTable | None:
         or about.get("sha256") != sha256_of_file(folder / TABLE)
     ):
         return None
+    config = about.get("config")
+    if not isinstance(config, dict) or not {"clusters", "seed"} <= config.keys():
+        raise DataError(
+            f"damaged file: expected what embed wrote; remove it to make it again. "
+            f"Received: {folder / ABOUT} with config={config!r:.60}"
+        )
     rows = list(read_table(folder / TABLE, _COLUMNS))
     ids = tuple(row.get("crop_id") for row in rows)
     if ids != features.crop_ids:
@@ -174,7 +181,6 @@ def _read(folder, features: Features) -> EmbeddingTable | None:
     try:
         places = np.array([[row.get("x"), row.get("y")] for row in rows], np.float32)
         clusters = np.array([row.get("cluster") for row in rows], np.int32)
-        config = {**about["config"]}
         number = config["clusters"]
         right = type(number) is int and type(config["seed"]) is int
         right = right and 0 <= clusters.min() <= clusters.max() < number

@@ -226,15 +226,15 @@ def _read_array(path: Path, num_crops: int) -> np.ndarray:
 
 def _check_about(where: str, about: object) -> None:
     def refuse(expected: str, received: object) -> None:
-        raise DataError(f"wrong {where}: expected {expected}. Received: {received!r}")
+        raise DataError(f"wrong {where}: expected {expected}. Received: {received}")
 
     if not isinstance(about, dict):
-        refuse("an object", about)
+        refuse("an object", f"{about!r:.60}")
     if about.get("format") != FORMAT:
         refuse(f"format {FORMAT}", about.get("format"))
     for name, kind in (("model", str), ("config", dict), ("sha256", str)):
         if not isinstance(about.get(name), kind):
-            refuse(f"{name!r}", about.get(name))
+            refuse(f"{name!r}", f"{about.get(name)!r:.60}")
     ids, hashes = about.get("crop_ids"), about.get("crops")
     if not _is_texts(ids) or not ids or len(set(ids)) != len(ids):
         refuse("crop_ids to be different names", _start(ids))

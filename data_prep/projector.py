@@ -23,7 +23,6 @@ MOST_POINTS = 100_000
 # Browsers refuse pictures, and graphics cards textures, that are wider.
 _WIDEST_SPRITE = 8192
 _TILE = 48
-_MOST_COMPONENTS = 50
 
 
 def write_projector(
@@ -51,7 +50,7 @@ def write_projector(
     output.mkdir(parents=True, exist_ok=True)
     chosen = embedding.stratified(screening.table.clusters, most, seed=0)
     components = embedding.principal_components(screening.features.values)
-    _write_table(output / "components.tsv", components[chosen, :_MOST_COMPONENTS])
+    _write_table(output / "components.tsv", components[chosen])
     _write_table(output / "umap.tsv", screening.table.positions[chosen])
     _write_metadata(output / "metadata.tsv", screening, chosen)
     tile = _write_sprite(output / "sprite.png", screening, chosen)

@@ -8,7 +8,6 @@ decisions.csv     after :func:`apply_decisions`: a row a crop, for ``shard --dec
 dropped.csv       what that leaves of every label and every group
 """
 
-import collections
 import csv
 import dataclasses
 import os
@@ -18,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from data_prep import (
+    cluster_table,
     decision_counts,
     decisions,
     embedding,
@@ -27,10 +27,9 @@ from data_prep import (
 from data_prep.features import Features, read_features, require_current
 from data_prep.review.page_files import Shown, write_page
 from data_prep.review.sprites import write_sheets
-from data_prep.tables import Row, read_table
-from tfvqgen.data.crop import LABEL_SEPARATOR, Crop
+from tfvqgen.data.crop import Crop
 from tfvqgen.data.crops import CropFolder, read_crops
-from tfvqgen.errors import DataError, UserError
+from tfvqgen.errors import DataError
 from tfvqgen.files import whole_file
 
 REVIEW = "review"
@@ -83,7 +82,8 @@ def open_screening(
         path: The folder of the crops.
         num_clusters: See `embedding_table.make_embedding`.
         seed: Likewise.
-        overwrite: Whether decisions about other clusters in clusters.csv may be lost.
+        overwrite: Whether decisions in clusters.csv that are not about the clusters
+            may be lost.
 
     Raises:
         DataError: The features are of other crops.
@@ -94,9 +94,10 @@ def open_screening(
     folder, features = _crops_and_features(path)
     root = folder.folder
     table = embedding_table.read_embedding(root, features, num_clusters, seed)
+    if not overwrite:
+        stamp = table and table.stamp(features)
+        cluster_table.refuse_to_lose_decisions(root / REVIEW / CLUSTERS, stamp)
     if table is None:
-        if not overwrite:
-            _refuse_to_lose_decisions(root / REVIEW / CLUSTERS)
         total = len(features.crop_ids)
         with tqdm(total=total, unit="crop", desc="map", leave=False) as progress:
             table = embedding_table.make_embedding(
@@ -148,7 +149,7 @@ def make_review(
     """
     review = screening.folder.folder / REVIEW
     review.mkdir(exist_ok=True)
-    made = _decided_by_hand(review / CLUSTERS, screening.stamp)
+    made = cluster_table.decided_by_hand(review / CLUSTERS, screening.stamp)
     components = embedding.principal_components(screening.features.values)
     clusters = screening.table.clusters
     found = suggestions.suggest(
@@ -169,7 +170,9 @@ def make_review(
         review / "sprites", screening.folder, shown.crops, shown.hashes
     )
     page = write_page(review, shown, sheets)
-    _write_clusters(review / CLUSTERS, screening, found, made)
+    cluster_table.write_clusters(
+        review / CLUSTERS, screening.crops, clusters, found, screening.stamp, made
+    )
     _write_suggestions(review / SUGGESTIONS, screening, found)
     return page, found
 
@@ -217,60 +220,6 @@ def count_tables(
         "label": decision_counts.count(made, labels),
         "group": decision_counts.count(made, groups),
     }
-
-
-def _refuse_to_lose_decisions(path: Path) -> None:
-    decided = [row for row in _rows_by_hand(path) if row.get("decision")]
-    if decided:
-        raise UserError(
-            "decisions about other clusters would be lost: expected a table without "
-            "decisions, or --overwrite. "
-            f"Received: decision={decided[0].get('decision')} in {decided[0].where}"
-        )
-
-
-def _decided_by_hand(path: Path, stamp: decisions.Stamp) -> dict[int, str]:
-    """Returns the decisions that a person wrote into clusters.csv, by cluster."""
-    expected = dataclasses.asdict(stamp)
-    return {
-        int(decisions.cluster_number(row) or -1): row.get("decision")
-        for row in _rows_by_hand(path)
-        if all(row.get(name) == value for name, value in expected.items())
-    }
-
-
-def _rows_by_hand(path: Path) -> list[Row]:
-    columns = ("cluster", "decision", *decisions.COLUMNS[-3:])
-    return list(read_table(path, columns)) if path.exists() else []
-
-
-def _write_clusters(path: Path, screening: Screening, found, made: dict) -> None:
-    tail = dataclasses.astuple(screening.stamp)
-    members = collections.defaultdict(list)
-    for index, number in enumerate(screening.table.clusters.tolist()):
-        members[number].append(index)
-    with whole_file(path, "w") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        kinds = [kind.replace(" ", "_") for kind in suggestions.KINDS]
-        told = ["suggestion", "crops", "accepted", "suggested", *kinds]
-        told += ["labels", "groups"]
-        writer.writerow(["cluster", "decision", *told, *decisions.COLUMNS[-3:]])
-        for number, indices in sorted(members.items()):
-            crops = [screening.crops[i] for i in indices]
-            accepted = [i for i in indices if screening.crops[i].accepted]
-            labels = collections.Counter(x for crop in crops for x in crop.labels)
-            row = [
-                number,
-                made.get(number, ""),
-                decisions.DROP if number in found.clusters else "",
-                len(crops),
-                len(accepted),
-                int(found.drop[accepted].sum()),
-                *found.kinds[indices].sum(axis=0).tolist(),
-                LABEL_SEPARATOR.join(f"{n} {c}" for n, c in labels.most_common(3)),
-                len({crop.group for crop in crops}),
-            ]
-            writer.writerow([*row, *tail])
 
 
 def _write_suggestions(path: Path, screening: Screening, found) -> None:

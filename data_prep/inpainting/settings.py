@@ -38,6 +38,18 @@ class Settings:
     markers: tuple[str, ...]
     crops: str
 
+    def __post_init__(self):
+        """Refuses what no run could have.
+
+        Raises:
+            UserError: The seed is out of range.
+        """
+        if not isinstance(self.seed, int) or not 0 <= self.seed < 2**32:
+            raise UserError(
+                f"seed is out of range: expected 0 to {2**32 - 1}. "
+                f"Received: seed={self.seed!r}"
+            )
+
     @property
     def channels(self) -> tuple[str, ...]:
         """The protein and the markers."""

@@ -22,6 +22,16 @@ def write(folder, batches=(VALUES,), **changed):
     return features.write_features(folder, batches, **about | changed)
 
 
+@pytest.mark.parametrize("name", ["crop_ids", "crops"])
+@pytest.mark.parametrize("value", [5, {"a": "b"}, "text", [1, 2], None])
+def test_a_description_of_another_form_is_refused(tmp_path, name, value):
+    write(tmp_path)
+    path = tmp_path / "features.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {name: value}))
+    with pytest.raises(DataError, match=r"features\.json: expected .*Received"):
+        features.read_features(tmp_path)
+
+
 @pytest.mark.parametrize("sizes", [(5,), (2, 2, 1), (1, 4)])
 def test_features_come_back_as_they_were_in_whatever_batches(tmp_path, sizes):
     digest = write(tmp_path, np.split(VALUES, np.cumsum(sizes)[:-1]))

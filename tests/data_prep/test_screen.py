@@ -128,6 +128,26 @@ def test_decisions_about_other_clusters_are_not_overwritten_unasked(crops):
     assert len(rows) == 5 and not any(row.get("decision") for row in rows)
 
 
+def test_decisions_of_a_spreadsheet_are_kept(crops):
+    path = edit(crops / "review" / "clusters.csv", {1: "drop"})
+    path.write_text(path.read_text().replace("\n1,", "\n1.0,"))
+    run_screen("--crops", crops)
+    decided = {r.get("cluster"): r.get("decision") for r in read_table(path)}
+    assert decided == {"0": "", "1": "drop", "2": "", "3": ""}
+
+
+@pytest.mark.parametrize("change", ["stamp", "number"])
+def test_decisions_that_cannot_be_placed_are_not_lost_silently(crops, change):
+    path = edit(crops / "review" / "clusters.csv", {1: "drop"})
+    stamp = screening.open_screening(crops).stamp
+    old, new = (stamp.config, "1.2E+15") if change == "stamp" else ("\n1,", "\nfirst,")
+    path.write_text(path.read_text().replace(old, new))
+    before = digest_of_folder(crops)
+    with pytest.raises(UserError, match=r"would be lost.*drop in .*line 3"):
+        run_screen("--crops", crops)
+    assert digest_of_folder(crops) == before
+
+
 def test_other_numbers_of_clusters_leave_the_map_and_make_decisions_stale(crops):
     made = edit(crops / "review" / "clusters.csv", {0: "drop"})
     features = read_features(crops)

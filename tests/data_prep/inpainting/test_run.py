@@ -213,6 +213,8 @@ def test_the_endoplasmic_reticulum_can_be_a_marker(tmp_path):
         ({"overrides": ["size=18"]}, "multiple of 4"),
         ({"overrides": ["min_group=1"]}, "min_group: expected at least 2"),
         ({"overrides": ["min_group=9"]}, "too few groups"),
+        ({"seed": -1}, "seed is out of range.*seed=-1"),
+        ({"seed": 2**32}, "seed is out of range"),
     ],
 )
 def test_what_cannot_be_is_refused_and_leaves_nothing_behind(
