@@ -13,7 +13,7 @@ from typing import IO, Any
 from tfvqgen.errors import DataError, UserError
 
 LOCK = ".lock"
-_SEAL = "sha256"
+_SEAL = "sealed_by"
 
 
 @contextlib.contextmanager
@@ -181,7 +181,7 @@ def read_sealed_json(path: str | os.PathLike) -> Any:
     seal = value.pop(_SEAL)
     if seal != (found := _seal(value)):
         raise DataError(
-            "damaged file: expected it as it was written, with the sha256 in it, "
+            "damaged file: expected it as it was written, with the hash in it, "
             f"{str(seal)[:12]}. Received: {path} of {found[:12]}"
         )
     return value

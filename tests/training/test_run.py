@@ -1,6 +1,7 @@
 import importlib.util
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -479,6 +480,24 @@ def test_a_damaged_checkpoint_is_passed_over_with_a_warning(
     assert figures(finished) == figures(tmp_path / "workdir")
 
 
+def test_a_disk_that_is_full_at_a_checkpoint_is_told_and_gone_on_from(
+    data, finished, tmp_path
+):
+    run(data, tmp_path, steps=3)
+    kept = support.digest_of_folder(tmp_path / "vqvae" / "checkpoints")
+    largest = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (9_000, largest[1]))
+    try:
+        with pytest.raises(OSError, match="too large") as error:
+            run(data, tmp_path, steps=9)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, largest)
+    assert error.value.filename.endswith("checkpoints/step-6")
+    assert support.digest_of_folder(tmp_path / "vqvae" / "checkpoints") == kept
+    run(data, tmp_path, steps=9)
+    assert_same_weights(finished, tmp_path)
+
+
 def test_codes_are_those_of_the_autoencoder_in_the_order_of_the_images(finished):
     info = codes.read_codes_info(finished / "codes")
     autoencoder, _ = load_autoencoder(Workdir(finished))
@@ -624,6 +643,23 @@ def test_damaged_codes_are_written_again(data, finished, tmp_path, capsys):
     workdir = tmp_path / "workdir"
     shutil.copytree(finished, workdir)
     (workdir / "codes" / "codes.json").write_text("{")
+    run(data, workdir, steps=9, stage="codes")
+    assert "codes are written again" in capsys.readouterr().err
+    expected = support.digest_of_folder(finished / "codes")
+    assert support.digest_of_folder(workdir / "codes") == expected
+
+
+def test_a_damaged_code_shard_is_named_and_written_again(
+    data, finished, tmp_path, capsys
+):
+    workdir = tmp_path / "workdir"
+    shutil.copytree(finished, workdir)
+    shard = workdir / "codes" / "train-00001-of-00003.tfrecord"
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 1
+    shard.write_bytes(content)
+    with pytest.raises(DataError, match=r"train-00001-of-00003\.tfrecord record 1"):
+        run(data, workdir, steps=10, stage="top")
     run(data, workdir, steps=9, stage="codes")
     assert "codes are written again" in capsys.readouterr().err
     expected = support.digest_of_folder(finished / "codes")

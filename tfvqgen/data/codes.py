@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfvqgen.data.damage import find_damage
 from tfvqgen.data.records import Records
 from tfvqgen.data.shard import Shard, is_bare_name
 from tfvqgen.errors import DataError
-from tfvqgen.files import read_sealed_json, write_sealed_json
+from tfvqgen.files import read_sealed_json, sha256_of_file, write_sealed_json
 
 FORMAT = "tfvqgen-codes-1"
 FILE_NAME = "codes.json"
@@ -107,10 +108,23 @@ class CodeSplit:
         ]
 
     def batches(self, size: int = 1024) -> Iterator[dict[str, np.ndarray]]:
-        """Goes through all records in order, the last batch being what is left."""
+        """Goes through all records in order, the last batch being what is left.
+
+        Raises:
+            DataError: One is damaged; names file and record.
+        """
         records = tf.data.TFRecordDataset([str(path) for path in self.paths])
         parsed = records.map(self.parser(), num_parallel_calls=tf.data.AUTOTUNE)
-        return parsed.batch(size).as_numpy_iterator()
+        try:
+            yield from parsed.batch(size).as_numpy_iterator()
+        except tf.errors.OpError as error:
+            for found in find_damage(self):
+                raise DataError(
+                    "damaged code shard: expected what --stage=codes wrote; run it to "
+                    f"have it written again. Received: {found.path} record "
+                    f"{found.record} ({found.reason})"
+                ) from error
+            raise
 
 
 def serialize_codes(
@@ -225,6 +239,21 @@ def require_current(
             raise DataError(
                 f"the codes are stale: expected codes of {what} {expected[:12]}; run "
                 f"--stage=codes again. Received: codes of {what} {found[:12]}"
+            )
+
+
+def require_whole(folder: str | os.PathLike, info: CodesInfo) -> None:
+    """Reads every byte of the shards, which are small, and compares their sha256.
+
+    Raises:
+        DataError: One is damaged.
+    """
+    for shard in (shard for shards in info.splits.values() for shard in shards):
+        path = Path(folder) / shard.path
+        if sha256_of_file(path) != shard.sha256:
+            raise DataError(
+                "damaged code shard: expected the sha256 that codes.json says. "
+                f"Received: {path}"
             )
 
 

@@ -33,6 +33,7 @@ _OS_ERRORS = {
     tf.errors.NotFoundError: errno.ENOENT,
     tf.errors.PermissionDeniedError: errno.EACCES,
     tf.errors.ResourceExhaustedError: errno.ENOSPC,
+    tf.errors.OutOfRangeError: errno.EFBIG,
     tf.errors.FailedPreconditionError: errno.ENOTDIR,
 }
 
@@ -114,22 +115,22 @@ def _write_records(temporary: Path, path: Path, records: Iterable[bytes]) -> int
     """Writes the file and returns how many records it has."""
     count = 0
     # Only the writer's errors are about `path`: those of `records` are their own.
-    with _as_os_error(path):
+    with as_os_error(path):
         writer = tf.io.TFRecordWriter(str(temporary))
     try:
         for record in records:
-            with _as_os_error(path):
+            with as_os_error(path):
                 writer.write(record)
             count += 1
     finally:
-        with _as_os_error(path):
+        with as_os_error(path):
             writer.close()
     return count
 
 
 @contextlib.contextmanager
-def _as_os_error(path: Path) -> Iterator[None]:
-    """Turns TensorFlow's errors about files into Python's."""
+def as_os_error(path: str | os.PathLike) -> Iterator[None]:
+    """Turns TensorFlow's errors of writing a file into Python's, which name `path`."""
     try:
         yield
     except tf.errors.OpError as error:

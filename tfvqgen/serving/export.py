@@ -12,6 +12,7 @@ from typing import Any
 import tensorflow as tf
 from tqdm import tqdm
 
+from tfvqgen.data.records import as_os_error
 from tfvqgen.errors import DataError, UserError
 from tfvqgen.files import blamed_on, exclusive, read_json, sync_folder
 from tfvqgen.generation.about import About
@@ -171,7 +172,8 @@ def _save(signatures: Signatures, about, card: str, folder: Path) -> None:
             path = Path(scratch, name)
             path.write_text(text, encoding="utf-8")
             module.texts.append(tf.saved_model.Asset(str(path)))
-        tf.saved_model.save(module, str(folder), signatures=signatures.functions)
+        with as_os_error(folder):
+            tf.saved_model.save(module, str(folder), signatures=signatures.functions)
     compact(folder)
     _write_warm_up(folder / WARM_UP, about, signatures)
 

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfvqgen.data.records import as_os_error
 from tfvqgen.errors import DataError, UserError
 
 # What restoring raises for files that are cut or flipped.
@@ -67,8 +68,18 @@ class Checkpoints:
         )
 
     def save(self, step: int) -> None:
-        """Writes a checkpoint; it counts once TensorFlow has renamed its index."""
-        self._manager.save(checkpoint_number=step)
+        """Writes a checkpoint; it counts once TensorFlow has renamed its index.
+
+        Raises:
+            OSError: It cannot be written; names it. Those before it stay.
+        """
+        path = (self._scratch or self._folder) / f"step-{step}"
+        try:
+            with as_os_error(path):
+                self._manager.save(checkpoint_number=step)
+        except OSError:
+            shutil.rmtree(f"{path}_temp", ignore_errors=True)
+            raise
         if self._scratch:
             shutil.rmtree(self._scratch, ignore_errors=True)
 

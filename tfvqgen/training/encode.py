@@ -96,6 +96,7 @@ def _is_current(folder: Path, info: codes.CodesInfo) -> bool:
         return False
     try:
         found = codes.read_codes_info(folder)
+        codes.require_whole(folder, found)
     except DataError as error:
         print(f"warning: codes are written again: {error}", file=sys.stderr)
         return False
@@ -114,8 +115,8 @@ def _finished(partial: Path, shard: Shard, bar) -> Shard | None:
     if not description.exists():
         return None
     try:
-        finished = Shard(**read_sealed_json(description))
-    except (DataError, TypeError):
+        finished = Shard(**read_sealed_json(description)["shard"])
+    except (DataError, KeyError, TypeError):
         return None
     bar.update(finished.num_examples)
     return finished
@@ -146,7 +147,7 @@ def _encode_shard(partial, dataset, split_name, shard, encode, turns, bar) -> Sh
     except READ_ERRORS as error:
         raise input_pipeline.diagnose(error, split) from error
     description = partial / f"{shard.path}{_DESCRIPTION}"
-    write_sealed_json(description, dataclasses.asdict(written))
+    write_sealed_json(description, {"shard": dataclasses.asdict(written)})
     return written
 
 

@@ -45,5 +45,6 @@ def make_dataset(
         ]
         shard = write_shard(folder / split["shards"][0]["path"], records)
         split["shards"][0] |= {"bytes": shard.bytes, "sha256": shard.sha256}
+    del about["fingerprint"]
     (folder / "dataset.json").write_text(json.dumps(about))
     return schema.open_dataset(folder)
