@@ -5,7 +5,8 @@ VENV ?= .venv
 DEMO_DIR ?= runs/demo
 DEMO_CELLS ?= 4000
 DEMO_FLAGS ?=
-REPORT_FLAGS ?=
+# Enough for a first look; `evaluate` alone trains its classifier five times as long.
+REPORT_FLAGS ?= --classifier_steps=300
 
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
