@@ -33,6 +33,7 @@ from tfvqgen.errors import UserError
 
 MOST_WAITING = 100
 _STEP_UP = 1.25
+_LEAST_REQUESTS = 40
 _DIFFERENT_REQUESTS = 256
 _LONGEST_WAIT = 120.0
 _SECONDS_A_SAMPLE = 5.0
@@ -129,7 +130,12 @@ def soak(model: Path, args: argparse.Namespace) -> dict[str, Any]:
         alone = _alone(server, requests)
         run = functools.partial(stretch, server, requests, rng=rng)
         tried, best = search(
-            lambda rate: run(rate, args.step_seconds, most=args.most_requests),
+            lambda rate: run(
+                rate,
+                # A queue of few requests says nothing.
+                max(args.step_seconds, _LEAST_REQUESTS / rate),
+                most=args.most_requests,
+            ),
             0.5 / alone,
         )
         before = server.megabytes()
