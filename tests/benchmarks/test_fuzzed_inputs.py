@@ -7,12 +7,9 @@ import pytest
 
 from benchmarks.faults import fuzzed_inputs
 from benchmarks.faults.fuzzing import judging
-from benchmarks.faults.fuzzing.mutation import (
-    mutated_bytes,
-    mutated_json,
-    mutated_table,
-)
+from benchmarks.faults.fuzzing.mutation import mutated_bytes
 from benchmarks.faults.fuzzing.pictures import mutated_png, mutated_tiff
+from benchmarks.faults.fuzzing.structures import mutated_json, mutated_table
 from benchmarks.faults.fuzzing.targets import TARGETS
 from tests.data_prep.screened_crops import INSTALLED
 from tfvqgen.errors import UserError

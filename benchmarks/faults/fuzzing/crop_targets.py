@@ -9,12 +9,12 @@ from pathlib import Path
 
 from benchmarks.faults.fuzzing.folders import FuzzedFolder
 from benchmarks.faults.fuzzing.judging import Inputs
-from benchmarks.faults.fuzzing.mutation import (
+from benchmarks.faults.fuzzing.pictures import mutated_png
+from benchmarks.faults.fuzzing.structures import (
     mutated_json,
     mutated_json_lines,
     mutated_table,
 )
-from benchmarks.faults.fuzzing.pictures import mutated_png
 from tfvqgen.errors import DataError
 
 

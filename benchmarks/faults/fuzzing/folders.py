@@ -10,10 +10,12 @@ from benchmarks.faults.fuzzing.mutation import (
     WORDS,
     Mutation,
     mutated_bytes,
+    mutated_text,
+)
+from benchmarks.faults.fuzzing.structures import (
     mutated_json,
     mutated_json_lines,
     mutated_table,
-    mutated_text,
 )
 
 _BY_SUFFIX: Mapping[str, Mutation] = {

@@ -11,12 +11,9 @@ from pathlib import Path
 
 from benchmarks.faults.fuzzing.folders import FuzzedFolder
 from benchmarks.faults.fuzzing.judging import Inputs
-from benchmarks.faults.fuzzing.mutation import (
-    mutated_bytes,
-    mutated_text,
-    mutated_value,
-)
+from benchmarks.faults.fuzzing.mutation import mutated_bytes, mutated_text
 from benchmarks.faults.fuzzing.pictures import mutated_png
+from benchmarks.faults.fuzzing.structures import mutated_value
 from tfvqgen.errors import DataError, UserError
 
 
