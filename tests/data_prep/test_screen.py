@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import re
 
 import numpy as np
@@ -24,6 +25,7 @@ from tests.data_prep.screened_crops import (
 from tests.support import digest_of_folder
 from tfvqgen.data import schema
 from tfvqgen.errors import DataError, UserError
+from tfvqgen.files import sha256_of_file
 
 pytestmark = pytest.mark.skipif(not INSTALLED, reason="the extra screen is missing")
 
@@ -206,3 +208,43 @@ def test_decisions_go_with_a_table_of_crops_only(crops, tmp_path):
             *("--crops", crops, "--output", tmp_path / "s"),
             *("--layout", "folder", "--decisions", "x.csv"),
         )
+
+
+def test_a_decision_about_cluster_1_0_of_a_spreadsheet_is_kept(crops):
+    path = edit(crops / "review" / "clusters.csv", {1: "drop"})
+    path.write_text(path.read_text().replace("\n1,drop", "\n1.0,drop"))
+    run_screen("--crops", crops)
+    decided = {row.get("cluster"): row.get("decision") for row in read_table(path)}
+    assert decided == {"0": "", "1": "drop", "2": "", "3": ""}
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        *[("x", "nan"), ("y", "1e999"), ("x", ""), ("y", "a")],
+        *[("cluster", "-1"), ("cluster", "1.5"), ("cluster", "9"), ("cluster", "")],
+        ("cluster", "9" * 30),
+    ],
+)
+def test_a_damaged_map_is_named(crops, column, value):
+    rows = list(csv.reader((crops / "umap.csv").read_text().splitlines()))
+    rows[1][rows[0].index(column)] = value
+    with open(crops / "umap.csv", "w", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows(rows)
+    _describe_map(crops)
+    with pytest.raises(DataError, match=r"damaged clusters: expected .*umap\.csv"):
+        screening.open_decided(crops)
+
+
+@pytest.mark.parametrize("config", [None, [], 5, {}, {"clusters": "4", "seed": 0}])
+def test_a_map_of_unknown_making_is_named(crops, config):
+    _describe_map(crops, config=config)
+    with pytest.raises(DataError, match="damaged clusters: expected"):
+        screening.open_decided(crops)
+
+
+def _describe_map(crops, **changes):
+    """Lets umap.json describe umap.csv as it is."""
+    about = json.loads((crops / "umap.json").read_text())
+    about["sha256"] = sha256_of_file(crops / "umap.csv")
+    (crops / "umap.json").write_text(json.dumps({**about, **changes}))
