@@ -7,6 +7,8 @@ import numpy as np
 
 from tfvqgen.errors import DataError
 
+# What Pillow raises for what it cannot decode.
+_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error)
 SIGNATURE = b"\xff\xd8\xff"
 # Start of frame, but for those numbers that mean something else.
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -55,8 +57,12 @@ def decode_jpeg(data: bytes) -> np.ndarray:
     if form is None:
         raise DataError("a truncated image: expected a whole JPEG")
     try:
-        pixels = np.asarray(Image.open(io.BytesIO(data), formats=("JPEG",)))
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
+        image = Image.open(io.BytesIO(data), formats=("JPEG",))
+        # A second frame would count here; before anything is unpacked.
+        if image.size != (form[1], form[0]):
+            raise ValueError("another size")
+        pixels = np.asarray(image)
+    except (*_DAMAGE, Image.DecompressionBombError) as error:
         what = "truncated" if "truncated" in str(error) else "damaged"
         raise DataError(f"a {what} image: expected a whole JPEG that decodes") from None
     pixels = pixels.reshape(*pixels.shape[:2], -1)

@@ -15,6 +15,8 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 HEADER_BYTES = 33  # Signature and IHDR.
 _CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}
 _PALETTE = 3
+# What Pillow raises for what it cannot decode.
+_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error)
 # Filters of rows, beside 0 (none) and 3 (average).
 _SUB, _UP, _PAETH = 1, 2, 4
 # First row and column, steps down and right of the passes of an interlaced image.
@@ -130,8 +132,12 @@ def _decode_by_pillow(
 
     file = io.BytesIO(SIGNATURE + b"".join(chunk for _, chunk in chunks))
     try:
-        pixels = np.asarray(Image.open(file, formats=("PNG",)))
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error):
+        image = Image.open(file, formats=("PNG",))
+        # A second header would count here; before anything is unpacked.
+        if image.size != (shape[1], shape[0]):
+            raise ValueError("another size")
+        pixels = np.asarray(image)
+    except (*_DAMAGE, Image.DecompressionBombError):
         raise DataError("a damaged image: expected a PNG that decodes") from None
     pixels = pixels.reshape(*pixels.shape[:2], -1)
     if pixels.shape != shape or pixels.dtype.itemsize * 8 != depth:

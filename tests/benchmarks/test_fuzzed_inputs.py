@@ -19,7 +19,8 @@ _FEW = {"shards": 2, "code_shards": 2, "saved_model": 1}
 _SCREENING = ("umap", "decisions", "decided", "clusters")
 
 
-@pytest.mark.parametrize("target", TARGETS)
+# The flags of train.py would stay in this process, and are those of other tests.
+@pytest.mark.parametrize("target", [x for x in TARGETS if x != "training_flags"])
 def test_damaged_inputs_are_read_or_refused_in_words(target):
     if target in _SCREENING and not INSTALLED:
         pytest.skip("the extra screen is missing")
@@ -55,7 +56,7 @@ def test_a_seed_makes_the_same_input_and_another_one_others(mutate, data):
 
 
 def test_damaged_images_are_often_whole_enough_to_be_looked_into():
-    from data_prep.png import decode_png
+    from data_prep.field_images import decode_image
     from tests.data_prep.png_writer import write_png
     from tests.support import random_image
 
@@ -63,7 +64,7 @@ def test_damaged_images_are_often_whole_enough_to_be_looked_into():
     reached = 0
     for seed in range(100):
         try:
-            decode_png(mutated_png(whole, random.Random(seed)))
+            decode_image(mutated_png(whole, random.Random(seed)))
         except UserError as error:
             # Beyond the first look at signature and sums.
             reached += "checksums" not in str(error)
@@ -98,7 +99,7 @@ def test_what_becomes_of_inputs_is_counted():
     )
     found = judging.judge(inputs, 6, seed=0, seconds=0.2)
     line = found.as_json()
-    assert (line["inputs"], line["accepted"], line["refused"]) == (6, 1, 3)
+    assert (line["inputs"], line["accepted"], line["refused"]) == (6, 1, 2)
     assert (line["tracebacks"], line["hangs"]) == (2, 1)
     words = " ".join(line["faults"])
     assert "KeyError" in words and "without what was expected" in words

@@ -406,3 +406,21 @@ def test_reading_fields_needs_no_tensorflow():
     )
     environment = support.environment()
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+
+
+@pytest.mark.parametrize("side", [9_000, 60_000])
+def test_a_second_header_is_no_way_around_the_first(tmp_path, side):
+    image = support.random_image((16, 16, 1))
+    png = images.encode_png(image)
+    header = b"IHDR" + images.png_header(side, side, 1, "uint8")
+    second = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+    with pytest.raises(DataError, match="a damaged image"):
+        _read(tmp_path, png[:33] + second + png[33:])
+    jpeg = _jpeg(image)
+    place = jpeg.index(b"\xff\xc0")
+    length = 2 + int.from_bytes(jpeg[place + 2 : place + 4], "big")
+    frame = bytearray(jpeg[place : place + length])
+    frame[5:9] = struct.pack(">HH", side, side)
+    twice = jpeg[: place + length] + bytes(frame) + jpeg[place + length :]
+    with pytest.raises(DataError, match="a damaged image"):
+        _read(tmp_path, twice, "image.jpg")

@@ -115,7 +115,8 @@ def _outcome(read: Callable[[], object], seconds: float) -> tuple[int, int, str]
         with _limited(seconds), contextlib.redirect_stderr(io.StringIO()):
             said = read()
     except UserError as error:
-        return 1, 1, _unclear(str(error))
+        fault = _unclear(str(error))
+        return 1, int(not fault), fault
     except SystemExit as error:
         return 1, int(error.code == 2), "" if error.code in (0, 2) else "exit status"
     except OSError as error:

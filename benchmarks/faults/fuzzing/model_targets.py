@@ -31,8 +31,7 @@ def _config_json(folder: Path) -> Inputs:
 
 def _metrics(folder: Path) -> Inputs:
     """``metrics.jsonl``, read to go on and for the report's curves."""
-    from tfvqgen.evaluation.curves import learning_curves
-
+    from tfvqgen.evaluation.report.curves import learning_curves
     from tfvqgen.training.workdir import Workdir
 
     for stage in ("vqvae", "top", "bottom"):
