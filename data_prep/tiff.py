@@ -99,7 +99,8 @@ def _check_chain(data: bytes) -> None:
             (entries,) = struct.unpack_from(order + number, data, place)
             place += struct.calcsize(order + number) + entries * entry
             (place,) = struct.unpack_from(order + pointer, data, place)
-    except struct.error:
+    except (struct.error, OverflowError):
+        # Beyond the end, or beyond what any file can have.
         raise DataError("a truncated image: expected a whole TIFF") from None
 
 

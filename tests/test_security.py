@@ -31,7 +31,7 @@ _CALLS = {
     # Build Python objects that a file describes.
     *("keras.models.load_model", "keras.saving.load_model", "keras.load_model"),
     *("tf.keras.models.load_model", "keras.models.model_from_json"),
-    *("tf.saved_model.load", "tf.load_op_library", "tf.load_library"),
+    *("tf.load_op_library", "tf.load_library"),
     *("tf.py_function", "tf.numpy_function", "tf.compat.v1.py_func"),
     # Hand a text to a shell, or make names that others may foresee.
     *("os.system", "os.popen", "tempfile.mktemp", "shutil.unpack_archive"),
@@ -43,7 +43,11 @@ _ALLOWED = {
     ("data_prep/crop_beam.py", "pickle"),
 }
 _SUBPROCESS = {"tfvqgen/serving/verify.py"}
-_LOADS_GRAPHS = {"tfvqgen/serving/verification/loaded.py"}
+# Exports, and the network that a user brings to measure with.
+_LOADS_GRAPHS = {
+    "tfvqgen/serving/verification/loaded.py",
+    "tfvqgen/evaluation/extractors/saved_model.py",
+}
 _IMPORTS_BY_NAME = {"data_prep/embedding.py"}
 
 

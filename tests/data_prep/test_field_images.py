@@ -424,3 +424,16 @@ def test_a_second_header_is_no_way_around_the_first(tmp_path, side):
     twice = jpeg[: place + length] + bytes(frame) + jpeg[place + length :]
     with pytest.raises(DataError, match="a damaged image"):
         _read(tmp_path, twice, "image.jpg")
+
+
+@pytest.mark.parametrize("place", [2**64 - 1, 2**63, 2**40, 9])
+@pytest.mark.parametrize("at", [8, -8])
+def test_a_tiff_whose_directory_is_beyond_all_files_is_refused(tmp_path, place, at):
+    tiff = bytearray(_tiff(support.random_image((4, 4)), bigtiff=True))
+    (start,) = struct.unpack_from("<Q", tiff, 8)
+    (entries,) = struct.unpack_from("<Q", tiff, start)
+    # Where the first directory is, or the one after it.
+    at = at if at > 0 else start + 8 + 20 * entries
+    struct.pack_into("<Q", tiff, at, place)
+    with pytest.raises(DataError, match=r"image: expected.*image\.tif"):
+        _read(tmp_path, bytes(tiff), "image.tif")
