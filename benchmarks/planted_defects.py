@@ -120,6 +120,8 @@ class _Picture:
             away = np.hypot(*(self._middles - [x, y]).T)
             if away.min() < _NEAR:
                 found = dict(self._columns[int(away.argmin())])
+                # Cut around the cell, not around what was found of its nucleus.
+                found["inside_field"] = 1.0
         return np.ascontiguousarray(image), found
 
 

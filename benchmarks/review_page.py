@@ -1,12 +1,17 @@
 """How fast the review page opens and moves with many crops, in Chromium without window.
 
 Crops of no meaning (random clusters, labels, quality) are written as `python -m
-data_prep screen` writes them, but for the thumbnails, which are one sheet of noise. The
-page is opened as a file; the map is dragged with the mouse for some seconds, whole and
-enlarged, while every frame is timed. One JSON line.
+data_prep screen` writes them, with as many sheets of thumbnails, each a JPEG of smooth
+noise of a size as of real crops. The page is opened as a file; the map is dragged with
+the mouse for some seconds, whole and enlarged, while every frame is timed; then the
+mouse rests on crops of all clusters in turn, each of another sheet. One JSON line; its
+memory is that of all of the browser's processes.
 """
 
 import argparse
+import contextlib
+import io
+import re
 import tempfile
 import time
 from pathlib import Path
@@ -25,6 +30,7 @@ def main() -> None:
     flags.add_argument("--crops", type=int, default=157_000, help="how many")
     flags.add_argument("--clusters", type=int, default=300, help="how many")
     flags.add_argument("--drags", type=int, default=150, help="mouse events a drag")
+    flags.add_argument("--rests", type=int, default=60, help="of the mouse on crops")
     flags.add_argument("--screenshot", type=Path, help="a PNG of the opened page")
     args = flags.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -73,11 +79,13 @@ def write_crops(folder: Path, args: argparse.Namespace) -> Path:
     )
     side = sprites.TILE * sprites.TILES_A_SIDE
     (folder / "sprites").mkdir()
-    noise = rng.integers(0, 255, (side, side, 3), np.uint8)
-    Image.fromarray(noise).save(folder / "sprites" / "noise.jpg", quality=60)
-    return page_files.write_page(
-        folder, shown, ["noise.jpg"] * -(-n // sprites.PER_SHEET)
-    )
+    coarse = Image.fromarray(rng.integers(0, 160, (side // 4, side // 4, 3), np.uint8))
+    file = io.BytesIO()
+    coarse.resize((side, side), Image.Resampling.BICUBIC).save(file, "JPEG", quality=80)
+    sheets = [f"{number}.jpg" for number in range(-(-n // sprites.PER_SHEET))]
+    for name in sheets:
+        (folder / "sprites" / name).write_bytes(file.getvalue())
+    return page_files.write_page(folder, shown, sheets)
 
 
 def measure(page: Path, profile: Path, args: argparse.Namespace) -> dict[str, Any]:
@@ -99,10 +107,14 @@ def measure(page: Path, profile: Path, args: argparse.Namespace) -> dict[str, An
         enlarged = frame_times(opened, args.drags)
         opened.run("var t0 = performance.now(); drawDots(); drawDots(); drawDots()")
         draw = opened.run("(performance.now() - t0) / 3")
+        before = memory(profile)
+        rests = [rest(opened, number) for number in range(args.rests)]
+        after = memory(profile)
         problems = opened.problems
     if problems:
         raise SystemExit(f"the page has problems: {problems[:3]}")
-    files = {path.name: path.stat().st_size for path in page.parent.glob("*.js")}
+    scripts = sum(path.stat().st_size for path in page.parent.glob("*.js"))
+    sheets = sum(path.stat().st_size for path in page.parent.glob("sprites/*"))
     return {
         "case": "review_page",
         "crops": args.crops,
@@ -112,9 +124,38 @@ def measure(page: Path, profile: Path, args: argparse.Namespace) -> dict[str, An
         **frames("whole", whole),
         **frames("enlarged", enlarged),
         "draw_milliseconds": round(draw, 1),
-        "megabytes": round(sum(files.values()) / 1e6, 1),
+        "thumbnail_milliseconds_median": round(float(np.median(rests)), 1),
+        "thumbnail_milliseconds_p95": round(float(np.quantile(rests, 0.95)), 1),
+        "browser_gigabytes": round(before, 2),
+        "browser_gigabytes_after_thumbnails": round(after, 2),
+        "megabytes": round(scripts / 1e6, 1),
+        "sheet_megabytes": round(sheets / 1e6, 1),
         "seed": args.seed,
     }
+
+
+def rest(opened: Any, number: int) -> float:
+    """Shows the thumbnail of a crop of another sheet; returns the milliseconds."""
+    return opened.run(
+        "new Promise((done) => {"
+        f" const i = Math.min(N - 1, {number} * 37 % DATA.sheets.length * PER_SHEET);"
+        " const canvas = $('tip').firstChild, from = performance.now();"
+        " canvas.dataset.painted = ''; drawTile(canvas, i);"
+        " (function look() {"
+        " if (canvas.dataset.painted === String(i)) done(performance.now() - from);"
+        " else setTimeout(look, 1); })() })"
+    )
+
+
+def memory(profile: Path) -> float:
+    """Returns the memory of the processes of a profile, shared parts divided, in GB."""
+    kilobytes = 0
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if str(profile).encode() in (folder / "cmdline").read_bytes():
+                rollup = (folder / "smaps_rollup").read_text()
+                kilobytes += int(re.search(r"^Pss: *(\d+)", rollup, re.M)[1])
+    return kilobytes / 2**20
 
 
 def frames(name: str, milliseconds: np.ndarray) -> dict[str, Any]:

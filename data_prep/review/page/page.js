@@ -109,7 +109,7 @@ function stepCluster(step) {
   for (let n = 1; n <= K; n++) {
     const c = listed[(place + n * step + n * K) % K];
     // Forward to what is still to be decided; backward to what was just before.
-    if (step < 0 || !ofCluster[c]) return chooseCluster(c);
+    if (step < 0 || (!ofCluster[c] && (ACCEPTED[c] || !hiddenKinds()))) return chooseCluster(c);
   }
 }
 

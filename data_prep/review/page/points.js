@@ -113,7 +113,7 @@ function drawTile(canvas, index) {
   // The least recently used sheet is the map's first.
   loadedSheets.delete(url);
   loadedSheets.set(url, image);
-  if (loadedSheets.size > 24) loadedSheets.delete(loadedSheets.keys().next().value);
+  if (loadedSheets.size > 12) loadedSheets.delete(loadedSheets.keys().next().value);
   canvas.dataset.index = index;
   const context = canvas.getContext("2d");
   const paint = () => {
