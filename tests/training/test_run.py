@@ -17,6 +17,7 @@ from tfvqgen.data import codes
 from tfvqgen.errors import DataError, UserError
 from tfvqgen.files import read_sealed_json
 from tfvqgen.training.checkpoints import saved_checkpoints
+from tfvqgen.training.loop import Loop
 from tfvqgen.training.metrics_log import read_metrics
 from tfvqgen.training.run import train
 from tfvqgen.training.trained_models import fingerprint, load_autoencoder
@@ -597,6 +598,25 @@ def test_a_validation_that_was_interrupted_is_made_up_for(data, finished, tmp_pa
     path.write_text("".join(lines[:-1]) + lines[-1][:20])
     run(data, tmp_path / "workdir", steps=9)
     assert figures(tmp_path / "workdir") == figures(finished)
+
+
+def test_a_validation_interrupted_while_it_is_made_up_for_is_not_forgotten(
+    data, finished, tmp_path, monkeypatch
+):
+    run(data, tmp_path, steps=6)
+    path = tmp_path / "vqvae" / "metrics.jsonl"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+    real = Loop._validation_sums
+
+    def interrupted(loop, interruption):
+        os.kill(os.getpid(), signal.SIGINT)
+        return real(loop, interruption)
+
+    with monkeypatch.context() as patched, pytest.raises(SystemExit):
+        patched.setattr(Loop, "_validation_sums", interrupted)
+        run(data, tmp_path, steps=9)
+    run(data, tmp_path, steps=9)
+    assert figures(tmp_path) == figures(finished)
 
 
 def test_more_steps_later_leave_the_schedule_as_it_was(data, tmp_path):

@@ -144,9 +144,11 @@ class Loop:
         with Interruption() as interruption, self._progress() as bar:
             if owed:
                 figures = self._validate(log, bar, interruption)
-                if self._stage.averages:
+                if self._stage.averages and figures:
                     self._checkpoints.save(self.step)
-            for step in self._chunks(bar):
+            # Where it was interrupted a step more would have it forgotten.
+            chunks = () if interruption.requested else self._chunks(bar)
+            for step in chunks:
                 if self._is_due("log_every"):
                     self._log(log, bar)
                 if self._is_due("validate_every") and not interruption.requested:
