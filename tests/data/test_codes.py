@@ -23,6 +23,8 @@ def _change(folder, change):
     path = folder / codes.FILE_NAME
     value = json.loads(path.read_text())
     change(value, value["splits"]["train"][0])
+    # As a person would who means it: the hash is not what is tested here.
+    del value["sealed_by"]
     path.write_text(json.dumps(value))
 
 
