@@ -166,11 +166,6 @@ def _read(folder, features: Features) -> EmbeddingTable | None:
     ):
         return None
     config = about.get("config")
-    if not isinstance(config, dict) or not {"clusters", "seed"} <= config.keys():
-        raise DataError(
-            f"damaged file: expected what embed wrote; remove it to make it again. "
-            f"Received: {folder / ABOUT} with config={config!r:.60}"
-        )
     rows = list(read_table(folder / TABLE, _COLUMNS))
     ids = tuple(row.get("crop_id") for row in rows)
     if ids != features.crop_ids:
