@@ -40,9 +40,9 @@ def usual_clusters(num_crops: int) -> int:
     return max(2, round(num_crops**0.5 / 2))
 
 
-def require_libraries() -> None:
-    """Refuses to start what would end without its libraries."""
-    for name in ("sklearn", "umap"):
+def require_libraries(*names: str) -> None:
+    """Refuses to start what would end without its libraries (all, if none is named)."""
+    for name in names or ("sklearn", "umap"):
         if importlib.util.find_spec(name) is None:
             raise _missing(name)
 

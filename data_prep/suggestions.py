@@ -158,7 +158,7 @@ def nearest(components: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]
     Returns:
         Distances float32 [N, k], growing, and indices int32 [N, k].
     """
-    require_libraries()
+    require_libraries("sklearn")
     from sklearn.neighbors import NearestNeighbors
 
     count = min(count, len(components) - 1)

@@ -45,7 +45,8 @@ def largest_difference(runs, prefix):
 # Batch normalization's moving statistics are among the compared variables, and both
 # dropout and the way crops are shown are on.
 def test_one_step_on_two_replicas_equals_one_step_on_one(runs):
-    assert largest_difference(runs, "0/") < 1e-6
+    # Adam's first step is as long for the smallest gradient, of which rounding is more.
+    assert largest_difference(runs, "0/") < 5e-6
 
 
 def test_ten_steps_on_two_replicas_equal_those_on_one(runs):
