@@ -162,7 +162,7 @@ def _decided(folder: Path) -> Inputs:
 
 def _by_hand(folder: Path) -> Inputs:
     """``clusters.csv`` when the page is made anew."""
-    from data_prep import screening
+    from data_prep import cluster_table
 
     crops, opened = _screened(folder)
     path = crops / "review" / "clusters.csv"
@@ -172,11 +172,11 @@ def _by_hand(folder: Path) -> Inputs:
 
     def read(folder: Path) -> None:
         path = folder / "review" / "clusters.csv"
-        screening._refuse_to_lose_decisions(path)
+        cluster_table.refuse_to_lose_decisions(path, opened.stamp)
 
     def read_again(folder: Path) -> None:
         path = folder / "review" / "clusters.csv"
-        screening._decided_by_hand(path, opened.stamp)
+        cluster_table.decided_by_hand(path, opened.stamp)
 
     both = (read_again, read)
     turn = [0]
