@@ -203,13 +203,12 @@ def _check_template(template: str, header: Sequence[str]) -> str:
     known = {_CHANNEL, _NAME, _ANTIBODY_NUMBER, *header}
     try:
         parts = [x for x in string.Formatter().parse(template) if x[1] is not None]
+        path = urlsplit(template).path
     except ValueError:
-        parts = []
+        parts, path = [], ""
     plain = all(not spec and not conversion for _, _, spec, conversion in parts)
     names = [name for _, name, _, _ in parts]
-    suffix = re.search(
-        r"\.(png|jpe?g|tiff?)(\.gz)?$", urlsplit(template).path, re.IGNORECASE
-    )
+    suffix = re.search(r"\.(png|jpe?g|tiff?)(\.gz)?$", path, re.IGNORECASE)
     if not plain or _CHANNEL not in names or not known.issuperset(names) or not suffix:
         raise UserError(
             "wrong --url: expected an address that ends as an image's, with {channel} "

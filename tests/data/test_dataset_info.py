@@ -122,6 +122,14 @@ def test_the_description_of_another_program_needs_no_fingerprint(tmp_path):
     assert dataset_info.read_info(tmp_path) == info
 
 
+@pytest.mark.parametrize("value", ["half \ud800", float("nan"), float("inf")])
+def test_half_letters_and_numbers_that_are_none_are_refused(tmp_path, value):
+    support.make_dataset(tmp_path)
+    _change(tmp_path, _set("provenance", to={"note": value}))
+    with pytest.raises(DataError, match="whole letters and finite numbers"):
+        dataset_info.read_info(tmp_path)
+
+
 def test_what_people_edit_is_no_damage(tmp_path):
     support.make_dataset(tmp_path)
     _change(tmp_path, _set("credit", to="somebody"))

@@ -35,6 +35,7 @@ def test_the_id_changes_with_any_weight_and_with_nothing_else():
         {"max_rows": 0},
         {"dtype": "uint7"},
         {"image_shape": "x"},
+        {"image_shape": []},
         {"display": {"red": "nothing like it", "green": None, "blue": None}},
         {"display": {}},
     ],

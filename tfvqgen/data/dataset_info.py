@@ -150,6 +150,13 @@ def read_info(folder: str | os.PathLike) -> DatasetInfo:
             f"`python -m data_prep shard` writes it. Received: {folder}"
         )
     value = read_json(path)
+    try:
+        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+    except ValueError as error:
+        raise DataError(
+            f"damaged {FILE_NAME}: expected whole letters and finite numbers. "
+            f"Received: {path} ({type(error).__name__})"
+        ) from None
     info = _parse(value, _Reader(path, ""))
     # What people may edit is no part of it; other programs may leave it out.
     expected = value.get("fingerprint", info.fingerprint())

@@ -113,7 +113,7 @@ def _check(about: About) -> None:
             len(about.bottom_shape),
         ]
         == [3, 2, 2],
-        "channels": len(about.channels) == about.image_shape[-1],
+        "channels": (len(about.channels),) == tuple(about.image_shape[-1:]),
         "display": len(about.display_channels) == 3,
         "dtype": about.dtype in DTYPES,
         "pixel_size": about.pixel_size is None or about.pixel_size > 0,

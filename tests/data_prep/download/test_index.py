@@ -128,6 +128,7 @@ def test_what_a_table_may_not_ask_for_is_refused(read, text, words):
         "http://host/{channel:9}.png",
         "http://host/{0}{channel}.png",
         "http://host/{channel.png",
+        "http://[host/{channel}.png",
     ],
 )
 def test_a_template_has_plain_columns_and_an_images_ending(read, template):
