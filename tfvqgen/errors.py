@@ -1,4 +1,4 @@
-"""The one kind of error that a person at the keyboard is meant to read."""
+"""What a person at the keyboard is meant to read when something is wrong."""
 
 
 class UserError(ValueError):
@@ -9,6 +9,21 @@ class UserError(ValueError):
     status 2 and no traceback; a program that imports the library catches it as a
     ``ValueError``.
     """
+
+
+def require_in_range(name: str, value: object, fits: bool, expected: str) -> None:
+    """Raises UserError if a number that the user gave does not fit.
+
+    Args:
+        name: Of the number, as the user knows it.
+        value: The number.
+        fits: Whether it fits; write it so that NaN does not.
+        expected: What does.
+    """
+    if not fits:
+        raise UserError(
+            f"{name} is out of range: expected {expected}. Received: {name}={value}"
+        )
 
 
 class DataError(UserError):

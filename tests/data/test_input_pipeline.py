@@ -211,6 +211,11 @@ def test_weights_go_by_the_rarest_label():
     np.testing.assert_allclose(weights, [1 / 18] * 6 + [1 / 9] * 3 + [1 / 3])
 
 
+def test_without_a_vocabulary_all_are_alike():
+    weights = input_pipeline.balancing_weights(np.zeros((4, 0), bool), 1.0)
+    np.testing.assert_allclose(weights, 1 / 4)
+
+
 def test_balanced_batches_are_balanced(tmp_path):
     chosen = [(0,)] * 45 + [(1,)] * 4 + [()]
     split = support.make_dataset(

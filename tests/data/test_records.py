@@ -35,10 +35,6 @@ def test_any_record_is_read_by_its_number(tmp_path_factory, contents):
     flat = [data for shard in contents for data in shard]
     assert opened.num_records == len(flat)
     assert [_read(opened, i) for i in range(len(flat))] == flat
-    places = [(s, r) for s, shard in enumerate(contents) for r in range(len(shard))]
-    for index, (shard, record) in enumerate(places):
-        path = folder / records.shard_name("train", shard, len(contents))
-        assert opened.locate(index) == (str(path), record)
 
 
 def test_the_description_of_a_shard_is_true(tmp_path):

@@ -17,7 +17,8 @@ from tfvqgen.errors import DataError, UserError
 from tfvqgen.evaluation.classifier.config import ClassifierConfig
 from tfvqgen.evaluation.evaluate import evaluate
 from tfvqgen.evaluation.real_crops import LEVELS
-from tfvqgen.evaluation.settings import Drawing, Settings
+from tfvqgen.evaluation.settings import Settings
+from tfvqgen.generation.drawing import Drawing
 from tfvqgen.training.metrics_log import read_metrics
 from tfvqgen.training.run import train
 
@@ -252,7 +253,7 @@ def test_a_single_extractor_other_settings_and_a_score_are_what_was_asked_for(
 def test_without_crops_for_a_judge_the_rest_is_measured(
     workdir, data, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("tfvqgen.evaluation.evaluate.judge_split", lambda *_: False)
+    monkeypatch.setattr("tfvqgen.evaluation.evaluate.judge_split", lambda *_: None)
     evaluate(settings(workdir, data, tmp_path))
     generation = metrics_of(tmp_path)["generation"]
     assert list(generation["distances"]) == ["random"]
@@ -263,7 +264,10 @@ def test_without_crops_for_a_judge_the_rest_is_measured(
 def test_on_the_training_split_nothing_is_called_new(workdir, data, tmp_path):
     evaluate(settings(workdir, data, tmp_path, split="train", num_samples=1))
     assert list(metrics_of(tmp_path)["priors"]) == ["train"]
-    assert "new crops" not in (tmp_path / "index.html").read_text()
+    text = (tmp_path / "index.html").read_text()
+    assert "new crops" not in text and "never seen" not in text
+    assert "skipped" in metrics_of(tmp_path)["memorisation"]
+    assert "Not measured: no extractor, or no crops" in text
 
 
 def test_mistakes_are_said_in_words_and_leave_nothing(
@@ -278,11 +282,8 @@ def test_mistakes_are_said_in_words_and_leave_nothing(
             evaluate(settings(*where, **flags))
         assert not output.exists()
 
-    refused(DataError, r"no such file.*nowhere", workdir=tmp_path / "nowhere")
+    refused(UserError, r"no workdir: .*nowhere", workdir=tmp_path / "nowhere")
     refused(UserError, r"expected one of train, validation, test", split="holdout")
-    refused(UserError, "num_samples is out of range", num_samples=0)
-    refused(UserError, "seed is out of range", seed=-1)
-    refused(UserError, "keep_best is out of range", keep_best=0)
     refused(UserError, "no extractor: expected", extractors=("=x",))
     refused(DataError, "without saved_model.pb", extractors=(f"my={tmp_path}",))
     learning = {"split": "train", "classification_score": True}

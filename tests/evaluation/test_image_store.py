@@ -6,13 +6,14 @@ import pytest
 from tests import support
 from tests.generators import LABELS, make_generator
 from tfvqgen.data.schema import open_dataset
+from tfvqgen.errors import UserError
 from tfvqgen.evaluation.image_sets import ImageSet
 from tfvqgen.evaluation.image_store import (
     REQUEST,
     store_cells,
     store_reconstructions,
 )
-from tfvqgen.evaluation.settings import Drawing
+from tfvqgen.generation.drawing import Drawing
 
 WANTED = np.eye(3)[np.arange(140) % 3]
 DRAWING = Drawing(temperature=0.9, top_p=0.8, guidance=0.5)
@@ -122,3 +123,19 @@ def test_stored_reconstructions_are_those_of_the_chosen_crops(tmp_path):
     np.testing.assert_array_equal(made.labels, chosen.labels)
     request = json.loads((tmp_path / "made" / REQUEST).read_text())
     assert request["kind"] == "reconstructions" and request["number"] == 39
+
+
+@pytest.mark.parametrize("name", ["samples.csv", "dataset.json", "request.json"])
+def test_a_folder_with_something_else_is_refused_and_left_as_it_is(tmp_path, name):
+    for file in {name, "samples.csv", "train-00000-of-00002.tfrecord"}:
+        (tmp_path / file).write_text("{}")
+    before = support.digest_of_folder(tmp_path)
+    with pytest.raises(UserError, match="holds something else"):
+        store(tmp_path)
+    assert support.digest_of_folder(tmp_path) == before
+
+
+def test_shards_without_a_request_are_nobodys(tmp_path):
+    (tmp_path / "train-00000-of-00002.tfrecord").write_text("")
+    with pytest.raises(UserError, match=r"holds something else: .*train-00000"):
+        store(tmp_path)

@@ -8,7 +8,7 @@ from tests.generators import CODES, LABELS, make_generator
 from tests.support import make_dataset
 from tfvqgen.data.schema import to_unit
 from tfvqgen.errors import DataError
-from tfvqgen.evaluation.real_crops import BATCH_SIZE, LEVELS, Judge
+from tfvqgen.evaluation.real_crops import BATCH_SIZE, LEVELS, Examiner
 
 # The last batch is not a whole one.
 NUMBER = BATCH_SIZE + 3
@@ -34,8 +34,8 @@ def crops(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def judge():
-    return Judge(make_generator(), TrainingCodes())
+def examiner():
+    return Examiner(make_generator(), TrainingCodes())
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +46,8 @@ def batch(crops):
 
 
 @pytest.fixture(scope="module")
-def found(judge, crops):
-    return judge.crop_figures(crops)
+def found(examiner, crops):
+    return examiner.crop_figures(crops)
 
 
 def test_errors_are_those_of_all_crops_at_once(found, batch):
@@ -92,18 +92,18 @@ def test_a_code_costs_by_its_share_in_training_with_each_counted_once_more(
         np.testing.assert_allclose(found.likelihoods.unigram_nats[level], expected)
 
 
-def test_the_likelihood_of_some_crops_is_theirs(judge, crops, found):
-    some = judge.likelihoods(crops, [2, NUMBER - 1])
+def test_the_likelihood_of_some_crops_is_theirs(examiner, crops, found):
+    some = examiner.likelihoods(crops, [2, NUMBER - 1])
     for level in LEVELS:
         expected = found.likelihoods.nats[level][[2, NUMBER - 1]]
         np.testing.assert_allclose(some.nats[level], expected, rtol=1e-4)
 
 
-def test_a_damaged_record_is_named(judge, tmp_path):
+def test_a_damaged_record_is_named(examiner, tmp_path):
     dataset = make_dataset(tmp_path, {"test": 4}, shape=(16, 16, 3), labels=LABELS)
     crops = dataset.split("test")
     data = bytearray(crops.paths[1].read_bytes())
     data[60] ^= 0xFF
     crops.paths[1].write_bytes(data)
     with pytest.raises(DataError, match=r"test-00001.*record"):
-        judge.crop_figures(crops)
+        examiner.crop_figures(crops)

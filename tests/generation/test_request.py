@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfvqgen.errors import UserError
-from tfvqgen.generation.request import Request, parse_label_sets
+from tfvqgen.generation.request import Request, label_set, parse_label_sets
 
 VOCABULARY = ("Nucleoli", "Golgi apparatus", "Rods & rings")
 
@@ -33,6 +33,13 @@ def test_an_unknown_label_is_refused_with_the_nearest():
         parse_label_sets([" , "], VOCABULARY)
 
 
+def test_a_name_may_have_a_comma_where_names_are_a_list():
+    vocabulary = ("Nucleoli", "Vesicles, punctate", "any")
+    found = label_set(["any", "vesicles, PUNCTATE"], vocabulary)
+    assert found == ("Vesicles, punctate", "any")
+    assert label_set([], vocabulary) == ()
+
+
 @pytest.mark.parametrize(
     "keys",
     [
@@ -42,11 +49,15 @@ def test_an_unknown_label_is_refused_with_the_nearest():
         {"temperature": 0.0},
         {"temperature": float("nan")},
         {"temperature": float("inf")},
+        {"temperature": 1e-50},
+        {"temperature": 10**400},
         {"top_p": 0.0},
         {"top_p": 1.01},
+        {"top_p": 1e-50},
         {"top_p": float("nan")},
         {"guidance": -0.1},
         {"guidance": float("inf")},
+        {"guidance": 1e39},
     ],
     ids=str,
 )

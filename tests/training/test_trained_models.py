@@ -77,7 +77,7 @@ def test_a_prior_of_another_autoencoders_codes_is_refused(tmp_path):
 
 
 def test_what_is_not_trained_is_refused(tmp_path):
-    with pytest.raises(DataError, match="no such file"):
+    with pytest.raises(UserError, match="no workdir: expected"):
         load_prior(Workdir(tmp_path), "top", "a")
     save_prior(Workdir(tmp_path))
     with pytest.raises(UserError, match=r"bottom codes is not trained: expected"):

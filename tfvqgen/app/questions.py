@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from tfvqgen.app.limits import MOST_CELLS_AT_ONCE, MOST_UPLOAD_BYTES
-from tfvqgen.errors import UserError
+from tfvqgen.errors import UserError, require_in_range
 from tfvqgen.generation.about import About
-from tfvqgen.generation.request import Request, parse_label_sets
+from tfvqgen.generation.request import Request, label_set
 
 _KINDS = {
     int: "a whole number",
@@ -50,14 +50,9 @@ def request(body: Mapping[str, Any], about: About) -> Request:
         raise UserError(f"wrong labels: expected texts. Received: {str(labels)[:60]}")
     count = value(body, "count", int)
     most = min(MOST_CELLS_AT_ONCE, about.max_rows)
-    if not 1 <= count <= most:
-        raise UserError(
-            f"count is out of range: expected 1 to {most} at once. "
-            f"Received: count={count}"
-        )
-    sets = parse_label_sets(["|".join(labels)], about.labels) if labels else ((),)
+    require_in_range("count", count, 1 <= count <= most, f"1 to {most} at once")
     return Request(
-        label_sets=sets,
+        label_sets=(label_set(labels, about.labels),),
         num_per_label=count,
         seed=value(body, "seed", int),
         **{x: value(body, x, float) for x in ("temperature", "top_p", "guidance")},

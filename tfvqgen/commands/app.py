@@ -29,12 +29,9 @@ def add_flags(parser) -> None:
 
 def run(args) -> None:
     """Runs the command."""
-    from tfvqgen.errors import UserError
+    from tfvqgen.errors import UserError, require_in_range
 
-    if not 0 <= args.port <= 65535:
-        raise UserError(
-            f"port is out of range: expected 0 to 65535. Received: port={args.port}"
-        )
+    require_in_range("port", args.port, 0 <= args.port <= 65535, "0 to 65535")
     import_tensorflow()
     from tfvqgen.app.model import open_model
     from tfvqgen.app.server import PageServer

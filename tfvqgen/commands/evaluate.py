@@ -37,6 +37,7 @@ The same command writes the same report.
 """
 
 from tfvqgen.command_line import GOES_ON, import_tensorflow
+from tfvqgen.commands.drawing import add_drawing_flags, drawing_flags
 
 INTERRUPTED = GOES_ON
 
@@ -52,17 +53,13 @@ def add_flags(parser) -> None:
     parser.add_argument(
         "--seed", type=int, default=0, help="of the first cell, and of every choice"
     )
-    parser.add_argument("--temperature", type=float, default=1.0, help="above 0")
-    parser.add_argument(
-        "--top_p", type=float, default=1.0, help="above 0, at most 1 (off)"
-    )
-    parser.add_argument("--guidance", type=float, default=0.0, help="from 0 (off) on")
+    add_drawing_flags(parser)
     parser.add_argument(
         "--keep_best",
         type=float,
         default=1.0,
         metavar="SHARE",
-        help="of the drawn cells to keep, by the classifier; 1: all",
+        help="of the drawn cells to keep, by the classifier, .01 to 1 (all)",
     )
     parser.add_argument(
         "--extractor",
@@ -88,12 +85,8 @@ def run(args) -> None:
     """Runs the command."""
     import_tensorflow()
     from tfvqgen.evaluation.evaluate import evaluate
-    from tfvqgen.evaluation.settings import (
-        EXTRACTORS,
-        Drawing,
-        Settings,
-        classifier_config,
-    )
+    from tfvqgen.evaluation.settings import EXTRACTORS, Settings, classifier_config
+    from tfvqgen.generation.drawing import Drawing
 
     settings = Settings(
         workdir=args.workdir,
@@ -101,9 +94,7 @@ def run(args) -> None:
         split=args.split,
         num_samples=args.num_samples,
         seed=args.seed,
-        drawing=Drawing(
-            temperature=args.temperature, top_p=args.top_p, guidance=args.guidance
-        ),
+        drawing=Drawing(**drawing_flags(args)),
         keep_best=args.keep_best,
         extractors=tuple(args.extractor or EXTRACTORS),
         classification_score=args.classification_score,

@@ -9,7 +9,8 @@ leaves in <workdir>/figures, or --output:
   figure2_generated.png         generated cells, a row a localization
   figure3_originals.png         real cells, the same rows
   figure4_confusions.png        what was asked for by what a classifier recognises, and
-                                the same of real crops
+                                the same of real crops; left out where there are
+                                no crops with labels for the classifier
 
 Each has its caption in the picture. The classifier learns from the validation split,
 which has trained nothing else; it takes minutes, is kept in <workdir>/classifiers, and
@@ -18,6 +19,7 @@ cells/ beside the figures: the same command does not draw them again.
 """
 
 from tfvqgen.command_line import GOES_ON, import_tensorflow
+from tfvqgen.commands.drawing import add_drawing_flags, drawing_flags
 
 INTERRUPTED = GOES_ON
 
@@ -36,18 +38,15 @@ def add_flags(parser) -> None:
     parser.add_argument(
         "--seed", type=int, default=0, help="of the first cell, and of every choice"
     )
-    parser.add_argument("--temperature", type=float, default=1.0, help="above 0")
-    parser.add_argument(
-        "--top_p", type=float, default=1.0, help="above 0, at most 1 (off)"
-    )
-    parser.add_argument("--guidance", type=float, default=0.0, help="from 0 (off) on")
+    add_drawing_flags(parser)
 
 
 def run(args) -> None:
     """Runs the command."""
     import_tensorflow()
-    from tfvqgen.evaluation.figures.figures import Settings, write_figures
-    from tfvqgen.evaluation.settings import Drawing
+    from tfvqgen.evaluation.figures.figures import write_figures
+    from tfvqgen.evaluation.figures.settings import Settings
+    from tfvqgen.generation.drawing import Drawing
 
     settings = Settings(
         workdir=args.workdir,
@@ -56,9 +55,7 @@ def run(args) -> None:
         split=args.split,
         num_per_label=args.num_per_label,
         seed=args.seed,
-        drawing=Drawing(
-            temperature=args.temperature, top_p=args.top_p, guidance=args.guidance
-        ),
+        drawing=Drawing(**drawing_flags(args)),
     )
     for path in write_figures(settings):
         print(f"figure: {path}")

@@ -20,6 +20,7 @@ from which seed.
 """
 
 from tfvqgen.command_line import GOES_ON, import_tensorflow
+from tfvqgen.commands.drawing import add_drawing_flags, drawing_flags
 
 INTERRUPTED = GOES_ON
 
@@ -45,11 +46,7 @@ def add_request_flags(parser) -> None:
     )
     parser.add_argument("--num_per_label", type=int, default=8, help="cells a label")
     parser.add_argument("--seed", type=int, default=0, help="of each label's first")
-    parser.add_argument("--temperature", type=float, default=1.0, help="above 0")
-    parser.add_argument(
-        "--top_p", type=float, default=1.0, help="above 0, at most 1 (off)"
-    )
-    parser.add_argument("--guidance", type=float, default=0.0, help="from 0 (off) on")
+    add_drawing_flags(parser)
     parser.add_argument(
         "--batch_size", type=int, default=16, help="cells drawn at a time"
     )
@@ -65,23 +62,17 @@ def run(args) -> None:
 
 def write(source, args) -> None:
     """Writes what the flags of :func:`add_request_flags` ask for."""
-    from tfvqgen.errors import UserError
+    from tfvqgen.errors import require_in_range
     from tfvqgen.generation.request import Request, parse_label_sets
     from tfvqgen.generation.samples import write_samples
 
-    most = source.about.max_rows
-    if not 1 <= args.batch_size <= most:
-        raise UserError(
-            f"batch_size is out of range: expected 1 to {most}. "
-            f"Received: batch_size={args.batch_size}"
-        )
+    size, most = args.batch_size, source.about.max_rows
+    require_in_range("batch_size", size, 1 <= size <= most, f"1 to {most}")
     request = Request(
         label_sets=parse_label_sets(args.labels, source.about.labels),
         num_per_label=args.num_per_label,
         seed=args.seed,
-        temperature=args.temperature,
-        top_p=args.top_p,
-        guidance=args.guidance,
+        **drawing_flags(args),
     )
-    sheet = write_samples(source, request, args.output, args.batch_size, args.overwrite)
+    sheet = write_samples(source, request, args.output, size, args.overwrite)
     print(f"samples: {sheet}")

@@ -196,6 +196,11 @@ def read_codes_info(folder: str | os.PathLike) -> CodesInfo:
         DataError: Something is missing or damaged.
     """
     path = Path(folder) / FILE_NAME
+    if not path.exists():
+        raise DataError(
+            "no codes there: expected what train.py --stage=codes writes. "
+            f"Received: {folder}"
+        )
     value = read_sealed_json(path)
     try:
         if value["format"] != FORMAT:

@@ -158,7 +158,8 @@ def balancing_weights(labels: np.ndarray, label_balance: float) -> np.ndarray:
     counts = labels.sum(axis=0)
     # Absent labels are infinitely common; ties go to the first label.
     rarity = np.where(labels, counts, np.inf)
-    rarest = np.where(labels.any(axis=1), rarity.argmin(axis=1), labels.shape[1])
+    none = np.where(labels.any(axis=1), np.inf, 0)
+    rarest = np.column_stack([rarity, none]).argmin(axis=1)
     part_sizes = np.bincount(rarest, minlength=labels.shape[1] + 1)
     weights = part_sizes[rarest].astype(np.float64) ** -label_balance
     return weights / weights.sum()

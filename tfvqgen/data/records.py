@@ -178,11 +178,6 @@ class Records:
         """The number of records in all shards."""
         return len(self._offsets)
 
-    def locate(self, index: int) -> tuple[str, int]:
-        """Returns the file that record `index` is in and its number there, from 0."""
-        shard = int(np.searchsorted(self._starts, index, side="right")) - 1
-        return self.paths[shard], index - int(self._starts[shard])
-
     def reader(self):
         """Returns a function for graphs: a number (int64 []) to bytes (string [])."""
         with tf.device("CPU"):

@@ -59,6 +59,7 @@ def compare(
     extractors: list[Extractor],
     about: About,
     settings: Settings,
+    trained_on: str,
 ) -> Comparison:
     """Compares generated cells with held-out crops, and both with what was learnt.
 
@@ -69,12 +70,14 @@ def compare(
         extractors: Find features.
         about: Of the models.
         settings: What is asked for.
+        trained_on: The split that the models were trained on; where that is judged,
+            nothing is held out, and so nothing can be said about memorisation.
     """
-    seed = settings.seed
+    seed, unseen = settings.seed, settings.split != trained_on
     cells = material.generated
     distances, memories, neighbours = {}, {}, []
     for extractor in extractors:
-        section, memory = _by_features(extractor, material, seed)
+        section, memory = _by_features(extractor, material, unseen, seed)
         distances[extractor.name] = section
         if memory is not None:
             memories[extractor.name] = memory.section
@@ -92,18 +95,18 @@ def compare(
     section["label_agreement"] = _agreement(material, judge, seed)
     sections = {
         "generation": section,
-        "memorisation": memories or _skipped(_NO_OTHER),
+        "memorisation": memories or _skipped(_NOTHING_HELD_OUT),
         "biology": _biology(material, about, seed),
     }
     return Comparison(sections, neighbours)
 
 
-_NO_OTHER = "no other split of real crops to compare with"
-_NO_JUDGE = "no split of real crops that a judge could learn from"
+_NOTHING_HELD_OUT = "no extractor, or no crops that the models have not learnt from"
+_NO_JUDGE = "no split of real crops with labels that a judge could learn from"
 
 
 def _by_features(
-    extractor: Extractor, material: Material, seed: int
+    extractor: Extractor, material: Material, unseen: bool, seed: int
 ) -> tuple[dict[str, Any], memorisation.Memory | None]:
     """Returns distances, and what is remembered, by what one extractor finds."""
     held_out = find_features(extractor, material.held_out, "held-out crops")
@@ -113,11 +116,12 @@ def _by_features(
     memory = None
     if material.training is not None:
         made = find_features(extractor, material.reconstructions, RECONSTRUCTIONS)
-        training = find_features(extractor, material.training, "training crops")
+        training = find_features(extractor, material.training, "other real crops")
         others |= {RECONSTRUCTIONS: made, REAL: training[:n]}
-        memory = memorisation.memorisation_section(
-            cells, training, held_out, _groups(material.held_out), seed=seed
-        )
+        if unseen:
+            memory = memorisation.memorisation_section(
+                cells, training, held_out, _groups(material.held_out), seed=seed
+            )
     section = generation.distances_section(extractor, held_out[:n], others, seed=seed)
     return section, memory
 

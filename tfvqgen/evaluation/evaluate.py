@@ -2,8 +2,8 @@
 
 # Shapes: N crops of a split; L labels.
 
+import functools
 import importlib.metadata
-import os
 import platform
 import shlex
 from pathlib import Path
@@ -12,22 +12,22 @@ from typing import Any
 import numpy as np
 
 from tfvqgen.data import codes, schema
-from tfvqgen.errors import DataError
 from tfvqgen.evaluation.classifier.trained import TrainedClassifier
-from tfvqgen.evaluation.classifier.training import train_judge
+from tfvqgen.evaluation.classifier.training import judge_split, train_judge
 from tfvqgen.evaluation.comparison import Comparison, compare
 from tfvqgen.evaluation.extractors.choice import CLASSIFIER, choose_extractors
 from tfvqgen.evaluation.extractors.extractor import Extractor
 from tfvqgen.evaluation.generated_cells import crops_in_turn, examples_of_kinds
-from tfvqgen.evaluation.learning import learn, require_held_out
+from tfvqgen.evaluation.learning import learn, require_learnable
 from tfvqgen.evaluation.material import Material, gather
 from tfvqgen.evaluation.metrics.pixels import require_scikit_image
-from tfvqgen.evaluation.real_crops import CropFigures, Judge
+from tfvqgen.evaluation.real_crops import CropFigures, Examiner
 from tfvqgen.evaluation.report.curves import learning_curves
 from tfvqgen.evaluation.report.page import render
 from tfvqgen.evaluation.report.pictures import Pictures, make_pictures
 from tfvqgen.evaluation.sections import models
 from tfvqgen.evaluation.settings import Settings
+from tfvqgen.evaluation.trained_data import TRAINED_ON, open_data
 from tfvqgen.files import exclusive, whole_file, write_json
 from tfvqgen.generation.about import About
 from tfvqgen.generation.generator import Generator
@@ -36,7 +36,6 @@ from tfvqgen.training.workdir import Workdir
 FORMAT = "tfvqgen-metrics-1"
 METRICS = "metrics.json"
 PAGE = "index.html"
-TRAINED_ON = "train"
 _RECONSTRUCTED = 8
 _SHOWN_PER_KIND = 4
 _VERSIONS = ("tfvqgen", "tensorflow", "keras", "numpy", "scipy", "scikit-image")
@@ -55,19 +54,18 @@ def evaluate(settings: Settings) -> Path:
     """
     require_scikit_image()
     workdir = Workdir(settings.workdir)
-    workdir.load_config()  # Says so if this is no workdir.
     dataset = open_data(workdir, settings.data_dir)
     split = dataset.split(settings.split)
-    require_held_out(settings, TRAINED_ON)
+    require_learnable(dataset, settings, TRAINED_ON)
     generator = Generator.of_workdir(settings.workdir)
     about = generator.about
-    priors_judge = Judge(generator, _training_codes(workdir, about))
+    examiner = Examiner(generator, _training_codes(workdir, about))
     curves = learning_curves(workdir)
     with exclusive(settings.folder, "the report's folder"):
         judge, extractors = _viewers(dataset, about, settings)
-        crops, sections = _of_models(priors_judge, dataset, about, settings)
+        crops, sections = _of_models(examiner, dataset, about, settings)
         material = gather(generator, dataset, judge, settings, TRAINED_ON)
-        found = compare(material, crops, judge, extractors, about, settings)
+        found = compare(material, crops, judge, extractors, about, settings, TRAINED_ON)
         if settings.classification_score:
             found.sections["generation"]["classification_score"] = learn(
                 generator, dataset, settings, TRAINED_ON
@@ -91,40 +89,36 @@ def evaluate(settings: Settings) -> Path:
 def _viewers(
     dataset: schema.Dataset, about: About, settings: Settings
 ) -> tuple[TrainedClassifier | None, list[Extractor]]:
-    """Returns the judge, if there are groups that it may learn from, and extractors.
+    """Returns the judge, if there are crops that it may learn from, and extractors."""
 
-    What the user got wrong with the extractors is said before the judge is trained.
-    """
+    @functools.cache
+    def judge() -> TrainedClassifier:
+        return train_judge(
+            dataset,
+            settings.workdir,
+            judged=settings.split,
+            config=settings.classifier,
+        )
+
+    if judge_split(dataset, settings.split) is not None:
+        # What the user got wrong with them is said before the judge is trained.
+        extractors = choose_extractors(settings.extractors, about, judge)
+        return judge(), extractors
     others = [name for name in settings.extractors if name != CLASSIFIER]
-    choose_extractors(others, about, lambda: None)
-    if not judge_split(dataset, settings.split):
-        return None, choose_extractors(others, about, lambda: None)
-    judge = train_judge(
-        dataset,
-        settings.workdir,
-        judged=settings.split,
-        config=settings.classifier,
-    )
-    return judge, choose_extractors(settings.extractors, about, lambda: judge)
-
-
-def judge_split(dataset: schema.Dataset, judged: str) -> bool:
-    """Whether there is a split whose groups neither generator nor judged crops have."""
-    info = dataset.info.splits.get("test" if judged == "validation" else "validation")
-    return info is not None and info.num_examples > 0
+    return None, choose_extractors(others, about, judge)
 
 
 def _of_models(
-    judge: Judge, dataset: schema.Dataset, about: About, settings: Settings
+    examiner: Examiner, dataset: schema.Dataset, about: About, settings: Settings
 ) -> tuple[CropFigures, dict[str, Any]]:
     """Returns what the models make of real crops, and its objects."""
     split, seed = dataset.split(settings.split), settings.seed
     training_split = dataset.split(TRAINED_ON)
-    crops = judge.crop_figures(split)
+    crops = examiner.crop_figures(split)
     likelihoods = {split.name: crops.likelihoods}
     if split.name != TRAINED_ON:
         some = _some(training_split.num_examples, split.num_examples, seed)
-        trained = judge.likelihoods(training_split, some)
+        trained = examiner.likelihoods(training_split, some)
         likelihoods = {TRAINED_ON: trained, **likelihoods}
     where = {"split": split.name, "seed": seed}
     return crops, {
@@ -157,19 +151,6 @@ def _pictures(
         },
         neighbours=found.neighbours,
     )
-
-
-def open_data(workdir: Workdir, data_dir: str | os.PathLike) -> schema.Dataset:
-    """Opens the shards, if they are those that the workdir was trained on."""
-    expected = workdir.load_dataset_info().fingerprint()
-    dataset = schema.open_dataset(data_dir)
-    if dataset.fingerprint() != expected:
-        raise DataError(
-            "the data are not those that the models were trained on: expected shards "
-            f"of fingerprint {expected[:12]}, as {workdir.path} says. Received: "
-            f"{data_dir} of fingerprint {dataset.fingerprint()[:12]}"
-        )
-    return dataset
 
 
 def _training_codes(workdir: Workdir, about: About) -> codes.CodeSplit:

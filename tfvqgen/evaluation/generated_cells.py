@@ -8,13 +8,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tfvqgen.errors import UserError
 from tfvqgen.evaluation.classifier.selection import cells_to_draw
 from tfvqgen.evaluation.classifier.selection import keep_best as keep_cells
 from tfvqgen.evaluation.classifier.trained import TrainedClassifier
 from tfvqgen.evaluation.image_sets import ImageSet
 from tfvqgen.evaluation.image_store import store_cells
-from tfvqgen.evaluation.settings import Drawing
+from tfvqgen.generation.drawing import Drawing
 from tfvqgen.generation.request import UNCONDITIONAL
 from tfvqgen.generation.source import Source
 
@@ -126,22 +125,14 @@ def draw_cells(
         drawing: Temperature, top_p and guidance.
         keep_best: The share of the drawn cells that is kept, by the judge; 1 draws no
             more than are wanted.
-        judge: Says how much a cell looks like its labels.
+        judge: Says how much a cell looks like its labels; needed below 1.
         folder: Where drawn cells are kept.
-
-    Raises:
-        UserError: Cells are to be judged, and there is no judge.
     """
     labels = np.asarray(labels) > 0
     rows = cells_to_draw(labels, keep_best)
     drawn = store_cells(source, labels[rows], seed=seed, drawing=drawing, folder=folder)
     kept = np.arange(len(rows))
     if keep_best < 1:
-        if judge is None:
-            raise UserError(
-                "nothing judges cells: expected a split besides train and that which "
-                f"is judged, for keep_best below 1. Received: keep_best={keep_best}"
-            )
         kept = keep_cells(judge.recognise(drawn), drawn.labels, keep_best)
     kept = kept[in_the_order_of(labels, drawn.labels[kept])]
     return GeneratedCells(drawn.take(kept), seed + kept)
@@ -158,7 +149,7 @@ def in_the_order_of(wanted: np.ndarray, found: np.ndarray) -> np.ndarray:
         Numbers of rows of `found`, int64 [M]; of equal sets the first comes first.
     """
     order = np.empty(len(wanted), np.int64)
-    order[np.lexsort(wanted.T)] = np.lexsort(found.T)
+    order[np.lexsort(kinds(wanted).T)] = np.lexsort(kinds(found).T)
     return order
 
 

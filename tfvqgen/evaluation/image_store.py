@@ -8,9 +8,9 @@ is replaced; one that was interrupted goes on after its last whole shard.
 
 # Shapes: N images of H x W pixels and C channels, B of a batch; L labels.
 
+import fnmatch
 import hashlib
 import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,11 @@ from tfvqgen.data import dataset_info, schema
 from tfvqgen.data.dataset_info import DatasetInfo, SplitInfo
 from tfvqgen.data.records import shard_name, write_shard
 from tfvqgen.data.shard import Shard
+from tfvqgen.errors import UserError
 from tfvqgen.evaluation.image_sets import ImageSet, read_batches
-from tfvqgen.evaluation.settings import Drawing
 from tfvqgen.files import read_json, sha256_of_file, write_json
 from tfvqgen.generation.about import About
+from tfvqgen.generation.drawing import Drawing
 from tfvqgen.generation.generator import Generator
 from tfvqgen.generation.source import Source
 
@@ -54,20 +55,16 @@ def store_cells(
         seed: Of the first cell; the next has the next.
         drawing: Temperature, top_p and guidance.
         folder: Where they are kept; another request's cells there are removed.
+
+    Raises:
+        UserError: The folder holds something else.
     """
     hot = np.asarray(labels, np.float32)
     seeds = seed + np.arange(len(hot), dtype=np.int64)
 
     def draw(numbers: range) -> Iterator[np.ndarray]:
         for rows in _parts(numbers):
-            ones = np.ones(len(rows), np.float32)
-            cells = source.generate(
-                hot[rows],
-                seeds[rows],
-                drawing.temperature * ones,
-                drawing.top_p * ones,
-                drawing.guidance * ones,
-            )
+            cells = source.generate(hot[rows], seeds[rows], *drawing.rows(len(rows)))
             yield np.asarray(cells.image)
 
     request = {"kind": "generated", "seed": seed, **drawing.to_json()}
@@ -151,13 +148,26 @@ def _store(
 
 
 def _prepare(folder: Path, request: Mapping[str, Any]) -> None:
-    """Leaves in the folder only what belongs to the request."""
+    """Leaves in the folder only what belongs to the request.
+
+    Raises:
+        UserError: It has what no store has, and so may be somebody's own.
+    """
     path = folder / REQUEST
-    if path.exists() and read_json(path) == request:
-        return
-    if path.exists():
-        shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    names = [x.name for x in folder.iterdir() if not x.name.startswith(".")]
+    shards = fnmatch.filter(names, f"{SPLIT}-*.tfrecord")
+    ours = {REQUEST, dataset_info.FILE_NAME, *shards} if REQUEST in names else set()
+    if others := sorted(set(names) - ours):
+        raise UserError(
+            "the folder holds something else: expected a new one, or what the same "
+            f"command left. Received: {folder} with {others[0]}"
+        )
+    if names and read_json(path) == request:
+        return
+    # The old request stays until the shards are gone that would be taken for the new.
+    for name in set(names) - {REQUEST}:
+        (folder / name).unlink()
     write_json(path, request)
 
 

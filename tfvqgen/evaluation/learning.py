@@ -8,6 +8,7 @@ from tfvqgen.evaluation.classifier.classification_score import (
     REAL,
     classification_score,
 )
+from tfvqgen.evaluation.classifier.training import judge_split
 from tfvqgen.evaluation.image_sets import ImageSet
 from tfvqgen.evaluation.image_store import store_cells, store_reconstructions
 from tfvqgen.evaluation.sections.generation import GENERATED, RECONSTRUCTIONS
@@ -15,17 +16,31 @@ from tfvqgen.evaluation.settings import Settings
 from tfvqgen.generation.generator import Generator
 
 
-def require_held_out(settings: Settings, trained_on: str) -> None:
-    """Raises UserError if what was learnt would be tested on what it was learnt from.
+def require_learnable(dataset: Dataset, settings: Settings, trained_on: str) -> None:
+    """Raises UserError if what is asked for needs crops that are not there.
 
     Args:
+        dataset: Real crops.
         settings: What is asked for.
         trained_on: The split that the models were trained on.
     """
-    if settings.classification_score and settings.split == trained_on:
+    if settings.keep_best < 1 and judge_split(dataset, settings.split) is None:
+        raise UserError(
+            "nothing judges cells: expected crops with labels in a split besides "
+            f"{trained_on} and that which is judged, for keep_best below 1. "
+            f"Received: keep_best={settings.keep_best}"
+        )
+    if not settings.classification_score:
+        return
+    if settings.split == trained_on:
         raise UserError(
             "the classification score is tested on crops that nothing was trained on: "
             f"expected another split. Received: split={settings.split}"
+        )
+    if not any(dataset.split(trained_on).label_counts.values()):
+        raise UserError(
+            "the classification score is of labels: expected crops with labels. "
+            f"Received: split={trained_on} without any"
         )
 
 

@@ -72,7 +72,7 @@ class CropFigures:
     likelihoods: Likelihoods
 
 
-class Judge:
+class Examiner:
     """Asks models about real crops.
 
     Args:

@@ -1,45 +1,22 @@
 """What is asked of an evaluation."""
 
 import dataclasses
-import math
 import os
 from pathlib import Path
 from typing import Any
 
-from tfvqgen.errors import UserError
+from tfvqgen.errors import require_in_range
 from tfvqgen.evaluation.classifier.config import ClassifierConfig
+from tfvqgen.generation.drawing import Drawing
 from tfvqgen.generation.request import MAX_SEED
 
 # What finds features where nothing else is asked for.
 EXTRACTORS = ("classifier", "random")
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Drawing:
-    """How cells are drawn.
-
-    Attributes:
-        temperature: Above 0.
-        top_p: Above 0, at most 1 (off).
-        guidance: At least 0 (off).
-
-    Raises:
-        UserError: A number is out of range.
-    """
-
-    temperature: float = 1.0
-    top_p: float = 1.0
-    guidance: float = 0.0
-
-    def __post_init__(self):
-        # In this form so that what is not a number is refused as well.
-        _require(self, "temperature", 0 < self.temperature < math.inf, "above 0")
-        _require(self, "top_p", 0 < self.top_p <= 1, "above 0, at most 1")
-        _require(self, "guidance", 0 <= self.guidance < math.inf, "a number from 0 on")
-
-    def to_json(self) -> dict[str, float]:
-        """Returns the settings by name."""
-        return dataclasses.asdict(self)
+# More than anybody waits for: of a slip of the finger nothing else would be heard.
+MOST_CELLS = 1_000_000
+LEAST_KEPT = 0.01
+# The first cell's; those of all others follow it.
+LAST_SEED = MAX_SEED // 2
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -77,10 +54,10 @@ class Settings:
     output: str | os.PathLike | None = None
 
     def __post_init__(self):
-        _require(self, "num_samples", self.num_samples >= 1, "at least 1")
-        _require(self, "keep_best", 0 < self.keep_best <= 1, "above 0, at most 1")
-        last = MAX_SEED - math.ceil(self.num_samples / self.keep_best) + 1
-        _require(self, "seed", 0 <= self.seed <= last, f"0 to {last}")
+        require_number_of_cells("num_samples", self.num_samples)
+        fits = LEAST_KEPT <= self.keep_best <= 1
+        require_in_range("keep_best", self.keep_best, fits, f"{LEAST_KEPT} to 1")
+        require_seed(self.seed)
 
     @property
     def folder(self) -> Path:
@@ -104,6 +81,16 @@ class Settings:
         }
 
 
+def require_number_of_cells(name: str, value: int) -> None:
+    """Raises UserError if so many cells cannot be drawn."""
+    require_in_range(name, value, 1 <= value <= MOST_CELLS, f"1 to {MOST_CELLS}")
+
+
+def require_seed(seed: int) -> None:
+    """Raises UserError if the seed of the first cell leaves none for the others."""
+    require_in_range("seed", seed, 0 <= seed <= LAST_SEED, f"0 to {LAST_SEED}")
+
+
 def classifier_config(steps: int | None) -> ClassifierConfig:
     """Returns how classifiers are trained.
 
@@ -113,12 +100,7 @@ def classifier_config(steps: int | None) -> ClassifierConfig:
     Raises:
         UserError: There are none.
     """
-    return ClassifierConfig() if steps is None else ClassifierConfig(steps=steps)
-
-
-def _require(settings: Any, name: str, fits: bool, expected: str) -> None:
-    if not fits:
-        raise UserError(
-            f"{name} is out of range: expected {expected}. "
-            f"Received: {name}={getattr(settings, name)}"
-        )
+    if steps is None:
+        return ClassifierConfig()
+    require_in_range("classifier_steps", steps, steps >= 1, "at least 1")
+    return ClassifierConfig(steps=steps)

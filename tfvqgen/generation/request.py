@@ -1,4 +1,4 @@
-"""What cells are asked for: sets of labels, and seeds."""
+"""What cells are asked for: sets of labels, seeds, and how they are drawn."""
 
 import dataclasses
 import difflib
@@ -6,10 +6,9 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
-
 from tfvqgen.data.crop import LABEL_SEPARATOR
-from tfvqgen.errors import UserError
+from tfvqgen.errors import UserError, require_in_range
+from tfvqgen.generation.drawing import Drawing
 
 UNCONDITIONAL = "any"
 MAX_SEED = 2**63 - 1
@@ -30,16 +29,13 @@ class Sample(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Request:
-    """What cells are asked for.
+class Request(Drawing):
+    """What cells are asked for, and how they are drawn.
 
     Attributes:
         label_sets: Each a set of labels; the empty one is unconditional.
         num_per_label: Cells for each set; the first has the seed, and so on.
         seed: Of the first cell of each set.
-        temperature: Above 0.
-        top_p: Above 0, at most 1 (off).
-        guidance: At least 0 (off).
 
     Raises:
         UserError: A value is out of range.
@@ -48,25 +44,12 @@ class Request:
     label_sets: tuple[tuple[str, ...], ...]
     num_per_label: int = 8
     seed: int = 0
-    temperature: float = 1.0
-    top_p: float = 1.0
-    guidance: float = 0.0
 
     def __post_init__(self):
-        last = MAX_SEED - self.num_per_label + 1
-        # In this form so that what is not a number is refused as well.
-        for name, fits, expected in (
-            ("num_per_label", self.num_per_label >= 1, "at least 1"),
-            ("seed", 0 <= self.seed <= last, f"0 to {last}"),
-            ("temperature", 0 < self.temperature < np.inf, "a number above 0"),
-            ("top_p", 0 < self.top_p <= 1, "above 0, at most 1"),
-            ("guidance", 0 <= self.guidance < np.inf, "a number from 0 on"),
-        ):
-            if not fits:
-                raise UserError(
-                    f"{name} is out of range: expected {expected}. "
-                    f"Received: {name}={getattr(self, name)}"
-                )
+        super().__post_init__()
+        number, last = self.num_per_label, MAX_SEED - self.num_per_label + 1
+        require_in_range("num_per_label", number, number >= 1, "at least 1")
+        require_in_range("seed", self.seed, 0 <= self.seed <= last, f"0 to {last}")
 
     def samples(self, vocabulary: Sequence[str]) -> list[Sample]:
         """Returns the cells one by one, those of a set of labels together.
@@ -106,11 +89,25 @@ def parse_label_sets(
 
 
 def _parse_label_set(word: str, vocabulary: Sequence[str]) -> tuple[str, ...]:
-    by_key = {label.casefold(): label for label in vocabulary}
-    if word.casefold() == UNCONDITIONAL and UNCONDITIONAL not in by_key:
+    keys = {label.casefold() for label in vocabulary}
+    if word.casefold() == UNCONDITIONAL and UNCONDITIONAL not in keys:
         return ()
+    return label_set(word.split(LABEL_SEPARATOR), vocabulary)
+
+
+def label_set(names: Sequence[str], vocabulary: Sequence[str]) -> tuple[str, ...]:
+    """Returns a set of labels in the order of the vocabulary.
+
+    Args:
+        names: Of the labels; case does not matter. None is unconditional.
+        vocabulary: The model's labels.
+
+    Raises:
+        UserError: A label is not in the vocabulary; the message has the nearest.
+    """
+    by_key = {label.casefold(): label for label in vocabulary}
     found = []
-    for name in word.split(LABEL_SEPARATOR):
+    for name in names:
         key = name.strip().casefold()
         if key not in by_key:
             near = [x for x in by_key if key and key in x]

@@ -13,7 +13,6 @@ Every image says within its file that it is generated, by which model, for which
 and from which seed.
 """
 
-import dataclasses
 import hashlib
 import os
 import shutil
@@ -87,16 +86,10 @@ def write_samples(
 
 def _draw(source: Source, request: Request, samples: Sequence[Sample]) -> np.ndarray:
     """Returns the images of some samples, uint8 or uint16 [N, H, W, C]."""
-
-    def all_rows(value):
-        return np.full(len(samples), value, np.float32)
-
     cells = source.generate(
         multi_hot([sample.labels for sample in samples], source.about),
         np.array([sample.seed for sample in samples], np.int64),
-        all_rows(request.temperature),
-        all_rows(request.top_p),
-        all_rows(request.guidance),
+        *request.rows(len(samples)),
     )
     return np.asarray(cells.image)
 
@@ -133,9 +126,7 @@ def table_columns(about: About, request: Request, sample: Sample) -> dict[str, s
         "generated": "true",
         "model": about.id,
         "seed": str(sample.seed),
-        "temperature": str(request.temperature),
-        "top_p": str(request.top_p),
-        "guidance": str(request.guidance),
+        **{name: str(value) for name, value in request.to_json().items()},
     }
 
 
@@ -157,8 +148,13 @@ class _Folder:
     def claim(self, overwrite: bool) -> None:
         """Makes sure that the folder is this request's."""
         path = self._path / REQUEST
-        request = {"model": self._about.id, **dataclasses.asdict(self._request)}
-        request["label_sets"] = [list(x) for x in self._request.label_sets]
+        request = {
+            "model": self._about.id,
+            "label_sets": [list(x) for x in self._request.label_sets],
+            "num_per_label": self._request.num_per_label,
+            "seed": self._request.seed,
+            **self._request.to_json(),
+        }
         others = [x.name for x in self._path.iterdir() if not x.name.startswith(".")]
         if not others:
             write_json(path, request)

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from tqdm import tqdm
 
-from tfvqgen.errors import DataError, UserError
+from tfvqgen.errors import DataError, UserError, require_in_range
 from tfvqgen.generation.about import About
 from tfvqgen.generation.source import Cells
 from tfvqgen.serving.failure import Cause, Failure
@@ -75,17 +75,9 @@ class Server:
                 f"unknown protocol: expected {' or '.join(PROTOCOLS)}. "
                 f"Received: protocol={protocol}"
             )
-        for name, value, good in (
-            ("timeout", timeout, 0 < timeout < np.inf),
-            ("deadline", deadline, 0 < deadline < np.inf),
-            ("retries", retries, retries >= 0),
-        ):
-            if not good:
-                raise UserError(
-                    f"{name} is out of range: expected "
-                    f"{'0 or more' if name == 'retries' else 'seconds above 0'}. "
-                    f"Received: {name}={value}"
-                )
+        for name, seconds in (("timeout", timeout), ("deadline", deadline)):
+            require_in_range(name, seconds, 0 < seconds < np.inf, "seconds above 0")
+        require_in_range("retries", retries, retries >= 0, "0 or more")
         if isinstance(version, str) and version.isdecimal():
             version = int(version)
         self._protocol = protocol

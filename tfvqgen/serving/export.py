@@ -13,7 +13,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from tfvqgen.data.records import as_os_error
-from tfvqgen.errors import DataError, UserError
+from tfvqgen.errors import DataError, UserError, require_in_range
 from tfvqgen.files import blamed_on, exclusive, read_json, sync_folder
 from tfvqgen.generation.about import About
 from tfvqgen.generation.generator import Generator
@@ -107,11 +107,8 @@ def _version(export_dir: Path, version: int | None) -> int:
     taken = version_names(export_dir)
     if version is None:
         return max(taken, default=0) + 1
-    if not 1 <= version <= _LAST_VERSION:
-        raise UserError(
-            f"version is out of range: expected 1 to {_LAST_VERSION}. "
-            f"Received: version={version}"
-        )
+    fits = 1 <= version <= _LAST_VERSION
+    require_in_range("version", version, fits, f"1 to {_LAST_VERSION}")
     if version in taken:
         raise UserError(
             "the version exists, and a server may have it: expected another number. "

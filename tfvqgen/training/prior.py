@@ -116,9 +116,9 @@ class PriorStage(ShardStage):
         The bottom's are drawn below the top codes of held-out crops, which are shown
         first; the top's are shown through the decoder without a bottom level.
         """
-        labels = np.eye(self.config.num_labels, dtype=np.float32)[:PICTURED_LABELS]
-        labels = np.concatenate([labels, np.zeros_like(labels[:1])])
         names = [*self.training_split.info.labels[:PICTURED_LABELS], "any"]
+        labels = np.eye(len(names), self.config.num_labels, dtype=np.float32)
+        labels[-1] = 0
         seeds = np.arange(PICTURED_PER_LABEL) + self._seed
         columns = {}
         tops = None

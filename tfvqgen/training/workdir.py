@@ -50,8 +50,14 @@ class Workdir:
         """Reads the configuration.
 
         Raises:
-            DataError: It is missing or damaged.
+            UserError: This is no workdir.
+            DataError: It is damaged.
         """
+        if not self.config_file.exists():
+            raise UserError(
+                "no workdir: expected a folder that train.py made. "
+                f"Received: {self.path} without {self.config_file.name}"
+            )
         return self._load().config
 
     def load_dataset_info(self) -> DatasetInfo:

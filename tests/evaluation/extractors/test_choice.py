@@ -2,7 +2,7 @@ import pytest
 
 from tests.evaluation.extractors.test_saved_model import means, save
 from tests.generators import make_generator
-from tfvqgen.errors import UserError
+from tfvqgen.errors import DataError, UserError
 from tfvqgen.evaluation.extractors.choice import choose_extractors
 from tfvqgen.evaluation.extractors.extractor import frechet_name
 from tfvqgen.evaluation.extractors.random_network import RandomNetwork
@@ -35,6 +35,11 @@ def test_the_classifier_is_asked_for_only_where_it_is_wanted():
     assert choose_extractors(["random"], ABOUT, lambda: 1 / 0)
 
 
+def test_the_classifier_is_not_asked_for_before_all_else_is_right(tmp_path):
+    with pytest.raises(DataError, match="without saved_model"):
+        choose_extractors(["classifier", str(tmp_path)], ABOUT, lambda: 1 / 0)
+
+
 def test_only_what_was_given_as_inception_is_fid(tmp_path):
     assert frechet_name("inception") == "FID"
     assert frechet_name("random") == "FD-random"
@@ -43,7 +48,9 @@ def test_only_what_was_given_as_inception_is_fid(tmp_path):
         choose(str(path))
 
 
-@pytest.mark.parametrize("text", ["", "=x", "x=", "random=x", "classifier=x"])
+@pytest.mark.parametrize(
+    "text", ["", "=x", "x=", "random=x", "classifier=x", "clasifier"]
+)
 def test_names_that_mean_something_else_are_refused(text):
     with pytest.raises(UserError, match="no extractor: expected classifier, random"):
         choose(text)

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -5,9 +7,10 @@ from PIL import Image
 from tests import support
 from tests.evaluation.classifier.drawn_cells import TINY as TINY_CLASSIFIER
 from tests.training.test_run import TINY
-from tfvqgen.errors import UserError
 from tfvqgen.evaluation import image_store
-from tfvqgen.evaluation.figures.figures import Settings, write_figures
+from tfvqgen.evaluation.figures import figures
+from tfvqgen.evaluation.figures.figures import write_figures
+from tfvqgen.evaluation.figures.settings import Settings
 from tfvqgen.training.run import train
 
 LABELS = ("Nucleoli", "Rods & rings", "b.c")
@@ -74,7 +77,17 @@ def test_the_same_command_writes_the_same_figures_without_drawing_again(
     assert [path.read_bytes() for path in again] == before
 
 
-@pytest.mark.parametrize("wrong", [{"num_per_label": 0}, {"seed": -1}])
-def test_numbers_out_of_range_are_refused(wrong):
-    with pytest.raises(UserError, match="out of range"):
-        Settings(workdir="w", data_dir="d", **wrong)
+def test_crops_that_were_learnt_from_are_not_called_unseen(
+    settings, tmp_path, monkeypatch
+):
+    captions = []
+
+    def note(picture, title, caption):
+        captions.append(caption)
+        return picture
+
+    monkeypatch.setattr(figures, "plate", note)
+    for split in ("test", "train"):
+        asked = dataclasses.replace(settings, split=split, output=tmp_path)
+        write_figures(asked, TINY_CLASSIFIER)
+    assert "not trained on" in captions[0] and "not trained on" not in captions[4]

@@ -70,3 +70,9 @@ def test_subsets_are_without_repetition_and_their_mean_is_the_distance(monkeypat
     parts = subset_distances(rows, others, seed=0)
     error = parts.std() / np.sqrt(len(parts))
     assert abs(parts.mean() - kernel_distance(rows, others)) < 4 * error
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_drawing_of_one_row_alone_is_no_number_and_no_warning():
+    drawn = resampled_distances(draws(3), draws(2, seed=1), seed=0)
+    assert np.isnan(drawn).any() and not np.isinf(drawn).any()

@@ -1,7 +1,6 @@
 """What a classifier recognises in cells, as the objects of ``metrics.json``.
 
-A figure is an object of ``value`` and ``interval`` (95 %, bootstrap over cells); what
-cannot be said (the recall of a label that no cell has) is null.
+What cannot be said (the recall of a label that no cell has) is null.
 """
 
 # Shapes: N cells; L labels.
@@ -19,10 +18,11 @@ from tfvqgen.evaluation.metrics.classification import (
     confusion_matrix,
     is_right,
 )
-from tfvqgen.evaluation.metrics.intervals import (
-    CONFIDENCE,
-    RESAMPLES,
-    bootstrap_interval,
+from tfvqgen.evaluation.metrics.intervals import CONFIDENCE, bootstrap_interval
+from tfvqgen.evaluation.sections.figures import (
+    finite,
+    interval_origin,
+    with_interval,
 )
 
 # Precisions are sums over all cells, again for each drawing: fewer drawings of them.
@@ -88,13 +88,11 @@ def recognition(
     precisions = average_precision(probabilities, asked)
     return {
         "n": len(asked),
-        "seed": seed,
-        "confidence": CONFIDENCE,
-        "resamples": RESAMPLES,
+        **interval_origin(seed),
         "accuracy": _share(right, seed),
         "balanced_accuracy": _balanced(right, asked, seed),
         "mean_average_precision": {
-            **_figure(
+            **with_interval(
                 _mean(precisions), _precision_interval(probabilities, asked, seed)
             ),
             "resamples": _PRECISION_RESAMPLES,
@@ -103,7 +101,7 @@ def recognition(
             name: {
                 "n": int(counts[index]),
                 "recognised": _share(right[asked[:, index]], seed),
-                "average_precision": {"value": _finite(precisions[index])},
+                "average_precision": {"value": finite(precisions[index])},
             }
             for index, name in enumerate(names)
         },
@@ -126,7 +124,7 @@ def compared(right: np.ndarray, right_before: np.ndarray, seed: int) -> dict[str
 
     rows = np.stack([right, right_before], axis=1).astype(np.float64)
     value = ratio(rows.sum(axis=0))[0]
-    return _figure(value, bootstrap_interval(rows, ratio, seed=seed)[:, 0])
+    return with_interval(value, bootstrap_interval(rows, ratio, seed=seed)[:, 0])
 
 
 def _balanced(right: np.ndarray, asked: np.ndarray, seed: int) -> dict[str, Any]:
@@ -139,7 +137,7 @@ def _balanced(right: np.ndarray, asked: np.ndarray, seed: int) -> dict[str, Any]
 
     rows = np.stack([right[:, None] * asked, asked], axis=1).astype(np.float64)
     value = mean_share(rows.sum(axis=0))[0]
-    return _figure(value, bootstrap_interval(rows, mean_share, seed=seed)[:, 0])
+    return with_interval(value, bootstrap_interval(rows, mean_share, seed=seed)[:, 0])
 
 
 def _precision_interval(
@@ -159,18 +157,10 @@ def _precision_interval(
 
 def _share(right: np.ndarray, seed: int) -> dict[str, Any]:
     value = right.mean() if len(right) else np.nan
-    return _figure(value, bootstrap_interval(right, seed=seed))
+    return with_interval(value, bootstrap_interval(right, seed=seed))
 
 
 def _mean(values: np.ndarray) -> float:
     """Returns the mean of those values that are numbers."""
     known = values[np.isfinite(values)]
     return float(known.mean()) if len(known) else math.nan
-
-
-def _figure(value: float, interval: np.ndarray) -> dict[str, Any]:
-    return {"value": _finite(value), "interval": [_finite(end) for end in interval]}
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from tfvqgen.errors import UserError
+from tfvqgen.errors import require_in_range
 
 
 def cells_to_draw(labels: np.ndarray, share: float) -> np.ndarray:
@@ -83,8 +83,4 @@ def _exact(number: float) -> float:
 
 
 def _check(share: float) -> None:
-    if not 0 < share <= 1:
-        raise UserError(
-            "the share of cells to keep is out of range: expected above 0, at most 1. "
-            f"Received: {share}"
-        )
+    require_in_range("share", share, 0 < share <= 1, "above 0, at most 1")

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from tfvqgen.data import schema
 from tfvqgen.data.schema import Split
+from tfvqgen.errors import UserError
 from tfvqgen.evaluation.classifier.config import ClassifierConfig
 from tfvqgen.evaluation.classifier.stage import ClassifierStage, make_model
 from tfvqgen.evaluation.classifier.trained import TrainedClassifier
@@ -39,6 +40,21 @@ _FREE = (
 )
 
 
+def judge_split(dataset: schema.Dataset, judged: str) -> str | None:
+    """Returns the split that the judge of a split's crops learns from.
+
+    The generator has not learnt from its groups, and the judged crops are of others;
+    None if there is no such split that has labels.
+
+    Args:
+        dataset: The shards.
+        judged: The split whose crops are going to be judged.
+    """
+    name = "test" if judged == "validation" else "validation"
+    info = dataset.info.splits.get(name)
+    return name if info and any(info.label_counts.values()) else None
+
+
 def train_judge(
     dataset: schema.Dataset,
     workdir: str | os.PathLike,
@@ -50,9 +66,7 @@ def train_judge(
 ) -> TrainedClassifier:
     """Returns the judge of a data set: trained once, then found again.
 
-    It learns from groups that the generator has not learnt from: those of the
-    validation split, or of the test split where the validation split's crops are to be
-    judged.
+    It learns from the split that :func:`judge_split` says.
 
     Args:
         dataset: The shards.
@@ -66,7 +80,12 @@ def train_judge(
         UserError: There is no split to learn from.
         DataError: A record is damaged.
     """
-    learnt_from = "test" if judged == "validation" else "validation"
+    learnt_from = judge_split(dataset, judged)
+    if learnt_from is None:
+        raise UserError(
+            "nothing to teach a judge: expected crops with labels in a split besides "
+            f"train and that which is judged. Received: split={judged}"
+        )
     return train_classifier(
         dataset.split(learnt_from),
         dataset.split(judged),

@@ -23,27 +23,32 @@ def choose_extractors(
         wanted: Each ``classifier``, ``random``, the folder of a SavedModel, or
             ``NAME=FOLDER``; ``inception=FOLDER`` for the network of FID.
         about: Describes the images.
-        classifier: Returns the localization classifier; asked only if it is wanted.
+        classifier: Returns the localization classifier; asked only if it is wanted,
+            and only when nothing else is wrong.
 
     Raises:
         UserError: A name is given twice or means something else.
         DataError: A SavedModel is none, or not one of features.
     """
-    found: list[Extractor] = []
+    paths: dict[str, str | None] = {}
     for text in wanted:
         name, path = _parse(text)
-        if name in [one.name for one in found]:
+        if name in paths:
             raise UserError(
                 "two extractors of one name: expected --extractor NAME=FOLDER with "
                 f"names of their own. Received: extractor={text}"
             )
-        if path is not None:
-            found.append(SavedModelExtractor(path, name, about))
+        paths[name] = path
+    found: dict[str, Extractor] = {}
+    # The classifier comes last: it may have to be trained first.
+    for name in sorted(paths, key=lambda name: name == CLASSIFIER):
+        if (path := paths[name]) is not None:
+            found[name] = SavedModelExtractor(path, name, about)
         elif name == CLASSIFIER:
-            found.append(classifier())
+            found[name] = classifier()
         else:
-            found.append(RandomNetwork(about.image_shape[-1]))
-    return found
+            found[name] = RandomNetwork(about.image_shape[-1])
+    return [found[name] for name in paths]
 
 
 def _parse(text: str) -> tuple[str, str | None]:
@@ -56,7 +61,9 @@ def _parse(text: str) -> tuple[str, str | None]:
         reserved = _RESERVED
     else:
         reserved = _RESERVED[:2]
-    if not name or not path or name in reserved:
+    # What is no folder is more likely a slip in one of the two words.
+    slip = not equals and not os.path.isdir(text)
+    if slip or not name or not path or name in reserved:
         raise UserError(
             f"no extractor: expected {CLASSIFIER}, {RandomNetwork.name}, or a folder "
             f"as NAME=FOLDER with a name that is neither of these. "

@@ -2,9 +2,7 @@
 
 # Shapes: H x W pixels and C channels; L labels.
 
-import dataclasses
-import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,17 +11,21 @@ from tfvqgen.data import schema
 from tfvqgen.data.images import encode_png
 from tfvqgen.data.schema import read_images
 from tfvqgen.data.sheets import brightening, sheet_of_rows, shown
-from tfvqgen.errors import UserError
 from tfvqgen.evaluation.classifier.config import ClassifierConfig
 from tfvqgen.evaluation.classifier.recognition import label_agreement
-from tfvqgen.evaluation.classifier.training import train_judge
-from tfvqgen.evaluation.evaluate import open_data
+from tfvqgen.evaluation.classifier.training import judge_split, train_judge
 from tfvqgen.evaluation.figures.confusions import confusion_picture
 from tfvqgen.evaluation.figures.plates import beside, plate
-from tfvqgen.evaluation.generated_cells import crops_in_turn, examples_of_kinds
+from tfvqgen.evaluation.figures.settings import Settings
+from tfvqgen.evaluation.generated_cells import (
+    crops_in_turn,
+    examples_of_kinds,
+    kind_names,
+    kinds,
+)
 from tfvqgen.evaluation.image_sets import ImageSet
 from tfvqgen.evaluation.image_store import store_cells
-from tfvqgen.evaluation.settings import Drawing
+from tfvqgen.evaluation.trained_data import TRAINED_ON, open_data
 from tfvqgen.files import exclusive, whole_file
 from tfvqgen.generation.about import About
 from tfvqgen.generation.generator import Generator
@@ -39,52 +41,10 @@ _COLUMNS = 8
 _RECONSTRUCTED_ROWS = 3
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Settings:
-    """What is asked for.
-
-    Attributes:
-        workdir: Of trained models.
-        data_dir: The shards that they were trained on.
-        output: Where the figures go; ``figures`` in the workdir if None.
-        split: Whose crops are shown.
-        num_per_label: Cells drawn of each label; the first 8 are shown.
-        seed: Of the first cell, and of the choice of crops.
-        drawing: How cells are drawn.
-
-    Raises:
-        UserError: A number is out of range.
-    """
-
-    workdir: str | os.PathLike
-    data_dir: str | os.PathLike
-    output: str | os.PathLike | None = None
-    split: str = "test"
-    num_per_label: int = 16
-    seed: int = 0
-    drawing: Drawing = dataclasses.field(default_factory=Drawing)
-
-    def __post_init__(self):
-        if self.num_per_label < 1:
-            raise UserError(
-                "num_per_label is out of range: expected at least 1. "
-                f"Received: num_per_label={self.num_per_label}"
-            )
-        if self.seed < 0:
-            raise UserError(
-                f"seed is out of range: expected at least 0. Received: {self.seed}"
-            )
-
-    @property
-    def folder(self) -> Path:
-        """Where the figures go."""
-        return Path(self.output or Path(self.workdir) / "figures")
-
-
 def write_figures(
     settings: Settings, classifier: ClassifierConfig | None = None
 ) -> list[Path]:
-    """Draws cells and writes the four figures.
+    """Draws cells and writes the figures; the fourth if a classifier can learn labels.
 
     Args:
         settings: What is asked for.
@@ -100,8 +60,11 @@ def write_figures(
     dataset = open_data(Workdir(settings.workdir), settings.data_dir)
     crops = ImageSet.of_split(dataset.split(settings.split))
     generator = Generator.of_workdir(settings.workdir)
+    # Crops of no label have their row only where there are no others.
+    names = kind_names(generator.about.labels)
+    names = names[:-1] if crops.labels.any() else names
     with exclusive(settings.folder, "the folder of the figures"):
-        one_each = np.eye(len(generator.about.labels), dtype=bool)
+        one_each = np.eye(len(names), len(generator.about.labels), dtype=bool)
         cells = store_cells(
             generator,
             np.repeat(one_each, settings.num_per_label, axis=0),
@@ -109,29 +72,36 @@ def write_figures(
             drawing=settings.drawing,
             folder=settings.folder / CELLS,
         )
-        pictures = _cell_figures(generator, crops, cells, settings)
-        pictures[CONFUSIONS] = _confusions(dataset, crops, cells, settings, classifier)
+        pictures = _cell_figures(generator, crops, cells, names, settings)
+        if judge_split(dataset, settings.split) is not None:
+            pictures[CONFUSIONS] = _confusions(
+                dataset, crops, cells, settings, classifier
+            )
         return _write(pictures, generator.about, settings)
 
 
 def _cell_figures(
-    generator: Generator, crops: ImageSet, cells: ImageSet, settings: Settings
+    generator: Generator,
+    crops: ImageSet,
+    cells: ImageSet,
+    names: Sequence[str],
+    settings: Settings,
 ) -> dict[str, np.ndarray]:
     """Returns figures 1 to 3, all brightened by the same factors."""
     about, split = generator.about, settings.split
     turns = crops_in_turn(crops.labels, len(crops), settings.seed)
-    by_label = examples_of_kinds(crops.labels[turns], _COLUMNS)
+    examples = examples_of_kinds(crops.labels[turns], _COLUMNS)
     originals = {
-        name: _images(crops, turns[by_label.get(label, [])])
-        for label, name in enumerate(about.labels)
+        name: _images(crops, turns[examples.get(kind, [])])
+        for kind, name in enumerate(names)
     }
     gain = brightening(
         np.concatenate([x for x in originals.values() if len(x)])
         / np.iinfo(about.dtype).max
     )
     drawn = {
-        name: _images(cells, np.flatnonzero(cells.labels[:, label])[:_COLUMNS])
-        for label, name in enumerate(about.labels)
+        name: _images(cells, np.flatnonzero(kind)[:_COLUMNS])
+        for name, kind in zip(names, kinds(cells.labels).T, strict=False)
     }
     some = _images(crops, turns[: _COLUMNS * _RECONSTRUCTED_ROWS])
     pairs = []
@@ -146,14 +116,15 @@ def _cell_figures(
         shown_rows = [(name, _shown(images, about, gain)) for name, images in rows]
         return sheet_of_rows(shown_rows)
 
+    unseen = "" if split == TRAINED_ON else ", which the model was not trained on,"
     how = _how(settings)
     colours = f"{_colours(about)} All cells are brightened by the same factors."
     return {
         RECONSTRUCTIONS: plate(
             sheet(pairs),
             "Figure 1. Reconstructions",
-            f"Crops of the split {split}, which the model was not trained on, above "
-            f"what comes back from their codes. {colours}",
+            f"Crops of the split {split}{unseen} above what comes back from their "
+            f"codes. {colours}",
         ),
         GENERATED: plate(
             sheet(drawn.items()),

@@ -85,8 +85,7 @@ def _within(rows: np.ndarray, counts: np.ndarray) -> np.ndarray:
     sums = _summed(rows, rows, counts, counts) - diagonal @ squares
     pairs = np.square(counts.sum(axis=0, dtype=np.float64)) - squares.sum(axis=0)
     # A drawing that has one row alone says nothing.
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return sums / pairs
+    return sums / np.where(pairs > 0, pairs, np.nan)
 
 
 def _between(

@@ -37,7 +37,7 @@ def agreement(found: _Metrics, held_out: str) -> str:
     rows = []
     for name, label in (
         ("generated", "generated cells"),
-        ("reconstructions", "reconstructions of training crops"),
+        ("reconstructions", "reconstructions of other real crops"),
         ("real", f"real crops ({held_out})"),
     ):
         if one := found.get(name):

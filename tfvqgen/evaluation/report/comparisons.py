@@ -25,6 +25,13 @@ from tfvqgen.evaluation.report.markup import (
 from tfvqgen.evaluation.report.names import STATISTIC_NAMES
 from tfvqgen.evaluation.report.pictures import Picture
 
+# Of what charts compare: the name, the key in ``metrics.json``, colour and dashes.
+_SIDES = (
+    ("real", "held_out", 0, True),
+    ("generated", "generated", 2, False),
+    ("reconstructions", "reconstructions", 3, False),
+)
+
 _Metrics = Mapping[str, Any]
 
 
@@ -174,11 +181,7 @@ def _distributions(found: _Metrics) -> list[Curve]:
         quantiles = statistic["quantiles"]
         lines = [
             _cumulative(side, quantiles[key], quantiles["shares"], colour, dashed)
-            for side, key, colour, dashed in (
-                ("real", "held_out", 0, True),
-                ("generated", "generated", 2, False),
-                ("reconstructions", "reconstructions", 3, False),
-            )
+            for side, key, colour, dashed in _SIDES
             if key in quantiles
         ]
         unit = statistic["unit"] or "share of the protein"
@@ -196,11 +199,7 @@ def _rings(found: _Metrics) -> list[Curve]:
     ends = [*edges, edges[-1] + 1]
     middles = [(a + b) / 2 for a, b in zip(starts, ends, strict=True)]
     lines = []
-    for side, key, colour, dashed in (
-        ("real", "held_out", 0, True),
-        ("generated", "generated", 2, False),
-        ("reconstructions", "reconstructions", 3, False),
-    ):
+    for side, key, colour, dashed in _SIDES:
         shares = [one["value"] for one in rings.get(key, [])]
         if shares:
             points = list(zip(middles, shares, strict=True))

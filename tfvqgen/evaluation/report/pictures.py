@@ -13,6 +13,7 @@ from tfvqgen.data.sheets import brightening, shown
 from tfvqgen.evaluation.comparison import Neighbours
 from tfvqgen.evaluation.generated_cells import GeneratedCells, kind_names
 from tfvqgen.evaluation.image_sets import ImageSet
+from tfvqgen.generation.about import About
 from tfvqgen.generation.generator import Generator
 from tfvqgen.generation.request import set_name
 
@@ -84,65 +85,84 @@ def make_pictures(
         by_kind: By kind, numbers of generated cells and of real crops.
         neighbours: Generated cells with the real crops that are nearest to them.
     """
-    about = generator.about
     wanted = {crop for pairs in by_kind.values() for _, crop in pairs}
     real = _images(split, wanted | {int(crop) for crop in reconstructed})
-    wanted = {cell for pairs in by_kind.values() for cell, _ in pairs}
-    wanted |= {one.cell for one in neighbours}
-    places = {cell: int(cells.images.numbers[cell]) for cell in wanted}
-    made = _images(cells.images.split, set(places.values()))
-    scale = np.iinfo(about.dtype).max
-    gain = brightening(np.stack(list(real.values())) / scale)
+    draw = _Painter(generator.about, np.stack(list(real.values())))
 
-    def pictured(image, labels, seed=None) -> Picture:
-        names = tuple(np.array(about.labels)[np.asarray(labels) > 0].tolist())
-        composite = shown(image, about.display_channels, gain)
-        return Picture(composite, set_name(names), seed)
+    def crop(number: int) -> Picture:
+        return draw.picture(real[number], crop_labels[number])
 
-    def generated(cell: int) -> Picture:
-        image, labels = made[places[cell]] / scale, cells.images.labels[cell]
-        return small(pictured(image, labels, int(cells.seeds[cell])))
+    def cell(number: int) -> Picture:
+        return draw.small(cells.images.take([number]), int(cells.seeds[number]))
 
-    def of_crop(crop: int) -> Picture:
-        return pictured(real[crop] / scale, crop_labels[crop])
-
-    def of_set(images: ImageSet) -> Picture:
-        (image,) = read_images(images.split, images.numbers)
-        return small(pictured(image / scale, images.labels[0]))
-
-    def small(picture: Picture) -> Picture:
-        return dataclasses.replace(picture, image=reduced(picture.image))
-
-    levels = generator.autoencoder.reconstruct_levels(
-        to_unit(np.stack([real[crop] for crop in reconstructed]))
-    )
-    reconstructions = [
-        {
-            "original": of_crop(crop),
-            "reconstruction": pictured(levels.full[row].numpy(), crop_labels[crop]),
-            "top only": pictured(levels.top_only[row].numpy(), crop_labels[crop]),
-            "bottom only": pictured(levels.bottom_only[row].numpy(), crop_labels[crop]),
-        }
-        for row, crop in enumerate(reconstructed)
-    ]
+    shown_crops = np.stack([real[number] for number in reconstructed])
+    levels = generator.autoencoder.reconstruct_levels(to_unit(shown_crops))
+    made = {
+        "reconstruction": levels.full,
+        "top only": levels.top_only,
+        "bottom only": levels.bottom_only,
+    }
+    names = kind_names(generator.about.labels)
     return Pictures(
-        reconstructions,
+        [
+            {"original": crop(number)}
+            | {
+                view: draw.unit_picture(images[row].numpy(), crop_labels[number])
+                for view, images in made.items()
+            }
+            for row, number in enumerate(reconstructed)
+        ],
         {
-            kind_names(about.labels)[kind]: (
-                [generated(cell) for cell, _ in pairs],
-                [small(of_crop(crop)) for _, crop in pairs],
+            names[kind]: (
+                [cell(number) for number, _ in pairs],
+                [_reduced(crop(number)) for _, number in pairs],
             )
             for kind, pairs in by_kind.items()
         },
         [
             {
-                "generated": generated(one.cell),
-                "nearest in training": of_set(one.training),
-                "nearest held out": of_set(one.held_out),
+                "generated": cell(one.cell),
+                "nearest in training": draw.small(one.training),
+                "nearest held out": draw.small(one.held_out),
             }
             for one in neighbours
         ],
     )
+
+
+class _Painter:
+    """Makes pictures that are all brightened alike.
+
+    Args:
+        about: Describes the images.
+        reference: Images that should be seen well, uint8 or uint16 [N, H, W, C].
+    """
+
+    def __init__(self, about: About, reference: np.ndarray):
+        self._about = about
+        self._scale = np.iinfo(about.dtype).max
+        self._gain = brightening(reference / self._scale)
+
+    def picture(self, image, labels, seed: int | None = None) -> Picture:
+        """Returns the picture of a stored image, uint8 or uint16 [H, W, C]."""
+        return self.unit_picture(image / self._scale, labels, seed)
+
+    def unit_picture(self, image, labels, seed: int | None = None) -> Picture:
+        """Returns the picture of an image in [0, 1], [H, W, C], of labels [L]."""
+        names = [
+            name for name, has in zip(self._about.labels, labels, strict=True) if has
+        ]
+        composite = shown(image, self._about.display_channels, self._gain)
+        return Picture(composite, set_name(names), seed)
+
+    def small(self, one: ImageSet, seed: int | None = None) -> Picture:
+        """Returns the picture of a set's only image, in a row of many."""
+        (image,) = read_images(one.split, one.numbers)
+        return _reduced(self.picture(image, one.labels[0], seed))
+
+
+def _reduced(picture: Picture) -> Picture:
+    return dataclasses.replace(picture, image=reduced(picture.image))
 
 
 def _images(split: Split, numbers: Collection[int]) -> dict[int, np.ndarray]:

@@ -143,10 +143,10 @@ def _compared(real: np.ndarray, values: np.ndarray, seed: int) -> dict[str, Any]
         "wasserstein": None,
         "kolmogorov_smirnov": None,
     }
-    deviation = real.std() if len(real) else 0
-    if min(len(real), len(values)) < FEWEST or deviation == 0:
+    if min(len(real), len(values)) < FEWEST or np.ptp(real) == 0:
         return found
     # In standard deviations of the real cells, so that statistics can be compared.
+    deviation = real.std()
     pair = (real / deviation, values / deviation)
     for name, distance in (
         ("wasserstein", wasserstein),

@@ -50,10 +50,7 @@ def figures(
     values = statistic(rows.mean(axis=0, dtype=np.float64))
     interval = bootstrap_interval(rows, statistic, seed=seed)
     return {
-        name: {
-            "value": finite(values[index]),
-            "interval": [finite(end) for end in interval[:, index]],
-        }
+        name: with_interval(values[index], interval[:, index])
         for index, name in enumerate(names)
     }
 
@@ -68,7 +65,11 @@ def spread_figure(
         resampled: The same after drawing rows anew, [R].
         least: What it cannot be below.
     """
-    interval = normal_interval(value, resampled, least)
+    return with_interval(value, normal_interval(value, resampled, least))
+
+
+def with_interval(value: float, interval: np.ndarray) -> dict[str, Any]:
+    """Returns a figure of its value and the ends of its interval."""
     return {"value": finite(value), "interval": [finite(end) for end in interval]}
 
 

@@ -123,6 +123,8 @@ def _distances(held_out: np.ndarray, rows: np.ndarray, seed: int) -> dict[str, A
     kernel = kernel_distance.kernel_distance(held_out, rows)
     kernel_spread = kernel_distance.resampled_distances(held_out, rows, seed=seed)
     subsets = kernel_distance.subset_distances(held_out, rows, seed=seed)
+    # Where a subset is all there is, every other one is the same.
+    vary = max(len(held_out), len(rows)) > kernel_distance.SUBSET_SIZE
     neighbours = neighbour_rows(held_out, rows)._asdict() if few > NEIGHBOURS else {}
     return {
         "frechet": spread_figure(distance, spread, least=0),
@@ -130,7 +132,7 @@ def _distances(held_out: np.ndarray, rows: np.ndarray, seed: int) -> dict[str, A
             **spread_figure(kernel, kernel_spread),
             "subsets": {
                 "mean": finite(subsets.mean()),
-                "deviation": finite(subsets.std(ddof=1)),
+                "deviation": finite(subsets.std(ddof=1)) if vary else None,
             },
         },
         **{
