@@ -20,7 +20,7 @@ from tfvqgen.config_keys import (
 )
 from tfvqgen.errors import UserError
 
-FURTHER_LOSSES = ("laplacian", "frequency", "texture")
+FURTHER_LOSSES = ("laplacian", "frequency")
 # What the Laplacian bands of images need.
 SMALLEST_BANDED_SIDE = 8
 
@@ -105,9 +105,10 @@ class VQVAEConfig(ShardStageConfig):
     frequency_weight: float = key(
         0.0, "weight of the focal frequency loss; 0: none", low=0.0
     )
-    texture_weight: float = key(
-        0.0,
-        "weight of the error in the local strength of three Laplacian bands; 0: none",
+    grain_weight: float = key(
+        8.0,
+        "what the local strength of texture counts beside the squared error when the "
+        "grain is learnt that finishes images; 0: no grain",
         low=0.0,
     )
     adversarial_weight: float = key(
@@ -180,9 +181,8 @@ class VQVAEConfig(ShardStageConfig):
                 f"Received: image_shape={self.image_shape}"
             )
         smallest = SMALLEST_BANDED_SIDE
-        if (self.laplacian_weight or self.texture_weight) and (
-            min(height, width) < smallest
-        ):
+        banded = self.laplacian_weight or self.grain_weight
+        if banded and min(height, width) < smallest:
             raise UserError(
                 "image_shape is too small for Laplacian bands: expected sides of at "
                 f"least {smallest}. Received: image_shape={self.image_shape}"

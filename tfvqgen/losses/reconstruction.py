@@ -11,9 +11,13 @@ import tensorflow as tf
 PYRAMID_LEVELS = 3
 # The side that the pyramid needs, so that its last level still has neighbours.
 SMALLEST_SIDE = 8
-# Side and stride of the windows in which texture is compared, pixels of a level.
-TEXTURE_WINDOW = 8
-TEXTURE_STRIDE = 4
+# What the strength of the two finest bands counts.
+STRENGTH_WEIGHTS = (1.0, 2.0)
+# Side and stride of the windows in which it is compared, pixels of a level.
+STRENGTH_WINDOW = 4
+STRENGTH_STRIDE = 2
+# Keeps the root's gradient finite where there is no texture.
+LEAST_POWER = 1e-6
 
 _BINOMIAL = np.array([1, 4, 6, 4, 1], np.float32) / 16
 
@@ -45,24 +49,19 @@ def laplacian_loss(
     return tf.add_n([_weighted_mean(tf.abs(band), channel_weights) for band in bands])
 
 
-def texture_loss(
-    images: tf.Tensor,
-    reconstruction: tf.Tensor,
-    channel_weights: ChannelWeights = None,
-) -> tf.Tensor:
-    """Returns how far the local strength of texture is off, summed over levels.
+def strength_loss(images: tf.Tensor, reconstruction: tf.Tensor) -> tf.Tensor:
+    """Returns how far the local strength of fine texture is off.
 
-    The mean absolute difference between the averages of |band| in windows of
-    ``TEXTURE_WINDOW`` pixels: grain of the right strength costs nothing, whatever its
-    phase, where a pixelwise error would rather have none.
+    The mean squared difference between the root mean squares of a Laplacian band in
+    windows of ``STRENGTH_WINDOW`` pixels, of the two finest bands, weighted by
+    ``STRENGTH_WEIGHTS``. Grain of the right strength costs little, whatever its phase,
+    where a pixelwise error would rather have none.
     """
     pairs = zip(laplacian_bands(images), laplacian_bands(reconstruction), strict=True)
     return tf.add_n(
         [
-            _weighted_mean(
-                tf.abs(_local_strength(band) - _local_strength(other)), channel_weights
-            )
-            for band, other in pairs
+            weight * mean_squared_error(_local_strength(band), _local_strength(other))
+            for weight, (band, other) in zip(STRENGTH_WEIGHTS, pairs, strict=False)
         ]
     )
 
@@ -124,7 +123,8 @@ def _blur(images: tf.Tensor) -> tf.Tensor:
 
 
 def _local_strength(band: tf.Tensor) -> tf.Tensor:
-    return tf.nn.avg_pool2d(tf.abs(band), TEXTURE_WINDOW, TEXTURE_STRIDE, "SAME")
+    power = tf.nn.avg_pool2d(tf.square(band), STRENGTH_WINDOW, STRENGTH_STRIDE, "SAME")
+    return tf.sqrt(power + LEAST_POWER)
 
 
 def _weighted_mean(errors: tf.Tensor, channel_weights: ChannelWeights) -> tf.Tensor:
