@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import scipy.special
 import tensorflow as tf
 
 from tfvqgen import config
@@ -33,15 +34,12 @@ def bands(plane):
     return found
 
 
-def strengths(band):
-    """Root mean squares in windows of 4 at strides of 2, cut off at the borders."""
+def powers(band):
+    """Mean squares in windows of 4 at strides of 2, cut off at the borders."""
     rows, columns = (starts(side) for side in band.shape)
-    return np.sqrt(
+    return np.array(
         [
-            [
-                (band[max(r, 0) : r + 4, max(c, 0) : c + 4] ** 2).mean() + 1e-6
-                for c in columns
-            ]
+            [(band[max(r, 0) : r + 4, max(c, 0) : c + 4] ** 2).mean() for c in columns]
             for r in rows
         ]
     )
@@ -135,11 +133,26 @@ def test_strength_is_compared_in_windows_of_the_two_finest_bands():
         pairs = list(
             zip(bands(images[b, ..., c]), bands(others[b, ..., c]), strict=True)
         )
-        errors = [np.mean((strengths(x) - strengths(y)) ** 2) for x, y in pairs[:2]]
-        expected += np.dot([1, 2], errors) / 6
+        for ours, theirs in pairs[:2]:
+            p, q = powers(ours), powers(theirs)
+            expected += scipy.special.kl_div(p + 1e-6, q + 1e-6).mean() / 6
     np.testing.assert_allclose(
         losses.strength_loss(images, others), expected, rtol=2e-5
     )
+
+
+def test_strength_costs_least_at_the_mean_power_not_at_the_mean_deviation():
+    rng = np.random.default_rng(0)
+    noise = rng.normal(size=(2, 32, 64, 64, 1)).astype(np.float32)
+    deviations = rng.choice([0.1, 0.5], size=(32, 1, 1, 1)).astype(np.float32)
+    images = deviations * noise[0]
+    right = np.sqrt(np.mean(deviations**2))
+    costs = {
+        factor: float(losses.strength_loss(images, factor * right * noise[1]))
+        for factor in (0.8, 1.0, 1.25)
+    }
+    assert min(costs, key=costs.get) == 1.0
+    assert np.mean(deviations) < 0.9 * right
 
 
 def test_the_gradient_of_strength_is_finite_where_there_is_none():

@@ -7,8 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 FILTER_SIZE = 5
-# Of the grain's strength before softplus: about .02 of the images' range.
-FIRST_STRENGTH = -4.0
+# Of the grain's strength before softplus: about .05 of the images' range.
+FIRST_STRENGTH = -3.0
 
 
 @keras.saving.register_keras_serializable("tfvqgen")
