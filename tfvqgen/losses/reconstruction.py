@@ -11,8 +11,6 @@ import tensorflow as tf
 PYRAMID_LEVELS = 3
 # The side that the pyramid needs, so that its last level still has neighbours.
 SMALLEST_SIDE = 8
-# Bands, the finest first, whose strength is compared.
-STRENGTH_BANDS = 2
 # Side and stride of the windows in which it is compared, pixels of a level.
 STRENGTH_WINDOW = 4
 STRENGTH_STRIDE = 2
@@ -53,18 +51,20 @@ def strength_loss(images: tf.Tensor, reconstruction: tf.Tensor) -> tf.Tensor:
     """Returns how far the local strength of fine texture is off.
 
     The generalised Kullback-Leibler divergence p log(p / q) - p + q between the powers
-    of a Laplacian band in windows of ``STRENGTH_WINDOW`` pixels, p of the image and q
-    of its reconstruction; the mean over windows, summed over the two finest bands. Of
-    all q that do not know p it is least at the mean of p, whatever their scatter
-    (Banerjee et al. 2005, proposition 1): grain of the right strength costs little,
-    whatever its phase, where a squared error of pixels would rather have none.
+    of a band of spatial frequency in windows of ``STRENGTH_WINDOW`` pixels, p of the
+    image and q of its reconstruction; the mean over windows, summed over the two
+    finest bands. Of all q that do not know p it is least at the mean of p, whatever
+    their scatter (Banerjee et al. 2005, proposition 1): grain of the right strength
+    costs little, whatever its phase, where a squared error of pixels would rather have
+    none.
     """
-    pairs = zip(laplacian_bands(images), laplacian_bands(reconstruction), strict=True)
-    divergences = [
-        _divergence(_local_power(band), _local_power(other))
-        for band, other in list(pairs)[:STRENGTH_BANDS]
-    ]
-    return tf.add_n([tf.reduce_mean(each) for each in divergences])
+    pairs = zip(_fine_bands(images), _fine_bands(reconstruction), strict=True)
+    return tf.add_n(
+        [
+            tf.reduce_mean(_divergence(_local_power(band), _local_power(other)))
+            for band, other in pairs
+        ]
+    )
 
 
 def focal_frequency_loss(
@@ -121,6 +121,12 @@ def _blur(images: tf.Tensor) -> tf.Tensor:
     padded = tf.pad(images, [[0, 0], [2, 2], [2, 2], [0, 0]], "SYMMETRIC")
     rows = tf.nn.depthwise_conv2d(padded, taps[:, None, :, None], strides, "VALID")
     return tf.nn.depthwise_conv2d(rows, taps[None, :, :, None], strides, "VALID")
+
+
+def _fine_bands(images: tf.Tensor) -> list[tf.Tensor]:
+    """Returns what lies mostly above half of Nyquist, and the octave below."""
+    finest, finer, *_ = laplacian_bands(images)
+    return [finest - _blur(finest), finer]
 
 
 def _local_power(band: tf.Tensor) -> tf.Tensor:

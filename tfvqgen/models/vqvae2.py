@@ -167,10 +167,14 @@ class VQVAE2(keras.Model):
     def grain_loss(self, images, reconstruction) -> tf.Tensor:
         """Returns what the grain learns by: squared error and strength of texture.
 
+        Both of the reconstruction as it is put out, clipped: of grain on a black
+        background half is lost.
+
         Args:
             images: Float32 [B, H, W, C] in [0, 1].
             reconstruction: Float32 [B, H, W, C], finished.
         """
+        reconstruction = tf.clip_by_value(reconstruction, 0, 1)
         strength = strength_loss(images, reconstruction)
         error = mean_squared_error(images, reconstruction)
         return error + self.config.grain_weight * strength
