@@ -133,9 +133,10 @@ def test_strength_is_compared_in_windows_of_the_two_finest_bands():
         fine, finer, _ = zip(
             *(bands(x[b, ..., c]) for x in (images, others)), strict=True
         )
-        for ours, theirs in ([x - blurred(x) for x in fine], finer):
-            p, q = powers(ours), powers(theirs)
-            expected += scipy.special.kl_div(p + 1e-6, q + 1e-6).mean() / 6
+        for weight, pair_of_bands in (1, [x - blurred(x) for x in fine]), (4, finer):
+            p, q = map(powers, pair_of_bands)
+            cost = scipy.special.kl_div(p + 1e-6, q + 1e-6).mean()
+            expected += weight * cost / 6
     np.testing.assert_allclose(
         losses.strength_loss(images, others), expected, rtol=2e-5
     )

@@ -197,6 +197,7 @@ def test_the_loss_says_what_both_sides_do(stages):
     names = (
         "reconstruction_loss",
         "frequency_loss",
+        "grain_loss",
         "commitment_loss",
         "codebook_loss",
     )

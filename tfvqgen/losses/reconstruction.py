@@ -11,6 +11,8 @@ import tensorflow as tf
 PYRAMID_LEVELS = 3
 # The side that the pyramid needs, so that its last level still has neighbours.
 SMALLEST_SIDE = 8
+# What the two finest bands count.
+STRENGTH_WEIGHTS = (1.0, 4.0)
 # Side and stride of the windows in which it is compared, pixels of a level.
 STRENGTH_WINDOW = 4
 STRENGTH_STRIDE = 2
@@ -52,17 +54,17 @@ def strength_loss(images: tf.Tensor, reconstruction: tf.Tensor) -> tf.Tensor:
 
     The generalised Kullback-Leibler divergence p log(p / q) - p + q between the powers
     of a band of spatial frequency in windows of ``STRENGTH_WINDOW`` pixels, p of the
-    image and q of its reconstruction; the mean over windows, summed over the two
-    finest bands. Of all q that do not know p it is least at the mean of p, whatever
-    their scatter (Banerjee et al. 2005, proposition 1): grain of the right strength
-    costs little, whatever its phase, where a squared error of pixels would rather have
-    none.
+    image and q of its reconstruction; the mean over windows, summed over the two finest
+    bands with ``STRENGTH_WEIGHTS``. Of all q that do not know p it is least at the mean
+    of p, whatever their scatter (Banerjee et al. 2005, proposition 1): grain of the
+    right strength costs little, whatever its phase, where a squared error of pixels
+    would rather have none.
     """
-    pairs = zip(_fine_bands(images), _fine_bands(reconstruction), strict=True)
+    bands, others = _fine_bands(images), _fine_bands(reconstruction)
     return tf.add_n(
         [
-            tf.reduce_mean(_divergence(_local_power(band), _local_power(other)))
-            for band, other in pairs
+            weight * tf.reduce_mean(_divergence(_local_power(p), _local_power(q)))
+            for weight, p, q in zip(STRENGTH_WEIGHTS, bands, others, strict=True)
         ]
     )
 
