@@ -49,7 +49,7 @@ def test_overrides_read_every_type():
 
 
 def test_the_order_of_overrides_that_only_fit_together_does_not_matter():
-    overrides = ["vqvae.image_shape=4,4,1", "vqvae.bottom_stride=2"]
+    overrides = ["vqvae.image_shape=12,12,1", "vqvae.bottom_stride=2"]
     config = Config.from_preset("hpa128")
     assert config.with_overrides(overrides) == config.with_overrides(overrides[::-1])
 
@@ -73,7 +73,7 @@ def test_the_order_of_overrides_that_only_fit_together_does_not_matter():
         ("vqvae.image_shape=64,64", "expected 3 integers"),
         ("vqvae.image_shape=60,64,4", "multiples of 8"),
         ("vqvae.image_shape=64,64,9", "expected 1 to 8"),
-        ("vqvae.texture_weight=-1", "expected at least 0"),
+        ("vqvae.grain_weight=-1", "expected at least 0"),
         ("vqvae.decay_steps=10", "more than warmup_steps"),
         ("preset.name=x", "unknown section"),
     ],
@@ -83,9 +83,10 @@ def test_a_bad_override_is_refused_in_words(override, message):
         Config.from_preset("hpa128").with_overrides([override])
 
 
-@pytest.mark.parametrize("term", ["laplacian", "texture"])
+@pytest.mark.parametrize("term", ["laplacian", "grain"])
 def test_images_too_small_for_laplacian_bands_are_refused(term):
-    small = ["vqvae.image_shape=4,16,1", "vqvae.bottom_stride=2"]
+    small = [f"vqvae.{x}" for x in ("image_shape=4,16,1", "bottom_stride=2")]
+    small.append("vqvae.grain_weight=0")
     Config.from_preset("hpa128").with_overrides(small)
     with pytest.raises(UserError, match="too small for Laplacian bands"):
         Config.from_preset("hpa128").with_overrides([*small, f"vqvae.{term}_weight=1"])

@@ -20,7 +20,7 @@ from tfvqgen.config_keys import (
 )
 from tfvqgen.errors import UserError
 
-FURTHER_LOSSES = ("laplacian", "frequency", "texture")
+FURTHER_LOSSES = ("laplacian", "frequency")
 # What the Laplacian bands of images need.
 SMALLEST_BANDED_SIDE = 8
 
@@ -90,6 +90,8 @@ class ShardStageConfig(StageConfig):
 class VQVAEConfig(ShardStageConfig):
     """The hierarchical autoencoder (VQ-VAE-2, Razavi et al. 2019)."""
 
+    learning_rate: float = key(3e-3, "Adam's learning rate at its peak", low=0.0)
+    warmup_steps: int = key(50, "steps of linear rise to the peak", low=0)
     image_shape: tuple[int, int, int] = key(
         (128, 128, 4), "height, width and channels of the images", low=1
     )
@@ -105,9 +107,10 @@ class VQVAEConfig(ShardStageConfig):
     frequency_weight: float = key(
         0.0, "weight of the focal frequency loss; 0: none", low=0.0
     )
-    texture_weight: float = key(
-        0.0,
-        "weight of the error in the local strength of three Laplacian bands; 0: none",
+    grain_weight: float = key(
+        2.0,
+        "what the local strength of texture counts beside the squared error when the "
+        "grain is learnt that finishes images; 0: no grain",
         low=0.0,
     )
     adversarial_weight: float = key(
@@ -146,7 +149,7 @@ class VQVAEConfig(ShardStageConfig):
     )
     commitment_cost: float = key(0.25, "weight of the commitment loss (beta)", low=0.0)
     decay: float = key(
-        0.99, "decay of the codebook's moving averages", low=0.0, below=1.0
+        0.95, "decay of the codebook's moving averages", low=0.0, below=1.0
     )
     epsilon: float = key(1e-5, "Laplace smoothing of the code counts", low=0.0)
     revive_below: float = key(
@@ -156,7 +159,7 @@ class VQVAEConfig(ShardStageConfig):
         high=1.0,
     )
     quantize_after: int = key(
-        100, "steps without quantization before the codebooks start from data", low=0
+        50, "steps without quantization before the codebooks start from data", low=0
     )
     bottom_dropout: float = key(
         0.1,
@@ -180,9 +183,8 @@ class VQVAEConfig(ShardStageConfig):
                 f"Received: image_shape={self.image_shape}"
             )
         smallest = SMALLEST_BANDED_SIDE
-        if (self.laplacian_weight or self.texture_weight) and (
-            min(height, width) < smallest
-        ):
+        banded = self.laplacian_weight or self.grain_weight
+        if banded and min(height, width) < smallest:
             raise UserError(
                 "image_shape is too small for Laplacian bands: expected sides of at "
                 f"least {smallest}. Received: image_shape={self.image_shape}"
@@ -442,8 +444,6 @@ PRESETS: dict[str, tuple[str, ...]] = {
         "vqvae.protein_weight=6",
         "vqvae.steps=2200",
         "vqvae.batch_size=16",
-        "vqvae.warmup_steps=50",
-        "vqvae.quantize_after=50",
         "vqvae.log_every=50",
         "vqvae.validate_every=500",
         "vqvae.checkpoint_every=500",

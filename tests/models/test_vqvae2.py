@@ -16,6 +16,7 @@ TINY = (
     "vqvae.embedding_dim=5",
     "vqvae.quantize_after=0",
 )
+PLAIN = "vqvae.grain_weight=0"
 
 
 def tiny(*overrides):
@@ -66,7 +67,7 @@ def test_reconstruction_is_decoding_what_was_encoded():
 
 
 def test_the_loss_is_the_sum_of_its_parts_and_reconstruction_is_the_squared_error():
-    config = tiny("vqvae.codebook_rule=gradient")
+    config = tiny("vqvae.codebook_rule=gradient", PLAIN)
     autoencoder = VQVAE2(config)
     images = images_of(config)
     out = autoencoder(images)
@@ -84,7 +85,7 @@ def test_further_losses_are_weighted_listed_and_added():
     config = tiny(
         "vqvae.laplacian_weight=0.5",
         "vqvae.frequency_weight=2",
-        "vqvae.texture_weight=0.25",
+        PLAIN,
     )
     config = dataclasses.replace(config, protein_channel=1, protein_weight=6.0)
     images = images_of(config)
@@ -93,7 +94,6 @@ def test_further_losses_are_weighted_listed_and_added():
     of_terms = {
         "laplacian": 0.5 * losses.laplacian_loss(*pair),
         "frequency": 2 * losses.focal_frequency_loss(*pair),
-        "texture": 0.25 * losses.texture_loss(*pair),
     }
     for name, expected in of_terms.items():
         np.testing.assert_allclose(out.losses[f"{name}_loss"], expected, rtol=1e-5)
@@ -103,7 +103,7 @@ def test_further_losses_are_weighted_listed_and_added():
 
 
 def test_the_protein_may_count_more_than_other_channels():
-    config = dataclasses.replace(tiny(), protein_channel=1, protein_weight=6.0)
+    config = dataclasses.replace(tiny(PLAIN), protein_channel=1, protein_weight=6.0)
     images = images_of(config)
     out = VQVAE2(config)(images)
     errors = np.mean((images - out.reconstruction.numpy()) ** 2, axis=(0, 1, 2))
@@ -129,7 +129,7 @@ def test_the_bottom_codes_depend_on_the_top_codes():
 
 
 def test_each_level_alone_sees_nothing_of_the_other():
-    config = tiny()
+    config = tiny(PLAIN)
     autoencoder = VQVAE2(config)
     levels = autoencoder.reconstruct_levels(images_of(config))
     codes = levels.codes
@@ -145,7 +145,7 @@ def test_each_level_alone_sees_nothing_of_the_other():
 
 
 def test_bottom_dropout_hides_the_bottom_of_its_share_of_images():
-    config = tiny("vqvae.bottom_dropout=0.5")
+    config = tiny("vqvae.bottom_dropout=0.5", PLAIN)
     autoencoder = VQVAE2(config)
     images = np.repeat(images_of(config, batch=1), 64, axis=0)
     autoencoder(images, training=True)  # the first batch makes the codebooks
@@ -189,3 +189,64 @@ def test_images_may_be_of_any_size_that_the_strides_divide():
     autoencoder = VQVAE2(config)
     larger = dataclasses.replace(config, image_shape=(40, 16, 3))
     assert autoencoder.reconstruct(images_of(larger)).shape == (2, 40, 16, 3)
+
+
+def test_the_grain_learns_and_nothing_else_learns_of_it():
+    config = tiny("vqvae.codebook_rule=gradient")
+    finished, plain = (
+        VQVAE2(config),
+        VQVAE2(tiny("vqvae.codebook_rule=gradient", PLAIN)),
+    )
+    images = images_of(config)
+    for autoencoder in (finished, plain):
+        autoencoder.build()
+    rest = finished.trainable_variables[: len(plain.trainable_variables)]
+    for own, others in zip(plain.trainable_variables, rest, strict=True):
+        own.assign(others)
+    gradients = []
+    for autoencoder in (finished, plain):
+        with tf.GradientTape() as tape:
+            loss = autoencoder(images).losses["loss"]
+        found = tape.gradient(loss, autoencoder.trainable_variables)
+        gradients.append([tf.convert_to_tensor(gradient) for gradient in found])
+    for own, others in zip(gradients[1], gradients[0], strict=False):
+        np.testing.assert_allclose(own, others, rtol=1e-4, atol=1e-7)
+    assert len(gradients[0]) == len(gradients[1]) + len(finished.grain.weights)
+
+
+def test_the_grain_loss_is_squared_error_and_weighted_strength():
+    config = tiny("vqvae.grain_weight=3")
+    images = images_of(config)
+    out = VQVAE2(config)(images)
+    pair = (images, out.reconstruction)
+    clipped = (images, np.clip(out.reconstruction, 0, 1))
+    np.testing.assert_allclose(
+        out.losses["grain_loss"],
+        losses.mean_squared_error(*clipped) + 3 * losses.strength_loss(*clipped),
+        rtol=1e-5,
+    )
+    np.testing.assert_allclose(
+        out.losses["reconstruction_mse"], losses.mean_squared_error(*pair), rtol=1e-6
+    )
+
+
+def test_what_pulls_on_the_finished_image_reaches_the_decoder():
+    config = tiny()
+    autoencoder = VQVAE2(config)
+    images = images_of(config)
+    autoencoder.build()
+    with tf.GradientTape() as tape:
+        pull = tf.reduce_sum(autoencoder(images).reconstruction)
+    gradients = tape.gradient(pull, autoencoder.decoder.trainable_variables)
+    assert all(gradient is not None for gradient in gradients)
+
+
+def test_equal_codes_have_equal_grain_and_other_codes_another():
+    config = tiny()
+    autoencoder = VQVAE2(config)
+    top, bottom = autoencoder.encode(images_of(config, batch=3))
+    alone = autoencoder.decode((top[1:2], bottom[1:2]))
+    np.testing.assert_allclose(autoencoder.decode((top, bottom))[1:2], alone, atol=1e-6)
+    other = tf.concat([bottom[1:2, :, :-1], (bottom[1:2, :, -1:] + 1) % 6], axis=2)
+    far = np.s_[0, :, :8]  # beyond the reach of the column that changed
+    assert np.mean(autoencoder.decode((top[1:2], other))[far] != alone[far]) > 0.3

@@ -41,7 +41,6 @@ PRIORS = {
 CRITIC = (
     "vqvae.laplacian_weight=0.1",
     "vqvae.frequency_weight=0.1",
-    "vqvae.texture_weight=0.1",
     "vqvae.adversarial_weight=0.5",
     "vqvae.adversarial_after=0",
     "vqvae.adversarial_ramp=1",

@@ -23,7 +23,7 @@ CONFIG = (
             "vqvae.embedding_dim=5",
             "vqvae.quantize_after=0",
             "vqvae.bottom_dropout=0",
-            "vqvae.texture_weight=0.3",
+            "vqvae.frequency_weight=0.3",
             "vqvae.adversarial_weight=0.4",
             "vqvae.adversarial_after=20",
             "vqvae.adversarial_ramp=10",
@@ -193,8 +193,14 @@ def test_the_autoencoder_has_the_same_weights_with_a_critic_as_without(stages):
 def test_the_loss_says_what_both_sides_do(stages):
     images = (255 * image_pair()[0]).astype(np.uint8)
     loss, sums = stages[1].loss({"image": tf.constant(images)})
-    assert set(sums) == set(stages[1].sum_shapes) >= {*FIGURES, "texture_loss"}
-    names = ("reconstruction_loss", "texture_loss", "commitment_loss", "codebook_loss")
+    assert set(sums) == set(stages[1].sum_shapes) >= {*FIGURES, "frequency_loss"}
+    names = (
+        "reconstruction_loss",
+        "frequency_loss",
+        "grain_loss",
+        "commitment_loss",
+        "codebook_loss",
+    )
     np.testing.assert_allclose(loss, sum(sums[name] for name in names), rtol=1e-5)
     assert stages[0].adversary is None
     assert not set(FIGURES) & set(stages[0].sum_shapes)

@@ -124,7 +124,7 @@ def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(
 
 
 CRITIC = (
-    "vqvae.texture_weight=0.1",
+    "vqvae.frequency_weight=0.1",
     "vqvae.adversarial_weight=0.5",
     "vqvae.adversarial_after=3",
     "vqvae.adversarial_ramp=2",

@@ -12,7 +12,7 @@ from tfvqgen.losses.reconstruction import (
     focal_frequency_loss,
     laplacian_loss,
     mean_squared_error,
-    texture_loss,
+    strength_loss,
 )
 
 __all__ = [
@@ -25,6 +25,6 @@ __all__ = [
     "nats_map",
     "nats_per_code",
     "realism_loss",
-    "texture_loss",
+    "strength_loss",
     "to_bits",
 ]

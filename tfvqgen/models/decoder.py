@@ -3,18 +3,34 @@
 # Shapes: B images, H x W positions, C channels, S the stride.
 
 import math
+from typing import NamedTuple
 
 import keras
+import tensorflow as tf
 
 from tfvqgen.layers.residual_stack import ResidualStack
 
 
+class Decoded(NamedTuple):
+    """What a :class:`Decoder` returns.
+
+    Attributes:
+        output: [B, S H, S W, channels].
+        features: What the last convolution saw, [B, S H / 2, S W / 2, F].
+    """
+
+    output: tf.Tensor
+    features: tf.Tensor
+
+
 @keras.saving.register_keras_serializable("tfvqgen")
 class Decoder(keras.layers.Layer):
-    """A 3x3 convolution, a residual stack and strided 4x4 transposed convolutions.
+    """A 3x3 convolution, a residual stack and strided transposed convolutions.
 
     ``[B, H, W, C] -> [B, S H, S W, channels]``; with S = 4, for example,
-    [16, 32, 32, 128] becomes [16, 128, 128, 4]. VQ-VAE-2 (Razavi et al. 2019).
+    [16, 32, 32, 128] becomes [16, 128, 128, 4]. VQ-VAE-2 (Razavi et al. 2019), with
+    transposed convolutions of 4x4. The linear map of each position to its S x S block
+    of outputs stands beside them, as in :class:`~tfvqgen.models.encoder.Encoder`.
 
     Args:
         channels: Channels of the output.
@@ -47,13 +63,18 @@ class Decoder(keras.layers.Layer):
             *(self._upsampling(width, activation="relu") for width in widths),
             self._upsampling(channels),
         ]
+        self._shortcut = keras.layers.Conv2D(
+            channels * stride**2, 1, use_bias=False, dtype=self.dtype_policy
+        )
 
-    def call(self, inputs):
-        """Returns the output, [B, S H, S W, channels]."""
-        x = inputs
-        for layer in self._layers_in_order:
-            x = layer(x)
-        return x
+    def call(self, inputs) -> Decoded:
+        """Returns the output and the features before it, see :class:`Decoded`."""
+        features = inputs
+        for layer in self._layers_in_order[:-1]:
+            features = layer(features)
+        output = self._layers_in_order[-1](features)
+        blocks = tf.nn.depth_to_space(self._shortcut(inputs), self.stride)
+        return Decoded(output + blocks, features)
 
     def get_config(self):
         """Returns the constructor's arguments."""

@@ -5,16 +5,21 @@
 import math
 
 import keras
+import tensorflow as tf
 
 from tfvqgen.layers.residual_stack import ResidualStack
 
 
 @keras.saving.register_keras_serializable("tfvqgen")
 class Encoder(keras.layers.Layer):
-    """Strided 4x4 convolutions, a 3x3 one and a residual stack.
+    """Strided 4x4 convolutions, a 3x3 one and a residual stack, beside a shortcut.
 
     ``[B, H, W, C] -> [B, H / S, W / S, hidden]``; with S = 4, for example,
-    [16, 128, 128, 4] becomes [16, 32, 32, 128]. VQ-VAE-2 (Razavi et al. 2019).
+    [16, 128, 128, 4] becomes [16, 32, 32, 128]. VQ-VAE-2 (Razavi et al. 2019). The
+    shortcut is a linear map of each S x S block of inputs, as the residual
+    autoencoding of DC-AE ("Deep Compression Autoencoder", Chen et al. 2024, section
+    3.2), learned and over the whole stack: what a linear code can say, the network
+    says from its first steps on.
 
     Args:
         hidden: Channels of the output; the first convolution has half of them.
@@ -53,13 +58,16 @@ class Encoder(keras.layers.Layer):
             keras.layers.Conv2D(hidden, 3, padding="same", dtype=self.dtype_policy),
             ResidualStack(residual_layers, residual_width, dtype=self.dtype_policy),
         ]
+        self._shortcut = keras.layers.Conv2D(
+            hidden, 1, use_bias=False, dtype=self.dtype_policy
+        )
 
     def call(self, inputs):
         """Returns features, [B, H / S, W / S, hidden]."""
         x = inputs
         for layer in self._layers_in_order:
             x = layer(x)
-        return x
+        return x + self._shortcut(tf.nn.space_to_depth(inputs, self.stride))
 
     def get_config(self):
         """Returns the constructor's arguments."""

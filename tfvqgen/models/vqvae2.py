@@ -9,22 +9,18 @@ import keras
 import tensorflow as tf
 
 from tfvqgen.config import VQVAEConfig
-from tfvqgen.layers import VectorQuantizer
+from tfvqgen.layers import Grain, VectorQuantizer, noise_like, seeds_of_codes
 from tfvqgen.losses import (
     focal_frequency_loss,
     laplacian_loss,
     mean_squared_error,
-    texture_loss,
+    strength_loss,
 )
-from tfvqgen.models.decoder import Decoder
+from tfvqgen.models.decoder import Decoded, Decoder
 from tfvqgen.models.encoder import Encoder
 
 # By what their weights' keys in the configuration begin with.
-LOSS_TERMS = {
-    "laplacian": laplacian_loss,
-    "frequency": focal_frequency_loss,
-    "texture": texture_loss,
-}
+LOSS_TERMS = {"laplacian": laplacian_loss, "frequency": focal_frequency_loss}
 
 
 class Codes(NamedTuple):
@@ -42,9 +38,10 @@ class VQVAE2Output(NamedTuple):
         codes: :class:`Codes`.
         losses: Float32 scalars: ``loss``, the sum of ``reconstruction_loss`` (the
             squared error) and the other :meth:`VQVAE2.reconstruction_losses`,
-            ``commitment_loss`` and ``codebook_loss`` (the latter two summed over both
-            levels; all are weighted already); and ``reconstruction_mse``, which is the
-            reconstruction loss where all channels count the same.
+            ``grain_loss`` where there is grain, ``commitment_loss`` and
+            ``codebook_loss`` (the latter two summed over both levels; all are weighted
+            already); and ``reconstruction_mse``, that of ``reconstruction``, all
+            channels counting the same.
     """
 
     reconstruction: tf.Tensor
@@ -109,6 +106,7 @@ class VQVAE2(keras.Model):
             dim, 4, strides=2, padding="same", dtype=policy
         )
         self.decoder = Decoder(channels=channels, stride=config.bottom_stride, **stack)
+        self.grain = Grain(dtype="float32") if config.grain_weight else None
 
     def build(self, input_shape=None):
         """Makes every weight by one pass over an empty image."""
@@ -131,12 +129,17 @@ class VQVAE2(keras.Model):
         bottom_quantized = bottom.quantized
         if training and self.config.bottom_dropout:
             bottom_quantized = self._hide_some(bottom_quantized)
-        reconstruction = self._decode(top.quantized, bottom_quantized)
-        losses = {
-            **self.reconstruction_losses(images, reconstruction),
-            "commitment_loss": top.commitment_loss + bottom.commitment_loss,
-            "codebook_loss": top.codebook_loss + bottom.codebook_loss,
-        }
+        decoded = self._decode(top.quantized, bottom_quantized)
+        losses = self.reconstruction_losses(images, decoded.output)
+        reconstruction = decoded.output
+        if self.grain:
+            seeds = seeds_of_codes(top.codes, bottom.codes)
+            reconstruction = self._finish(decoded, seeds)
+            losses["grain_loss"] = self.grain_loss(images, reconstruction)
+            # What pulls on the finished image, as a critic does, reaches the decoder.
+            reconstruction += decoded.output - tf.stop_gradient(decoded.output)
+        losses["commitment_loss"] = top.commitment_loss + bottom.commitment_loss
+        losses["codebook_loss"] = top.codebook_loss + bottom.codebook_loss
         losses["loss"] = tf.add_n(list(losses.values()))
         losses["reconstruction_mse"] = mean_squared_error(images, reconstruction)
         return VQVAE2Output(reconstruction, Codes(top.codes, bottom.codes), losses)
@@ -149,8 +152,8 @@ class VQVAE2(keras.Model):
             reconstruction: Float32 [B, H, W, C].
 
         Returns:
-            Float32 scalars: ``reconstruction_loss``, and ``laplacian_loss``,
-            ``frequency_loss`` and ``texture_loss`` where their weight is above 0.
+            Float32 scalars: ``reconstruction_loss``, and ``laplacian_loss`` and
+            ``frequency_loss`` where their weight is above 0.
         """
         channels = self.config.channel_weights
         losses = {
@@ -160,6 +163,21 @@ class VQVAE2(keras.Model):
             term = LOSS_TERMS[name](images, reconstruction, channels)
             losses[f"{name}_loss"] = weight * term
         return losses
+
+    def grain_loss(self, images, reconstruction) -> tf.Tensor:
+        """Returns what the grain learns by: squared error and strength of texture.
+
+        Both of the reconstruction as it is put out, clipped: of grain on a black
+        background half is lost.
+
+        Args:
+            images: Float32 [B, H, W, C] in [0, 1].
+            reconstruction: Float32 [B, H, W, C], finished.
+        """
+        reconstruction = tf.clip_by_value(reconstruction, 0, 1)
+        strength = strength_loss(images, reconstruction)
+        error = mean_squared_error(images, reconstruction)
+        return error + self.config.grain_weight * strength
 
     def encode(self, images) -> Codes:
         """Returns the :class:`Codes` of images [B, H, W, C] in [0, 1]."""
@@ -172,6 +190,7 @@ class VQVAE2(keras.Model):
         return self._decode_to_unit(
             self.top_quantizer.embed(codes.top),
             self.bottom_quantizer.embed(codes.bottom),
+            seeds_of_codes(*codes),
         )
 
     def decode_top(self, top_codes):
@@ -183,7 +202,8 @@ class VQVAE2(keras.Model):
         height, width = top_codes.shape[1:]
         mean = self.bottom_quantizer.mean_embedding()
         shape = [tf.shape(top)[0], 2 * height, 2 * width, self.config.embedding_dim]
-        return self._decode_to_unit(top, tf.broadcast_to(mean, shape))
+        seeds = seeds_of_codes(top_codes, tf.zeros_like(top_codes))
+        return self._decode_to_unit(top, tf.broadcast_to(mean, shape), seeds)
 
     def reconstruct(self, images):
         """Encodes and decodes images, float32 [B, H, W, C] in [0, 1]."""
@@ -195,10 +215,11 @@ class VQVAE2(keras.Model):
         top = self.top_quantizer.embed(codes.top)
         bottom = self.bottom_quantizer.embed(codes.bottom)
         mean_top = tf.zeros_like(top) + self.top_quantizer.mean_embedding()
+        seeds = seeds_of_codes(*codes)
         return Reconstructions(
-            full=self._decode_to_unit(top, bottom),
+            full=self._decode_to_unit(top, bottom, seeds),
             top_only=self.decode_top(codes.top),
-            bottom_only=self._decode_to_unit(mean_top, bottom),
+            bottom_only=self._decode_to_unit(mean_top, bottom, seeds),
             codes=codes,
         )
 
@@ -222,14 +243,14 @@ class VQVAE2(keras.Model):
         bottom_features = self.bottom_encoder(images)
         top_latents = self.top_projection(self.top_encoder(bottom_features))
         top = self.top_quantizer(top_latents, training=training)
-        decoded_top = self.top_decoder(top.quantized)
+        decoded_top = self.top_decoder(top.quantized).output
         bottom_latents = self.bottom_projection(
             tf.concat([decoded_top, bottom_features], axis=-1)
         )
         return top, self.bottom_quantizer(bottom_latents, training=training)
 
-    def _decode(self, top_quantized, bottom_quantized):
-        """Returns the reconstruction from embedded codes, float32, not clipped."""
+    def _decode(self, top_quantized, bottom_quantized) -> Decoded:
+        """Decodes embedded codes; the output is float32, not clipped nor finished."""
         features = tf.concat(
             [
                 self.top_upsampling(top_quantized),
@@ -237,10 +258,18 @@ class VQVAE2(keras.Model):
             ],
             axis=-1,
         )
-        return tf.cast(self.decoder(features), tf.float32)
+        decoded = self.decoder(features)
+        return decoded._replace(output=tf.cast(decoded.output, tf.float32))
 
-    def _decode_to_unit(self, top_quantized, bottom_quantized):
-        return tf.clip_by_value(self._decode(top_quantized, bottom_quantized), 0, 1)
+    def _finish(self, decoded: Decoded, seeds):
+        """Adds the grain of each row's seed; no gradient flows into the decoder."""
+        mean, features = map(tf.stop_gradient, decoded)
+        return self.grain(mean, features, noise_like(mean, seeds))
+
+    def _decode_to_unit(self, top_quantized, bottom_quantized, seeds):
+        decoded = self._decode(top_quantized, bottom_quantized)
+        images = self._finish(decoded, seeds) if self.grain else decoded.output
+        return tf.clip_by_value(images, 0, 1)
 
     def _hide_some(self, bottom_quantized):
         """Replaces some images' bottom codes by the mean embedding.

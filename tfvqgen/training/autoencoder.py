@@ -47,6 +47,7 @@ class AutoencoderStage(ShardStage):
             "loss": (),
             "reconstruction_loss": (),
             **{f"{name}_loss": () for name in self.config.further_loss_weights},
+            **({"grain_loss": ()} if self.config.grain_weight else {}),
             "reconstruction_mse": (),
             "commitment_loss": (),
             "codebook_loss": (),

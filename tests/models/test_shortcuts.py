@@ -1,0 +1,59 @@
+import numpy as np
+import pytest
+
+from tfvqgen.models.decoder import Decoder
+from tfvqgen.models.encoder import Encoder
+
+STACK = {"hidden": 6, "residual_layers": 1, "residual_width": 4}
+
+
+def silenced(layer):
+    """Leaves nothing but the shortcut."""
+    kept = layer._shortcut.kernel
+    for variable in layer.trainable_variables:
+        if variable is not kept:
+            variable.assign(0 * variable)
+    return kept.numpy()[0, 0]
+
+
+@pytest.mark.parametrize("stride", [2, 4, 8])
+def test_beside_the_encoder_stands_a_linear_map_of_each_block(stride):
+    images = np.random.default_rng(0).normal(size=(2, 16, 24, 3)).astype(np.float32)
+    encoder = Encoder(stride=stride, **STACK)
+    encoder(images)
+    kernel = silenced(encoder)
+    found = encoder(images)
+    for row, column in np.ndindex(16 // stride, 24 // stride):
+        block = images[
+            :,
+            row * stride : (row + 1) * stride,
+            column * stride : (column + 1) * stride,
+        ]
+        expected = block.reshape(2, -1) @ kernel
+        np.testing.assert_allclose(found[:, row, column], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("stride", [2, 4, 8])
+def test_beside_the_decoder_stands_a_linear_map_to_each_block(stride):
+    codes = np.random.default_rng(0).normal(size=(2, 4, 6, 5)).astype(np.float32)
+    decoder = Decoder(channels=3, stride=stride, **STACK)
+    decoder(codes)
+    kernel = silenced(decoder)
+    found = decoder(codes)
+    for row, column in np.ndindex(4, 6):
+        expected = (codes[:, row, column] @ kernel).reshape(2, stride, stride, 3)
+        block = found.output[
+            :,
+            row * stride : (row + 1) * stride,
+            column * stride : (column + 1) * stride,
+        ]
+        np.testing.assert_allclose(block, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("stride", [2, 4, 8])
+def test_the_decoder_tells_what_its_last_layer_sees_at_half_the_size(stride):
+    codes = np.random.default_rng(0).normal(size=(2, 4, 6, 5)).astype(np.float32)
+    decoder = Decoder(channels=3, stride=stride, **STACK)
+    output, features = decoder(codes)
+    assert output.shape == (2, 4 * stride, 6 * stride, 3)
+    assert features.shape[:3] == (2, 2 * stride, 3 * stride)
