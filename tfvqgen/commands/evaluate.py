@@ -37,6 +37,7 @@ The same command writes the same report.
 """
 
 from tfvqgen.command_line import GOES_ON, import_tensorflow
+from tfvqgen.commands.classifier import add_classifier_flag
 from tfvqgen.commands.drawing import add_drawing_flags, drawing_flags
 
 INTERRUPTED = GOES_ON
@@ -72,12 +73,7 @@ def add_flags(parser) -> None:
         action="store_true",
         help="train classifiers on generated cells too",
     )
-    parser.add_argument(
-        "--classifier_steps",
-        type=int,
-        default=None,
-        help="training steps of each classifier (its own default if not given)",
-    )
+    add_classifier_flag(parser)
     parser.add_argument("--output", help="a folder (<workdir>/report if not given)")
 
 

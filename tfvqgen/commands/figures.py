@@ -19,6 +19,7 @@ cells/ beside the figures: the same command does not draw them again.
 """
 
 from tfvqgen.command_line import GOES_ON, import_tensorflow
+from tfvqgen.commands.classifier import add_classifier_flag
 from tfvqgen.commands.drawing import add_drawing_flags, drawing_flags
 
 INTERRUPTED = GOES_ON
@@ -39,6 +40,7 @@ def add_flags(parser) -> None:
         "--seed", type=int, default=0, help="of the first cell, and of every choice"
     )
     add_drawing_flags(parser)
+    add_classifier_flag(parser)
 
 
 def run(args) -> None:
@@ -46,8 +48,10 @@ def run(args) -> None:
     import_tensorflow()
     from tfvqgen.evaluation.figures.figures import write_figures
     from tfvqgen.evaluation.figures.settings import Settings
+    from tfvqgen.evaluation.settings import classifier_config
     from tfvqgen.generation.drawing import Drawing
 
+    classifier = classifier_config(args.classifier_steps)
     settings = Settings(
         workdir=args.workdir,
         data_dir=args.data_dir,
@@ -57,5 +61,5 @@ def run(args) -> None:
         seed=args.seed,
         drawing=Drawing(**drawing_flags(args)),
     )
-    for path in write_figures(settings):
+    for path in write_figures(settings, classifier):
         print(f"figure: {path}")
