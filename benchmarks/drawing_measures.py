@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.drawing_grid import Setting
+from tfvqgen.data.schema import Dataset
 from tfvqgen.errors import UserError
 from tfvqgen.evaluation.classifier.recognition import recognition
 from tfvqgen.evaluation.classifier.selection import cells_to_draw
@@ -51,12 +52,8 @@ class Bench:
     """
 
     def __init__(self, settings: Settings):
-        workdir = Workdir(settings.workdir)
-        workdir.load_config()  # Says so if this is no workdir.
-        dataset = open_data(workdir, settings.data_dir)
-        dataset.split(settings.split)  # Before a judge is trained for it.
         self._settings = settings
-        self._generator = Generator.of_workdir(settings.workdir)
+        self._generator, dataset = open_models(settings)
         # What it prints is for people; here lines are cases.
         with contextlib.redirect_stdout(sys.stderr):
             self._judge = train_judge(
@@ -124,6 +121,20 @@ class Bench:
             distances = section["sets"][GENERATED]
             features[one.name] = {name: distances[name] for name in MEASURES}
         return {"label_agreement": found["accuracy"], "features": features}
+
+
+def open_models(settings: Settings) -> tuple[Generator, Dataset]:
+    """Returns the models of a workdir and the crops that they were trained on.
+
+    Raises:
+        UserError: A stage is not trained, or there is no such split.
+        DataError: The data are not those of the workdir, or damaged.
+    """
+    workdir = Workdir(settings.workdir)
+    workdir.load_config()  # Says so if this is no workdir.
+    dataset = open_data(workdir, settings.data_dir)
+    dataset.split(settings.split)  # Before a judge is trained for it.
+    return Generator.of_workdir(settings.workdir), dataset
 
 
 def _require_measurable(standards: Standards) -> None:

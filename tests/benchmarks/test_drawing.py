@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from benchmarks import drawing, drawing_grid, drawing_plot
+from benchmarks import drawing, drawing_grid, drawing_measures, drawing_plot
 from benchmarks.drawing_grid import DEFAULT, KNOBS, lines, read_settings
 from tests import support
-from tests.training.test_run import TINY
+from tests.generators import LABELS, make_generator
 from tfvqgen.data import schema
 from tfvqgen.errors import DataError, UserError
 from tfvqgen.evaluation.extractors.random_network import RandomNetwork
@@ -20,8 +20,6 @@ from tfvqgen.evaluation.features import find_features
 from tfvqgen.evaluation.material import gather
 from tfvqgen.evaluation.metrics.neighbours import neighbour_rows
 from tfvqgen.evaluation.settings import Settings
-from tfvqgen.generation.generator import Generator
-from tfvqgen.training.run import train
 
 PLOTS = importlib.util.find_spec("matplotlib") is not None
 SHARES = st.floats(0.01, 1)
@@ -195,31 +193,24 @@ def test_a_picture_of_no_known_format_is_refused_before_anything_is_drawn(tmp_pa
             drawing_plot.require_plot(path)
 
 
-@pytest.fixture(scope="module")
-def flags(tmp_path_factory):
-    """Trains tiny models; returns the flags that all runs have."""
-    folder = tmp_path_factory.mktemp("drawing")
+@pytest.fixture
+def flags(tmp_path, monkeypatch):
+    """Stands in for trained models; returns the flags that all runs have."""
     support.make_dataset(
-        folder / "data",
+        tmp_path / "data",
         {"train": 10, "validation": 6, "test": 8},
         shape=(16, 16, 3),
-        labels=("Nucleoli", "Cytosol"),
+        labels=LABELS,
         example_labels=[[0], [1], [0, 1], [], [1], [0], [1], [0], [1], []],
     )
-    train(
-        data_dir=folder / "data",
-        workdir=folder / "workdir",
-        stage="all",
-        steps=2,
-        overrides=TINY,
-        strategy="one_device",
-    )
+    models = make_generator(), schema.open_dataset(tmp_path / "data")
+    monkeypatch.setattr(drawing_measures, "open_models", lambda settings: models)
     return {
-        "workdir": folder / "workdir",
-        "data_dir": folder / "data",
+        "workdir": tmp_path / "workdir",
+        "data_dir": tmp_path / "data",
         "num_samples": 7,
         "classifier_steps": 1,
-        "output": folder / "cases.jsonl",
+        "output": tmp_path / "cases.jsonl",
     }
 
 
@@ -254,7 +245,7 @@ def test_settings_are_measured_as_a_report_does_and_once(flags, monkeypatch, cap
     before = {path: path.stat().st_mtime_ns for path in report.rglob("*.tfrecord")}
     paths = {name: flags[name] for name in ("workdir", "data_dir")}
     material = gather(
-        Generator.of_workdir(paths["workdir"]),
+        make_generator(),
         schema.open_dataset(paths["data_dir"]),
         None,
         Settings(num_samples=7, output=report, **paths),
