@@ -94,14 +94,18 @@ def lines(settings: Sequence[Setting]) -> list[Line]:
     chosen: list[Line] = []
     waiting = set(settings)
     while waiting:
-        best = max(found, key=lambda line: (_new(line, waiting), len(line.settings)))
+        best = max(found, key=lambda line: _worth(line, waiting))
         chosen.append(best)
         waiting -= set(best.settings)
     return chosen
 
 
-def _new(line: Line, waiting: set[Setting]) -> int:
-    return len(waiting.intersection(line.settings))
+def _worth(line: Line, waiting: set[Setting]) -> tuple[int, int, int]:
+    """Returns what lines are chosen by, the most important first."""
+    new = len(waiting.intersection(line.settings))
+    # One setting alone is best told by a knob that does something there.
+    on = sum(setting.values[line.knob] != OFF[line.knob] for setting in line.settings)
+    return new, len(line.settings), on
 
 
 def _all_lines(settings: Sequence[Setting]) -> Iterator[Line]:

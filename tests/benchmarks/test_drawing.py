@@ -107,6 +107,11 @@ def test_the_usual_grid_is_a_line_for_each_knob_and_two_at_another_knobs_value()
     assert found["keep_best at guidance=0.5"].settings[-1].name == "guidance=0.5"
 
 
+def test_a_setting_alone_is_named_by_a_knob_that_is_not_off():
+    found = lines(read_settings(["guidance=0.5,keep_best=0.5", "temperature=0.8"]))
+    assert [line.name for line in found] == ["temperature", "guidance at keep_best=0.5"]
+
+
 @given(st.lists(VALUES, min_size=1, max_size=8))
 def test_lines_show_every_setting_and_change_one_knob_alone(values):
     settings = read_settings([text_of(one) for one in values])
