@@ -24,13 +24,15 @@ MOST_CROPS = 10_000
 
 
 @dataclasses.dataclass(frozen=True)
-class Material:
-    """Sets of images. The first `compared` of each are compared with each other.
+class Standards:
+    """Real crops, and reconstructions, that generated cells are compared with.
+
+    The first `compared` of each set are compared with each other.
 
     Attributes:
-        generated: The cells, M.
-        turns: The number in the split of the real crop whose labels each was asked for
-            with, [M].
+        turns: The number in the split of the real crop whose labels each cell is asked
+            for with, [M].
+        asked: These labels, bool [M, L].
         held_out: Crops of the split that is judged, those of `turns` first.
         training: Crops of the split that was trained on, those first that have the
             same sets of labels as the compared held-out crops; of another split if the
@@ -39,8 +41,8 @@ class Material:
         compared: n.
     """
 
-    generated: GeneratedCells
     turns: np.ndarray
+    asked: np.ndarray
     held_out: ImageSet
     training: ImageSet | None
     reconstructions: ImageSet | None
@@ -49,6 +51,17 @@ class Material:
     def first(self, images: ImageSet) -> ImageSet:
         """Returns the images that are compared."""
         return images.take(np.arange(self.compared))
+
+
+@dataclasses.dataclass(frozen=True)
+class Material(Standards):
+    """Standards, and what is compared with them.
+
+    Attributes:
+        generated: The cells, M.
+    """
+
+    generated: GeneratedCells
 
 
 def gather(
@@ -67,18 +80,34 @@ def gather(
         settings: What is asked for.
         trained_on: The split that the models were trained on.
     """
-    seed, folder = settings.seed, settings.folder
-    held_out = ImageSet.of_split(dataset.split(settings.split))
-    turns = crops_in_turn(held_out.labels, settings.num_samples, seed)
+    standards = gather_standards(generator, dataset, settings, trained_on)
     generated = draw_cells(
         generator,
-        held_out.labels[turns],
-        seed=seed,
+        standards.asked,
+        seed=settings.seed,
         drawing=settings.drawing,
         keep_best=settings.keep_best,
         judge=judge,
-        folder=folder / "cells",
+        folder=settings.folder / "cells",
     )
+    return Material(**vars(standards), generated=generated)
+
+
+def gather_standards(
+    generator: Generator, dataset: Dataset, settings: Settings, trained_on: str
+) -> Standards:
+    """Chooses what cells are compared with, however they are drawn.
+
+    Args:
+        generator: The models.
+        dataset: The real crops.
+        settings: What is asked for.
+        trained_on: The split that the models were trained on.
+    """
+    seed = settings.seed
+    held_out = ImageSet.of_split(dataset.split(settings.split))
+    turns = crops_in_turn(held_out.labels, settings.num_samples, seed)
+    asked = held_out.labels[turns]
     compared = min(len(turns), len(held_out), MOST_CROPS)
     held_out = held_out.take(_first(turns[:compared], len(held_out), seed))
     training = reconstructions = None
@@ -91,9 +120,9 @@ def gather(
         reconstructions = store_reconstructions(
             generator,
             training.take(np.arange(compared)),
-            folder=folder / "reconstructions",
+            folder=settings.folder / "reconstructions",
         )
-    return Material(generated, turns, held_out, training, reconstructions, compared)
+    return Standards(turns, asked, held_out, training, reconstructions, compared)
 
 
 def _first(chosen: np.ndarray, number: int, seed: int) -> np.ndarray:
