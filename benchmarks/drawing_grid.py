@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tfvqgen.errors import UserError
-from tfvqgen.evaluation.settings import Drawing
+from tfvqgen.generation.drawing import Drawing
 
 KEEP_BEST = "keep_best"
 # At these values a knob changes nothing.

@@ -13,7 +13,6 @@ from tfvqgen.errors import UserError
 from tfvqgen.evaluation.classifier.recognition import recognition
 from tfvqgen.evaluation.classifier.selection import cells_to_draw
 from tfvqgen.evaluation.classifier.training import train_judge
-from tfvqgen.evaluation.evaluate import TRAINED_ON, open_data
 from tfvqgen.evaluation.extractors.choice import choose_extractors
 from tfvqgen.evaluation.features import find_features
 from tfvqgen.evaluation.generated_cells import draw_cells
@@ -27,6 +26,7 @@ from tfvqgen.evaluation.sections.generation import (
     distances_section,
 )
 from tfvqgen.evaluation.settings import Settings
+from tfvqgen.evaluation.trained_data import TRAINED_ON, open_data
 from tfvqgen.generation.generator import Generator
 from tfvqgen.training.workdir import Workdir
 
@@ -131,7 +131,6 @@ def open_models(settings: Settings) -> tuple[Generator, Dataset]:
         DataError: The data are not those of the workdir, or damaged.
     """
     workdir = Workdir(settings.workdir)
-    workdir.load_config()  # Says so if this is no workdir.
     dataset = open_data(workdir, settings.data_dir)
     dataset.split(settings.split)  # Before a judge is trained for it.
     return Generator.of_workdir(settings.workdir), dataset
