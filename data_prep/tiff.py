@@ -7,12 +7,12 @@ pages.
 import contextlib
 import io
 import logging
-import struct
 import zlib
 from collections.abc import Iterator
 
 import numpy as np
 
+from data_prep.tiff_directories import check_directories, check_ome
 from tfvqgen.errors import DataError, UserError
 
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -75,33 +75,18 @@ def _opened(data: bytes) -> Iterator:
         ) from None
     # What it would log is in the error's sentence or does not matter.
     logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)
-    _check_chain(data)
+    # It would pass over pages that are missing, and go round in circles.
+    check_directories(data)
     try:
         with tifffile.TiffFile(io.BytesIO(data)) as file:
+            if file.is_ome:
+                check_ome(file.ome_metadata)
             yield file
     except UserError:
         raise
     except Exception:
         # There is nothing that a damaged file can't make tifffile stumble over.
         raise DataError("a damaged image: expected a whole TIFF that decodes") from None
-
-
-def _check_chain(data: bytes) -> None:
-    """Refuses a file of which pages are missing; tifffile would pass over them."""
-    order = "<" if data.startswith(b"II") else ">"
-    big = b"+" in data[2:4]
-    number, entry, pointer = ("Q", 20, "Q") if big else ("H", 12, "I")
-    seen = set()
-    try:
-        (place,) = struct.unpack_from(order + pointer, data, 8 if big else 4)
-        while place and place not in seen:
-            seen.add(place)
-            (entries,) = struct.unpack_from(order + number, data, place)
-            place += struct.calcsize(order + number) + entries * entry
-            (place,) = struct.unpack_from(order + pointer, data, place)
-    except (struct.error, OverflowError):
-        # Beyond the end, or beyond what any file can have.
-        raise DataError("a truncated image: expected a whole TIFF") from None
 
 
 def _form(file, types: tuple[str, ...]) -> tuple[int, int, int, int]:
