@@ -47,7 +47,7 @@ def once(args: dict[str, Any]) -> dict[str, Any]:
     """Runs one round; returns its times in seconds and its peak of memory."""
     import numpy as np
 
-    from data_prep import embedding, suggestions
+    from data_prep.screening import embedding, suggestions
 
     command_line.import_tensorflow()
     embedding.require_libraries()

@@ -65,8 +65,8 @@ class Experiment:
     """
 
     def __init__(self, folder, settings):
-        from data_prep.crop_images import CropImages
-        from data_prep.pairing import Pairs, group_crops
+        from data_prep.inpainting.crop_images import CropImages
+        from data_prep.inpainting.pairing import Pairs, group_crops
 
         config = settings.config
         self.folder = folder

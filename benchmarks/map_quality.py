@@ -36,7 +36,7 @@ def main() -> None:
     flags.add_argument("--crops", type=int, default=10_000, help="how many, at most")
     args = flags.parse_args()
     command_line.import_tensorflow()
-    from data_prep import embedding
+    from data_prep.screening import embedding
 
     embedding.require_libraries()
     components = embedding.principal_components(features(args))

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep import quality
-from data_prep.segmentation import segment_nuclei
+from data_prep.cropping import quality
+from data_prep.segmentation.nuclei import segment_nuclei
 from data_prep.synthetic import scene
 from data_prep.synthetic.cells import Cells, cells_around_crops
 from data_prep.synthetic.defects import Defect, spoil

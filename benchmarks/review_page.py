@@ -42,9 +42,9 @@ def write_crops(folder: Path, args: argparse.Namespace) -> Path:
     """Writes the page of random crops; returns its path."""
     from PIL import Image
 
-    from data_prep import suggestions
-    from data_prep.decisions import Stamp
-    from data_prep.review import page_files, sprites
+    from data_prep.screening import suggestions
+    from data_prep.screening.decisions import Stamp
+    from data_prep.screening.review import page_files, sprites
     from tfvqgen.data.crop import Crop
 
     rng = np.random.default_rng(args.seed)

@@ -37,7 +37,7 @@ def main() -> None:
 
 def measure(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
     """Draws, screens and counts."""
-    from data_prep import screening
+    from data_prep.screening import screening
 
     truth = drawn(folder, args)
     write_features(folder, args)
@@ -100,7 +100,7 @@ def lost(crops, truth: dict[str, str], dropped: set[str]) -> dict[str, Any]:
 
 def reasons(opened, truth: dict[str, str]) -> dict[str, Any]:
     """Returns by which kind of suggestion defects are found and good crops lost."""
-    from data_prep import embedding, suggestions
+    from data_prep.screening import embedding, suggestions
 
     components = embedding.principal_components(opened.features.values)
     made = suggestions.suggest(opened.crops, components, opened.table.clusters)

@@ -148,8 +148,8 @@ def nuclei_in_cells(folder: Path, name: str) -> np.ndarray:
     """Returns how many found nuclei have their middle in each whole cell."""
     from skimage import io
 
-    from data_prep.masks import labels_of_mask
-    from data_prep.places import centres
+    from data_prep.cropping.places import centres
+    from data_prep.segmentation.masks import labels_of_mask
 
     blue = io.imread(folder / "images" / f"{name}_blue.png")
     factor = max(round(blue.shape[0] / SIDE), 1)
@@ -182,7 +182,7 @@ def draw(seed: int, index: int, defect_share: float):
 
 def segment(image: np.ndarray, nucleus: int = NUCLEUS) -> np.ndarray:
     """Finds nuclei as `crop` does."""
-    from data_prep.segmentation import segment_nuclei
+    from data_prep.segmentation.nuclei import segment_nuclei
 
     plane = image[..., nucleus].astype(np.float32) / np.iinfo(image.dtype).max
     return segment_nuclei(plane, PIXEL_SIZE)
@@ -190,7 +190,7 @@ def segment(image: np.ndarray, nucleus: int = NUCLEUS) -> np.ndarray:
 
 def judge(image: np.ndarray, labels: np.ndarray, names) -> list[list[str]]:
     """Returns the reasons not to take each found nucleus."""
-    from data_prep import quality
+    from data_prep.cropping import quality
 
     columns = quality.measure(
         image, labels, PIXEL_SIZE, CROP_SIZE, nucleus=NUCLEUS, protein=PROTEIN

@@ -5,7 +5,7 @@ Legend: [H, W] rows and columns of a field, N found nuclei.
 
 import numpy as np
 
-from data_prep.nucleus_settings import NucleusSettings
+from data_prep.segmentation.nucleus_settings import NucleusSettings
 from data_prep.synthetic.defects import Defect, fade
 from data_prep.synthetic.fields import Field
 from data_prep.synthetic.wells import CHANNELS, Well
@@ -81,7 +81,7 @@ def _state(share: float, matched: bool) -> str:
 
 
 def _cut(labels: np.ndarray, crop_size: int) -> list[bool]:
-    from data_prep.places import centres, crop_corners
+    from data_prep.cropping.places import centres, crop_corners
 
     corners = crop_corners(centres(labels), crop_size)
     inside = (corners >= 0) & (corners + crop_size <= labels.shape)

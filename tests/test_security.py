@@ -40,7 +40,7 @@ _CALLS = {
 # Where one of them is right, and why.
 _ALLOWED = {
     # Beam passes a pipeline's own tasks between its workers; no file is read.
-    ("data_prep/crop_beam.py", "pickle"),
+    ("data_prep/cropping/beam.py", "pickle"),
 }
 _SUBPROCESS = {"tfvqgen/serving/verify.py"}
 # Exports, and the network that a user brings to measure with.
@@ -48,7 +48,7 @@ _LOADS_GRAPHS = {
     "tfvqgen/serving/verification/loaded.py",
     "tfvqgen/evaluation/extractors/saved_model.py",
 }
-_IMPORTS_BY_NAME = {"data_prep/embedding.py"}
+_IMPORTS_BY_NAME = {"data_prep/screening/embedding.py"}
 
 
 def _sources():

@@ -141,14 +141,18 @@ def run(words: Sequence[str], folder: Path, prepare=lambda: None) -> Ended:
 def import_all(words: Sequence[str]) -> None:
     """Imports what a command needs, without running any of it."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    modules = ["data_prep.crop_run", "data_prep.labels", "data_prep.synthetic.cells"]
+    modules = [
+        "data_prep.cropping.run",
+        "data_prep.labels",
+        "data_prep.synthetic.cells",
+    ]
     if words[:2] not in (("data_prep", "crop"), ("data_prep", "synthesize")):
         if "tensorflow" not in sys.modules:
             command_line.import_tensorflow()
         modules = [
             "data_prep.inpainting.run",
-            "data_prep.screening",
-            "data_prep.shards",
+            "data_prep.screening.screening",
+            "data_prep.records.shards",
             "tfvqgen.generation.samples",
             "tfvqgen.serving.export",
             "tfvqgen.training.run",
@@ -254,8 +258,8 @@ def _save_starts_of_tensorflow() -> None:
     """Lets workers be forked too, and a map of crops be made without UMAP."""
     real = multiprocessing.get_context
     multiprocessing.get_context = lambda method=None: real("fork")
-    if "data_prep.screening" in sys.modules:
-        from data_prep import embedding, embedding_table
+    if "data_prep.screening.screening" in sys.modules:
+        from data_prep.screening import embedding, embedding_table
 
         embedding.require_libraries = lambda: None
         embedding.map_positions = lambda components, *_: components[:, :2]

@@ -33,7 +33,8 @@ import os
 import sys
 from pathlib import Path
 
-from data_prep import crop_choices, processes
+from data_prep import processes
+from data_prep.cropping import choices
 from tfvqgen.command_line import GOES_ON
 from tfvqgen.errors import UserError
 
@@ -54,13 +55,12 @@ def add_flags(parser) -> None:
     )
     parser.add_argument(
         "--nucleus_channel",
-        help="the channel of the nuclei (one of "
-        f"{', '.join(crop_choices.NUCLEUS_NAMES)})",
+        help=f"the channel of the nuclei (one of {', '.join(choices.NUCLEUS_NAMES)})",
     )
     parser.add_argument(
         "--protein_channel",
         help="the channel whose signal is measured (one of "
-        f"{', '.join(crop_choices.PROTEIN_NAMES)}; else none)",
+        f"{', '.join(choices.PROTEIN_NAMES)}; else none)",
     )
     _add_flags_of_scale(parser)
     _add_flags_of_masks(parser)
@@ -117,7 +117,7 @@ def _add_flags_of_masks(parser) -> None:
 def _add_flags_of_intensity(parser) -> None:
     parser.add_argument(
         "--intensity",
-        choices=tuple(crop_choices.USUAL_RANGES),
+        choices=tuple(choices.USUAL_RANGES),
         default="fixed",
         help="fixed: one range for all fields; field: percentiles of each channel of "
         "the whole field",
@@ -165,19 +165,19 @@ def run(args) -> None:
         for name in ("fields", "output", "masks"):
             value = getattr(args, name)
             setattr(args, name, value and os.path.abspath(value))
-    from data_prep import crop_run
+    from data_prep.cropping.run import crop_fields
     from data_prep.folder_files import refuse_output_inside
     from data_prep.layouts import read_fields
 
     refuse_output_inside(args.fields, args.output)
-    channels = None if args.channels is None else crop_choices.names(args.channels)
+    channels = None if args.channels is None else choices.names(args.channels)
     folder = read_fields(args.fields, args.layout, channels)
-    settings = crop_choices.settings_of(args, folder)
-    summary = crop_run.crop_fields(
+    settings = choices.settings_of(args, folder)
+    summary = crop_fields(
         folder,
         args.output,
         settings,
-        runner=_runner(args, crop_run),
+        runner=_runner(args),
         masks=args.masks,
         max_bad_fields=args.max_bad_fields,
         overlays=args.overlays,
@@ -227,10 +227,12 @@ def _check(args) -> None:
         ) from None
 
 
-def _runner(args, crop_run):
+def _runner(args):
     if args.runner == "local":
-        return crop_run.local_runner(args.workers)
-    from data_prep.crop_beam import beam_runner
+        from data_prep.cropping.run import local_runner
+
+        return local_runner(args.workers)
+    from data_prep.cropping.beam import beam_runner
 
     return beam_runner(args.beam_args, args.workers)
 

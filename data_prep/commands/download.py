@@ -15,7 +15,7 @@ import collections
 import sys
 from pathlib import Path
 
-from data_prep.crop_choices import names
+from data_prep.cropping.choices import names
 from data_prep.download.index import URL_TEMPLATE, read_index
 from data_prep.download.names import host_of
 from data_prep.layouts.colours import COLOURS, HPA_CREDIT, chosen

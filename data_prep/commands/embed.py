@@ -62,9 +62,9 @@ def add_flags(parser) -> None:
 def run(args) -> None:
     """Runs the command."""
     import_tensorflow()
-    from data_prep import embedding
     from data_prep.inpainting.run import embed
-    from data_prep.screening import open_screening
+    from data_prep.screening import embedding
+    from data_prep.screening.screening import open_screening
 
     embedding.require_libraries()
     short = {name: getattr(args, name) for name in ("steps", "width", "min_group")}

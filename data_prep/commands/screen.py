@@ -60,7 +60,7 @@ def run(args) -> None:
                 f"Received: {name}={value}"
             )
     import_tensorflow()
-    from data_prep import screening
+    from data_prep.screening import screening
 
     if args.apply and (args.clusters is not None or args.seed is not None):
         raise UserError(
@@ -74,7 +74,7 @@ def run(args) -> None:
         args.crops, args.clusters, args.seed, overwrite=args.overwrite
     )
     if args.projector:
-        from data_prep import projector
+        from data_prep.screening import projector
 
         count = projector.write_projector(opened, args.projector)
         print(f"projector: {count} crops; look at them with")
@@ -87,7 +87,7 @@ def run(args) -> None:
 
 
 def _tell(opened, found) -> None:
-    from data_prep import suggestions
+    from data_prep.screening import suggestions
 
     accepted = [i for i, crop in enumerate(opened.crops) if crop.accepted]
     total, clusters = len(opened.crops), len(set(opened.table.clusters.tolist()))
@@ -102,7 +102,7 @@ def _tell(opened, found) -> None:
 
 
 def _apply(screening, opened, paths) -> None:
-    from data_prep import decision_counts, decisions
+    from data_prep.screening import decision_counts, decisions
 
     made = screening.apply_decisions(opened, paths)
     words = collections.Counter(decision.decision for decision in made)

@@ -10,7 +10,7 @@ out and counted. Splits never share a group, and each gets its share of every la
 Run again after an interruption it starts over.
 """
 
-from data_prep.crop_choices import names
+from data_prep.cropping.choices import names
 from data_prep.labels import DEFAULT_VOCABULARY, vocabulary_names
 from tfvqgen.command_line import import_tensorflow
 from tfvqgen.data.dataset_info import LABEL_POLICIES
@@ -69,7 +69,8 @@ def add_flags(parser) -> None:
 def run(args) -> None:
     """Runs the command."""
     import_tensorflow()
-    from data_prep import inspection, labels, shards, splits
+    from data_prep import labels, splits
+    from data_prep.records import inspection, shards
     from tfvqgen.errors import UserError
 
     for name, least in (("num_shards", 1), ("min_count", 0), ("size", 1)):
@@ -101,10 +102,10 @@ def run(args) -> None:
 
 
 def _source(args):
-    from data_prep import crop_source
-    from data_prep.decisions import apply_to_crops
     from data_prep.folder_files import refuse_output_inside
     from data_prep.layouts import read_fields
+    from data_prep.records import crop_source
+    from data_prep.screening.decisions import apply_to_crops
     from tfvqgen.data.crops import read_crops
     from tfvqgen.errors import UserError
 

@@ -122,7 +122,7 @@ def _write_sheet(folder: Path, rows, vocabulary: tuple[str, ...]) -> None:
     import numpy as np
     from PIL import Image
 
-    from data_prep.synthetic.sheet import pick_examples, write_sheet
+    from data_prep.images.sheet import pick_examples, write_sheet
 
     places = pick_examples([row.labels for row in rows], _PER_LABEL)
     examples = {}

@@ -12,12 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-from data_prep.download.names import (
-    checked_path,
-    checked_url,
-    colours_of,
-    path_of_url,
-)
+from data_prep.download.names import checked_path, checked_url, colours_of, path_of_url
 from data_prep.layouts.colours import COLOURS
 from data_prep.tables import Row, read_header, read_table
 from tfvqgen.errors import DataError, UserError

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from data_prep.crop_images import CropImages
+from data_prep.inpainting.crop_images import CropImages
 from tfvqgen.data.records import READ_ERRORS
 from tfvqgen.data.schema import to_unit
 from tfvqgen.data.stream import Share, batches

@@ -19,7 +19,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from data_prep.crop_images import CropImages, reduced
+from data_prep.inpainting.crop_images import CropImages, reduced
 from tfvqgen.data.schema import to_unit
 from tfvqgen.errors import DataError
 from tfvqgen.files import blamed_on, read_json, sync_folder

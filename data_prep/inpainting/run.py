@@ -6,11 +6,12 @@ from typing import Any
 
 import keras
 
-from data_prep.crop_images import CropImages
 from data_prep.features import read_features, require_current, write_features
 from data_prep.inpainting.config import SECTION
+from data_prep.inpainting.crop_images import CropImages
 from data_prep.inpainting.extraction import feature_batches
 from data_prep.inpainting.extractor import write_extractor
+from data_prep.inpainting.pairing import Groups, Pairs, group_crops
 from data_prep.inpainting.settings import (
     Settings,
     crops_fingerprint,
@@ -18,7 +19,6 @@ from data_prep.inpainting.settings import (
     settle,
 )
 from data_prep.inpainting.stage import InpaintingStage
-from data_prep.pairing import Groups, Pairs, group_crops
 from tfvqgen.data.crops import CropFolder, read_crops
 from tfvqgen.errors import DataError
 from tfvqgen.files import exclusive

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from data_prep.inpainting.config import SECTION, InpaintingConfig
-from data_prep.pairing import Pairs
+from data_prep.inpainting.pairing import Pairs
 from tfvqgen.data.schema import to_unit
 from tfvqgen.data.sheets import sheet_of_columns
 from tfvqgen.models import PairedInpainting

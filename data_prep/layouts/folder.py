@@ -9,8 +9,8 @@ one group. The size of a pixel is unknown, and so is the licence.
 import re
 
 from data_prep.field import Field, FieldFolder, Plane
-from data_prep.field_images import image_form
 from data_prep.folder_files import FolderFiles
+from data_prep.images.field_images import image_form
 from data_prep.labels import known_anywhere
 from data_prep.layouts import colours
 from data_prep.tables import check_id

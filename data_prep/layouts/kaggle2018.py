@@ -7,8 +7,8 @@ are of one well, so that each field is its own group. ``images/`` may stand for
 """
 
 from data_prep.field import Field, FieldFolder, Plane
-from data_prep.field_images import image_form
 from data_prep.folder_files import FolderFiles
+from data_prep.images.field_images import image_form
 from data_prep.labels import load_vocabulary
 from data_prep.layouts import about, colours
 from data_prep.tables import read_header, read_table, unique_id

@@ -10,16 +10,10 @@ import dataclasses
 import re
 
 from data_prep.field import Field, FieldFolder, Plane
-from data_prep.field_images import codec_of_name
 from data_prep.folder_files import FolderFiles
+from data_prep.images.field_images import codec_of_name
 from data_prep.layouts import about, colours
-from data_prep.tables import (
-    Row,
-    path_inside,
-    read_header,
-    read_table,
-    unique_id,
-)
+from data_prep.tables import Row, path_inside, read_header, read_table, unique_id
 from tfvqgen.data.crop import COLUMNS
 from tfvqgen.data.images import MAX_CHANNELS
 from tfvqgen.errors import DataError

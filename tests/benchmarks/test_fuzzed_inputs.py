@@ -56,7 +56,7 @@ def test_a_seed_makes_the_same_input_and_another_one_others(mutate, data):
 
 
 def test_damaged_images_are_often_whole_enough_to_be_looked_into():
-    from data_prep.field_images import decode_image
+    from data_prep.images.field_images import decode_image
     from tests.data_prep.png_writer import write_png
     from tests.support import random_image
 

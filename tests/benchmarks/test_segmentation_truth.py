@@ -6,7 +6,7 @@ import numpy as np
 
 from benchmarks import segmentation_truth
 from data_prep.labels import load_vocabulary
-from data_prep.masks import labels_of_mask
+from data_prep.segmentation.masks import labels_of_mask
 from data_prep.synthetic import defects, fields, wells
 
 VOCABULARY = load_vocabulary("hpa24").labels

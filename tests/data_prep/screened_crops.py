@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data_prep import embedding
 from data_prep.commands import screen
 from data_prep.features import write_features
+from data_prep.screening import embedding
 from tests.support import make_crops
 from tfvqgen.data.crops import read_crops
 

@@ -21,7 +21,7 @@ from tfvqgen.errors import DataError
 def _crops_table(folder: Path) -> Inputs:
     """``crops.csv`` and ``crops.json``."""
     from data_prep.labels import load_vocabulary
-    from data_prep.record_plan import ShardOptions, plan_records, split_records
+    from data_prep.records.record_plan import ShardOptions, plan_records, split_records
     from tests.support import make_crops
     from tfvqgen.data.crops import read_crops
 
@@ -31,7 +31,7 @@ def _crops_table(folder: Path) -> Inputs:
     options = ShardOptions(load_vocabulary("hpa24"), shares)
 
     def read(folder: Path) -> None:
-        from data_prep.crop_source import source_of_table
+        from data_prep.records.crop_source import source_of_table
 
         source = source_of_table(read_crops(folder))
         split_records(plan_records(source, options).records, options)
@@ -43,8 +43,8 @@ def _crop_images(folder: Path) -> Inputs:
     """Images of crops, read for shards and in graph."""
     import tensorflow as tf
 
-    from data_prep.crop_images import CropImages
-    from data_prep.crop_source import source_of_table
+    from data_prep.inpainting.crop_images import CropImages
+    from data_prep.records.crop_source import source_of_table
     from tests.support import make_crops
     from tfvqgen.data.crops import read_crops
     from tfvqgen.data.records import READ_ERRORS
@@ -167,8 +167,8 @@ def _partial(folder: Path) -> Inputs:
 
 def _field_result(folder: Path) -> Inputs:
     """What cropping keeps of a field."""
-    from data_prep.field_crops import CropTask
-    from data_prep.field_results import (
+    from data_prep.cropping.field_crops import CropTask
+    from data_prep.cropping.field_results import (
         forget,
         inputs_of,
         is_done,
@@ -208,13 +208,13 @@ def _field_result(folder: Path) -> Inputs:
 def _settings(fields):
     import argparse
 
-    from data_prep import crop_choices
     from data_prep.commands import crop
+    from data_prep.cropping import choices
 
     parser = argparse.ArgumentParser()
     crop.add_flags(parser)
     flags = ["--fields", "in", "--output", "out", "--crop_size", "64"]
-    return crop_choices.settings_of(parser.parse_args(flags), fields)
+    return choices.settings_of(parser.parse_args(flags), fields)
 
 
 TARGETS: dict[str, Callable[[Path], Inputs]] = {

@@ -11,7 +11,7 @@ from tfvqgen.errors import DataError
 
 def _decoder(kind: str) -> Callable[[Path], Inputs]:
     def make(folder: Path) -> Inputs:
-        from data_prep import field_images
+        from data_prep.images import field_images
 
         def read(data: bytes) -> None:
             field_images.decode_image(data)
@@ -55,8 +55,8 @@ class _Masks:
 
     def draw(self, rng: random.Random) -> Callable[[], object]:
         """Damages a mask."""
-        from data_prep.field_images import read_mask_file
-        from data_prep.masks import labels_of_mask, nuclei_of_cells
+        from data_prep.images.field_images import read_mask_file
+        from data_prep.segmentation.masks import labels_of_mask, nuclei_of_cells
 
         name = rng.choice(list(self._whole))
         path = self._folder / name
@@ -81,7 +81,7 @@ class _MaskArrays:
         """Makes an array of any type and shape."""
         import numpy as np
 
-        from data_prep.masks import labels_of_mask
+        from data_prep.segmentation.masks import labels_of_mask
 
         dtypes = ("bool", "uint8", "int8", "uint16", "int32", "uint32", "int64")
         dtype = rng.choice((*dtypes, "uint64", "float32", "complex64", "S3"))

@@ -12,7 +12,7 @@ _IMAGES = dict.fromkeys((".png", ".jpg", ".tif", ".gz"), mutated_picture)
 
 def _layout(name: str, fill: Callable[[Path], None]) -> Callable[[Path], Inputs]:
     def make(folder: Path) -> Inputs:
-        from data_prep.field_images import read_field
+        from data_prep.images.field_images import read_field
         from data_prep.layouts import read_fields
 
         fill(folder)

@@ -17,7 +17,7 @@ _SHAPE = (8, 8, 3)
 
 
 def _dataset_json(folder: Path) -> Inputs:
-    from data_prep import inspection
+    from data_prep.records import inspection
     from tests.support import make_dataset
     from tfvqgen.data.dataset_info import read_info, write_info
 
@@ -48,7 +48,7 @@ def _codes_json(folder: Path) -> Inputs:
 
 def _shards(folder: Path) -> Inputs:
     """Image shards, checked as ``inspect`` checks them."""
-    from data_prep import inspection
+    from data_prep.records import inspection
     from tests.support import make_dataset
     from tfvqgen.data import schema
     from tfvqgen.data.damage import find_damage

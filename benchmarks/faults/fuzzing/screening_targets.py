@@ -96,8 +96,8 @@ def _replace_hash(about: Path, file: Path) -> None:
 
 
 def _screened(folder: Path):
-    from data_prep import embedding_table, screening
     from data_prep.features import read_features
+    from data_prep.screening import embedding_table, screening
     from tests.data_prep.screened_crops import make_screened
 
     crops = make_screened(folder / "crops", 12)
@@ -114,7 +114,7 @@ def _screened(folder: Path):
 
 def _map(folder: Path) -> Inputs:
     """``umap.csv`` and ``umap.json``."""
-    from data_prep import screening
+    from data_prep.screening import screening
 
     crops, _ = _screened(folder)
 
@@ -133,7 +133,7 @@ def _map(folder: Path) -> Inputs:
 
 def _decisions(folder: Path) -> Inputs:
     """``clusters.csv`` and ``suggestions.csv`` that people edit, to be applied."""
-    from data_prep import screening
+    from data_prep.screening import screening
 
     crops, opened = _screened(folder)
 
@@ -146,8 +146,8 @@ def _decisions(folder: Path) -> Inputs:
 
 def _decided(folder: Path) -> Inputs:
     """``decisions.csv`` of which shards are made."""
-    from data_prep import screening
-    from data_prep.decisions import apply_to_crops
+    from data_prep.screening import screening
+    from data_prep.screening.decisions import apply_to_crops
     from tfvqgen.data.crops import read_crops
 
     crops, opened = _screened(folder)
@@ -162,7 +162,7 @@ def _decided(folder: Path) -> Inputs:
 
 def _by_hand(folder: Path) -> Inputs:
     """``clusters.csv`` when the page is made anew."""
-    from data_prep import cluster_table
+    from data_prep.screening import cluster_table
 
     crops, opened = _screened(folder)
     path = crops / "review" / "clusters.csv"

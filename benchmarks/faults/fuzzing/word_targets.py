@@ -131,7 +131,8 @@ class _Choices:
     """What flags say, read by the commands."""
 
     def __init__(self, folder: Path):
-        from data_prep import crop_choices, labels, splits
+        from data_prep import labels, splits
+        from data_prep.cropping import choices
         from data_prep.download.index import _check_template
         from data_prep.layouts import colours
         from tfvqgen.generation.request import parse_label_sets
@@ -140,10 +141,8 @@ class _Choices:
         vocabulary = labels.load_vocabulary("hpa24")
         self._readers = {
             "splits": lambda w: splits.parse_splits(w[0]),
-            "channels": lambda w: colours.chosen(
-                colours.COLOURS, crop_choices.names(w[0])
-            ),
-            "threshold": lambda w: crop_choices._thresholds(w),
+            "channels": lambda w: colours.chosen(colours.COLOURS, choices.names(w[0])),
+            "threshold": lambda w: choices._thresholds(w),
             "labels": lambda w: parse_label_sets(w, vocabulary.labels),
             "template": lambda w: _check_template(w[0], ("a", "b")),
             "resolve": lambda w: labels.resolve(w, vocabulary),

@@ -8,7 +8,7 @@ from PIL import Image
 from data_prep.download.crew import Options
 from data_prep.download.index import read_index
 from data_prep.download.run import download
-from data_prep.field_images import read_field
+from data_prep.images.field_images import read_field
 from data_prep.layouts import read_fields
 from tests.data_prep.download.image_site import picture, whole
 

@@ -14,10 +14,10 @@ tf = import_tensorflow()
 
 import keras  # noqa: E402
 
-from data_prep.crop_images import CropImages  # noqa: E402
 from data_prep.inpainting.config import InpaintingConfig  # noqa: E402
+from data_prep.inpainting.crop_images import CropImages  # noqa: E402
+from data_prep.inpainting.pairing import Pairs, group_crops  # noqa: E402
 from data_prep.inpainting.stage import InpaintingStage  # noqa: E402
-from data_prep.pairing import Pairs, group_crops  # noqa: E402
 from tfvqgen.data.crops import read_crops  # noqa: E402
 from tfvqgen.training.steps import make_training_steps  # noqa: E402
 

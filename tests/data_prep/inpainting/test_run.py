@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 
 from data_prep.commands import embed as command
-from data_prep.crop_images import CropImages
 from data_prep.features import read_features
+from data_prep.inpainting.crop_images import CropImages
 from data_prep.inpainting.extraction import feature_batches
 from data_prep.inpainting.run import embed
 from data_prep.inpainting.settings import Settings

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data_prep.field_images import read_field
+from data_prep.images.field_images import read_field
 from data_prep.labels import load_vocabulary
 from data_prep.layouts import read_fields
 from tests.data_prep.layouts import pictures

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from data_prep.field_images import read_field
+from data_prep.images.field_images import read_field
 from data_prep.layouts import layout_names, read_fields
 from tests.data_prep.layouts import pictures
 from tfvqgen.errors import DataError, UserError

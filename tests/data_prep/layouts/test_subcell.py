@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from data_prep.field_images import read_field
+from data_prep.images.field_images import read_field
 from data_prep.layouts import read_fields
 from tests.data_prep.layouts import pictures
 from tfvqgen.errors import DataError

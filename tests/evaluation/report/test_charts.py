@@ -49,6 +49,31 @@ def test_whatever_is_drawn_is_within_the_picture(points, log):
     )
 
 
+@pytest.mark.parametrize("log", [False, True])
+@pytest.mark.parametrize(
+    "values",
+    [
+        (1.7e308, -1.7e308),
+        (1.7e308, 1.7e308),
+        (1e308, 1e-300),
+        (5e-324, 5e-324),
+        (0.0, 5e-324),
+        (1e16, 1e16 + 2),
+        (10**400, 1),
+        (-(10**400), 1),
+    ],
+)
+def test_what_no_figure_should_be_is_no_traceback(values, log):
+    points = [(1, values[0]), (2, values[1])]
+    for drawn in (points, [point[::-1] for point in points]):
+        chart = line_chart([Series("a", drawn, 1)], x="x", y="y", log=log)
+        drawing = ElementTree.fromstring(f"<div>{chart or ''}</div>")
+        written = [one.text for one in drawing.iter("text")]
+        assert len(written) <= 16 and max(map(len, written), default=0) < 14
+        for line in places(chart or ""):
+            assert all(0 <= x <= WIDTH and 0 <= y <= HEIGHT for x, y in line)
+
+
 def test_a_line_goes_up_where_its_values_do_and_leaves_out_what_is_missing():
     points = [(0, 1.0), (1, None), (2, 3.0), (3, float("nan"))]
     ((first, second),) = places(line_chart([Series("a", points, 1)], x="x", y="y"))

@@ -9,6 +9,8 @@ WIDTH, HEIGHT = 290, 190
 _LEFT, _RIGHT, _TOP, _BOTTOM = 50, 8, 8, 36
 # A line with so few points shows where they are.
 _FEW = 12
+# What is larger is a fault of who wrote it down, and could not be subtracted.
+_LARGEST = 1e100
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,7 +19,7 @@ class Series:
 
     Attributes:
         name: For the legend.
-        points: Pairs of x and y; those without a finite y are left out.
+        points: Pairs of x and y; what is not a number below 1e100 is left out.
         colour: Number of the style sheet's colour, from 1.
         dashed: For what is compared with rather than measured.
     """
@@ -33,7 +35,7 @@ class Series:
         return [
             (x, y)
             for x, y in self.points
-            if y is not None and math.isfinite(x) and math.isfinite(y)
+            if y is not None and abs(x) < _LARGEST and abs(y) < _LARGEST
         ]
 
 
@@ -65,7 +67,7 @@ class _Axis:
             ticks = [x for x in ticks if x and self._low <= math.log10(x) <= self._high]
             if len(ticks) <= 6:
                 break
-        return ticks
+        return ticks[:: max(1, math.ceil(len(ticks) / 6))]
 
 
 def line_chart(
@@ -136,7 +138,7 @@ def round_numbers(low: float, high: float, most: int = 6) -> list[float]:
 
 def number_text(value: float) -> str:
     """Returns a short text of a number: 1,500, 0.25, 3e-05."""
-    if abs(value) >= 1000:
+    if 1000 <= abs(value) < 1e9:
         return f"{value:,.0f}"
     return f"{value:.3g}"
 

@@ -1,0 +1,1 @@
+"""Images of any kind and origin, read exactly or refused in a sentence."""

@@ -1,0 +1,267 @@
+"""Crops -> shards: encodes the planned records and writes them."""
+
+import collections
+import contextlib
+import dataclasses
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from data_prep.records.crop_source import CropSource
+from data_prep.records.record_plan import (
+    Plan,
+    Record,
+    ShardOptions,
+    plan_records,
+    split_records,
+)
+from tfvqgen.data import schema
+from tfvqgen.data.dataset_info import (
+    FILE_NAME,
+    DatasetInfo,
+    SplitInfo,
+    default_display,
+    write_info,
+)
+from tfvqgen.data.records import Shard, shard_name, write_shard
+from tfvqgen.errors import DataError, UserError
+from tfvqgen.files import LOCK, blamed_on, exclusive
+
+_PARTIAL = ".partial"
+
+
+def write_dataset(
+    source: CropSource,
+    output: str | os.PathLike,
+    options: ShardOptions,
+    *,
+    overwrite: bool = False,
+    num_threads: int | None = None,
+) -> tuple[DatasetInfo, Plan]:
+    """Writes the shards of crops and then their ``dataset.json``.
+
+    Equal crops and options give equal files, byte by byte, whatever the order of the
+    table and the number of threads.
+
+    Args:
+        source: The crops.
+        output: A folder that is new or empty.
+        options: What to make of them.
+        overwrite: Whether shards that are already in `output` may be replaced.
+        num_threads: How many encode at once; by default one a core.
+
+    Raises:
+        UserError: `output` holds something else or another run writes to it, or the
+            crops do not fit together.
+    """
+    plan = plan_records(source, options)
+    by_split = split_records(plan.records, options)
+    info = _description(source, plan, options)
+    encoder = _Encoder(source, info.image_shape, options.size)
+    threads = num_threads or len(os.sched_getaffinity(0))
+    with _output_folder(Path(output), overwrite) as (partial, commit):
+        splits = {}
+        with tqdm(total=len(plan.records), unit="crop", desc="shards") as progress:
+            for split, records in by_split.items():
+                encoded = _in_order(encoder, records, threads)
+                shards = _write_shards(
+                    partial, split, encoded, len(records), options.num_shards, progress
+                )
+                splits[split] = _split_info(records, plan.vocabulary.labels, shards)
+        info = dataclasses.replace(info, splits=splits)
+        commit(info)
+    return info, plan
+
+
+def _description(source: CropSource, plan: Plan, options: ShardOptions) -> DatasetInfo:
+    """Returns the contents of ``dataset.json`` but for the splits."""
+    shape, pixel_size = _common_form(source, plan.records, options.size)
+    return DatasetInfo(
+        image_shape=shape,
+        dtype=source.dtype,
+        channels=source.channels,
+        display=default_display(source.channels),
+        pixel_size=pixel_size,
+        labels=plan.vocabulary.labels,
+        label_policy=options.label_policy,
+        credit=source.credit,
+        splits={},
+        provenance=_provenance(plan, options),
+    )
+
+
+def _common_form(
+    source: CropSource, records: Sequence[Record], size: int | None
+) -> tuple[tuple[int, int, int], float | None]:
+    """Returns the shape of all records and their pixels' size in micrometres."""
+    first = records[0].crop
+    image, path, _ = source.read(first)
+    height, width, _ = image.shape
+    if size is not None and (height != width or not 1 <= size <= height):
+        raise UserError(
+            f"size does not fit: expected at most the side of square crops. "
+            f"Received: size={size} for {path} of {height} x {width}"
+        )
+    for record in records:
+        one, other = first.pixel_size, record.crop.pixel_size
+        if (one is None) != (other is None) or (one and abs(other / one - 1) > 0.01):
+            raise UserError(
+                "crops of different scales: expected one pixel_size in crops.csv. "
+                f"Received: {one} in {first.crop_id}, {other} in {record.crop.crop_id}"
+            )
+    shape = (size or height, size or width, len(source.channels))
+    scale = height / size if size else 1.0
+    return shape, first.pixel_size and round(first.pixel_size * scale, 9)
+
+
+class _Encoder:
+    """Turns a crop on disk into the bytes of a record."""
+
+    def __init__(self, source: CropSource, shape: tuple[int, int, int], size):
+        self._source, self._shape, self._size = source, shape, size
+
+    def __call__(self, record: Record) -> bytes:
+        crop, source = record.crop, self._source
+        image, path, png = source.read(crop)
+        if self._size:
+            image = _reduce(image, self._size)
+        if image.shape != self._shape or image.dtype.name != source.dtype:
+            raise DataError(
+                f"an image does not fit the others: expected {source.dtype} "
+                f"{list(self._shape)}; --size makes sides alike. "
+                f"Received: {image.dtype.name} {list(image.shape)} in {path}"
+            )
+        plain = png and schema.is_plain_png(png, self._shape, source.dtype)
+        return schema.serialize_example(
+            image,
+            record.class_ids,
+            crop_id=crop.crop_id,
+            group=crop.group,
+            field=crop.field,
+            metadata=crop.metadata,
+            png=png if plain else None,
+        )
+
+
+def _reduce(image: np.ndarray, size: int) -> np.ndarray:
+    """Reduces [H, W, C] to [size, size, C] by the mean over the area of each pixel."""
+    if image.shape[0] != image.shape[1] or image.shape[0] <= size:
+        return image
+    with tf.device("CPU"):
+        reduced = tf.image.resize(image, [size, size], method="area").numpy()
+    return np.rint(reduced).astype(image.dtype)
+
+
+def _in_order(
+    function: Callable[[Record], bytes], items: Iterable[Record], threads: int
+) -> Iterator[bytes]:
+    """Maps in threads, keeping the order and only a few results in memory."""
+    with ThreadPoolExecutor(threads) as pool:
+        waiting: collections.deque = collections.deque()
+        try:
+            for item in items:
+                waiting.append(pool.submit(function, item))
+                if len(waiting) > 8 * threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _write_shards(
+    folder: Path,
+    split: str,
+    encoded: Iterator[bytes],
+    num_records: int,
+    num_shards: int,
+    progress: tqdm,
+) -> tuple[Shard, ...]:
+    num_shards = max(1, min(num_shards, num_records))
+    bounds = np.linspace(0, num_records, num_shards + 1).astype(int)
+
+    def take(count: int) -> Iterator[bytes]:
+        for _ in range(count):
+            yield next(encoded)
+            progress.update()
+
+    with contextlib.closing(encoded):
+        return tuple(
+            write_shard(folder / shard_name(split, index, num_shards), take(count))
+            for index, count in enumerate(np.diff(bounds).tolist())
+        )
+
+
+def _split_info(
+    records: Sequence[Record], names: Sequence[str], shards: tuple[Shard, ...]
+) -> SplitInfo:
+    counts = collections.Counter(i for record in records for i in record.class_ids)
+    return SplitInfo(
+        num_examples=len(records),
+        label_counts={name: counts[index] for index, name in enumerate(names)},
+        num_groups=len({record.crop.group for record in records}),
+        shards=shards,
+    )
+
+
+def _provenance(plan: Plan, options: ShardOptions) -> dict[str, object]:
+    return {
+        "vocabulary": Path(options.vocabulary.name).name,
+        "min_count": options.min_count,
+        "splits": dict(options.splits),
+        "seed": options.seed,
+        "left_out": dict(plan.left_out),
+        "outside_vocabulary": dict(plan.outside),
+    }
+
+
+@contextlib.contextmanager
+def _output_folder(
+    output: Path, overwrite: bool
+) -> Iterator[tuple[Path, Callable[[DatasetInfo], None]]]:
+    """Yields a folder for unfinished shards and what moves them to `output`.
+
+    ``dataset.json`` is removed first and written last, so that there never is one
+    without its shards; whatever happens before, `output` is as it was.
+    """
+    partial = output / _PARTIAL
+    with exclusive(output, "the folder for shards"), blamed_on(output, partial):
+        old = _old_files(output, overwrite)
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir()
+
+        def commit(info: DatasetInfo) -> None:
+            for path in sorted(old, key=lambda path: path.name != FILE_NAME):
+                path.unlink()
+            for path in sorted(partial.iterdir()):
+                path.replace(output / path.name)
+            write_info(output, info)
+
+        try:
+            yield partial, commit
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+def _old_files(output: Path, overwrite: bool) -> list[Path]:
+    present = [p for p in output.glob("*") if p.name not in (_PARTIAL, LOCK)]
+    ours = [p for p in present if p.name == FILE_NAME or p.suffix == ".tfrecord"]
+    # Shards without dataset.json were left by a run that was killed while moving them.
+    unfinished = not (output / FILE_NAME).exists()
+    if len(ours) < len([p for p in present if p.suffix != ".png"]):
+        raise UserError(
+            f"the folder holds something else: expected a new or empty one. "
+            f"Received: {output}"
+        )
+    if ours and not unfinished and not overwrite:
+        raise UserError(
+            "there are shards already: expected a new or empty folder, or --overwrite "
+            f"to replace them. Received: {output}"
+        )
+    return ours

@@ -1,0 +1,1 @@
+"""What a person should look at, what they decide, and what that leaves."""

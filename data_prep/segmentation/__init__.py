@@ -1,0 +1,1 @@
+"""Finds the nuclei of a field, or takes them from the masks of other tools."""

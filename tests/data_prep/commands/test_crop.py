@@ -1,0 +1,222 @@
+"""The command ``crop``: its flags, its words, and a kill in the middle of its work."""
+
+import argparse
+import csv
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from data_prep.commands import crop
+from data_prep.cropping.quality import Thresholds
+from data_prep.images.field_images import read_image_file
+from tests import support
+from tests.data_prep import drawn_fields
+from tfvqgen.data import crops
+from tfvqgen.errors import UserError
+from tfvqgen.files import write_json
+
+
+def kaggle_folder(folder, number, side=192):
+    """Writes fields in the layout of Kaggle 2018."""
+    arrays = [drawn_fields.draw_field(seed, side=side) for seed in range(number)]
+    drawn_fields.write_fields(folder / "train", arrays)
+    with open(folder / "train.csv", "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("Id", "Target"))
+        writer.writerows((f"f{index}", "0 25") for index in range(number))
+    about = {
+        "channels": list(drawn_fields.CHANNELS),
+        "pixel_size": drawn_fields.PIXEL_SIZE,
+        "synthetic": True,
+        "credit": "drawn",
+    }
+    write_json(folder / "fields.json", about)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def fields(tmp_path_factory):
+    return kaggle_folder(tmp_path_factory.mktemp("fields"), 3)
+
+
+def run(*flags):
+    parser = argparse.ArgumentParser()
+    crop.add_flags(parser)
+    crop.run(parser.parse_args([str(flag) for flag in flags]))
+
+
+def test_one_command_makes_crops_of_a_folder_of_fields(fields, tmp_path, capsys):
+    output = tmp_path / "crops"
+    run("--fields", fields, "--output", output, "--crop_size", 64, "--workers", 1)
+    made = crops.read_crops(output)
+    assert len(made.rows) == 12 and made.credit == "drawn"
+    assert made.rows[0].labels == ("Nucleoplasm", "Cytosol")
+    assert "crops    12, one a nucleus; 12 accepted" in capsys.readouterr().out
+    assert (output / "contact_sheet.png").exists()
+    assert len(list((output / "overlays").iterdir())) == 3
+
+
+def test_channels_can_be_left_out_and_put_in_another_order(fields, tmp_path):
+    flags = ("--fields", fields, "--crop_size", 64, "--workers", 1, "--overlays", 0)
+    run(*flags, "--output", tmp_path, "--channels", "blue,green")
+    assert crops.read_crops(tmp_path).channels == ("blue", "green")
+
+
+def test_where_to_look_is_said_when_no_crop_can_be_taken(fields, tmp_path, capsys):
+    flags = ("--fields", fields, "--workers", 1, "--overlays", 0)
+    run(*flags, "--output", tmp_path / "all", "--threshold", "least_focus=9")
+    assert "no crop was accepted: look at --pixel_size" in capsys.readouterr().err
+    masks = tmp_path / "masks"
+    masks.mkdir()
+    for index in range(3):
+        Image.fromarray(np.zeros((192, 192), np.uint8)).save(masks / f"f{index}.png")
+    given = ("--masks", masks, "--mask_kind", "nuclei")
+    run(*flags, "--output", tmp_path / "none", *given)
+    said = capsys.readouterr().err
+    assert "the masks show no object" in said and "nucleus_channel" not in said
+
+
+def test_a_threshold_can_be_set_and_taken_away(fields, tmp_path):
+    flags = ("--fields", fields, "--workers", 1, "--overlays", 0, "--crop_size", 96)
+    strict = ("--threshold", "least_nucleus_area=400")
+    run(*flags, "--output", tmp_path / "strict", *strict)
+    assert not any(row.accepted for row in crops.read_crops(tmp_path / "strict").rows)
+    loose = ("--threshold", "least_inside_field=none")
+    run(*flags, "--output", tmp_path / "loose", *loose)
+    assert all(row.accepted for row in crops.read_crops(tmp_path / "loose").rows)
+
+
+def test_the_page_about_cropping_gives_every_limit_as_it_is():
+    page = (support.ROOT / "docs" / "cropping.md").read_text()
+    for name, value in dataclasses.asdict(Thresholds()).items():
+        if isinstance(value, bool):
+            assert f"`{name}={str(value).lower()}`" in page
+        elif isinstance(value, float):
+            assert f"`{name}={value:g}`" in page
+        else:
+            assert f"`{name}`" in page
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--crop_size", 4), "crop_size is out of range"),
+        (("--scale", 0.5), "scale is out of range"),
+        (("--pixel_size", "nan"), "pixel_size is out of range"),
+        (("--masks", "nowhere"), "half of what masks need"),
+        (("--masks", "nowhere", "--mask_kind", "cells"), "no masks there"),
+        (("--mask_kind", "cells"), "half of what masks need"),
+        (
+            ("--nucleus_channel", "dna"),
+            "unknown --nucleus_channel: expected one of red",
+        ),
+        (("--channels", "red,green"), "the channel of the nuclei is not known"),
+        (("--threshold", "least_focs=1"), "unknown --threshold: expected one of"),
+        (("--threshold", "least_focus=high"), "expected a number or none"),
+        (("--threshold", "border_allowed=1"), "expected true or false"),
+        (("--intensity_range", "3"), "wrong --intensity_range"),
+        (("--intensity_range", "0,99"), "from 0 to 1"),
+        (("--intensity", "field", "--intensity_range", "99,1"), "from 0 to 100"),
+        (("--beam_args=--runner=x",), "--beam_args without Beam"),
+        (("--workers", 0), "workers is out of range"),
+    ],
+)
+def test_wrong_flags_are_refused_before_anything_is_written(
+    fields, tmp_path, flags, message
+):
+    with pytest.raises(UserError, match=message):
+        run("--fields", fields, "--output", tmp_path / "new", *flags)
+    assert not (tmp_path / "new").exists()
+
+
+def test_crops_are_not_written_among_the_fields(tmp_path):
+    fields = kaggle_folder(tmp_path / "fields", 1)
+    (tmp_path / "link").symlink_to(fields)
+    for output in (fields, fields / "crops", tmp_path / "link" / "crops"):
+        with pytest.raises(UserError, match="lies in the folder that is read"):
+            run("--fields", fields, "--output", output)
+    assert not (fields / "crops").exists()
+
+
+def test_missing_scikit_image_names_the_extra_to_install(fields, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "skimage", None)
+    with pytest.raises(UserError, match=r"tfvqgen\[prep\]"):
+        run("--fields", fields, "--output", tmp_path / "new")
+
+
+@pytest.mark.skipif("TFVQGEN_HPA_FIELDS" not in os.environ, reason="needs real fields")
+def test_real_fields_of_full_size_are_cut_cell_by_cell(tmp_path):
+    fields = Path(os.environ["TFVQGEN_HPA_FIELDS"]) / "full_size"
+    masks = fields / "cell_masks"
+    flags = ("--fields", fields, "--masks", masks, "--mask_kind", "cells")
+    run(*flags, "--mask_neighbours", "--output", tmp_path, "--workers", 1)
+    made = crops.read_crops(tmp_path)
+    for path in masks.iterdir():
+        cells = np.unique(read_image_file(path))
+        rows = [row for row in made.rows if row.field == path.stem]
+        assert len(rows) == np.count_nonzero(cells)
+    assert {row.pixel_size for row in made.rows} == {0.32}
+    assert sum(row.accepted for row in made.rows) >= 15
+
+
+def command(fields, output, *flags):
+    words = [sys.executable, "-m", "data_prep", "crop", "--crop_size", "64"]
+    words += ["--fields", str(fields), "--output", str(output), "--overlays", "1"]
+    return [*words, *map(str, flags)]
+
+
+def test_killed_in_the_middle_and_run_again_it_leaves_the_same_bytes(tmp_path):
+    fields = kaggle_folder(tmp_path / "fields", 12)
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    flags = ("--workers", 2)
+    environment = support.environment()
+    subprocess.run(command(fields, whole, *flags), env=environment, check=True)
+    process = subprocess.Popen(
+        command(fields, killed, *flags), env=environment, stderr=subprocess.DEVNULL
+    )
+    results = killed / "fields"
+    while process.poll() is None and len(list(results.glob("f*.json"))) < 3:
+        time.sleep(0.002)
+    os.kill(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert not (killed / "crops.csv").exists()
+    assert 3 <= len(list(results.glob("f*.json"))) < 12
+    subprocess.run(command(fields, killed, *flags), env=environment, check=True)
+    expected = support.digest_of_folder(whole)
+    # The lock of a killed process stays until the next run removes it.
+    assert support.digest_of_folder(killed) == expected
+    assert len(crops.read_crops(killed).rows) == 48
+
+
+def test_cropping_does_without_tensorflow(fields, tmp_path):
+    program = (
+        "import sys\n"
+        "sys.modules['tensorflow'] = None\n"
+        "from data_prep.__main__ import main\n"
+        "main()\n"
+    )
+    words = command(fields, tmp_path / "crops", "--workers", 1)[3:]
+    subprocess.run(
+        [sys.executable, "-c", program, *words], env=support.environment(), check=True
+    )
+    assert len(crops.read_crops(tmp_path / "crops").rows) == 12
+
+
+def test_the_command_line_says_what_is_wrong_in_one_line(fields, tmp_path):
+    (tmp_path / "train").mkdir()
+    done = subprocess.run(
+        command(tmp_path, tmp_path / "crops"),
+        env=support.environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1

@@ -1,0 +1,153 @@
+import argparse
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from data_prep.commands import inspect, shard
+from data_prep.records import inspection
+from tests import support
+from tfvqgen.data import images, schema
+from tfvqgen.errors import UserError
+
+
+def _run(command, *flags):
+    parser = argparse.ArgumentParser()
+    command.add_flags(parser)
+    command.run(parser.parse_args([str(flag) for flag in flags]))
+
+
+def test_counts_are_shown_by_label_and_split(tmp_path):
+    info = support.make_dataset(tmp_path, {"train": 10, "test": 4}).info
+    rows = [line.split() for line in inspection.count_table(info).splitlines()]
+    assert rows[0] == ["label", "train", "test", "all"]
+    assert ["a", "4", "2", "6"] in rows
+    assert ["c", "3", "1", "4"] in rows
+    assert ["examples", "10", "4", "14"] in rows
+    assert ["groups", "10", "4", "14"] in rows
+
+
+def test_crops_become_shards_that_pass_inspection(tmp_path, capsys):
+    support.make_crops(tmp_path / "crops", [["Cytosol"], ["Midbody"], ["nucleoli"]] * 6)
+    _run(shard, "--crops", tmp_path / "crops", "--output", tmp_path / "shards")
+    printed = capsys.readouterr().out
+    assert "left out: 6 crops: labels outside the vocabulary" in printed
+    assert "'Midbody' of 6 crops" in printed
+    _run(inspect, "--data", tmp_path / "shards")
+    printed = capsys.readouterr().out
+    assert "random noise" in printed
+    assert "every record as dataset.json says" in printed
+    assert (tmp_path / "shards" / "contact_sheet.png").is_file()
+
+
+def test_shards_may_be_replaced_after_inspection(tmp_path):
+    support.make_crops(tmp_path / "crops", [["Cytosol"]] * 6)
+    flags = ("--crops", tmp_path / "crops", "--output", tmp_path / "shards")
+    _run(shard, *flags)
+    _run(inspect, "--data", tmp_path / "shards")
+    _run(shard, *flags, "--overwrite", "--num_shards", 1)
+    _run(inspect, "--data", tmp_path / "shards")
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("--num_shards", 0),
+        ("--min_count", -1),
+        ("--size", 0),
+        ("--splits", "train=2"),
+        ("--vocabulary", "none"),
+        ("--crops", "nowhere"),
+    ],
+)
+def test_wrong_flags_are_refused_before_anything_is_written(tmp_path, flags):
+    support.make_crops(tmp_path / "crops", [["Cytosol"]] * 6)
+    output = tmp_path / "shards"
+    with pytest.raises(UserError, match="expected"):
+        _run(shard, "--crops", tmp_path / "crops", "--output", output, *flags)
+    assert not output.exists()
+
+
+def test_every_damage_is_named(tmp_path, capsys):
+    dataset = support.make_dataset(tmp_path, {"train": 9, "test": 6})
+    missing = dataset.split("test").paths[0]
+    missing.unlink()
+    flipped = dataset.split("train").paths[1]
+    data = bytearray(flipped.read_bytes())
+    for start in (0, 2):
+        data[len(data) * start // 3 + 60] ^= 1
+    flipped.write_bytes(data)
+    with pytest.raises(UserError, match="3 problems"):
+        _run(inspect, "--data", tmp_path)
+    lines = [
+        line for line in capsys.readouterr().err.splitlines() if "damaged: " in line
+    ]
+    assert len(lines) == 3
+    for line, name in zip(
+        lines,
+        (f"{flipped} record 0", f"{flipped} record 2", f"{missing} (the file"),
+        strict=True,
+    ):
+        assert name in line
+    assert not (tmp_path / "contact_sheet.png").exists()
+
+
+def test_counts_that_are_not_those_of_the_records_are_named(tmp_path, capsys):
+    support.make_dataset(tmp_path)
+    path = tmp_path / "dataset.json"
+    value = json.loads(path.read_text())
+    value["splits"]["train"]["label_counts"]["b"] = 9
+    value["splits"]["train"]["num_groups"] = 1
+    path.write_text(json.dumps(value))
+    with pytest.raises(UserError, match="2 problems"):
+        _run(inspect, "--data", tmp_path)
+    printed = capsys.readouterr().err
+    assert "'b' says 9, the records have 3" in printed
+    assert "num_groups says 1, the records have 10" in printed
+
+
+def test_a_group_in_two_splits_is_named(tmp_path):
+    dataset = support.make_dataset(tmp_path, {"train": 3, "test": 3}, num_shards=1)
+    path = tmp_path / "dataset.json"
+    value = json.loads(path.read_text())
+    value["splits"]["test"] = value["splits"]["train"]
+    del value["fingerprint"]
+    path.write_text(json.dumps(value))
+    dataset = schema.open_dataset(tmp_path)
+    found = inspection.disagreements(dataset)
+    assert found == [
+        f"group 'train-group{i}' is in both train and test" for i in range(3)
+    ]
+
+
+def test_a_contact_sheet_has_a_row_of_crops_for_each_label(tmp_path):
+    size = 96
+    dataset = support.make_dataset(
+        tmp_path / "data",
+        {"train": 4},
+        shape=(size, size, 4),
+        example_labels=[(1,), (0, 1), (0,), ()],
+    )
+    path = tmp_path / "sheet.png"
+    inspection.write_contact_sheet(dataset, path, per_label=2)
+    sheet = np.asarray(Image.open(path))
+    assert sheet.shape == (4 * 100 + 4, 190 + 2 * 100 + 4, 3)
+
+    def tile(row, column):
+        top, left = 4 + 100 * row, 190 + 100 * column
+        return sheet[top : top + size, left : left + size]
+
+    def shown(index):
+        image = support.random_image((size, size, 4), seed=index)
+        return images.composite(image, (0, 1, 2))
+
+    # Crops with the label alone come first; the last row is of unknown labels.
+    expected = [[2, 1], [0, 1], [None, None], [3, None]]
+    for row, indices in enumerate(expected):
+        assert (sheet[4 + 100 * row : 100 + 100 * row, :180] > 200).any()
+        for column, index in enumerate(indices):
+            if index is None:
+                assert (tile(row, column) == 24).all()
+            else:
+                np.testing.assert_array_equal(tile(row, column), shown(index))

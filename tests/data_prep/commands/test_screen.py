@@ -1,0 +1,270 @@
+"""The command `screen`, from crops with features to shards without what was dropped."""
+
+import csv
+import io
+import json
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from data_prep.commands import shard
+from data_prep.features import read_features
+from data_prep.screening import decisions, projector, screening
+from data_prep.screening.embedding_table import make_embedding, read_embedding
+from data_prep.tables import read_table
+from tests.data_prep.screened_crops import (
+    INSTALLED,
+    LABELS,
+    make_screened,
+    quick_map,
+    run_screen,
+    write_some_features,
+)
+from tests.support import digest_of_folder
+from tfvqgen.data import schema
+from tfvqgen.errors import DataError, UserError
+from tfvqgen.files import sha256_of_file
+
+pytestmark = pytest.mark.skipif(not INSTALLED, reason="the extra screen is missing")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_umap():
+    with quick_map():
+        yield
+
+
+@pytest.fixture
+def crops(tmp_path):
+    made = make_screened(tmp_path / "crops")
+    run_screen("--crops", made, "--clusters", 4)
+    return made
+
+
+def edit(path, wanted):
+    """Fills in the decision column of clusters.csv."""
+    rows = list(csv.reader(io.StringIO(path.read_text())))
+    for row in rows[1:]:
+        row[1] = wanted.get(int(row[0]), "")
+    with open(path, "w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    return path
+
+
+def run_shard(*flags):
+    import argparse
+
+    parser = argparse.ArgumentParser()
+    shard.add_flags(parser)
+    shard.run(parser.parse_args([str(flag) for flag in flags]))
+
+
+def test_clusters_edited_by_hand_become_shards_without_what_was_dropped(
+    crops, tmp_path, capsys
+):
+    opened = screening.open_screening(crops)
+    gone = {x.crop_id for x in opened.screened if x.cluster == 2}
+    path = edit(crops / "review" / "clusters.csv", {0: "keep", 1: "Keep", 2: "drop"})
+    capsys.readouterr()
+    run_screen("--crops", crops, "--apply", path)
+    told = capsys.readouterr().out
+    assert f"drop {len(gone)}," in told
+    assert re.search(r"\n(Cytosol|Nucleoli|Golgi apparatus) .*more than usual", told)
+    made = crops / "review" / decisions.FILE_NAME
+    run_shard("--crops", crops, "--output", tmp_path / "s", "--decisions", made)
+    assert (
+        f"left out: {len(gone)} crops: dropped in screening" in capsys.readouterr().out
+    )
+    info = schema.open_dataset(tmp_path / "s").info
+    assert sum(split.num_examples for split in info.splits.values()) == 60 - len(gone)
+
+
+def test_what_is_dropped_is_told_by_label_and_group(crops):
+    path = edit(crops / "review" / "clusters.csv", {0: "drop"})
+    run_screen("--crops", crops, "--apply", path)
+    rows = list(read_table(crops / "review" / screening.DROPPED))
+    opened = screening.open_screening(crops)
+    dropped = {x.crop_id for x in opened.screened if x.cluster == 0}
+    for of, name_of in (("label", lambda c: c.labels[0]), ("group", lambda c: c.group)):
+        told = {r.get("name"): r for r in rows if r.get("of") == of}
+        names = [name_of(crop) for crop in opened.crops]
+        assert set(told) == set(names)
+        for name, row in told.items():
+            mine = [c for c in opened.crops if name_of(c) == name]
+            assert int(row.get("crops")) == len(mine)
+            hits = sum(crop.crop_id in dropped for crop in mine)
+            assert int(row.get("dropped")) == hits
+            assert int(row.get("left")) == len(mine) - hits
+            assert float(row.get("lost")) == pytest.approx(hits / len(mine), abs=1e-4)
+
+
+def test_the_machines_suggestions_can_be_applied_as_they_are(crops):
+    run_screen("--crops", crops, "--apply", crops / "review" / "suggestions.csv")
+    rows = read_table(crops / "review" / decisions.FILE_NAME)
+    dropped = {r.get("crop_id") for r in rows if r.get("decision") == "drop"}
+    assert {"crop4", "crop9"} <= dropped and len(dropped) < 8
+
+
+def test_a_second_run_changes_nothing_and_keeps_what_was_written_by_hand(crops):
+    path = edit(crops / "review" / "clusters.csv", {1: "keep"})
+    before = digest_of_folder(crops)
+    run_screen("--crops", crops)
+    after = digest_of_folder(crops)
+    for digests in (before, after):
+        digests.pop("review/clusters.csv")
+    assert after == before
+    decided = {r.get("cluster"): r.get("decision") for r in read_table(path)}
+    assert decided == {"0": "", "1": "keep", "2": "", "3": ""}
+
+
+def test_decisions_about_other_clusters_are_not_overwritten_unasked(crops):
+    edit(crops / "review" / "clusters.csv", {1: "keep"})
+    before = digest_of_folder(crops)
+    with pytest.raises(UserError, match=r"would be lost.*keep in .*line 3"):
+        run_screen("--crops", crops, "--clusters", 5)
+    assert digest_of_folder(crops) == before
+    run_screen("--crops", crops, "--clusters", 5, "--overwrite")
+    rows = list(read_table(crops / "review" / "clusters.csv"))
+    assert len(rows) == 5 and not any(row.get("decision") for row in rows)
+
+
+def test_decisions_of_a_spreadsheet_are_kept(crops):
+    path = edit(crops / "review" / "clusters.csv", {1: "drop"})
+    path.write_text(path.read_text().replace("\n1,", "\n1.0,"))
+    run_screen("--crops", crops)
+    decided = {r.get("cluster"): r.get("decision") for r in read_table(path)}
+    assert decided == {"0": "", "1": "drop", "2": "", "3": ""}
+
+
+@pytest.mark.parametrize("change", ["stamp", "number"])
+def test_decisions_that_cannot_be_placed_are_not_lost_silently(crops, change):
+    path = edit(crops / "review" / "clusters.csv", {1: "drop"})
+    stamp = screening.open_screening(crops).stamp
+    old, new = (stamp.config, "1.2E+15") if change == "stamp" else ("\n1,", "\nfirst,")
+    path.write_text(path.read_text().replace(old, new))
+    before = digest_of_folder(crops)
+    with pytest.raises(UserError, match=r"would be lost.*drop in .*line 3"):
+        run_screen("--crops", crops)
+    assert digest_of_folder(crops) == before
+
+
+def test_other_numbers_of_clusters_leave_the_map_and_make_decisions_stale(crops):
+    made = edit(crops / "review" / "clusters.csv", {0: "drop"})
+    features = read_features(crops)
+    places = read_embedding(crops, features).positions
+    table = make_embedding(crops, features, 6)
+    np.testing.assert_array_equal(table.positions, places)
+    assert len(set(table.clusters.tolist())) > 4
+    with pytest.raises(DataError, match=r"stale decisions.*config"):
+        run_screen("--crops", crops, "--apply", made)
+    assert not (crops / "review" / decisions.FILE_NAME).exists()
+
+
+def test_clusters_and_map_are_read_as_they_were_made(crops):
+    features = read_features(crops)
+    table = read_embedding(crops, features)
+    (crops / "umap.csv").unlink()
+    assert read_embedding(crops, features) is None
+    again = make_embedding(crops, features, 4)
+    np.testing.assert_array_equal(table.clusters, again.clusters)
+    np.testing.assert_array_equal(table.positions, again.positions)
+    assert table.stamp(features) == again.stamp(features)
+
+
+def test_features_of_other_crops_are_refused(crops, tmp_path):
+    other = make_screened(tmp_path / "other", num=30)
+    for name in ("features.npy", "features.json"):
+        (crops / name).write_bytes((other / name).read_bytes())
+    with pytest.raises(DataError, match="not of these crops"):
+        run_screen("--crops", crops)
+
+
+def test_changed_features_make_clusters_anew(crops):
+    before = (crops / "umap.csv").read_bytes()
+    write_some_features(crops, seed=1)
+    with pytest.raises(DataError, match="stale decisions"):
+        run_screen("--crops", crops, "--apply", crops / "review" / "suggestions.csv")
+    run_screen("--crops", crops)
+    assert (crops / "umap.csv").read_bytes() != before
+
+
+@pytest.mark.parametrize("flags", [("--clusters", 1), ("--seed", -1)])
+def test_numbers_out_of_range_are_refused(tmp_path, flags):
+    with pytest.raises(UserError, match="out of range"):
+        run_screen("--crops", tmp_path, *flags)
+
+
+def test_the_projector_gets_coordinates_names_and_thumbnails(crops, tmp_path):
+    pytest.importorskip("tensorboard")
+    output = tmp_path / "projector"
+    run_screen("--crops", crops, "--projector", output)
+    plugin = pytest.importorskip("tensorboard.plugins.projector.projector_config_pb2")
+    from google.protobuf import text_format
+
+    text = (output / "projector_config.pbtxt").read_text()
+    config = text_format.Parse(text, plugin.ProjectorConfig())
+    assert [e.tensor_name for e in config.embeddings] == ["umap", "components"]
+    for entry in config.embeddings:
+        assert len(np.loadtxt(output / entry.tensor_path, ndmin=2)) == 60
+        lines = (output / entry.metadata_path).read_text().splitlines()
+        assert len(lines) == 61 and lines[1].split("\t")[1] in LABELS
+        side = entry.sprite.single_image_dim[0]
+        assert Image.open(output / entry.sprite.image_path).size == (8 * side, 8 * side)
+
+
+def test_the_projector_takes_a_fair_sample_of_many_crops(crops, tmp_path):
+    pytest.importorskip("tensorboard")
+    opened = screening.open_screening(crops)
+    assert projector.write_projector(opened, tmp_path / "p", most=10) == 10
+    lines = (tmp_path / "p" / "metadata.tsv").read_text().splitlines()[1:]
+    assert {line.split("\t")[3] for line in lines} == {"0", "1", "2", "3"}
+
+
+def test_decisions_go_with_a_table_of_crops_only(crops, tmp_path):
+    with pytest.raises(UserError, match="--decisions with --layout"):
+        run_shard(
+            *("--crops", crops, "--output", tmp_path / "s"),
+            *("--layout", "folder", "--decisions", "x.csv"),
+        )
+
+
+def test_a_decision_about_cluster_1_0_of_a_spreadsheet_is_kept(crops):
+    path = edit(crops / "review" / "clusters.csv", {1: "drop"})
+    path.write_text(path.read_text().replace("\n1,drop", "\n1.0,drop"))
+    run_screen("--crops", crops)
+    decided = {row.get("cluster"): row.get("decision") for row in read_table(path)}
+    assert decided == {"0": "", "1": "drop", "2": "", "3": ""}
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        *[("x", "nan"), ("y", "1e999"), ("x", ""), ("y", "a")],
+        *[("cluster", "-1"), ("cluster", "1.5"), ("cluster", "9"), ("cluster", "")],
+        ("cluster", "9" * 30),
+    ],
+)
+def test_a_damaged_map_is_named(crops, column, value):
+    rows = list(csv.reader((crops / "umap.csv").read_text().splitlines()))
+    rows[1][rows[0].index(column)] = value
+    with open(crops / "umap.csv", "w", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows(rows)
+    _describe_map(crops)
+    with pytest.raises(DataError, match=r"damaged clusters: expected .*umap\.csv"):
+        screening.open_decided(crops)
+
+
+@pytest.mark.parametrize("config", [None, [], 5, {}, {"clusters": "4", "seed": 0}])
+def test_a_map_of_unknown_making_is_named(crops, config):
+    _describe_map(crops, config=config)
+    with pytest.raises(DataError, match="damaged clusters: expected"):
+        screening.open_decided(crops)
+
+
+def _describe_map(crops, **changes):
+    """Lets umap.json describe umap.csv as it is."""
+    about = json.loads((crops / "umap.json").read_text())
+    about["sha256"] = sha256_of_file(crops / "umap.csv")
+    (crops / "umap.json").write_text(json.dumps({**about, **changes}))
