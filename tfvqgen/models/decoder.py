@@ -63,13 +63,8 @@ class Decoder(keras.layers.Layer):
             *(self._upsampling(width, activation="relu") for width in widths),
             self._upsampling(channels),
         ]
-        # A random start would stay on as a lattice where nothing speaks against it.
         self._shortcut = keras.layers.Conv2D(
-            channels * stride**2,
-            1,
-            use_bias=False,
-            kernel_initializer="zeros",
-            dtype=self.dtype_policy,
+            channels * stride**2, 1, use_bias=False, dtype=self.dtype_policy
         )
 
     def call(self, inputs) -> Decoded:
