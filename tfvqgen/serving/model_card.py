@@ -14,7 +14,8 @@ LIMITS = """\
   and sizes of pixels are not in it. What is rare in the data is worse, and may be
   missing; what is wrong in the data's labels is wrong in the images.
 - Labels are a field's, copied to each of its cells: a cell of a label need not show it.
-- Fine grain and the finest fibres are smoothed by the autoencoder.
+- The finest structure is not seen: fibres are smoothed, and grain, where the model adds
+  any, is drawn by chance. Do not count specks.
 - A seed's images may resemble images of the data: look for near copies before you
   share images of a model of few data.
 """
