@@ -47,6 +47,8 @@ CRITIC = (
     "vqvae.critic_width=4",
 )
 
+# Larger steps of the shortcuts' linear map would magnify rounding from step to step.
+SGD_RATE = 0.1
 # An embedding that moves so far in a step was re-seeded.
 JUMP = 0.01
 
@@ -166,7 +168,7 @@ def run(make_stage, split, strategy, optimizer_name, augment, watch):
     with strategy.scope():
         stage = make_stage()
         optimizer = {
-            "sgd": lambda: keras.optimizers.SGD(1.0),
+            "sgd": lambda: keras.optimizers.SGD(SGD_RATE),
             "adam": lambda: keras.optimizers.Adam(1e-3),
         }[optimizer_name]()
         optimizer.build(stage.model.trainable_variables)

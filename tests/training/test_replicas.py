@@ -41,15 +41,19 @@ def runs(tmp_path_factory):
 
 
 def largest_difference(runs, prefix):
+    """Returns the largest difference; of values above 1, over the largest value."""
     names = [name for name in runs["one"] if name.startswith(prefix)]
     assert names
-    return max(np.abs(runs["one"][n] - runs["two"][n]).max() for n in names)
+    pairs = [(runs["one"][name], runs["two"][name]) for name in names]
+    return max(
+        np.abs(one - two).max() / max(1, np.abs(one).max()) for one, two in pairs
+    )
 
 
-# SGD with a learning rate of one moves the weights by the gradient itself.
+# SGD moves the weights by a tenth of the gradient.
 @pytest.mark.parametrize("rule", ALL)
 def test_one_step_on_two_replicas_equals_one_step_on_one(runs, rule):
-    assert largest_difference(runs, f"{rule}/sgd/0/") < 1e-6
+    assert largest_difference(runs, f"{rule}/sgd/0/") < 2e-7
     assert largest_difference(runs, f"{rule}/sgd/sums/") < 1e-6
 
 
