@@ -50,7 +50,7 @@ CRITIC = (
 # Larger steps of the shortcuts' linear map would magnify rounding from step to step.
 SGD_RATE = 0.1
 # An embedding that moves so far in a step was re-seeded.
-JUMP = 0.01
+JUMP = 0.3
 
 
 def configured(rule, *keys):
