@@ -13,6 +13,7 @@ import pytest
 import tensorflow as tf
 
 from tests import support
+from tfvqgen.config import VQVAEConfig
 from tfvqgen.data import codes
 from tfvqgen.errors import DataError, UserError
 from tfvqgen.files import read_sealed_json
@@ -624,7 +625,9 @@ def test_more_steps_later_leave_the_schedule_as_it_was(data, tmp_path):
     run(data, tmp_path, steps=6, overrides=overrides)
     run(data, tmp_path, steps=8, overrides=overrides)
     last = [x for x in figures(tmp_path) if x["split"] == "train"][-1]
-    assert last["learning_rate"] == pytest.approx(1e-3 * 0.05)
+    assert last["learning_rate"] == pytest.approx(
+        VQVAEConfig.learning_rate * VQVAEConfig.final_learning_rate
+    )
 
 
 def test_a_first_run_that_failed_leaves_nothing_that_counts(data, tmp_path):

@@ -124,7 +124,7 @@ def test_the_judge_learns_neither_from_training_crops_nor_from_those_it_judges(
 
 def test_without_a_split_to_learn_from_there_is_no_judge(tmp_path):
     dataset = support.make_dataset(tmp_path / "data", {"train": 4, "test": 4})
-    with pytest.raises(UserError, match="no such split"):
+    with pytest.raises(UserError, match="nothing to teach a judge"):
         train_judge(dataset, tmp_path, config=TINY)
 
 
