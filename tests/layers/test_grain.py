@@ -8,7 +8,8 @@ from tfvqgen.layers import Grain, noise_like, seeds_of_codes
 def inputs(seed=0, shape=(2, 12, 16, 3)):
     rng = np.random.default_rng(seed)
     batch, height, width, _ = shape
-    mean, noise = rng.normal(size=(2, *shape)).astype(np.float32)
+    mean = rng.uniform(size=shape).astype(np.float32)
+    noise = rng.normal(size=shape).astype(np.float32)
     features = rng.normal(size=(batch, height // 2, width // 2, 5)).astype(np.float32)
     return mean, features, noise
 
@@ -31,7 +32,15 @@ def test_an_untrained_grain_leaves_the_image_as_it_is_but_for_faint_noise():
     mean, features, noise = inputs()
     np.testing.assert_allclose(grain(mean, features, 0 * noise), mean, atol=1e-6)
     added = grain(mean, 0 * features, noise) - mean
-    np.testing.assert_allclose(added, noise * np.log1p(np.exp(-3)), atol=1e-6)
+    expected = noise * np.log1p(np.exp(-2)) * np.sqrt(mean)
+    np.testing.assert_allclose(added, expected, atol=1e-5)
+
+
+def test_grain_leaves_black_black():
+    grain = Grain()
+    mean, features, noise = inputs()
+    assert np.abs(grain(0 * mean, features, noise)).max() < 0.02
+    assert np.abs(grain(0 * mean - 1, 0 * features, noise) + 1).max() < 1e-3
 
 
 def test_images_are_filtered_and_filtered_mixed_noise_of_local_strength_is_added():
@@ -45,7 +54,8 @@ def test_images_are_filtered_and_filtered_mixed_noise_of_local_strength_is_added
         np.log1p(np.exp(grain.strength(features))), mean.shape[1:3], "bilinear"
     )
     texture = filtered(noise @ grain.mixing.numpy(), grain.texture.numpy())
-    expected = filtered(mean, grain.sharpening.numpy()) + strength * texture
+    sharp = filtered(mean, grain.sharpening.numpy())
+    expected = sharp + strength * np.sqrt(mean) * texture
     np.testing.assert_allclose(grain(mean, features, noise), expected, atol=1e-4)
 
 

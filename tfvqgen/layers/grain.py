@@ -7,8 +7,10 @@ import numpy as np
 import tensorflow as tf
 
 FILTER_SIZE = 5
-# Of the grain's strength before softplus: about .05 of the images' range.
-FIRST_STRENGTH = -3.0
+# Of the grain's strength before softplus.
+FIRST_STRENGTH = -2.0
+# Keeps the root's slope finite where images are black.
+LEAST_BRIGHTNESS = 1e-6
 
 
 @keras.saving.register_keras_serializable("tfvqgen")
@@ -19,9 +21,10 @@ class Grain(keras.layers.Layer):
     and so lacks most of their fibres, speckle and shot noise. These are drawn instead:
     filtered noise of the strength that the decoder's features tell, as film grain is
     synthesised in video decoders (Norkin and Birkbeck 2018). With m the mean and n
-    noise, ``f * m + softplus(strength) (g * (n A))``, where f and g are filters a
-    channel of ``FILTER_SIZE`` pixels (f and g start as identities) and A mixes
-    channels, whose grain may go together.
+    noise, ``f * m + softplus(strength) sqrt(m) (g * (n A))``, where f and g are filters
+    a channel of ``FILTER_SIZE`` pixels (f and g start as identities) and A mixes
+    channels, whose grain may go together. The root is that of shot noise, whose
+    variance is the light itself: black stays black.
     """
 
     def build(self, mean_shape, features_shape, noise_shape):
@@ -61,7 +64,8 @@ class Grain(keras.layers.Layer):
         strength = tf.math.softplus(self.strength(features))
         strength = tf.image.resize(strength, tf.shape(mean)[1:3], "bilinear")
         grain = _filtered(tf.matmul(noise, self.mixing), self.texture)
-        return _filtered(mean, self.sharpening) + strength * grain
+        light = tf.sqrt(tf.maximum(mean, LEAST_BRIGHTNESS))
+        return _filtered(mean, self.sharpening) + strength * light * grain
 
 
 def seeds_of_codes(top_codes: tf.Tensor, bottom_codes: tf.Tensor) -> tf.Tensor:
