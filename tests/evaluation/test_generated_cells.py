@@ -10,6 +10,7 @@ from tfvqgen.evaluation.generated_cells import (
     draw_cells,
     examples_of_kinds,
     in_the_order_of,
+    kind_names,
     kinds,
     matching_crops,
 )
@@ -33,6 +34,11 @@ def test_few_have_every_kind_alike_however_rare_it_is():
     # The label 3 has no crop, and the last three crops have no label.
     turns = crops_in_turn(labels, 12, seed=1)
     np.testing.assert_array_equal(kinds(labels[turns]).sum(axis=0), [3, 3, 3, 0, 3])
+
+
+def test_no_kind_has_the_name_of_another():
+    assert kind_names(["Nuclei"]) == ["Nuclei", "any"]
+    assert kind_names(["Nuclei", "any"]) == ["Nuclei", "any", "no label"]
 
 
 def test_the_order_is_the_seeds():

@@ -17,6 +17,9 @@ from tfvqgen.generation.drawing import Drawing
 from tfvqgen.generation.request import UNCONDITIONAL
 from tfvqgen.generation.source import Source
 
+# What the kind without labels is called where a label has its usual name.
+NO_LABEL = "no label"
+
 
 @dataclasses.dataclass(frozen=True)
 class GeneratedCells:
@@ -48,8 +51,9 @@ def kinds(labels: np.ndarray) -> np.ndarray:
 
 
 def kind_names(vocabulary: Sequence[str]) -> list[str]:
-    """Returns what the kinds are called."""
-    return [*vocabulary, UNCONDITIONAL]
+    """Returns what the kinds are called, each by a name of its own."""
+    free = UNCONDITIONAL not in vocabulary
+    return [*vocabulary, UNCONDITIONAL if free else NO_LABEL]
 
 
 def crops_in_turn(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
