@@ -1,28 +1,19 @@
-"""Trains tiny models on one or two logical CPUs and saves what came out.
-
-Run as its own process, because logical devices and strategies are set up once:
-python replica_run.py DATA_DIR {one,two} OUTPUT.npz
-"""
+"""Trains tiny models: python replica_run.py DATA_DIR {one,two} OUTPUT.npz."""
 
 import functools
-import sys
+import tempfile
 from pathlib import Path
 
+import keras
 import numpy as np
 
-from tfvqgen.command_line import import_tensorflow
-
-tf = import_tensorflow()
-
-import keras  # noqa: E402
-
-from tfvqgen.config import Config  # noqa: E402
-from tfvqgen.data import codes, input_pipeline, schema  # noqa: E402
-from tfvqgen.data.records import write_shard  # noqa: E402
-from tfvqgen.models import VQVAE2  # noqa: E402
-from tfvqgen.training.autoencoder import AutoencoderStage  # noqa: E402
-from tfvqgen.training.prior import PriorStage  # noqa: E402
-from tfvqgen.training.steps import make_training_steps  # noqa: E402
+from tests import replica_process
+from tfvqgen.config import Config
+from tfvqgen.data import codes, input_pipeline, schema
+from tfvqgen.data.records import write_shard
+from tfvqgen.models import VQVAE2
+from tfvqgen.training.autoencoder import AutoencoderStage
+from tfvqgen.training.prior import PriorStage
 
 STEPS = 20
 BATCH = 8
@@ -48,7 +39,10 @@ CRITIC = (
 )
 
 # Larger steps of the shortcuts' linear map would magnify rounding from step to step.
-SGD_RATE = 0.1
+OPTIMIZERS = {
+    "sgd": lambda: keras.optimizers.SGD(replica_process.SGD_RATE),
+    "adam": lambda: keras.optimizers.Adam(1e-3),
+}
 # An embedding that moves so far in a step was re-seeded.
 JUMP = 0.3
 
@@ -94,7 +88,7 @@ def configured_prior(*keys):
 
 
 def make_codes(folder):
-    """Writes random codes; two processes may do so at once."""
+    """Writes random codes."""
     folder.mkdir()
     rng = np.random.default_rng(0)
     records = [
@@ -164,31 +158,20 @@ def run_prior(split, strategy, name, keys, optimizer_name):
 
 
 def run(make_stage, split, strategy, optimizer_name, augment, watch):
-    keras.utils.set_random_seed(0)
-    with strategy.scope():
-        stage = make_stage()
-        optimizer = {
-            "sgd": lambda: keras.optimizers.SGD(SGD_RATE),
-            "adam": lambda: keras.optimizers.Adam(1e-3),
-        }[optimizer_name]()
-        optimizer.build(stage.model.trainable_variables)
-    data = strategy.distribute_datasets_from_function(
-        lambda context: input_pipeline.training_examples(
+    def training_data(_, replicas):
+        return input_pipeline.training_examples(
             split,
             seed=0,
             batch_size=BATCH,
-            num_replicas_per_worker=context.num_replicas_in_sync,
+            num_replicas_per_worker=replicas,
             augment=augment,
         )
+
+    steps = replica_process.steps_of(
+        make_stage, strategy, OPTIMIZERS[optimizer_name], training_data
     )
-    steps = make_training_steps(strategy, stage, optimizer)
-    iterator = iter(data)
-    results = {}
-    losses = []
-    jumps = 0
-    after = watch(stage)
-    for step in range(STEPS):
-        result = steps(iterator, tf.constant(1))
+    results, losses, jumps, before = {}, [], 0, None
+    for step, (stage, result) in zip(range(STEPS), steps, strict=False):
         losses.append(float(result.sums["loss"]))
         if step in (0, 2, STEPS - 1):
             critics = stage.adversary.critic.variables if stage.adversary else []
@@ -198,37 +181,30 @@ def run(make_stage, split, strategy, optimizer_name, augment, watch):
             for name, value in result.sums.items():
                 if not name.endswith("_counts"):
                     results[f"sums/{name}"] = value.numpy()
-        before, after = after, watch(stage)
-        jumps += int(np.sum(np.abs(after - before).max(axis=1) > JUMP))
+        after = watch(stage)
+        if before is not None:
+            jumps += int(np.sum(np.abs(after - before).max(axis=1) > JUMP))
+        before = after
     results["losses"] = np.array(losses)
     results["jumps"] = jumps
     return results
 
 
-def main():
-    data_dir, replicas, output = sys.argv[1:]
-    cpu = tf.config.list_physical_devices("CPU")[0]
-    tf.config.set_logical_device_configuration(
-        cpu, [tf.config.LogicalDeviceConfiguration()] * 2
-    )
-    strategy = (
-        tf.distribute.MirroredStrategy(["cpu:0", "cpu:1"])
-        if replicas == "two"
-        else tf.distribute.OneDeviceStrategy("cpu:0")
-    )
+def run_all(data_dir, strategy):
     dataset = schema.open_dataset(data_dir)
     results = {}
     for rule in ("ema", "gradient"):
-        for optimizer in ("sgd", "adam"):
+        for optimizer in OPTIMIZERS:
             results |= run_autoencoder(dataset, strategy, rule, optimizer)
-    for optimizer in ("sgd", "adam"):
+    for optimizer in OPTIMIZERS:
         results |= run_with_critic(dataset, strategy, optimizer)
-    split = make_codes(Path(output).with_suffix(".codes"))
-    for name, keys in PRIORS.items():
-        for optimizer in ("sgd", "adam"):
-            results |= run_prior(split, strategy, name, keys, optimizer)
-    np.savez(output, **results)
+    with tempfile.TemporaryDirectory() as folder:
+        split = make_codes(Path(folder) / "codes")
+        for name, keys in PRIORS.items():
+            for optimizer in OPTIMIZERS:
+                results |= run_prior(split, strategy, name, keys, optimizer)
+    return results
 
 
 if __name__ == "__main__":
-    main()
+    replica_process.main(run_all)

@@ -1,13 +1,9 @@
-import subprocess
-import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from tests import support
-
-SCRIPT = Path(__file__).with_name("replica_run.py")
+from tests.replicas import largest_difference, runs_of
 
 
 @pytest.fixture(scope="module")
@@ -19,25 +15,7 @@ def runs(tmp_path_factory):
         groups=[f"group{i // 4}" for i in range(24)],
         shape=(16, 16, 3),
     )
-    processes = {
-        replicas: subprocess.Popen(
-            [sys.executable, SCRIPT, crops, replicas, folder / f"{replicas}.npz"],
-            cwd=SCRIPT.parents[3],
-            env=support.environment(),
-        )
-        for replicas in ("one", "two")
-    }
-    for process in processes.values():
-        assert process.wait(timeout=300) == 0
-    return {
-        replicas: dict(np.load(folder / f"{replicas}.npz")) for replicas in processes
-    }
-
-
-def largest_difference(runs, prefix):
-    names = [name for name in runs["one"] if name.startswith(prefix)]
-    assert names
-    return max(np.abs(runs["one"][n] - runs["two"][n]).max() for n in names)
+    return runs_of(Path(__file__).with_name("replica_run.py"), crops, folder)
 
 
 # Batch normalization's moving statistics are among the compared variables.
