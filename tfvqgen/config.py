@@ -108,7 +108,7 @@ class VQVAEConfig(ShardStageConfig):
         0.0, "weight of the focal frequency loss; 0: none", low=0.0
     )
     grain_weight: float = key(
-        2.0,
+        1.0,
         "what the local strength of texture counts beside the squared error when the "
         "grain is learnt that finishes images; 0: no grain",
         low=0.0,

@@ -11,8 +11,9 @@ import tensorflow as tf
 PYRAMID_LEVELS = 3
 # The side that the pyramid needs, so that its last level still has neighbours.
 SMALLEST_SIDE = 8
-# What the two finest bands count.
-STRENGTH_WEIGHTS = (1.0, 4.0)
+# What the two finest bands count beside a squared error of pixels, so that grain keeps
+# more than half of the power of the finest and four fifths of that of the second.
+STRENGTH_WEIGHTS = (1.75, 24.0)
 # Side and stride of the windows in which it is compared, pixels of a level.
 STRENGTH_WINDOW = 4
 STRENGTH_STRIDE = 2
