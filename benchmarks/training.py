@@ -1,13 +1,14 @@
-"""How long a training step takes, beside a plain TensorFlow graph of the same network.
+"""How long a training step takes, beside a plain TensorFlow graph of the network.
 
 Ours is a stage at a preset's sizes, as the training loop runs it: input pipeline (for
 the autoencoder with decoding and symmetries), gradient clipping, figures, for priors
 averages of the weights. The plain graph (`plain_vqvae2`, `plain_pixelsnail`) gets the
 same constant batch again and again, so that everything around the network counts
-against us. Both run in one process in turns; seconds are medians over the rounds, and
-`ratio` is the median of the rounds' ratios. `cpu_ratio` is that of the processor time
-instead, which other programs on the machine disturb less; our input pipeline's threads
-are in it.
+against us; so do the autoencoder's shortcuts and grain (none with
+`--set vqvae.grain_weight=0`), which the plain one has not. Both run in one process in
+turns; seconds are medians over the rounds, and `ratio` is the median of the rounds'
+ratios. `cpu_ratio` is that of the processor time instead, which other programs on the
+machine disturb less; our input pipeline's threads are in it.
 
 The plain graph of a prior starts from our weights, and its first loss must be ours.
 For the autoencoder `input_pipeline_ratio` is how many times as many images the same
@@ -57,6 +58,7 @@ def compare_autoencoder(
             f"vqvae.image_shape={size},{size},{CHANNELS}",
             f"vqvae.batch_size={args.batch_size}",
             "vqvae.quantize_after=0",
+            *args.overrides,
         ]
     )
     images = image_shards.made_up_images(NUM_IMAGES, size, CHANNELS, args.seed)
@@ -234,6 +236,14 @@ def _flags() -> argparse.ArgumentParser:
     flags.add_argument("--preset", default="hpa128")
     flags.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     flags.add_argument("--batch_size", type=int, default=16)
+    flags.add_argument(
+        "--set",
+        dest="overrides",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a key of the autoencoder's case, such as vqvae.grain_weight=0",
+    )
     flags.add_argument("--steps", type=int, default=5, help="in a round")
     flags.add_argument("--rounds", type=int, default=7)
     return flags
