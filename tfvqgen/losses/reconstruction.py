@@ -13,7 +13,7 @@ PYRAMID_LEVELS = 3
 SMALLEST_SIDE = 8
 # What the two finest bands count beside a squared error of pixels, so that grain keeps
 # more than half of the power of the finest and four fifths of that of the second.
-STRENGTH_WEIGHTS = (1.75, 24.0)
+STRENGTH_WEIGHTS = (2.0, 23.0)
 # Side and stride of the windows in which it is compared, pixels of a level.
 STRENGTH_WINDOW = 4
 STRENGTH_STRIDE = 2
