@@ -1,5 +1,6 @@
 """The commands that faults strike, each in a tiny case, and what they leave."""
 
+import collections
 import dataclasses
 import hashlib
 import json
@@ -229,22 +230,36 @@ def leftovers(job: Job, folder: Path) -> list[str]:
 def results(job: Job, folder: Path) -> dict[str, str]:
     """Returns hashes of all that must not depend on interruptions.
 
-    Bytes of files; of checkpoints the values of all variables; of figures all but the
-    speed. TensorBoard's files have the time in them.
+    Bytes of files; of checkpoints and SavedModels, whose bytes are others each time they
+    are written, the values of all variables, and of a SavedModel how often each kind of
+    operation is in it; of figures all but the speed. TensorBoard's files have the time in
+    them.
     """
     found = {}
     for made in job.makes:
         root = folder / made
-        for path in [root] if root.is_file() else sorted(root.rglob("*")):
+        paths = [root] if root.is_file() else sorted(root.rglob("*"))
+        models = [path.parent for path in paths if path.name == "saved_model.pb"]
+        for path in paths:
             name = str(path.relative_to(folder))
             inside = Path(name).parts
             if not path.is_file() or any(part.startswith(".") for part in inside):
                 continue
             if "checkpoints" in inside or "tensorboard" in inside:
                 continue
+            if any(path.is_relative_to(model) for model in models) and (
+                path.parent.name == "variables" or path.suffix == ".pb"
+            ):
+                continue
             found[name] = _digest(path)
+        for model in models:
+            name = model.relative_to(folder)
+            # They are numbered anew each time.
+            values = sorted(_values(model / "variables/variables").values())
+            found |= {f"{name}/variable {n}": x for n, x in enumerate(values)}
+            found |= {f"{name}/{key}": x for key, x in _operations(model).items()}
     if job.checkpoints is not None:
-        found |= _values(folder / job.checkpoints)
+        found |= _last_checkpoint(folder / job.checkpoints)
     return found
 
 
@@ -259,23 +274,35 @@ def _digest(path: Path) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _values(folder: Path) -> dict[str, str]:
-    import tensorflow as tf
-
+def _last_checkpoint(folder: Path) -> dict[str, str]:
     from tfvqgen.training.checkpoints import saved_checkpoints
 
     saved = saved_checkpoints(folder)
-    if not saved:
-        return {}
-    reader = tf.train.load_checkpoint(saved[-1][1])
-    names = reader.get_variable_to_shape_map()
+    values = _values(saved[-1][1]) if saved else {}
+    return {f"checkpoint/{name}": value for name, value in values.items()}
+
+
+def _values(prefix: Path | str) -> dict[str, str]:
+    import tensorflow as tf
+
+    reader = tf.train.load_checkpoint(str(prefix))
     return {
-        f"checkpoint/{name}": hashlib.sha256(
-            reader.get_tensor(name).tobytes()
-        ).hexdigest()
-        for name in names
+        name: hashlib.sha256(reader.get_tensor(name).tobytes()).hexdigest()
+        for name in reader.get_variable_to_shape_map()
         if not any(other in name for other in _NOT_STATE)
     }
+
+
+def _operations(model: Path) -> dict[str, str]:
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    read = saved_model_pb2.SavedModel.FromString((model / "saved_model.pb").read_bytes())
+    graph = read.meta_graphs[0].graph_def
+    functions = (function.node_def for function in graph.library.function)
+    kinds = collections.Counter(
+        node.op for nodes in (graph.node, *functions) for node in nodes
+    )
+    return {f"operations/{kind}": str(count) for kind, count in kinds.items()}
 
 
 def describe(ended: Ended) -> str:
