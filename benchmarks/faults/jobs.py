@@ -230,10 +230,10 @@ def leftovers(job: Job, folder: Path) -> list[str]:
 def results(job: Job, folder: Path) -> dict[str, str]:
     """Returns hashes of all that must not depend on interruptions.
 
-    Bytes of files; of checkpoints and SavedModels, whose bytes are others each time they
-    are written, the values of all variables, and of a SavedModel how often each kind of
-    operation is in it; of figures all but the speed. TensorBoard's files have the time in
-    them.
+    Bytes of files; of checkpoints and SavedModels, whose bytes are others each time
+    they are written, the values of all variables, and of a SavedModel how often each
+    kind of operation is in it; of figures all but the speed. TensorBoard's files have
+    the time in them.
     """
     found = {}
     for made in job.makes:
@@ -296,7 +296,8 @@ def _values(prefix: Path | str) -> dict[str, str]:
 def _operations(model: Path) -> dict[str, str]:
     from tensorflow.core.protobuf import saved_model_pb2
 
-    read = saved_model_pb2.SavedModel.FromString((model / "saved_model.pb").read_bytes())
+    content = (model / "saved_model.pb").read_bytes()
+    read = saved_model_pb2.SavedModel.FromString(content)
     graph = read.meta_graphs[0].graph_def
     functions = (function.node_def for function in graph.library.function)
     kinds = collections.Counter(

@@ -92,7 +92,6 @@ def main(
         description: The script's docstring.
         strikes: By the fault's name.
         names: The jobs that are struck if --jobs does not say others.
-        add_flags: Adds flags of the script's own.
     """
     parser = case.parser(description)
     parser.add_argument("--rounds", type=int, help="one a job and fault by default")

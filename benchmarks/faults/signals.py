@@ -1,9 +1,9 @@
 """Strikes commands with SIGKILL, SIGTERM and Ctrl-C at moments drawn from the seed.
 
-A case is struck --strikes times, started again each time, and then left to finish. A
-moment is either a time, from the start to as long as the command takes, or the instant
-before one of the changes that it makes to files. No checkpoint may be lost, SIGTERM and
-Ctrl-C must end in words, and what comes out must be as if nothing had happened.
+A case is struck twice, started again each time, and then left to finish. A moment is
+either a time, from the start to as long as the command takes, or the instant before one
+of the changes that it makes to files. No checkpoint may be lost, SIGTERM and Ctrl-C
+must end in words, and what comes out must be as if nothing had happened.
 """
 
 import functools
