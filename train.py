@@ -12,7 +12,7 @@ what is done is skipped. Look at <workdir>/vqvae/reconstructions.png,
 
 from absl import flags
 
-from tfvqgen import config, config_keys
+from tfvqgen import config, config_keys, presets
 from tfvqgen.command_line import import_tensorflow, run_with_flags
 
 STAGES = ("all", "vqvae", "codes", "top", "bottom")
@@ -26,7 +26,7 @@ _WORKDIR = flags.DEFINE_string(
 _PRESET = flags.DEFINE_enum(
     "preset",
     None,
-    sorted(config.PRESETS),
+    sorted(presets.PRESETS),
     "Sizes and schedule to start from; default: what the workdir has, else hpa128.",
 )
 _STAGE = flags.DEFINE_enum(

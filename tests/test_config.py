@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfvqgen import Config
-from tfvqgen.config import PRESETS, VQVAEConfig
+from tfvqgen.config import VQVAEConfig
 from tfvqgen.config_keys import describe, frozen_differences
 from tfvqgen.errors import UserError
+from tfvqgen.presets import PRESETS
 
 
 @pytest.mark.parametrize("preset", sorted(PRESETS))

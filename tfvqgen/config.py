@@ -1,4 +1,4 @@
-"""Configuration: frozen dataclasses, presets, strict overrides and a JSON round trip.
+"""Configuration: frozen dataclasses, strict overrides and a JSON round trip.
 
 A :class:`Config` holds one section per stage of training. Every key says what it means
 in its metadata, which is also where its limits are; ``train.py --help`` prints them.
@@ -19,6 +19,7 @@ from tfvqgen.config_keys import (
     parse,
 )
 from tfvqgen.errors import UserError
+from tfvqgen.presets import PRESETS
 
 FURTHER_LOSSES = ("laplacian", "frequency")
 # What the Laplacian bands of images need.
@@ -334,7 +335,7 @@ class Config:
         """Returns a shipped configuration.
 
         Args:
-            name: One of :data:`PRESETS`.
+            name: One of :data:`~tfvqgen.presets.PRESETS`.
 
         Raises:
             UserError: There is no such preset.
@@ -426,54 +427,6 @@ class Config:
 
     def _sections(self):
         return [f for f in fields(self) if dataclasses.is_dataclass(f.type)]
-
-
-def _both_priors(*overrides: str) -> tuple[str, ...]:
-    return tuple(f"{name}.{text}" for name in ("top", "bottom") for text in overrides)
-
-
-# A preset is the defaults (hpa128, the poster's sizes) with these overrides.
-PRESETS: dict[str, tuple[str, ...]] = {
-    "demo": (
-        "vqvae.image_shape=64,64,4",
-        "vqvae.hidden=64",
-        "vqvae.residual_width=32",
-        "vqvae.num_embeddings=256",
-        "vqvae.embedding_dim=32",
-        # Small organelles would be lost to squared errors of 4 channels in few steps.
-        "vqvae.protein_weight=6",
-        "vqvae.steps=2200",
-        "vqvae.batch_size=16",
-        "vqvae.log_every=50",
-        "vqvae.validate_every=500",
-        "vqvae.checkpoint_every=500",
-        *_both_priors(
-            "width=64",
-            "residual_width=32",
-            "blocks=2",
-            "heads=4",
-            "log_every=50",
-            "validate_every=500",
-            "checkpoint_every=500",
-        ),
-        "codes.symmetries=8",
-        "top.steps=2000",
-        "top.batch_size=16",
-        "bottom.steps=1700",
-        "bottom.batch_size=8",
-    ),
-    "hpa128": (),
-    "hpa256": (
-        "vqvae.image_shape=256,256,4",
-        *_both_priors(
-            "width=256",
-            "residual_width=128",
-            "layers=4",
-            "key_dim=16",
-            "value_dim=16",
-        ),
-    ),
-}
 
 
 def _check_seed(seed: Any) -> int:

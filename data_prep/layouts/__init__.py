@@ -20,7 +20,7 @@ from data_prep.layouts import (
 )
 from tfvqgen.errors import UserError
 
-_LAYOUTS = {
+LAYOUTS = {
     "kaggle2018": kaggle2018,
     "kaggle2021": kaggle2021,
     "hpa": hpa,
@@ -29,11 +29,6 @@ _LAYOUTS = {
     "folder": folder,
     "manifest": manifest,
 }
-
-
-def layout_names() -> list[str]:
-    """Returns the names of all layouts."""
-    return list(_LAYOUTS)
 
 
 def read_fields(
@@ -53,13 +48,13 @@ def read_fields(
         UserError: The layout is unknown, or not found by looking.
         DataError: Something is missing or wrong; names the field, or file and line.
     """
-    if layout is not None and layout not in _LAYOUTS:
+    if layout is not None and layout not in LAYOUTS:
         raise UserError(
-            f"unknown layout: expected one of {', '.join(_LAYOUTS)}. "
+            f"unknown layout: expected one of {', '.join(LAYOUTS)}. "
             f"Received: layout={layout!r}"
         )
     files = FolderFiles(path)
-    found = _LAYOUTS[layout or _found_layout(files)].read(files, channels)
+    found = LAYOUTS[layout or _found_layout(files)].read(files, channels)
     if not found.fields:
         raise UserError(
             f"no fields there: expected some in the layout {found.layout}. "
@@ -69,7 +64,7 @@ def read_fields(
 
 
 def _found_layout(files: FolderFiles) -> str:
-    found = [name for name, module in _LAYOUTS.items() if module.matches(files)]
+    found = [name for name, module in LAYOUTS.items() if module.matches(files)]
     if len(found) == 1:
         return found[0]
     if found:
@@ -77,7 +72,7 @@ def _found_layout(files: FolderFiles) -> str:
             f"the layout is ambiguous: expected --layout to say which of "
             f"{', '.join(found)} it is. Received: {files.folder}"
         )
-    known = "; ".join(f"{name}: {m.LOOKED_FOR}" for name, m in _LAYOUTS.items())
+    known = "; ".join(f"{name}: {m.LOOKED_FOR}" for name, m in LAYOUTS.items())
     raise UserError(
         f"the layout is unknown: expected one of these, or --layout. {known}. "
         f"Received: {files.folder}"

@@ -16,9 +16,9 @@ from tfvqgen.data.dataset_info import read_info
 from tfvqgen.errors import DataError, UserError
 from tfvqgen.evaluation.classifier.config import ClassifierConfig
 from tfvqgen.evaluation.evaluate import evaluate
-from tfvqgen.evaluation.real_crops import LEVELS
 from tfvqgen.evaluation.settings import Settings
 from tfvqgen.generation.drawing import Drawing
+from tfvqgen.models import LEVELS
 from tfvqgen.training.metrics_log import read_metrics
 from tfvqgen.training.run import train
 

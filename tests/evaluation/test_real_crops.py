@@ -8,7 +8,8 @@ from tests.generators import CODES, LABELS, make_generator
 from tests.support import make_dataset
 from tfvqgen.data.schema import to_unit
 from tfvqgen.errors import DataError
-from tfvqgen.evaluation.real_crops import BATCH_SIZE, LEVELS, Examiner
+from tfvqgen.evaluation.real_crops import BATCH_SIZE, Examiner
+from tfvqgen.models import LEVELS
 
 # The last batch is not a whole one.
 NUMBER = BATCH_SIZE + 3

@@ -24,9 +24,8 @@ def test_any_size_and_channels_are_judged_patch_by_patch(size, channels):
 
 
 @pytest.mark.parametrize("widths,field", [((4, 4), 22), ((4, 4, 4), 46)])
-def test_a_logit_sees_its_receptive_field_and_no_more(widths, field):
+def test_a_logit_sees_a_field_of_its_own_and_no_more(widths, field):
     critic = made(1, widths=widths)
-    assert critic.receptive_field == field
     image = tf.Variable(images_of((1, 128, 128, 1)))
     with tf.GradientTape() as tape:
         logits = critic(image)
@@ -34,10 +33,6 @@ def test_a_logit_sees_its_receptive_field_and_no_more(widths, field):
         logit = logits[0, middle, middle]
     seen = np.any(tape.gradient(logit, image)[0, ..., 0] != 0, axis=0)
     assert np.ptp(np.flatnonzero(seen)) + 1 == field
-
-
-def test_the_default_field_is_that_of_a_cells_texture():
-    assert 34 <= PatchCritic(4).receptive_field <= 70
 
 
 def test_images_of_a_batch_do_not_change_each_others_logits():

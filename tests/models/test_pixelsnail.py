@@ -7,8 +7,9 @@ import tensorflow as tf
 
 from tests.priors import CODES, make_prior, prior_config, random_inputs
 from tfvqgen import losses
-from tfvqgen.config import PRESETS, Config
+from tfvqgen.config import Config
 from tfvqgen.models import PixelSNAIL
+from tfvqgen.presets import PRESETS
 from tfvqgen.sampling import ancestral_sample
 
 KINDS = {

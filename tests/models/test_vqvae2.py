@@ -5,8 +5,9 @@ import pytest
 import tensorflow as tf
 
 from tfvqgen import losses
-from tfvqgen.config import PRESETS, Config
+from tfvqgen.config import Config
 from tfvqgen.models import VQVAE2
+from tfvqgen.presets import PRESETS
 
 TINY = (
     "vqvae.image_shape=16,24,3",

@@ -20,10 +20,9 @@ from tfvqgen.evaluation.metrics.pixels import squared_errors, structural_similar
 from tfvqgen.evaluation.metrics.spectrum import band_power, power
 from tfvqgen.generation.generator import Generator
 from tfvqgen.losses import nats_per_code
-from tfvqgen.models import Codes
+from tfvqgen.models import LEVELS, Codes
 from tfvqgen.training.prior import code_shares
 
-LEVELS = ("top", "bottom")
 BATCH_SIZE = 16
 
 

@@ -53,14 +53,6 @@ class PatchCritic(keras.Model):
             self.built = True
             self(tf.zeros([1, KERNEL, KERNEL, self.channels]))
 
-    @property
-    def receptive_field(self) -> int:
-        """Side of the square of pixels that a logit sees."""
-        field = KERNEL
-        for _ in self.widths:
-            field = 2 * (field - 1) + KERNEL
-        return field
-
     def call(self, images):
         """Returns how real each patch looks, logits float32 [B, h, w].
 

@@ -30,6 +30,9 @@ class Codes(NamedTuple):
     bottom: tf.Tensor
 
 
+LEVELS = Codes._fields
+
+
 class VQVAE2Output(NamedTuple):
     """What a :class:`VQVAE2` returns.
 

@@ -10,12 +10,11 @@ import tensorflow as tf
 from tfvqgen.config import Config
 from tfvqgen.data import input_pipeline, schema
 from tfvqgen.data.sheets import sheet_of_columns
-from tfvqgen.models import VQVAE2
+from tfvqgen.models import LEVELS, VQVAE2
 from tfvqgen.training import adversary, health
 from tfvqgen.training.shard_stage import ShardStage
 from tfvqgen.training.stage import Batch, Sums
 
-LEVELS = ("top", "bottom")
 RECONSTRUCTIONS = ("reconstruction", "top_only", "bottom_only")
 PICTURED = 8
 

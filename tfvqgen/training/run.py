@@ -10,6 +10,7 @@ from tfvqgen.config import Config
 from tfvqgen.data import codes, schema
 from tfvqgen.errors import UserError
 from tfvqgen.files import write_json
+from tfvqgen.models import LEVELS
 from tfvqgen.training import distribution
 from tfvqgen.training.autoencoder import AutoencoderStage
 from tfvqgen.training.checkpoints import restore_model
@@ -25,7 +26,6 @@ from tfvqgen.training.trained_models import (
 )
 from tfvqgen.training.workdir import Workdir
 
-LEVELS = ("top", "bottom")
 TRAINED_STAGES = ("vqvae", *LEVELS)
 
 

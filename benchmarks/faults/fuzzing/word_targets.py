@@ -14,7 +14,8 @@ class _Overrides:
     """``--set`` of train.py."""
 
     def __init__(self, folder: Path):
-        from tfvqgen.config import PRESETS, Config
+        from tfvqgen.config import Config
+        from tfvqgen.presets import PRESETS
 
         del folder
         self._presets = list(PRESETS)

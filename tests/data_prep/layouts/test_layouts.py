@@ -3,7 +3,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from data_prep.images.field_images import read_field
-from data_prep.layouts import layout_names, read_fields
+from data_prep.layouts import LAYOUTS, read_fields
 from tests.data_prep.layouts import pictures
 from tfvqgen.errors import DataError, UserError
 
@@ -12,7 +12,7 @@ def test_an_unknown_layout_tells_what_was_looked_for(tmp_path):
     (tmp_path / "notes.txt").write_text("")
     with pytest.raises(UserError, match="the layout is unknown") as error:
         read_fields(tmp_path)
-    for name in layout_names():
+    for name in LAYOUTS:
         assert f"{name}: " in str(error.value)
     with pytest.raises(UserError, match=r"expected one of kaggle2018, .*'tiles'"):
         read_fields(tmp_path, "tiles")
@@ -32,7 +32,7 @@ def test_an_ambiguous_layout_must_be_said(tmp_path):
     assert read_fields(tmp_path, "manifest").channels == ("x",)
 
 
-@pytest.mark.parametrize("layout", layout_names())
+@pytest.mark.parametrize("layout", LAYOUTS)
 def test_an_empty_folder_is_a_sentence(tmp_path, layout):
     with pytest.raises(UserError, match="expected"):
         read_fields(tmp_path, layout)

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from tfvqgen.evaluation.real_crops import LEVELS
 from tfvqgen.evaluation.report.markup import (
     NOTHING,
     figure_text,
     number,
     table,
 )
+from tfvqgen.models import LEVELS
 
 _Metrics = Mapping[str, Any]
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from tfvqgen.evaluation.real_crops import LEVELS
+from tfvqgen.models import LEVELS
 from tfvqgen.training import health
 
 # A prior that saves less than this share of what the codes' frequencies alone cost has

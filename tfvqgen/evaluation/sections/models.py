@@ -10,10 +10,11 @@ import numpy as np
 
 from tfvqgen.evaluation.metrics.pixels import psnr
 from tfvqgen.evaluation.metrics.spectrum import BANDS, radial_profile
-from tfvqgen.evaluation.real_crops import LEVELS, CropFigures, Likelihoods
+from tfvqgen.evaluation.real_crops import CropFigures, Likelihoods
 from tfvqgen.evaluation.sections.figures import Statistic, figure, figures, origin
 from tfvqgen.generation.about import About
 from tfvqgen.losses import to_bits
+from tfvqgen.models import LEVELS
 from tfvqgen.training import health
 
 
