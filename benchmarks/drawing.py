@@ -48,10 +48,11 @@ from benchmarks import case, drawing_plot
 from benchmarks.drawing_grid import DEFAULT, KEEP_BEST, Setting, read_settings
 from tfvqgen import command_line
 from tfvqgen.errors import DataError, UserError
-from tfvqgen.evaluation.settings import EXTRACTORS, Settings, classifier_config
+from tfvqgen.evaluation.settings import Settings, classifier_config
 from tfvqgen.files import exclusive
 
 CASE = "drawing"
+EXTRACTORS = ("classifier", "random")
 # What is enough of the best coverage.
 ENOUGH = 0.9
 

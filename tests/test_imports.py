@@ -14,7 +14,8 @@ ALLOWED = {
     "tfvqgen.sentences": set(),
     "tfvqgen.command_line": LEAVES | {"tfvqgen.sentences"},
     "tfvqgen.config_keys": LEAVES,
-    "tfvqgen.config": LEAVES | {"tfvqgen.config_keys"},
+    "tfvqgen.presets": set(),
+    "tfvqgen.config": LEAVES | {"tfvqgen.config_keys", "tfvqgen.presets"},
     "tfvqgen.losses": LEAVES | {"tfvqgen.losses"},
     "tfvqgen.layers": LEAVES | {"tfvqgen.layers"},
     "tfvqgen.models": LEAVES

@@ -66,7 +66,8 @@ def add_flags(parser) -> None:
         "--extractor",
         action="append",
         metavar="NAME",
-        help="of features; repeat it for several (classifier and random if not given)",
+        help="of features; repeat it for several (if not given random, and the "
+        "classifier if there are crops for it)",
     )
     parser.add_argument(
         "--classification_score",
@@ -81,7 +82,7 @@ def run(args) -> None:
     """Runs the command."""
     import_tensorflow()
     from tfvqgen.evaluation.evaluate import evaluate
-    from tfvqgen.evaluation.settings import EXTRACTORS, Settings, classifier_config
+    from tfvqgen.evaluation.settings import Settings, classifier_config
     from tfvqgen.generation.drawing import Drawing
 
     settings = Settings(
@@ -92,7 +93,7 @@ def run(args) -> None:
         seed=args.seed,
         drawing=Drawing(**drawing_flags(args)),
         keep_best=args.keep_best,
-        extractors=tuple(args.extractor or EXTRACTORS),
+        extractors=tuple(args.extractor or ()),
         classification_score=args.classification_score,
         classifier=classifier_config(args.classifier_steps),
         output=args.output,

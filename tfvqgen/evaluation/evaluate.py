@@ -17,6 +17,7 @@ from tfvqgen.evaluation.classifier.training import judge_split, train_judge
 from tfvqgen.evaluation.comparison import Comparison, compare
 from tfvqgen.evaluation.extractors.choice import CLASSIFIER, choose_extractors
 from tfvqgen.evaluation.extractors.extractor import Extractor
+from tfvqgen.evaluation.extractors.random_network import RandomNetwork
 from tfvqgen.evaluation.generated_cells import crops_in_turn, examples_of_kinds
 from tfvqgen.evaluation.learning import learn, require_learnable
 from tfvqgen.evaluation.material import Material, gather
@@ -100,12 +101,11 @@ def _viewers(
             config=settings.classifier,
         )
 
-    if judge_split(dataset, settings.split) is not None:
-        # What the user got wrong with them is said before the judge is trained.
-        extractors = choose_extractors(settings.extractors, about, judge)
-        return judge(), extractors
-    others = [name for name in settings.extractors if name != CLASSIFIER]
-    return None, choose_extractors(others, about, judge)
+    can_judge = judge_split(dataset, settings.split) is not None
+    usual = (CLASSIFIER, RandomNetwork.name) if can_judge else (RandomNetwork.name,)
+    # What the user got wrong with them is said before the judge is trained.
+    extractors = choose_extractors(settings.extractors or usual, about, judge)
+    return judge() if can_judge else None, extractors
 
 
 def _of_models(

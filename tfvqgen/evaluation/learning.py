@@ -9,6 +9,7 @@ from tfvqgen.evaluation.classifier.classification_score import (
     classification_score,
 )
 from tfvqgen.evaluation.classifier.training import judge_split
+from tfvqgen.evaluation.extractors.choice import CLASSIFIER
 from tfvqgen.evaluation.image_sets import ImageSet
 from tfvqgen.evaluation.image_store import store_cells, store_reconstructions
 from tfvqgen.evaluation.sections.generation import GENERATED, RECONSTRUCTIONS
@@ -24,12 +25,19 @@ def require_learnable(dataset: Dataset, settings: Settings, trained_on: str) -> 
         settings: What is asked for.
         trained_on: The split that the models were trained on.
     """
-    if settings.keep_best < 1 and judge_split(dataset, settings.split) is None:
-        raise UserError(
+    if judge_split(dataset, settings.split) is None:
+        expected = (
             "nothing judges cells: expected crops with labels in a split besides "
-            f"{trained_on} and that which is judged, for keep_best below 1. "
-            f"Received: keep_best={settings.keep_best}"
+            f"{trained_on} and that which is judged, for "
         )
+        if settings.keep_best < 1:
+            raise UserError(
+                f"{expected}keep_best below 1. Received: keep_best={settings.keep_best}"
+            )
+        if CLASSIFIER in settings.extractors:
+            raise UserError(
+                f"{expected}that extractor. Received: extractor={CLASSIFIER}"
+            )
     if not settings.classification_score:
         return
     if settings.split == trained_on:

@@ -10,8 +10,6 @@ from tfvqgen.evaluation.classifier.config import ClassifierConfig
 from tfvqgen.generation.drawing import Drawing
 from tfvqgen.generation.request import MAX_SEED
 
-# What finds features where nothing else is asked for.
-EXTRACTORS = ("classifier", "random")
 # More than anybody waits for: of a slip of the finger nothing else would be heard.
 MOST_CELLS = 1_000_000
 LEAST_KEPT = 0.01
@@ -32,7 +30,8 @@ class Settings:
         drawing: How cells are drawn.
         keep_best: The share of the cells drawn that the judge lets pass; 1: all.
         extractors: What finds features of images: ``classifier``, ``random``, the
-            folder of a SavedModel, or ``NAME=FOLDER``.
+            folder of a SavedModel, or ``NAME=FOLDER``; of none, the classifier, where
+            there are crops that it may learn from, and ``random``.
         classification_score: Whether classifiers are trained on generated cells too.
         classifier: How the localization classifiers are trained.
         output: Where the report goes; ``report`` in the workdir if None.
@@ -48,7 +47,7 @@ class Settings:
     seed: int = 0
     drawing: Drawing = dataclasses.field(default_factory=Drawing)
     keep_best: float = 1.0
-    extractors: tuple[str, ...] = EXTRACTORS
+    extractors: tuple[str, ...] = ()
     classification_score: bool = False
     classifier: ClassifierConfig = dataclasses.field(default_factory=ClassifierConfig)
     output: str | os.PathLike | None = None
