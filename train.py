@@ -35,11 +35,12 @@ _STAGE = flags.DEFINE_enum(
 _SET = flags.DEFINE_multi_string(
     "set",
     [],
-    "section.key=value, may be repeated. The keys of vqvae, with their defaults:\n"
+    "section.key=value, may be repeated. The keys of vqvae, with their values in the "
+    "preset hpa128:\n"
     + config_keys.describe(config.VQVAEConfig)
     + "\nthose of codes:\n"
     + config_keys.describe(config.CodesConfig)
-    + "\nand those of top and bottom:\n"
+    + "\nand those of top and bottom (bottom has attention=False):\n"
     + config_keys.describe(config.PriorConfig),
 )
 _STEPS = flags.DEFINE_integer(

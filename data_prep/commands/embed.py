@@ -4,7 +4,8 @@ A network sees a cell with its protein, and the markers of another cell of the s
 group, and paints that cell's protein. Groups are what the table says: one antibody or
 well, across its fields. Beside crops.csv it leaves
 
-  inpainting/      checkpoints, metrics.jsonl, config.json, pairs.png to look at
+  inpainting/      checkpoints, metrics.jsonl, config.json, pairs.png to look at, and
+                   extractor/, the same features for other programs
   features.npy     float32, a row a crop (also of crops that are not accepted)
   features.json    which crops those are, and the hashes of what they were made by
   umap.csv         every crop's cluster and its place on a map, for `screen`
@@ -13,7 +14,7 @@ well, across its fields. Beside crops.csv it leaves
 The network learns from accepted crops alone. The defaults train in a quarter of an hour
 or so on two cores; with a GPU take the paper's network: --width 1 --steps 50000
 --set learning_rate=1e-4 --set final_learning_rate=1. Run again it goes on, also with
-more --steps.
+more --steps. Needs the extra `screen`.
 
 Examples:
   python -m data_prep embed --crops crops

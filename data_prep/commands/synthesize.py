@@ -1,9 +1,10 @@
 """Draws synthetic cells: crops, or whole fields with their true masks.
 
 With --num_cells it leaves crops.csv, crops.json and images/ in the output folder, as
-real crops are kept. With --fields it leaves fields in the layout of Kaggle 2018
-(train.csv, train/), true masks (masks/nuclei, masks/cells), truth.csv with what each
-field shows, and defects.csv with the defects planted in some of them.
+real crops are kept, and contact_sheet.png to look at. With --fields it leaves fields in
+the layout of Kaggle 2018 (train.csv, train/, fields.json), true masks (masks/nuclei,
+masks/cells), truth.csv with what each field shows, and defects.csv with the defects
+planted in some of them. synthetic.json in either holds the settings.
 
 The same seed gives the same bytes with any number of workers. Run again after an
 interruption it starts over; a finished folder is left as it is.
@@ -12,7 +13,7 @@ interruption it starts over; a finished folder is left as it is.
 from pathlib import Path
 
 from data_prep import processes
-from data_prep.labels import DEFAULT_VOCABULARY, load_vocabulary, vocabulary_names
+from data_prep.labels import DEFAULT_VOCABULARY, load_vocabulary
 from tfvqgen.errors import UserError
 from tfvqgen.files import exclusive
 
@@ -50,8 +51,8 @@ def add_flags(parser) -> None:
     parser.add_argument(
         "--vocabulary",
         default=DEFAULT_VOCABULARY,
-        help=f"labels to draw: {', '.join(vocabulary_names())}, or a file with one "
-        "label a line",
+        help="labels to draw: hpa24, kaggle2018, or a file with some of the labels of "
+        "kaggle2018, one a line, spelt as there",
     )
     parser.add_argument(
         "--workers", type=int, default=processes.num_cores(), help="processes that draw"

@@ -33,7 +33,8 @@ With --keep_best .5 twice as many cells are drawn, and those kept that the class
 finds most like their labels. With --classification_score classifiers are trained on
 generated cells alone and tested on real ones, which takes long.
 
-The same command writes the same report.
+The same command writes the same report. It needs the extra `evaluate` (`prep` has what
+is in it).
 """
 
 from tfvqgen.command_line import GOES_ON, import_tensorflow

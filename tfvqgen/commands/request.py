@@ -1,4 +1,4 @@
-"""Draws cells for localizations and seeds from a running TensorFlow Serving.
+r"""Draws cells for localizations and seeds from a running TensorFlow Serving.
 
   python -m tfvqgen request --server localhost:8500 --output cells \
       --labels "Golgi apparatus,Mitochondria" --num_per_label 4
@@ -23,7 +23,10 @@ def add_flags(parser) -> None:
         "--server", required=True, help="host:port (ports if not given: 8500, 8501)"
     )
     parser.add_argument(
-        "--protocol", default="grpc", choices=("grpc", "rest"), help="how to ask"
+        "--protocol",
+        default="grpc",
+        choices=("grpc", "rest"),
+        help="how to ask; grpc needs the extra `serving`",
     )
     parser.add_argument("--model", default="tfvqgen", help="its name on the server")
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""Draws cells for localizations and seeds from a trained model.
+r"""Draws cells for localizations and seeds from a trained model.
 
   python -m tfvqgen sample --model runs/first --output cells \
       --labels "Golgi apparatus,Mitochondria" --num_per_label 16
