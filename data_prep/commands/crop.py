@@ -100,7 +100,8 @@ def _add_flags_of_masks(parser) -> None:
     parser.add_argument(
         "--masks",
         help="folder with a label image a field, <field>.png or .tif, of any tool: 0 "
-        "is background, every other number is one object",
+        "is background, every other number is one object (one number alone: every "
+        "connected piece)",
     )
     parser.add_argument(
         "--mask_kind",

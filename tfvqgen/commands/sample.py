@@ -13,10 +13,10 @@ temperature below 1 and a top_p below 1 give more typical and less varied cells;
 guidance above 0 makes the labels show more, at the price of a second pass.
 
 The output folder gets every channel of every cell without loss (images/), pictures to
-look at (composites/), samples.csv, a table that `shard --crops cells/samples.csv` reads
-as one of crops, and samples.png, a sheet with a row a label: composites, then the protein
-alone. Every file says within that it is generated, by which model, for which label and
-from which seed.
+look at (composites/), samples.csv, a table of crops that can be given to
+`python -m data_prep shard --crops cells/samples.csv`, and samples.png, a sheet with a
+row a label: composites, then the protein alone. Every file says within that it is
+generated, by which model, for which label and from which seed.
 """
 
 from tfvqgen.command_line import GOES_ON, import_tensorflow
