@@ -238,7 +238,7 @@ class _HelpFormatter(argparse_flags.argparse.RawDescriptionHelpFormatter):
 
     def _get_help_string(self, action):
         silent = (None, False, argparse_flags.argparse.SUPPRESS)
-        if any(action.default is value for value in silent):
+        if action.default in ("", []) or any(action.default is x for x in silent):
             return action.help
         return f"{action.help} (default: %(default)s)"
 
