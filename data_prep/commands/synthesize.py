@@ -13,7 +13,7 @@ interruption it starts over; a finished folder is left as it is.
 from pathlib import Path
 
 from data_prep import processes
-from data_prep.labels import DEFAULT_VOCABULARY, load_vocabulary
+from data_prep.labels import DEFAULT_VOCABULARY, Vocabulary, load_vocabulary
 from tfvqgen.errors import UserError
 from tfvqgen.files import exclusive
 
@@ -182,14 +182,15 @@ def _labels(name: str) -> tuple[str, ...]:
     """Returns the vocabulary's labels by the names that the recipes have."""
     from data_prep.synthetic.proteins import RECIPES
 
-    vocabulary = load_vocabulary(name)
-    unknown = [label for label in vocabulary.labels if label not in RECIPES]
+    drawn, vocabulary = Vocabulary("drawn", tuple(RECIPES)), load_vocabulary(name)
+    found = {label: drawn.find(label) for label in vocabulary.labels}
+    unknown = [label for label, index in found.items() if index is None]
     if unknown:
         raise UserError(
             f"a label cannot be drawn: expected labels of {', '.join(RECIPES)}. "
             f"Received: {', '.join(unknown)} in vocabulary {name}"
         )
-    return vocabulary.labels
+    return tuple(drawn.labels[index] for index in found.values())
 
 
 def _settings(args, vocabulary: tuple[str, ...]) -> dict:

@@ -98,6 +98,15 @@ def test_an_interrupted_run_leaves_no_table_and_starts_over(
     assert made == support.digest_of_folder(crop_folders[0])
 
 
+def test_labels_of_a_vocabulary_are_drawn_however_they_are_spelled(tmp_path):
+    names = tmp_path / "names.txt"
+    names.write_text("Nucleus\nfocal adhesions\n")
+    folder = tmp_path / "crops"
+    run("--output", folder, "--vocabulary", names, "--num_cells", 4, "--size", 16)
+    rows = (folder / "crops.csv").read_text()
+    assert "Nucleoplasm" in rows and "Focal adhesion sites" in rows
+
+
 def test_two_runs_do_not_draw_into_one_folder(tmp_path, vocabulary):
     flags = ("--output", tmp_path, "--vocabulary", vocabulary, "--num_cells", 3)
     with (
