@@ -56,7 +56,7 @@ class Plan:
     Attributes:
         vocabulary: The labels that are left.
         records: In the table's order.
-        left_out: Reason -> number of crops.
+        left_out: Reason -> number of crops of which there is no record.
         outside: Label outside the vocabulary -> number of accepted crops that have it.
     """
 
@@ -89,7 +89,11 @@ def plan_records(source: CropSource, options: ShardOptions) -> Plan:
     ]
     if rare:
         vocabulary = vocabulary.without(rare)
-        records = list(_drop_labels(records, options.vocabulary, vocabulary, left_out))
+        kept = list(_drop_labels(records, options.vocabulary, vocabulary))
+        gone = {r.crop.crop_id for r in records} - {r.crop.crop_id for r in kept}
+        if gone:
+            left_out[TOO_RARE] = len(gone)
+        records = kept
     if not records:
         why = [f"{count} {reason}" for reason, count in left_out.items()]
         raise UserError(
@@ -150,8 +154,8 @@ def _drop_labels(
     records: Iterable[Record],
     before: labels.Vocabulary,
     after: labels.Vocabulary,
-    left_out: collections.Counter,
 ) -> Iterator[Record]:
+    """Yields the records under their new class ids, but for those that lose all."""
     new_ids = {
         class_id: after.labels.index(label)
         for class_id, label in enumerate(before.labels)
@@ -161,5 +165,3 @@ def _drop_labels(
         kept = tuple(new_ids[i] for i in record.class_ids if i in new_ids)
         if kept or not record.class_ids:
             yield Record(record.crop, kept)
-        else:
-            left_out[TOO_RARE] += 1

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
+from data_prep import processes
 from data_prep.records.crop_source import CropSource
 from data_prep.records.record_plan import (
     Plan,
@@ -64,7 +65,7 @@ def write_dataset(
     by_split = split_records(plan.records, options)
     info = _description(source, plan, options)
     encoder = _Encoder(source, info.image_shape, options.size)
-    threads = num_threads or len(os.sched_getaffinity(0))
+    threads = num_threads or processes.num_cores()
     with _output_folder(Path(output), overwrite) as (partial, commit):
         splits = {}
         with tqdm(total=len(plan.records), unit="crop", desc="shards") as progress:
@@ -100,7 +101,8 @@ def _common_form(
     source: CropSource, records: Sequence[Record], size: int | None
 ) -> tuple[tuple[int, int, int], float | None]:
     """Returns the shape of all records and their pixels' size in micrometres."""
-    first = records[0].crop
+    # Whatever the table's order.
+    first = min((record.crop for record in records), key=lambda crop: crop.crop_id)
     image, path, _ = source.read(first)
     height, width, _ = image.shape
     if size is not None and (height != width or not 1 <= size <= height):
@@ -216,8 +218,8 @@ def _provenance(plan: Plan, options: ShardOptions) -> dict[str, object]:
         "min_count": options.min_count,
         "splits": dict(options.splits),
         "seed": options.seed,
-        "left_out": dict(plan.left_out),
-        "outside_vocabulary": dict(plan.outside),
+        "left_out": dict(sorted(plan.left_out.items())),
+        "outside_vocabulary": dict(sorted(plan.outside.items())),
     }
 
 

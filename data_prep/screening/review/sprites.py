@@ -6,7 +6,6 @@ a browser never shows an old one. Shapes: [H, W, C] height, width, channels.
 
 import hashlib
 import io
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from data_prep import processes
 from tfvqgen.data import sheets
 from tfvqgen.data.crop import Crop
 from tfvqgen.data.crops import CropFolder
@@ -37,8 +37,10 @@ class Thumbnails:
         shown = default_display(folder.channels)
         self._display = display_indices(shown, folder.channels)
         step = max(1, len(folder.rows) // _SAMPLE)
-        sample = [self._unit(crop).reshape(-1, len(folder.channels))
-                  for crop in folder.rows[::step]]  # fmt: skip
+        sample = [
+            self._unit(crop).reshape(-1, len(folder.channels))
+            for crop in folder.rows[::step]
+        ]
         self.gain = sheets.brightening(np.concatenate(sample))
 
     def __call__(self, crop: Crop) -> np.ndarray:
@@ -77,7 +79,7 @@ def write_sheets(
     thumbnails = Thumbnails(folder)
     names = []
     with (
-        ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool,
+        ThreadPoolExecutor(processes.num_cores()) as pool,
         tqdm(total=len(crops), unit="crop", desc="thumbnails") as progress,
     ):
         for start in range(0, len(crops), PER_SHEET):

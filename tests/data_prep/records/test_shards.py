@@ -112,6 +112,33 @@ def test_shards_do_not_depend_on_the_table_s_order_or_on_threads(tmp_path):
     assert support.digest_of_folder(tmp_path / "again") == digests
 
 
+def test_shards_are_written_where_the_system_has_no_affinity_of_cores(
+    tmp_path, monkeypatch
+):
+    # As macOS.
+    monkeypatch.delattr("os.sched_getaffinity")
+    info, _ = _write(tmp_path)
+    assert sum(split.num_examples for split in info.splits.values()) == 25
+
+
+def test_what_is_left_out_and_the_scale_do_not_depend_on_the_table_s_order(tmp_path):
+    names = [["a"], ["z"], ["y"], ["b"], []] * 3
+    source = support.make_crops(tmp_path / "crops", names)
+    text = (source / "crops.csv").read_text()
+    # The last crops: not accepted, and of a scale that is as good as the others'.
+    text = "0.321,true".join(text.rsplit("0.32,true", 1))
+    text = "0.32,false".join(text.rsplit("0.32,true", 1))
+    (source / "crops.csv").write_text(text)
+    written = []
+    for output in ("shards", "again"):
+        folder = crop_source.source_of_table(crops.read_crops(source))
+        if output == "again":
+            folder.rows.reverse()
+        shards.write_dataset(folder, tmp_path / output, _options())
+        written.append((tmp_path / output / "dataset.json").read_text())
+    assert written[0] == written[1]
+
+
 def test_a_shard_is_a_fair_sample(tmp_path):
     names = [["a"]] * 60 + [["b"]] * 60
     groups = [f"group{i}" for i in range(120)]
@@ -168,6 +195,15 @@ def test_rare_labels_leave_the_vocabulary(tmp_path):
     contents = _contents(schema.open_dataset(tmp_path / "shards"))
     has_b = {r[0] for records in contents.values() for r in records if 1 in r[2]}
     assert has_b == {f"crop{i}" for i, names in enumerate(NAMES) if "b" in names}
+
+
+def test_a_crop_is_left_out_as_rare_once_and_only_if_no_record_of_it_is_left(tmp_path):
+    options = _options(label_policy="duplicate", min_count=3, splits={"train": 1.0})
+    names = [["a"]] * 2 + [["a", "b"], ["b", "c"]]
+    info, plan = _write(tmp_path, options, names=names)
+    assert info.labels == ("a",)
+    assert info.splits["train"].num_examples == 3
+    assert plan.left_out == {"labels rarer than min_count": 1}
 
 
 def test_crops_are_reduced_by_the_mean_of_areas(tmp_path):
