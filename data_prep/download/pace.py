@@ -25,7 +25,8 @@ class Clock:
         Raises:
             Stopped: Somebody called :meth:`stop`, before or meanwhile.
         """
-        if self._stopped.wait(seconds):
+        # Python refuses to wait for more than a few centuries.
+        if self._stopped.wait(min(seconds, threading.TIMEOUT_MAX)):
             raise Stopped
 
     def stop(self) -> None:

@@ -2,9 +2,11 @@
 
 import csv
 import errno
+import threading
 
 import pytest
 
+from data_prep.download.pace import Clock, Stopped
 from data_prep.download.partial import Partial
 from tests.data_prep.download.fetching import FastClock, failures, files, partials
 from tests.data_prep.download.image_site import (
@@ -184,3 +186,11 @@ def test_a_folder_with_an_images_name_ends_the_run(site, fetch, tmp_path):
     with pytest.raises(OSError) as refused:
         fetch([f"{site.put('/a/1.png', whole(PNG))},,"])
     assert refused.value.filename == str(taken)
+
+
+def test_a_rate_of_almost_nothing_makes_threads_wait_until_they_are_stopped():
+    # Longer than the system's clocks can tell.
+    clock = Clock()
+    threading.Timer(0.05, clock.stop).start()
+    with pytest.raises(Stopped):
+        clock.sleep(1e12)
