@@ -58,14 +58,18 @@ def _dtype(folder) -> str:
     """Returns the depth of the first field that can be read."""
     from data_prep.images.field_images import image_form
 
+    errors = []
     for field in folder.fields:
         try:
             form = image_form(next(iter(field.planes.values())).path)
         except DataError as error:
-            first_error = error
+            errors.append(error)
             continue
         return f"uint{form.depth}"
-    raise DataError(f"no field can be read: {first_error}")
+    raise DataError(
+        "no field can be read: expected one at least. "
+        f"Received: {len(errors)}, the first: {errors[0]}"
+    )
 
 
 def _channel(channels, flag: str, name: str | None, usual) -> str | None:

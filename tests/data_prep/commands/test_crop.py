@@ -137,6 +137,14 @@ def test_wrong_flags_are_refused_before_anything_is_written(
     assert not (tmp_path / "new").exists()
 
 
+def test_where_no_field_can_be_read_the_first_is_named(tmp_path):
+    folder = kaggle_folder(tmp_path / "fields", 2)
+    for path in (folder / "train").glob("*.png"):
+        path.write_bytes(path.read_bytes()[:20])
+    with pytest.raises(UserError, match=r"no field can be read: expected .*f0_red"):
+        run("--fields", folder, "--output", tmp_path / "crops")
+
+
 def test_crops_are_not_written_among_the_fields(tmp_path):
     fields = kaggle_folder(tmp_path / "fields", 1)
     (tmp_path / "link").symlink_to(fields)
