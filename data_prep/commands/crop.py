@@ -34,6 +34,7 @@ import sys
 from pathlib import Path
 
 from data_prep import processes
+from data_prep.commands.limits import require_limits
 from data_prep.cropping import choices
 from tfvqgen.command_line import GOES_ON
 from tfvqgen.errors import UserError
@@ -190,21 +191,17 @@ def run(args) -> None:
 
 
 def _check(args) -> None:
-    for name, low, high in (
-        ("crop_size", 8, 4096),
-        ("pixel_size", 0.001, 100),
-        ("scale", 1, 1000),
-        ("max_bad_fields", 0, 10**9),
-        ("overlays", 0, 10**6),
-        ("workers", 1, 1024),
-    ):
-        value = getattr(args, name)
-        # Written so that nan is refused as well.
-        if value is not None and not low <= value <= high:
-            raise UserError(
-                f"--{name} is out of range: expected {low} to {high}. "
-                f"Received: {name}={value}"
-            )
+    require_limits(
+        args,
+        {
+            "crop_size": (8, 4096),
+            "pixel_size": (0.001, 100),
+            "scale": (1, 1000),
+            "max_bad_fields": (0, 10**9),
+            "overlays": (0, 10**6),
+            "workers": (1, 1024),
+        },
+    )
     if (args.masks is None) != (args.mask_kind is None):
         raise UserError(
             "half of what masks need: expected --masks and --mask_kind (nuclei or "

@@ -15,6 +15,7 @@ import collections
 import sys
 from pathlib import Path
 
+from data_prep.commands.limits import require_limits
 from data_prep.cropping.choices import names
 from data_prep.download.index import URL_TEMPLATE, read_index
 from data_prep.download.names import host_of
@@ -153,20 +154,17 @@ def _credit(given: str | None, index) -> str:
 
 
 def _check(args) -> None:
-    for name, low, high in (
-        ("workers", 1, 64),
-        ("rate", 0, 10_000),
-        ("retries", 0, 100),
-        ("timeout", 0.001, 3600),
-        ("image_timeout", 0.001, 86_400),
-        ("max_megabytes", 0.001, 10_000),
-    ):
-        value = getattr(args, name)
-        if not low <= value <= high:
-            raise UserError(
-                f"--{name} is out of range: expected {low} to {high}. "
-                f"Received: {name}={value}"
-            )
+    require_limits(
+        args,
+        {
+            "workers": (1, 64),
+            "rate": (0, 10_000),
+            "retries": (0, 100),
+            "timeout": (0.001, 3600),
+            "image_timeout": (0.001, 86_400),
+            "max_megabytes": (0.001, 10_000),
+        },
+    )
     if Path(args.index).resolve().parent == Path(args.output).resolve():
         raise UserError(
             "the index is in the output folder, where this command writes tables: "

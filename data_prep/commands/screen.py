@@ -12,9 +12,11 @@ and group. Decisions about other crops, features or clusters are refused.
 
 import collections
 
+from data_prep.commands.limits import require_limits
 from tfvqgen.command_line import GOES_ON, import_tensorflow
 
 INTERRUPTED = GOES_ON
+_MOST_CLUSTERS = 2000
 
 
 def add_flags(parser) -> None:
@@ -23,8 +25,8 @@ def add_flags(parser) -> None:
     parser.add_argument(
         "--clusters",
         type=int,
-        help="how many clusters, 2 to 2000 (as there are, else half the root of the "
-        "number of crops)",
+        help=f"how many clusters, 2 to {_MOST_CLUSTERS} (as there are, else half "
+        "the root of the number of crops)",
     )
     parser.add_argument(
         "--seed", type=int, help="of clusters and map (that which was used, else 0)"
@@ -52,21 +54,15 @@ def run(args) -> None:
     """Runs the command."""
     from tfvqgen.errors import UserError
 
-    for name, low, high in (("clusters", 2, 2000), ("seed", 0, 2**32 - 1)):
-        value = getattr(args, name)
-        if value is not None and not low <= value <= high:
-            raise UserError(
-                f"--{name} is out of range: expected {low} to {high}. "
-                f"Received: {name}={value}"
-            )
-    import_tensorflow()
-    from data_prep.screening import screening
-
+    require_limits(args, {"clusters": (2, _MOST_CLUSTERS), "seed": (0, 2**32 - 1)})
     if args.apply and (args.clusters is not None or args.seed is not None):
         raise UserError(
             "decisions are about the clusters that are there: expected --apply without "
             "--clusters and --seed. Received: both"
         )
+    import_tensorflow()
+    from data_prep.screening import screening
+
     if args.apply:
         _apply(screening, screening.open_decided(args.crops), args.apply)
         return

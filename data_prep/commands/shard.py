@@ -71,14 +71,12 @@ def run(args) -> None:
     import_tensorflow()
     from data_prep import labels, splits
     from data_prep.records import inspection, shards
-    from tfvqgen.errors import UserError
+    from tfvqgen.errors import require_in_range
 
     for name, least in (("num_shards", 1), ("min_count", 0), ("size", 1)):
         value = getattr(args, name)
-        if value is not None and value < least:
-            raise UserError(
-                f"--{name} is too small: expected at least {least}. Received: {value}"
-            )
+        fits = value is None or value >= least
+        require_in_range(f"--{name}", value, fits, f"at least {least}")
     options = shards.ShardOptions(
         vocabulary=labels.load_vocabulary(args.vocabulary),
         splits=splits.parse_splits(args.splits),

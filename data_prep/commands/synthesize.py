@@ -13,6 +13,7 @@ interruption it starts over; a finished folder is left as it is.
 from pathlib import Path
 
 from data_prep import processes
+from data_prep.commands.limits import require_limits
 from data_prep.labels import DEFAULT_VOCABULARY, Vocabulary, load_vocabulary
 from tfvqgen.errors import UserError
 from tfvqgen.files import exclusive
@@ -150,21 +151,18 @@ def _in_parallel(work, tasks, workers: int, unit: str, weights: list[int]) -> li
 
 
 def _check(args) -> None:
-    for name, low, high in (
-        ("num_cells", 1, 10_000_000),
-        ("fields", 1, 100_000),
-        ("size", 16, 1024),
-        ("field_size", 128, 4096),
-        ("seed", 0, 2**63 - 1),
-        ("workers", 1, 1024),
-        ("defects", 0, 1),
-    ):
-        value = getattr(args, name)
-        if value is not None and not low <= value <= high:
-            raise UserError(
-                f"--{name} is out of range: expected {low} to {high}. "
-                f"Received: {name}={value}"
-            )
+    require_limits(
+        args,
+        {
+            "num_cells": (1, 10_000_000),
+            "fields": (1, 100_000),
+            "size": (16, 1024),
+            "field_size": (128, 4096),
+            "seed": (0, 2**63 - 1),
+            "workers": (1, 1024),
+            "defects": (0, 1),
+        },
+    )
     if args.size % 2:
         raise UserError(
             f"--size is odd: expected an even number. Received: size={args.size}"

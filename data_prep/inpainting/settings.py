@@ -10,7 +10,7 @@ from typing import Any
 from data_prep.inpainting.config import SECTION, InpaintingConfig
 from tfvqgen.config_keys import expect_keys, from_plain, frozen_differences
 from tfvqgen.data.crops import CropFolder
-from tfvqgen.errors import DataError, UserError
+from tfvqgen.errors import DataError, UserError, require_in_range
 from tfvqgen.files import read_sealed_json, write_sealed_json
 from tfvqgen.training.checkpoints import saved_checkpoints
 from tfvqgen.training.workdir import Workdir
@@ -44,11 +44,8 @@ class Settings:
         Raises:
             UserError: The seed is out of range.
         """
-        if not isinstance(self.seed, int) or not 0 <= self.seed < 2**32:
-            raise UserError(
-                f"seed is out of range: expected 0 to {2**32 - 1}. "
-                f"Received: seed={self.seed!r}"
-            )
+        fits = isinstance(self.seed, int) and 0 <= self.seed < 2**32
+        require_in_range("seed", self.seed, fits, f"0 to {2**32 - 1}")
 
     @property
     def channels(self) -> tuple[str, ...]:

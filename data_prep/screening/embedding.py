@@ -25,7 +25,6 @@ NUM_NEIGHBOURS = 15
 MIN_DISTANCE = 0.1
 # More crops than these cost the map minutes and hardly change its shape.
 MOST_FITTED = 20_000
-MOST_CLUSTERS = 2000
 # Fewer crops than these cannot have the neighbours that a map is made of.
 FEWEST_CROPS = 8
 # UMAP refines more than 10,000 new points at once with fewer, and enough, epochs.
