@@ -111,3 +111,11 @@ def test_an_unknown_target_is_named(monkeypatch):
     monkeypatch.setattr("sys.argv", ["fuzzed_inputs", "--target", "nope"])
     with pytest.raises(UserError, match="unknown target: expected all or one of"):
         fuzzed_inputs.main()
+
+
+def test_usual_words_of_choices_are_read_so_that_odd_ones_stand_beside_them(tmp_path):
+    choices = TARGETS["choices"](tmp_path)
+    for kind, usual in choices._usual.items():
+        for word in usual:
+            if kind not in ("labels", "resolve", "class_id"):
+                choices._readers[kind]([word])

@@ -62,11 +62,11 @@ class _Flags:
             synthesize,
         )
         from tfvqgen.command_line import subcommand_parser
-        from tfvqgen.commands import app, evaluate, request, sample, verify
+        from tfvqgen.commands import app, evaluate, figures, request, sample, verify
 
         del folder
         preparing = (crop, download, embed, inspect, screen, shard, synthesize)
-        using = (app, evaluate, request, sample, verify)
+        using = (app, evaluate, figures, request, sample, verify)
         self._parsers = []
         for modules in (preparing, using):
             commands = {x.__name__.rpartition(".")[2]: x for x in modules}
@@ -96,7 +96,7 @@ def _flags_of(parser) -> dict[str, list[str]]:
 
 
 class _TrainingFlags:
-    """Words after ``train.py`` and ``export.py``."""
+    """Words after ``train.py``."""
 
     def __init__(self, folder: Path):
         from absl import flags
@@ -152,7 +152,10 @@ class _Choices:
         self._usual = {
             "splits": ("train=0.8,test=0.2", "train=1", "train=0.5,validation=0.5"),
             "channels": ("red,green", "blue"),
-            "threshold": ("focus=1", "border=true", "exempt=a,b", "area=none"),
+            "threshold": (
+                *("least_focus=1", "most_nucleus_area=none"),
+                *("border_allowed=true", "exempt_labels=a,b"),
+            ),
             "labels": _LABELS,
             "template": ("https://a.org/{channel}.png", "{a}_{channel}.jpg.gz"),
             "resolve": _LABELS,
