@@ -27,8 +27,9 @@ from tfvqgen import command_line
 RECIPE_WIDTH = 32
 MODELS = ("recipe", "ours")
 
-# Takes the number of steps, what reconstructs, what encodes, and further figures.
-Report = Callable[[int, Callable, Callable, dict[str, Any]], None]
+# Takes the number of steps, what reconstructs, what encodes, the size of each codebook,
+# and further figures.
+Report = Callable[[int, Callable, Callable, int, dict[str, Any]], None]
 
 
 def main() -> None:
@@ -62,6 +63,7 @@ def train_recipe(
                 step,
                 lambda images: model.reconstruct(images)[0],
                 lambda images: model.reconstruct(images)[1:],
+                sizes.num_embeddings,
                 {"train_mse": float(np.mean(errors))},
             )
             errors.clear()
@@ -134,7 +136,8 @@ def _reporting_stage(config, dataset, every: int, report: Report, further: dict)
             """Reports, and returns what the stage itself says."""
             self.step = min(self.step + every, self.config.steps)
             own = super().validation_figures(sums)
-            report(self.step, reconstruct, stage.model.encode, further)
+            number = self.config.num_embeddings
+            report(self.step, reconstruct, stage.model.encode, number, further)
             return own
 
     stage = ReportingStage(config, dataset)
@@ -147,14 +150,16 @@ def _reporter(model: str, crops: real_crops.Crops, args: argparse.Namespace) -> 
     held_out = crops.images[crops.held_out]
     measuring, started = 0.0, time.perf_counter()
 
-    def report(step: int, reconstruct, codes, further: dict[str, Any]) -> None:
+    def report(
+        step: int, reconstruct, codes, num_embeddings: int, further: dict[str, Any]
+    ) -> None:
         nonlocal measuring
         now = time.perf_counter()
         done = {
             "case": "reconstruction",
             "model": model,
             "step": step,
-            **measure(reconstruct, codes, held_out),
+            **measure(reconstruct, codes, held_out, num_embeddings),
             "train_crops": len(crops.images) - len(held_out),
             "held_out_crops": len(held_out),
             "batch_size": BATCH_SIZE,

@@ -16,7 +16,7 @@ def measure(
     reconstruct: Callable[[np.ndarray], Any],
     codes: Callable[[np.ndarray], Sequence[Any]],
     images: np.ndarray,
-    num_embeddings: int = 512,
+    num_embeddings: int,
 ) -> dict[str, Any]:
     """Measures an autoencoder on images that it was not trained on.
 
