@@ -30,6 +30,7 @@ from benchmarks.inpainting_measures import (
     mean_over_labels,
     neighbours_across_groups,
 )
+from tfvqgen import command_line
 
 UNTRAINED_SEEDS = (1, 2)
 
@@ -276,4 +277,5 @@ def _flags() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    main()
+    with command_line.guard(command_line.GOES_ON):
+        main()

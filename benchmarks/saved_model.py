@@ -96,12 +96,13 @@ def cpp_loader(path: Path, model, args: argparse.Namespace) -> dict[str, Any]:
     """Draws a few cells in C++ as well, where there is a compiler."""
     from benchmarks.cpp_loader.build import build, draw
 
-    program = build(args.compiler)
-    if program is None:
-        print("no C++ compiler: its codes were not compared", file=sys.stderr)
-        return {}
     rows = 2
-    codes, seconds = draw(program, path, rows)
+    with tempfile.TemporaryDirectory() as folder:
+        program = build(args.compiler, Path(folder))
+        if program is None:
+            print("no C++ compiler: its codes were not compared", file=sys.stderr)
+            return {}
+        codes, seconds = draw(program, path, rows)
     ones = np.ones(rows, np.float32)
     expected = model.ask(
         "generate",

@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +11,18 @@ _SOURCE = Path(__file__).with_name("loader.cc")
 _LIBRARIES = ("libtensorflow_cc.so.2", "libtensorflow_framework.so.2")
 
 
-def build(compiler: str) -> Path | None:
-    """Compiles the program; returns its path, None where there is no compiler."""
+def build(compiler: str, folder: Path) -> Path | None:
+    """Compiles the program into a folder; returns its path.
+
+    Returns:
+        None where there is no compiler.
+    """
     import tensorflow as tf
 
     if shutil.which(compiler) is None:
         return None
     library = Path(tf.sysconfig.get_lib())
-    program = Path(tempfile.mkdtemp()) / "loader"
+    program = folder / "loader"
     # The libraries need each other, which a linker that leaves out what the program
     # itself does not name would not see.
     subprocess.run(

@@ -21,6 +21,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks import case
+from benchmarks.faults.process import ROOT
+from tfvqgen import command_line
 
 SMALL = (
     "vqvae.hidden=16",
@@ -58,9 +60,10 @@ def compare(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
     finish(folder / "alone", data, args)
     seconds = time.monotonic() - begun
     rng = random.Random(args.seed)
-    killed_at = [kill_once(folder / "killed", data, args, seconds, rng)]
-    while len(killed_at) < args.kills:
-        killed_at.append(kill_once(folder / "killed", data, args, seconds, rng))
+    killed_at = [
+        kill_once(folder / "killed", data, args, seconds, rng)
+        for _ in range(args.kills)
+    ]
     finish(folder / "killed", data, args)
     different = differences(folder / "alone", folder / "killed")
     return {
@@ -89,7 +92,7 @@ def start(workdir: Path, data: Path, args: argparse.Namespace) -> subprocess.Pop
         *(f"--set={override}" for override in SMALL),
     ]
     return subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
 
 
@@ -159,4 +162,5 @@ def figures(workdir: Path) -> list[dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    main()
+    with command_line.guard():
+        main()
