@@ -1,5 +1,5 @@
 """What the figures in the documentation are measured with.
 
-Each module is a command, ``python -m benchmarks.<name>``, that prints one JSON object a
-line and case.
+Modules with a ``main`` are commands, ``python -m benchmarks.<name>``, which print one
+JSON object a line and case (``sampling_cost`` a table); the others are what they share.
 """

@@ -100,7 +100,6 @@ class _Picture:
         self._columns = quality.measure(
             image, nuclei, UNIT_IN_MICROMETRES, SIZE, nucleus=_BLUE, protein=_GREEN
         )
-        numbers = np.arange(1, nuclei.max(initial=0) + 1)
         rows, columns = np.indices(nuclei.shape)
         sizes = np.maximum(np.bincount(nuclei.ravel())[1:], 1)
         self._middles = np.stack(
@@ -109,7 +108,7 @@ class _Picture:
                 for values in (columns, rows)
             ],
             axis=1,
-        ).reshape(len(numbers), 2)
+        )
 
     def crop(self, x: float, y: float) -> tuple[np.ndarray, dict]:
         """Cuts the crop around a cell; without a nucleus its area is 0."""
@@ -128,9 +127,9 @@ class _Picture:
 def _change(kind: str, well: Well, cells: Cells, index: int, rng) -> Callable:
     """Returns what changes the light of all channels, [H, W] each."""
     x, y = float(cells.x[index]), float(cells.y[index])
-    low, size = (round(x) - SIZE // 2, round(y) - SIZE // 2), SIZE
     if kind == "empty":
-        return lambda light: [_without(plane, low, size) for plane in light]
+        left, top = round(x) - SIZE // 2, round(y) - SIZE // 2
+        return lambda light: [_without(plane, top, left) for plane in light]
     if kind == "two nuclei":
         others = np.delete(np.arange(len(cells.x)), index)
         away = np.hypot(cells.x[others] - x, cells.y[others] - y)
@@ -164,7 +163,7 @@ def _change(kind: str, well: Well, cells: Cells, index: int, rng) -> Callable:
     return lambda light: spoil(light, [defect], well, 1.0)
 
 
-def _without(plane: np.ndarray, low: tuple[int, int], size: int) -> np.ndarray:
+def _without(plane: np.ndarray, top: int, left: int) -> np.ndarray:
     plane = plane.copy()
-    plane[low[1] : low[1] + size, low[0] : low[0] + size] = 0
+    plane[top : top + SIZE, left : left + SIZE] = 0
     return plane

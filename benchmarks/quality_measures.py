@@ -26,7 +26,7 @@ from tfvqgen.training.trained_models import load_autoencoder
 from tfvqgen.training.workdir import Workdir
 
 SEED = 0  # Of drawings of crops.
-# Of the counted names in a table, how they are rounded.
+# Significant ones of the figures in a table.
 DIGITS = 3
 
 

@@ -22,6 +22,7 @@ from benchmarks import case
 from benchmarks.faults import jobs, process
 
 NAME = "vqvae"
+STEP = "step/.ATTRIBUTES/VARIABLE_VALUE"
 FAULTS = {
     "SIGKILL of the second": (signal.SIGKILL, (1,)),
     "SIGKILL of the first": (signal.SIGKILL, (0,)),
@@ -98,9 +99,6 @@ def comparison(one: Path, two: Path) -> dict[str, Any]:
         "in": worst,
         "steps_equal": bool(found[0][STEP] == found[1][STEP]),
     }
-
-
-STEP = "step/.ATTRIBUTES/VARIABLE_VALUE"
 
 
 def values(folder: Path) -> dict[str, Any]:

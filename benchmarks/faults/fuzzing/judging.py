@@ -15,7 +15,6 @@ from typing import Any, Protocol
 
 from tfvqgen.errors import UserError
 
-ACCEPTED, REFUSED = "accepted", "refused"
 _MOST_FAULTS_TOLD = 10
 
 
@@ -82,7 +81,7 @@ def judge(inputs: Inputs, number: int, seed: int, seconds: float = 10.0) -> Resu
         seconds: How long one may take.
     """
     result = Result()
-    warm = before = 0
+    warm, before = False, 0.0
     while result.inputs < number:
         rng = random.Random(f"{seed}/{result.inputs}")
         read = inputs.draw(rng)
@@ -96,7 +95,7 @@ def judge(inputs: Inputs, number: int, seed: int, seconds: float = 10.0) -> Resu
         result.inputs += count
         result.refused += refused
         if not warm and result.inputs >= number / 10:
-            warm, before = result.inputs, megabytes()
+            warm, before = True, megabytes()
             _forget_peak()
     result.megabytes = (before, megabytes(), megabytes("VmHWM"))
     return result

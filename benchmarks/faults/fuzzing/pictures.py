@@ -7,7 +7,6 @@ import random
 import struct
 import zlib
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 
@@ -233,9 +232,3 @@ def _packed_zeros(megabytes: int) -> bytes:
 def _bomb(rng: random.Random) -> bytes:
     """Returns what unpacks to a thousand times its size."""
     return _packed_zeros(rng.choice((1, 1, 1, 64)))
-
-
-def write(path: Path, data: bytes) -> None:
-    """Writes a file and the folders that it is in."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
