@@ -47,20 +47,6 @@ class Vocabulary:
         key = _key(label)
         return self._ids.get(key, self._ids.get(_ALIASES.get(key, "")))
 
-    def class_id(self, label: str) -> int:
-        """Returns a label's class id.
-
-        Raises:
-            UserError: There is no such label; the message has the nearest name.
-        """
-        found = self.find(label)
-        if found is None:
-            raise UserError(
-                f"unknown label: expected one of the vocabulary {self.name}"
-                f"{_nearest(label, self.labels)}. Received: {label!r}"
-            )
-        return found
-
     def without(self, labels: Iterable[str]) -> "Vocabulary":
         """Returns the vocabulary without some of its labels."""
         gone = set(labels)

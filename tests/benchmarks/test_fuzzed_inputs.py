@@ -117,5 +117,5 @@ def test_usual_words_of_choices_are_read_so_that_odd_ones_stand_beside_them(tmp_
     choices = TARGETS["choices"](tmp_path)
     for kind, usual in choices._usual.items():
         for word in usual:
-            if kind not in ("labels", "resolve", "class_id"):
+            if kind not in ("labels", "resolve"):
                 choices._readers[kind]([word])

@@ -14,7 +14,7 @@ def test_the_shipped_vocabularies_have_their_sizes():
 def test_class_ids_are_those_of_the_competition():
     vocabulary = labels.load_vocabulary("kaggle2018")
     known = {"Nucleoplasm": 0, "Golgi apparatus": 7, "Cytosol": 25, "Rods & rings": 27}
-    assert {name: vocabulary.class_id(name) for name in known} == known
+    assert {name: vocabulary.find(name) for name in known} == known
 
 
 def test_the_default_is_the_competition_without_its_four_rarest():
@@ -44,18 +44,18 @@ def test_the_default_is_the_competition_without_its_four_rarest():
 )
 def test_names_match_without_case_and_by_alias(written, meant):
     vocabulary = labels.load_vocabulary("kaggle2018")
-    assert vocabulary.labels[vocabulary.class_id(written)] == meant
+    assert vocabulary.labels[vocabulary.find(written)] == meant
 
 
 def test_an_alias_gives_way_to_the_name_itself(tmp_path):
     (tmp_path / "own.txt").write_text("Nucleus\nNucleoplasm\n")
     vocabulary = labels.load_vocabulary(str(tmp_path / "own.txt"))
-    assert vocabulary.class_id("nucleus") == 0
+    assert vocabulary.find("nucleus") == 0
 
 
 def test_an_unknown_label_gets_the_nearest_name():
     with pytest.raises(UserError, match=r"did you mean 'Nucleoplasm'.*'Nucleoplams'"):
-        labels.load_vocabulary("hpa24").class_id("Nucleoplams")
+        labels.resolve(["Nucleoplams"], labels.load_vocabulary("hpa24"))
 
 
 def test_a_vocabulary_of_ones_own_is_a_file(tmp_path):
@@ -80,7 +80,7 @@ def test_labels_of_other_vocabularies_are_outside_and_misspelt_ones_are_refused(
     vocabulary = labels.load_vocabulary("hpa24")
     assert labels.resolve(["Midbody", "cytoplasm", "Cytosol"], vocabulary) == [
         None,
-        vocabulary.class_id("Cytosol"),
+        vocabulary.find("Cytosol"),
     ]
     with pytest.raises(UserError, match="did you mean 'Midbody'"):
         labels.resolve(["Midbodi"], vocabulary)

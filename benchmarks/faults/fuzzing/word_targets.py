@@ -147,7 +147,6 @@ class _Choices:
             "labels": lambda w: parse_label_sets(w, vocabulary.labels),
             "template": lambda w: _check_template(w[0], ("a", "b")),
             "resolve": lambda w: labels.resolve(w, vocabulary),
-            "class_id": lambda w: vocabulary.class_id(w[0]),
         }
         self._usual = {
             "splits": ("train=0.8,test=0.2", "train=1", "train=0.5,validation=0.5"),
@@ -159,7 +158,6 @@ class _Choices:
             "labels": _LABELS,
             "template": ("https://a.org/{channel}.png", "{a}_{channel}.jpg.gz"),
             "resolve": _LABELS,
-            "class_id": _LABELS,
         }
 
     def draw(self, rng: random.Random) -> Callable[[], object]:
@@ -209,12 +207,12 @@ class _Vocabularies:
 
     def draw(self, rng: random.Random) -> Callable[[], object]:
         """Damages a vocabulary."""
-        from data_prep.labels import load_vocabulary
+        from data_prep.labels import load_vocabulary, resolve
 
         lines = b"Nucleoli\nCytosol\nGolgi apparatus\n"
         self._path.write_bytes(mutated_text(lines, rng))
         name = str(self._path) if rng.random() < 0.9 else odd_word(rng, ("hpa24",))
-        return lambda: load_vocabulary(name).class_id("nucleoli")
+        return lambda: resolve(["nucleoli"], load_vocabulary(name))
 
 
 TARGETS: dict[str, Callable[[Path], Inputs]] = {
