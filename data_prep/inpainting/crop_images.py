@@ -3,12 +3,12 @@
 Shapes: N crops, S x S pixels, C chosen channels.
 """
 
-import hashlib
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
 
+from data_prep.image_hash import image_hash
 from tfvqgen.data.crop import Crop
 from tfvqgen.data.crops import CropFolder
 from tfvqgen.data.images import (
@@ -17,7 +17,6 @@ from tfvqgen.data.images import (
     channel_paths,
     png_header,
     read_image,
-    read_image_bytes,
 )
 from tfvqgen.errors import DataError, UserError
 
@@ -57,7 +56,9 @@ class CropImages:
         self.channels = tuple(channels)
         self.size = size
         self.dtype = tf.as_dtype(folder.dtype)
-        self._files = self._paths()
+        self._one_file_a_channel = self._has_one_file_a_channel()
+        # The files of the chosen channels, [N, 1] or [N, C].
+        self._files = np.array([self._paths(crop) for crop in folder.rows])
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -90,11 +91,8 @@ class CropImages:
         return read
 
     def hashes(self) -> list[str]:
-        """Returns the hex sha256 of every crop's image.
-
-        Those of the table are believed; a crop without one is read.
-        """
-        return [crop.sha256 or self._hash(crop) for crop in self.folder.rows]
+        """Returns the hex sha256 of every crop's image."""
+        return [image_hash(self.folder, crop) for crop in self.folder.rows]
 
     def explain(self, error: Exception) -> DataError:
         """Returns an error that names the image which made reading fail.
@@ -119,23 +117,18 @@ class CropImages:
                 )
         raise error
 
-    def _paths(self) -> np.ndarray:
-        """Returns the files of the chosen channels, [N, 1] or [N, C]."""
-        rows = [
-            [
-                str(path)
-                for path in channel_paths(self.folder.image_path(crop), self.channels)
-            ]
-            for crop in self.folder.rows
-        ]
+    def _paths(self, crop: Crop) -> list[str]:
+        path = self.folder.image_path(crop)
+        return [str(file) for file in channel_paths(path, self.channels)]
+
+    def _has_one_file_a_channel(self) -> bool:
         patterns = {CHANNEL_PLACEHOLDER in crop.path for crop in self.folder.rows}
         if len(patterns) != 1:
             raise DataError(
                 "images are kept in two ways: expected one file a crop, or one a "
                 f"channel, and at least one crop. Received: {self.folder.folder}"
             )
-        (self._one_file_a_channel,) = patterns
-        return np.array(rows)
+        return patterns.pop()
 
     def _decode(self, path: tf.Tensor, channels: int) -> tf.Tensor:
         data = tf.io.read_file(path)
@@ -150,10 +143,6 @@ class CropImages:
         sane = tf.debugging.Assert(small, ["an absurd size", path])
         with tf.control_dependencies([known, sane]):
             return tf.io.decode_png(data, channels=channels, dtype=self.dtype)
-
-    def _hash(self, crop: Crop) -> str:
-        files = read_image_bytes(self.folder.image_path(crop), self.folder.channels)
-        return hashlib.sha256(b"".join(files)).hexdigest()
 
 
 def reduced(images: tf.Tensor, size: int) -> tf.Tensor:

@@ -22,16 +22,15 @@ guessed at.
 
 import csv
 import dataclasses
-import hashlib
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from data_prep.image_hash import image_hash
 from data_prep.tables import Row, read_table
 from tfvqgen.data.crop import Crop
 from tfvqgen.data.crops import CropFolder
-from tfvqgen.data.images import read_image_bytes
 from tfvqgen.errors import DataError
 from tfvqgen.files import whole_file
 
@@ -173,7 +172,7 @@ def apply_to_crops(folder: CropFolder, path: str | os.PathLike) -> CropFolder:
                 f"Received: {row.where}"
             )
         crop = listed.get(crop_id)
-        known = crop and {crop_id: Screened(crop_id, _hash(folder, crop), 0)}
+        known = crop and {crop_id: Screened(crop_id, image_hash(folder, crop), 0)}
         _check_crop(row, known or {})
         _add(made, crop_id, _decision(row), f"crop {crop_id!r}", row)
     missing = [crop_id for crop_id in listed if crop_id not in made]
@@ -195,9 +194,10 @@ class _Made:
 def _decided(crop: Screened, own: _Made | None, whole: _Made | None) -> Decision:
     if own is not None:
         return Decision(crop, own.decision, "crop")
-    taken_in = whole is not None and whole.decision == KEEP and not crop.accepted
-    if whole is not None and whole.decision != UNDECIDED and not taken_in:
-        return Decision(crop, whole.decision, "cluster")
+    word = UNDECIDED if whole is None else whole.decision
+    # Keeping a cluster does not take in what the table does not accept.
+    if word == DROP or (word == KEEP and crop.accepted):
+        return Decision(crop, word, "cluster")
     return Decision(crop, UNDECIDED, "")
 
 
@@ -250,14 +250,6 @@ def _add(made: dict[str, _Made], key: str, decision: str, what: str, row: Row) -
             f"{before.decision} in {before.where}, {decision} in {row.where}"
         )
     made[key] = _Made(decision, row.where)
-
-
-def _hash(folder: CropFolder, crop: Crop) -> str:
-    """Returns the hash of a crop's image, read where the table does not have it."""
-    if crop.sha256:
-        return crop.sha256
-    files = read_image_bytes(folder.image_path(crop), folder.channels)
-    return hashlib.sha256(b"".join(files)).hexdigest()
 
 
 def _applied(crop: Crop, decision: str) -> Crop:
