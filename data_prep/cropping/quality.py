@@ -241,8 +241,7 @@ def reasons(
     """
     if columns.get("nucleus_area") == 0:
         return ["no nucleus found in the cell"]
-    exempt = {_key(label) for label in thresholds.exempt_labels}
-    divides = any(_key(label) in exempt for label in labels)
+    divides = are_exempt(labels, thresholds)
     found = []
     if columns.get("touches_border") and not thresholds.border_allowed:
         found.append("nucleus touches the field's border")
@@ -256,6 +255,12 @@ def reasons(
         if most is not None and not value <= most:
             found.append(f"{words[-1]} ({column} {value:g} > {most:g})")
     return found
+
+
+def are_exempt(labels: Sequence[str], thresholds: Thresholds = Thresholds()) -> bool:
+    """Whether one of a cell's labels says that cells divide in its field."""
+    exempt = {_key(label) for label in thresholds.exempt_labels}
+    return any(_key(label) in exempt for label in labels)
 
 
 def _judged(t: Thresholds):

@@ -25,7 +25,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from data_prep.cropping.quality import Thresholds
+from data_prep.cropping.quality import are_exempt
 from data_prep.screening.embedding import require_libraries
 from tfvqgen.data.crop import Crop
 
@@ -204,9 +204,8 @@ def _not_accepted(crops: Sequence[Crop]) -> dict[int, str]:
 def _far_out(crops: Sequence[Crop], members, limits: Limits) -> dict[int, str]:
     """Judges quality columns among crops of one label, so that none is punished."""
     found: dict[int, list[str]] = collections.defaultdict(list)
-    exempt = {label.casefold() for label in Thresholds().exempt_labels}
     judged = np.array([crop.accepted for crop in crops])
-    divides = [any(x.casefold() in exempt for x in crop.labels) for crop in crops]
+    divides = [are_exempt(crop.labels) for crop in crops]
     for name, tail in QUALITY_COLUMNS.items():
         values = np.where(judged, column(crops, name), np.nan)
         if name in _SHAPE_COLUMNS:
