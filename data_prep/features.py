@@ -220,7 +220,9 @@ def _read_array(path: Path, num_crops: int) -> np.ndarray:
             f"Received: {path} with {values.dtype} {list(values.shape)}"
         )
     if not np.isfinite(values).all():
-        raise DataError(f"features that are not finite: expected numbers in {path}")
+        raise DataError(
+            f"features that are not finite: expected numbers. Received: {path}"
+        )
     return np.array(values)
 
 

@@ -161,11 +161,11 @@ def _check_header(path: Path, header: Sequence[str], columns: Sequence[str]) -> 
             f"Received: {', '.join(header) or 'an empty file'}"
         )
     twice = sorted({a for a, b in itertools.pairwise(sorted(header)) if a == b})
-    # Some programs write the number of the line first, under no name.
     if not header:
         raise DataError(
             f"an empty table: expected a line with names of columns. Received: {path}"
         )
+    # Some programs write the number of the line first, under no name.
     if twice or "" in header[1:]:
         names = ", ".join(map(repr, twice or header))
         raise DataError(

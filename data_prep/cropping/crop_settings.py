@@ -15,7 +15,6 @@ FORMAT = "tfvqgen-cropping-1"
 # Micrometres a pixel of crops unless --scale says otherwise: a quarter of the Human
 # Protein Atlas's full size.
 USUAL_PIXEL_SIZE = 0.32
-MASK_KINDS = ("nuclei", "cells")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +29,7 @@ class CropSettings:
         crop_size: Side of a crop, pixels.
         pixel_size: Micrometres a pixel of every field; None: what each field says.
         scale: How many pixels' widths become one; None: to `USUAL_PIXEL_SIZE`.
-        mask_kind: What given masks show, one of `MASK_KINDS`; None: no masks are given.
+        mask_kind: What given masks show, ``nuclei`` or ``cells``; None: none are given.
         mask_neighbours: Whether other cells in a crop are made background.
         intensity: How recorded values become those of crops.
         thresholds: Which crops are accepted.

@@ -138,6 +138,5 @@ class InpaintingStage(Stage):
             "x": source.numpy(),
         }
         # The protein green, the first two markers blue and red.
-        markers = target.shape[-1] - 1
-        display = (2 if markers > 1 else None, 0, 1 if markers else None)
+        display = (2 if target.shape[-1] > 2 else None, 0, 1)
         return {"pairs": sheet_of_columns(columns, display)}

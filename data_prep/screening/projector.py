@@ -96,11 +96,8 @@ def _write_sprite(path: Path, screening: Screening, chosen: np.ndarray) -> int:
     tile = min(_TILE, _WIDEST_SPRITE // side)
     thumbnails = Thumbnails(screening.folder, tile)
     crops = (screening.crops[index] for index in chosen.tolist())
-    tiles = [
-        thumbnails(crop)
-        for crop in tqdm(crops, total=len(chosen), unit="crop", desc="thumbnails")
-    ]
-    sheet = sheet_of(iter(tiles), side)
+    progress = tqdm(crops, total=len(chosen), unit="crop", desc="thumbnails")
+    sheet = sheet_of(map(thumbnails, progress), side)
     picture = np.zeros((side * tile, side * tile, 3), np.uint8)
     picture[: len(sheet)] = sheet
     with whole_file(path) as file:

@@ -23,7 +23,7 @@ class Defect:
         kind: One of `KINDS`.
         extent: ``field`` or ``region``.
         channels: The channels that it changes.
-        x: Left column of its box in pixels, then top row, width and height.
+        x: Left column of its box, in pixels as the next three.
         y: Top row.
         width: Columns.
         height: Rows.
