@@ -241,7 +241,10 @@ def _file_bytes(path: Path, most: int | None = None) -> bytes:
         with open(path, "rb") as file:
             data = file.read(-1 if most is None else most)
     except OSError as error:
-        raise DataError(f"no such image: expected a file ({error.strerror})") from None
+        raise DataError(
+            "an image that cannot be opened: expected a file that can be read "
+            f"({error.strerror})"
+        ) from None
     return data if most is None else _ungzipped(data, most, whole=False)
 
 

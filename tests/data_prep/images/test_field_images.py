@@ -1,3 +1,4 @@
+import errno
 import gzip
 import io
 import struct
@@ -261,6 +262,18 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path):
     for name in ("none.png", "folder.png"):
         with pytest.raises(DataError, match=f"no such image.*{name}"):
             field_images.read_image_file(tmp_path / name)
+
+
+def test_a_file_that_may_not_be_read_is_not_called_missing(tmp_path, monkeypatch):
+    path = tmp_path / "image.png"
+    path.write_bytes(b"")
+
+    def refuse(*_):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("builtins.open", refuse)
+    with pytest.raises(DataError, match=r"cannot be opened.*Permission.*image\.png"):
+        field_images.read_image_file(path)
 
 
 TIFFS = {
