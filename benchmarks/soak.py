@@ -58,7 +58,7 @@ class Stretch:
     Attributes:
         rate: Requests a second that were meant to come.
         seconds: How long they came.
-        took: Seconds from when each was due to its answer.
+        took: Seconds from when each was due to its answer, of those answered.
         waiting: How many were on their way at each one's coming.
         failed: gRPC's names of errors, counted.
         megabytes: The server's memory over time.
@@ -81,14 +81,17 @@ class Stretch:
 
     def as_json(self) -> dict[str, Any]:
         """Returns the figures of a benchmark's line."""
-        milliseconds = 1e3 * np.percentile(self.took, (50, 95, 99, 100))
         names = ("p50_ms", "p95_ms", "p99_ms", "longest_ms")
+        times = dict.fromkeys(names)
+        if len(self.took):
+            milliseconds = 1e3 * np.percentile(self.took, (50, 95, 99, 100))
+            times = dict(zip(names, milliseconds.round(1).tolist(), strict=True))
         return {
             "rate": round(self.rate, 2),
             "requests": len(self.waiting),
             "seconds": round(self.seconds, 1),
             "requests_per_second": round(len(self.took) / self.seconds, 2),
-            **dict(zip(names, milliseconds.round(1).tolist(), strict=True)),
+            **times,
             "mean_waiting": round(float(self.waiting.mean()), 2),
             "most_waiting": int(self.waiting.max()),
             "growing": self.growing,
@@ -226,7 +229,7 @@ def stretch(
     return Stretch(
         rate=rate,
         seconds=time.perf_counter() - started,
-        took=np.array(answers.took or [np.nan]),
+        took=np.array(answers.took),
         waiting=np.array(waiting or [0]),
         failed=answers.failed,
         megabytes=megabytes,

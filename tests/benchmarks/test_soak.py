@@ -1,4 +1,5 @@
 import collections
+import json
 import time
 from concurrent import futures
 
@@ -45,6 +46,23 @@ def test_figures_are_those_of_the_answers():
     assert line["p99_ms"] == pytest.approx(99.0, abs=0.1)
     assert line["longest_ms"] == pytest.approx(100)
     assert (line["requests_per_second"], line["most_waiting"]) == (10.0, 3)
+
+
+def test_a_server_that_answers_nothing_has_its_line_too():
+    class Silent:
+        def megabytes(self):
+            return 1.0
+
+        def begin(self, request):
+            future = futures.Future()
+            future.set_exception(RuntimeError("gone"))
+            return future
+
+    rng = np.random.default_rng(0)
+    made = soak.stretch(Silent(), ["a"], 500.0, 0.1, rng=rng, most=10_000)
+    line = json.loads(json.dumps(made.as_json(), allow_nan=False))
+    assert line["failed"] == {"gone": line["requests"]} and line["requests"] > 10
+    assert (line["requests_per_second"], line["p50_ms"]) == (0, None)
 
 
 class _Pool:
