@@ -12,7 +12,6 @@ gets fewer. An input of a target is made of the seed and its number alone.
 """
 
 import argparse
-import json
 import subprocess
 import sys
 import tempfile
@@ -83,7 +82,7 @@ def _run_apart(target: str, number: int, args: argparse.Namespace) -> None:
     if done.returncode:
         fault = f"the process ended with exit status {done.returncode}"
         died = {"case": "fuzzed_inputs", "target": target, "faults": {fault: 1}}
-        print(json.dumps(died), flush=True)
+        case.write(died, args.output)
 
 
 def _flags() -> argparse.ArgumentParser:

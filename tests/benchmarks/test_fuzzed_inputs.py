@@ -1,5 +1,7 @@
 """A few damaged inputs of every kind; benchmarks/faults/fuzzed_inputs.py gives many."""
 
+import argparse
+import json
 import random
 import time
 
@@ -105,6 +107,14 @@ def test_what_becomes_of_inputs_is_counted():
     assert "KeyError" in words and "without what was expected" in words
     assert line["slowest_ms"] < 5000
     assert line["before_mb"] > 0 and line["after_mb"] > 0
+
+
+def test_a_target_whose_process_dies_has_its_line_in_the_output_too(tmp_path):
+    output = tmp_path / "cases.jsonl"
+    args = argparse.Namespace(seed=0, seconds=1.0, threads=1, output=output)
+    fuzzed_inputs._run_apart("nope", 1, args)
+    (line,) = map(json.loads, output.read_text().splitlines())
+    assert line["target"] == "nope" and "exit status 2" in str(line["faults"])
 
 
 def test_an_unknown_target_is_named(monkeypatch):
