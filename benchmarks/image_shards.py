@@ -34,31 +34,17 @@ def write(
         number = next(iter(labels.values())).shape[1]
         vocabulary = tuple(map(str, range(number)))
     folder.mkdir(parents=True, exist_ok=True)
-    infos = {}
-    for split, images in splits.items():
-        shards = [
-            records.write_shard(
-                folder / records.shard_name(split, shard, num_shards),
-                (
-                    schema.serialize_example(
-                        images[i],
-                        np.flatnonzero(labels[split][i]).tolist(),
-                        crop_id=f"{split}_{i}",
-                        group=split,
-                    )
-                    for i in range(shard, len(images), num_shards)
-                ),
-            )
-            for shard in range(num_shards)
-        ]
-        infos[split] = dataset_info.SplitInfo(
+    infos = {
+        split: dataset_info.SplitInfo(
             num_examples=len(images),
             label_counts=dict(
                 zip(vocabulary, labels[split].sum(axis=0).tolist(), strict=True)
             ),
             num_groups=1,
-            shards=tuple(shards),
+            shards=_write_split(folder, split, images, labels[split], num_shards),
         )
+        for split, images in splits.items()
+    }
     info = dataset_info.DatasetInfo(
         image_shape=next(iter(splits.values())).shape[1:],
         dtype="uint8",
@@ -72,6 +58,27 @@ def write(
     )
     dataset_info.write_info(folder, info)
     return schema.open_dataset(folder)
+
+
+def _write_split(
+    folder: Path, split: str, images: np.ndarray, labels: np.ndarray, num_shards: int
+) -> tuple[records.Shard, ...]:
+    """Writes every `num_shards`-th image into the same shard."""
+    return tuple(
+        records.write_shard(
+            folder / records.shard_name(split, shard, num_shards),
+            (
+                schema.serialize_example(
+                    images[i],
+                    np.flatnonzero(labels[i]).tolist(),
+                    crop_id=f"{split}_{i}",
+                    group=split,
+                )
+                for i in range(shard, len(images), num_shards)
+            ),
+        )
+        for shard in range(num_shards)
+    )
 
 
 def made_up_images(number: int, size: int, channels: int, seed: int) -> np.ndarray:
