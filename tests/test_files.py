@@ -44,6 +44,12 @@ def test_files_are_readable_as_the_umask_says(tmp_path):
     assert (tmp_path / "a.json").stat().st_mode & 0o777 == 0o640
 
 
+def test_the_umask_which_all_threads_share_is_left_alone(tmp_path, monkeypatch):
+    # To read it is to set it: two threads at once could leave the process without.
+    monkeypatch.setattr(os, "umask", lambda mask: pytest.fail(f"umask({mask})"))
+    write_json(tmp_path / "a.json", {})
+
+
 def test_json_round_trip(tmp_path):
     value = {"ü": [1, 2.5, None, True], "b": {}}
     write_json(tmp_path / "a.json", value)

@@ -5,7 +5,8 @@ import fcntl
 import hashlib
 import json
 import os
-import tempfile
+import secrets
+import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -37,13 +38,18 @@ def whole_file(path: str | os.PathLike, mode: str = "wb", **kwargs) -> Iterator[
         kwargs = {"encoding": "utf-8", "newline": "", **kwargs}
     prefix = f".{path.name}."
     with blamed_on(path, temporary=path.parent / prefix):
-        handle, temporary = tempfile.mkstemp(prefix=prefix, dir=path.parent)
+        temporary = path.parent / f"{prefix}{secrets.token_hex(8)}"
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        # What the umask leaves, which can't be asked for without setting it, for all
+        # threads; until the file is whole it is its owner's alone.
+        final_mode = stat.S_IMODE(os.fstat(handle).st_mode)
+        os.fchmod(handle, 0o600)
         try:
             with open(handle, mode, **kwargs) as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
-            os.chmod(temporary, 0o666 & ~_umask())
+            os.chmod(temporary, final_mode)
             os.replace(temporary, path)
         except BaseException:
             with contextlib.suppress(FileNotFoundError):
@@ -195,9 +201,3 @@ def sha256_of_file(path: str | os.PathLike) -> str:
 
 def _seal(value: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
