@@ -88,6 +88,7 @@ def test_a_table_saved_by_a_spreadsheet_is_read(tmp_path):
         ({"path": "/etc/passwd"}, "inside the folder"),
         ({"path": "..\\a.png"}, "inside the folder"),
         ({"path": "C:\\a.png"}, "inside the folder"),
+        ({"path": "."}, "inside the folder"),
         ({"accepted": "yes"}, "true or false"),
         ({"size": "12.5"}, "size"),
         ({"size": "0"}, "size"),

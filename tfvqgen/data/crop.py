@@ -129,7 +129,9 @@ def check_crop(crop: Crop, seen: set[str], where: str) -> None:
         )
     seen.add(crop.crop_id)
     parts = (*PurePosixPath(crop.path).parts, *PureWindowsPath(crop.path).parts)
-    if ".." in parts or crop.path.startswith(("/", "\\", "~")) or ":" in parts[0]:
+    leaves = ".." in parts or crop.path.startswith(("/", "\\", "~"))
+    # No parts: the folder itself.
+    if leaves or not parts or ":" in parts[0]:
         raise DataError(
             f"wrong value in {where}: expected a path inside the folder of the table. "
             f"Received: path={crop.path!r}"
