@@ -65,6 +65,16 @@ def test_many_channels_are_grey_files_named_after_them(tmp_path):
         )
 
 
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_no_channel_is_lost_where_the_names_are_not_as_many(tmp_path, count):
+    image = support.random_image((4, 4, 3))
+    with pytest.raises(UserError, match="expected 3 names"):
+        images.write_image(
+            tmp_path / "a_{channel}.png", image, support.CHANNELS[:count]
+        )
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     "image",
     [

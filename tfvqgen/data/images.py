@@ -137,7 +137,7 @@ def write_image(
     check_image(image)
     digest = hashlib.sha256()
     paths = channel_paths(path, channels)
-    if len(paths) > 1 and len(paths) != image.shape[-1]:
+    if _is_pattern(path) and len(paths) != image.shape[-1]:
         raise UserError(
             "the names of the channels do not fit the image: expected "
             f"{image.shape[-1]} names. Received: channels={list(channels)}"
