@@ -46,3 +46,9 @@ def test_what_is_no_description_is_refused_in_words(wrong):
     changed = {**value, **wrong} if isinstance(wrong, dict) and wrong else wrong
     with pytest.raises(DataError, match=r"expected.*Received"):
         About.from_json(changed)
+
+
+def test_a_description_of_a_newer_format_is_called_so():
+    value = {**make_generator().about.to_json(), "format": 2}
+    with pytest.raises(DataError, match=r"^a model of another format"):
+        About.from_json(value)

@@ -86,6 +86,8 @@ class About:
                 }
             )
             _check(about)
+        except DataError:
+            raise
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise DataError(
                 "not the description of a model: expected what export.py writes. "
