@@ -12,6 +12,10 @@ def test_every_label_is_drawn_where_none_is_named():
     assert parse_label_sets(None, VOCABULARY) == tuple((x,) for x in VOCABULARY)
 
 
+def test_a_model_without_labels_draws_cells_of_none():
+    assert parse_label_sets(None, ()) == ((),)
+
+
 def test_names_are_parted_by_commas_and_sets_are_joined_by_bars():
     sets = parse_label_sets(
         ["golgi APPARATUS, nucleoli|rods & rings", "any"], VOCABULARY

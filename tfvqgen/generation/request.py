@@ -70,14 +70,15 @@ def parse_label_sets(
 
     Args:
         texts: Each a label, several joined by ``|``, or ``any`` for no label; several
-            of these may be joined by commas. None is every label of the vocabulary.
+            of these may be joined by commas. None is every label of the vocabulary,
+            and no label where that has none.
         vocabulary: The model's labels. Case does not matter.
 
     Raises:
         UserError: A label is not in the vocabulary; the message has the nearest.
     """
     if texts is None:
-        return tuple((label,) for label in vocabulary)
+        return tuple((label,) for label in vocabulary) or ((),)
     words = [word.strip() for text in texts for word in text.split(",")]
     sets = [_parse_label_set(word, vocabulary) for word in words if word]
     if not sets:
