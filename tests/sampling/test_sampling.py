@@ -340,6 +340,15 @@ def test_wrong_shapes_are_refused_in_words(arguments, message):
         ancestral_sample(CountingPrior(), **arguments)
 
 
+def test_an_argument_too_many_or_said_twice_is_refused():
+    maps = [np.zeros([1, 3, 4], int), np.zeros([1, 3, 4], bool)]
+    positional = [None, None, 1.0, 1.0, 0.0, *maps]
+    with pytest.raises(TypeError, match="too many"):
+        ancestral_sample(CountingPrior(), [1], *positional, "eighth")
+    with pytest.raises(TypeError, match="multiple values"):
+        ancestral_sample(CountingPrior(), [1], *positional[:3], temperature=2.0)
+
+
 def test_weights_changed_after_the_first_call_count():
     prior = make_prior((3, 3))
     assert isinstance(prior, PixelSNAIL)

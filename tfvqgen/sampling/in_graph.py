@@ -1,6 +1,7 @@
 """Runs a sampler as a graph also where it is called outside of one."""
 
 import functools
+import inspect
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -19,6 +20,7 @@ def in_graph(sampler: Callable[..., tf.Tensor]) -> Callable[..., tf.Tensor]:
         sampler: Takes a prior, seeds and the keyword arguments of a sampler. Called
             within a ``tf.function`` it becomes a part of that.
     """
+    signature = inspect.signature(sampler)
     compiled: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
     @functools.wraps(sampler)
@@ -26,6 +28,7 @@ def in_graph(sampler: Callable[..., tf.Tensor]) -> Callable[..., tf.Tensor]:
     def call(prior: Any, seeds: Any, *arguments: Any, **named: Any) -> tf.Tensor:
         if tf.inside_function():
             return sampler(prior, seeds, *arguments, **named)
+        bound = signature.bind(prior, seeds, *arguments, **named)
         if prior not in compiled:
             # What is kept as long as the prior must not keep the prior.
             reference = weakref.ref(prior)
@@ -33,17 +36,14 @@ def in_graph(sampler: Callable[..., tf.Tensor]) -> Callable[..., tf.Tensor]:
                 lambda *args, **kwargs: sampler(reference(), *args, **kwargs),
                 autograph=False,
             )
-        arguments = dict(zip(_ARGUMENTS, arguments, strict=False)) | named
         tensors = {
             name: None if value is None else _tensor(name, value)
-            for name, value in arguments.items()
+            for name, value in bound.arguments.items()
+            if name not in ("prior", "seeds")
         }
         return compiled[prior](tf.convert_to_tensor(seeds, tf.int64), **tensors)
 
     return call
-
-
-_ARGUMENTS = ("labels", "condition", *OFF, "given", "keep")
 
 
 def _tensor(name, value):
