@@ -253,13 +253,14 @@ def require_whole(folder: str | os.PathLike, info: CodesInfo) -> None:
     Raises:
         DataError: One is damaged.
     """
-    for shard in (shard for shards in info.splits.values() for shard in shards):
-        path = Path(folder) / shard.path
-        if sha256_of_file(path) != shard.sha256:
-            raise DataError(
-                "damaged code shard: expected the sha256 that codes.json says. "
-                f"Received: {path}"
-            )
+    for shards in info.splits.values():
+        for shard in shards:
+            path = Path(folder) / shard.path
+            if sha256_of_file(path) != shard.sha256:
+                raise DataError(
+                    "damaged code shard: expected the sha256 that codes.json says. "
+                    f"Received: {path}"
+                )
 
 
 def _parse_shard(value: Mapping[str, Any]) -> Shard:
@@ -274,7 +275,10 @@ def _parse_shard(value: Mapping[str, Any]) -> Shard:
 
 def _check_shard(path: Path, shard: Shard) -> None:
     if not path.is_file():
-        raise DataError(f"missing code shard: expected {path}, which codes.json names")
+        raise DataError(
+            "missing code shard: expected every file that codes.json names. "
+            f"Received: no {path}"
+        )
     if path.stat().st_size != shard.bytes:
         size = path.stat().st_size
         raise DataError(

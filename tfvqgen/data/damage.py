@@ -5,11 +5,11 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import tensorflow as tf
 
-from tfvqgen.data.records import READ_ERRORS, Records, Shard, scan_offsets
+from tfvqgen.data.records import READ_ERRORS, Records, scan_offsets
 from tfvqgen.data.schema import Split, shard_problem
+from tfvqgen.data.shard import Shard
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +80,7 @@ def _bad_records(
     numbers = tf.data.Dataset.range(records.num_records)
     results = iter(numbers.map(check, num_parallel_calls=os.cpu_count()))
     # An error stands for one element and the iterator goes on behind it.
-    for record in np.arange(records.num_records).tolist():
+    for record in range(records.num_records):
         try:
             next(results)
         except tf.errors.DataLossError:

@@ -153,9 +153,7 @@ class VectorQuantizer(keras.layers.Layer):
             self.ema_sums = self.add_weight(
                 name="ema_sums",
                 shape=shape,
-                initializer=keras.initializers.RandomNormal(
-                    stddev=1 / math.sqrt(self.embedding_dim), seed=self.seed
-                ),
+                initializer=initializer,
                 trainable=False,
                 **state,
             )

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tfvqgen.config import VQVAEConfig
 from tfvqgen.layers import Grain, VectorQuantizer, noise_like, seeds_of_codes
+from tfvqgen.layers.row_dropout import replica_rows_uniform
 from tfvqgen.losses import (
     focal_frequency_loss,
     laplacian_loss,
@@ -280,14 +281,9 @@ class VQVAE2(keras.Model):
         The draw is over the rows of the global batch, so that it does not depend on
         the number of replicas; it waits until there is a codebook to take the mean of.
         """
-        context = tf.distribute.get_replica_context()
-        rows = tf.shape(bottom_quantized)[0]
-        first = context.replica_id_in_sync_group * rows
         step = self.bottom_quantizer.steps.value
-        noise = tf.random.stateless_uniform(
-            [rows * context.num_replicas_in_sync],
-            seed=tf.stack([tf.constant(3 * self.seed + 2, tf.int64), step]),
-        )[first : first + rows]
+        seed = tf.stack([tf.constant(3 * self.seed + 2, tf.int64), step])
+        noise = replica_rows_uniform(tf.shape(bottom_quantized)[:1], seed)
         hidden = (noise < self.config.bottom_dropout) & (
             step > self.config.quantize_after
         )

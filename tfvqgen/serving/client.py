@@ -4,6 +4,7 @@
 
 import json
 import sys
+from collections.abc import Callable
 from functools import cached_property
 
 import numpy as np
@@ -18,9 +19,12 @@ from tfvqgen.serving.reply import RAW_OUTPUTS, read_cells, read_raw_image
 from tfvqgen.serving.rest_transport import RestTransport
 from tfvqgen.serving.retrying import with_retries
 from tfvqgen.serving.rows import Rows, check_rows, rows_per_request
-from tfvqgen.serving.transport import Served
+from tfvqgen.serving.transport import Served, Transport
 
-PROTOCOLS = {"grpc": GrpcTransport, "rest": RestTransport}
+PROTOCOLS: dict[str, Callable[[str, str], Transport]] = {
+    "grpc": GrpcTransport,
+    "rest": RestTransport,
+}
 
 ABOUT = "about"
 GENERATE = "generate_multilabel"

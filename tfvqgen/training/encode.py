@@ -15,7 +15,8 @@ from tqdm import tqdm
 
 from tfvqgen.config import Config
 from tfvqgen.data import codes, input_pipeline, schema
-from tfvqgen.data.records import READ_ERRORS, Shard, write_shard
+from tfvqgen.data.records import READ_ERRORS, write_shard
+from tfvqgen.data.shard import Shard
 from tfvqgen.data.stream import symmetry
 from tfvqgen.errors import DataError
 from tfvqgen.files import read_sealed_json, sync_folder, write_sealed_json

@@ -1,13 +1,13 @@
 """The learning curves of a workdir's stages."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from tfvqgen.evaluation.report.charts import Series, line_chart
 from tfvqgen.training.metrics_log import read_metrics
 from tfvqgen.training.workdir import Workdir
 
-_LINES = Sequence[dict]
+_Lines = Sequence[Mapping[str, Any]]
 _STEP = "step"
 
 
@@ -42,7 +42,7 @@ def learning_curves(workdir: Workdir) -> list[Curve]:
     return [Curve(title, chart) for title, chart in charts.items() if chart]
 
 
-def _squared_error(lines: _LINES) -> str | None:
+def _squared_error(lines: _Lines) -> str | None:
     held_out = "validation"
     return line_chart(
         [
@@ -58,7 +58,7 @@ def _squared_error(lines: _LINES) -> str | None:
     )
 
 
-def _perplexity(lines: _LINES) -> str | None:
+def _perplexity(lines: _Lines) -> str | None:
     return line_chart(
         [
             _series("top", lines, "train", "top_codebook_perplexity", 3),
@@ -69,7 +69,7 @@ def _perplexity(lines: _LINES) -> str | None:
     )
 
 
-def _cost(lines: _LINES) -> str | None:
+def _cost(lines: _Lines) -> str | None:
     unigram = "unigram_bits_per_code"
     return line_chart(
         [
@@ -84,7 +84,7 @@ def _cost(lines: _LINES) -> str | None:
 
 def _series(
     name: str,
-    lines: _LINES,
+    lines: _Lines,
     split: str,
     figure: str,
     colour: int,
