@@ -9,10 +9,11 @@ from PIL import Image, ImageDraw, ImageFont
 
 from tfvqgen.data.images import composite
 
+BACKGROUND = (24, 24, 24)
+
 _GAP = 4
 _HEADER = 16
 _NAME_WIDTH = 190
-_BACKGROUND = (24, 24, 24)
 # What of the brightest pixels may be lost, and how far dark stainings are brightened.
 _PEAK_QUANTILE = 0.998
 _DIMMEST_PEAK = 0.05
@@ -91,18 +92,30 @@ def sheet_of_rows(rows: Sequence[tuple[str, Sequence[np.ndarray]]]) -> np.ndarra
     zoom = _zoom(height, width, 96)
     cell = (width * zoom + _GAP, height * zoom + _GAP)
     size = (_NAME_WIDTH + most * cell[0] + _GAP, len(rows) * cell[1] + _GAP)
-    picture = Image.new("RGB", size, _BACKGROUND)
+    picture = Image.new("RGB", size, BACKGROUND)
     draw = ImageDraw.Draw(picture)
     font = ImageFont.load_default(size=13)
     for row, (name, pictures) in enumerate(rows):
         top = _GAP + row * cell[1]
         middle = (8, top + cell[1] // 2)
-        text = _wrapped(name, draw, font)
+        text = "\n".join(wrapped(name, font, _NAME_WIDTH - 16))
         draw.multiline_text(middle, text, "white", font, anchor="lm")
         for column, tile in enumerate(pictures):
             place = (_NAME_WIDTH + column * cell[0], top)
             picture.paste(_enlarged(tile, zoom), place)
     return np.asarray(picture)
+
+
+def wrapped(text: str, font, width: float) -> list[str]:
+    """Breaks a text between words into lines of at most so many pixels."""
+    lines: list[str] = []
+    for word in text.split():
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and font.getlength(longer) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
 
 
 def _zoom(height: int, width: int, side: int) -> int:
@@ -112,14 +125,3 @@ def _zoom(height: int, width: int, side: int) -> int:
 def _enlarged(picture: np.ndarray, zoom: int) -> Image.Image:
     size = (picture.shape[1] * zoom, picture.shape[0] * zoom)
     return Image.fromarray(picture).resize(size, Image.Resampling.NEAREST)
-
-
-def _wrapped(name: str, draw: ImageDraw.ImageDraw, font) -> str:
-    lines = [""]
-    for word in name.split(" "):
-        longer = f"{lines[-1]} {word}".strip()
-        if draw.textlength(longer, font) <= _NAME_WIDTH - 16 or not lines[-1]:
-            lines[-1] = longer
-        else:
-            lines.append(word)
-    return "\n".join(lines)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from tfvqgen.evaluation.figures.plates import BACKGROUND
+from tfvqgen.data.sheets import BACKGROUND
 
 _CELL = 26
 _NAME_SIZE = 13

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-BACKGROUND = (24, 24, 24)
+from tfvqgen.data.sheets import BACKGROUND, wrapped
+
 _MARGIN = 12
 _TITLE_SIZE = 18
 _CAPTION_SIZE = 14
@@ -53,15 +54,3 @@ def beside(pictures: Sequence[np.ndarray]) -> np.ndarray:
         made[: picture.shape[0], left : left + picture.shape[1]] = picture
         left += picture.shape[1] + _MARGIN
     return made
-
-
-def wrapped(text: str, font, width: float) -> list[str]:
-    """Breaks a text between words into lines of at most so many pixels."""
-    lines: list[str] = []
-    for word in text.split():
-        longer = f"{lines[-1]} {word}" if lines else word
-        if lines and font.getlength(longer) <= width:
-            lines[-1] = longer
-        else:
-            lines.append(word)
-    return lines
