@@ -9,7 +9,6 @@ import numpy as np
 
 from tfvqgen.data import schema
 from tfvqgen.data.images import encode_png
-from tfvqgen.data.schema import read_images
 from tfvqgen.data.sheets import brightening, sheet_of_rows, shown
 from tfvqgen.evaluation.classifier.config import ClassifierConfig
 from tfvqgen.evaluation.classifier.recognition import label_agreement
@@ -92,7 +91,7 @@ def _cell_figures(
     turns = crops_in_turn(crops.labels, len(crops), settings.seed)
     examples = examples_of_kinds(crops.labels[turns], _COLUMNS)
     originals = {
-        name: _images(crops, turns[examples.get(kind, [])])
+        name: crops.take(turns[examples.get(kind, [])]).read()
         for kind, name in enumerate(names)
     }
     gain = brightening(
@@ -100,17 +99,10 @@ def _cell_figures(
         / np.iinfo(about.dtype).max
     )
     drawn = {
-        name: _images(cells, np.flatnonzero(kind)[:_COLUMNS])
+        name: cells.take(np.flatnonzero(kind)[:_COLUMNS]).read()
         for name, kind in zip(names, kinds(cells.labels).T, strict=False)
     }
-    some = _images(crops, turns[: _COLUMNS * _RECONSTRUCTED_ROWS])
-    pairs = []
-    for first in range(0, len(some), _COLUMNS):
-        chosen = some[first : first + _COLUMNS]
-        pairs += [
-            ("original", chosen),
-            ("reconstruction", generator.reconstruct(chosen).numpy()),
-        ]
+    some = crops.take(turns[: _COLUMNS * _RECONSTRUCTED_ROWS]).read()
 
     def sheet(rows) -> np.ndarray:
         shown_rows = [(name, _shown(images, about, gain)) for name, images in rows]
@@ -121,7 +113,7 @@ def _cell_figures(
     colours = f"{_colours(about)} All cells are brightened by the same factors."
     return {
         RECONSTRUCTIONS: plate(
-            sheet(pairs),
+            sheet(_reconstructed(generator, some)),
             "Figure 1. Reconstructions",
             f"Crops of the split {split}{unseen} above what comes back from their "
             f"codes. {colours}",
@@ -138,6 +130,18 @@ def _cell_figures(
             f"cells: the split has none. {colours} {about.credit}",
         ),
     }
+
+
+def _reconstructed(
+    generator: Generator, images: np.ndarray
+) -> list[tuple[str, np.ndarray]]:
+    """Returns rows of images, each above a row of what comes back from their codes."""
+    rows = []
+    for first in range(0, len(images), _COLUMNS):
+        some = images[first : first + _COLUMNS]
+        rows.append(("original", some))
+        rows.append(("reconstruction", generator.reconstruct(some).numpy()))
+    return rows
 
 
 def _confusions(
@@ -186,14 +190,6 @@ def _write(
             file.write(encode_png(picture, text))
         paths.append(path)
     return paths
-
-
-def _images(images: ImageSet, rows: np.ndarray) -> np.ndarray:
-    """Reads some images of a set, uint8 or uint16 [N, H, W, C]."""
-    found = read_images(images.split, images.numbers[np.asarray(rows, np.int64)])
-    info = images.split.dataset_info
-    empty = np.zeros((0, *info.image_shape), info.dtype)
-    return np.stack(found) if found else empty
 
 
 def _shown(images: np.ndarray, about: About, gain: np.ndarray) -> np.ndarray:

@@ -157,7 +157,7 @@ class _Painter:
 
     def small(self, one: ImageSet, seed: int | None = None) -> Picture:
         """Returns the picture of a set's only image, in a row of many."""
-        (image,) = read_images(one.split, one.numbers)
+        (image,) = one.read()
         return _reduced(self.picture(image, one.labels[0], seed))
 
 
