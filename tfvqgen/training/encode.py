@@ -48,9 +48,8 @@ def write_codes(
     """
     with strategy.scope():
         autoencoder, _ = load_autoencoder(workdir)
-    symmetries = config.codes.symmetries
     info = codes.CodesInfo(
-        symmetries=symmetries,
+        symmetries=config.codes.symmetries,
         top_shape=config.vqvae.top_shape,
         bottom_shape=config.vqvae.bottom_shape,
         num_embeddings=config.vqvae.num_embeddings,
@@ -62,26 +61,9 @@ def write_codes(
     folder = workdir.stage("codes")
     if _is_current(folder, info):
         return False
-    origin = (info.dataset_fingerprint, info.autoencoder_fingerprint, symmetries)
-    key = hashlib.sha256(repr(origin).encode()).hexdigest()[:16]
-    partial = workdir.path / f".codes-{key}.partial"
-    _remove_other_partials(partial)
-    partial.mkdir(parents=True, exist_ok=True)
+    partial = _partial_folder(workdir, info)
     encode = _make_encode(strategy, autoencoder, config.vqvae.batch_size)
-    splits = {}
-    total = sum(
-        split.num_examples * (symmetries if name == "train" else 1)
-        for name, split in dataset.info.splits.items()
-    )
-    with tqdm(desc="codes", total=total, unit="image", dynamic_ncols=True) as bar:
-        for name, split_info in dataset.info.splits.items():
-            # Held-out crops are judged as they are.
-            turns = range(symmetries if name == "train" else 1)
-            splits[name] = tuple(
-                _finished(partial, shard, bar)
-                or _encode_shard(partial, dataset, name, shard, encode, turns, bar)
-                for shard in split_info.shards
-            )
+    splits = _encode_splits(partial, dataset, info.symmetries, encode)
     codes.write_codes_info(partial, dataclasses.replace(info, splits=splits))
     for description in partial.glob(f"*{_DESCRIPTION}"):
         description.unlink()
@@ -104,10 +86,37 @@ def _is_current(folder: Path, info: codes.CodesInfo) -> bool:
     return dataclasses.replace(found, splits={}) == info
 
 
-def _remove_other_partials(keep: Path) -> None:
-    for other in keep.parent.glob(".codes-*.partial"):
-        if other != keep:
+def _partial_folder(workdir: Workdir, info: codes.CodesInfo) -> Path:
+    """Returns where these codes grow; what is left of others is removed."""
+    origin = (info.dataset_fingerprint, info.autoencoder_fingerprint, info.symmetries)
+    key = hashlib.sha256(repr(origin).encode()).hexdigest()[:16]
+    partial = workdir.path / f".codes-{key}.partial"
+    for other in workdir.path.glob(".codes-*.partial"):
+        if other != partial:
             shutil.rmtree(other)
+    partial.mkdir(parents=True, exist_ok=True)
+    return partial
+
+
+def _encode_splits(
+    partial: Path, dataset: schema.Dataset, symmetries: int, encode
+) -> dict[str, tuple[Shard, ...]]:
+    """Encodes what is not finished yet; returns the code shards of each split."""
+    splits = dataset.info.splits
+    # Held-out crops are judged as they are.
+    turns = {name: range(symmetries if name == "train" else 1) for name in splits}
+    total = sum(split.num_examples * len(turns[name]) for name, split in splits.items())
+    with tqdm(desc="codes", total=total, unit="image", dynamic_ncols=True) as bar:
+        return {
+            name: tuple(
+                _finished(partial, shard, bar)
+                or _encode_shard(
+                    partial, dataset, name, shard, encode, turns[name], bar
+                )
+                for shard in split.shards
+            )
+            for name, split in splits.items()
+        }
 
 
 def _finished(partial: Path, shard: Shard, bar) -> Shard | None:

@@ -58,14 +58,9 @@ class Loop:
         seed: int,
     ):
         config = stage.config
-        replicas = strategy.num_replicas_in_sync
-        parts = replicas * stage.accumulation
-        if config.batch_size % parts:
-            raise UserError(
-                "the batch does not divide over the replicas and the parts that "
-                f"gradients are added up over: expected batch_size in multiples of "
-                f"{parts}. Received: batch_size={config.batch_size}"
-            )
+        _require_even_parts(
+            config.batch_size, strategy.num_replicas_in_sync * stage.accumulation
+        )
         self._stage = stage
         self._strategy = strategy
         self._folder = workdir.stage(stage.name)
@@ -79,16 +74,7 @@ class Loop:
             config.decay_steps or config.steps, dtype=tf.int64, trainable=False
         )
         with strategy.scope():
-            self._optimizer = keras.optimizers.Adam(
-                WarmupCosine(
-                    config.learning_rate,
-                    config.warmup_steps,
-                    self._decay_steps,
-                    config.final_learning_rate,
-                ),
-                beta_1=config.beta_1,
-            )
-            self._optimizer.build(stage.model.trainable_variables)
+            self._optimizer = _make_optimizer(stage, self._decay_steps)
         further = {} if stage.averages is None else {"averages": stage.averages}
         if stage.adversary is not None:
             further["critic"] = Variables(stage.adversary.critic)
@@ -340,6 +326,29 @@ class _Speed:
         if self._chunks > 1:
             self._steps, self._seconds = 0, 0.0
         return speed
+
+
+def _require_even_parts(batch_size: int, parts: int) -> None:
+    if batch_size % parts:
+        raise UserError(
+            "the batch does not divide over the replicas and the parts that gradients "
+            f"are added up over: expected batch_size in multiples of {parts}. "
+            f"Received: batch_size={batch_size}"
+        )
+
+
+def _make_optimizer(stage: Stage, decay_steps: tf.Variable) -> keras.optimizers.Adam:
+    """Returns the optimizer of a stage's model, built."""
+    config = stage.config
+    rate = WarmupCosine(
+        config.learning_rate,
+        config.warmup_steps,
+        decay_steps,
+        config.final_learning_rate,
+    )
+    optimizer = keras.optimizers.Adam(rate, beta_1=config.beta_1)
+    optimizer.build(stage.model.trainable_variables)
+    return optimizer
 
 
 def _worker(context: tf.distribute.InputContext) -> dict[str, int]:
