@@ -59,9 +59,8 @@ def render(
             f"<footer>{_notice(about)}</footer>",
         ]
     )
-    style = (
-        resources.files("tfvqgen.evaluation.report").joinpath("page.css").read_text()
-    )
+    folder = resources.files("tfvqgen.evaluation.report")
+    style = folder.joinpath("page.css").read_text("utf-8")
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'

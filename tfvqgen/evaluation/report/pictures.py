@@ -95,23 +95,12 @@ def make_pictures(
     def cell(number: int) -> Picture:
         return draw.small(cells.images.take([number]), int(cells.seeds[number]))
 
-    shown_crops = np.stack([real[number] for number in reconstructed])
-    levels = generator.autoencoder.reconstruct_levels(to_unit(shown_crops))
-    made = {
-        "reconstruction": levels.full,
-        "top only": levels.top_only,
-        "bottom only": levels.bottom_only,
-    }
     names = kind_names(generator.about.labels)
+    originals = np.stack([real[number] for number in reconstructed])
     return Pictures(
-        [
-            {"original": crop(number)}
-            | {
-                view: draw.unit_picture(images[row].numpy(), crop_labels[number])
-                for view, images in made.items()
-            }
-            for row, number in enumerate(reconstructed)
-        ],
+        _reconstructions(
+            generator, draw, originals, crop_labels[np.asarray(reconstructed)]
+        ),
         {
             names[kind]: (
                 [cell(number) for number, _ in pairs],
@@ -128,6 +117,25 @@ def make_pictures(
             for one in neighbours
         ],
     )
+
+
+def _reconstructions(
+    generator: Generator, draw: "_Painter", originals: np.ndarray, labels: np.ndarray
+) -> list[dict[str, Picture]]:
+    """Returns pictures of each crop and of what each level makes of it."""
+    levels = generator.autoencoder.reconstruct_levels(to_unit(originals))
+    made = {
+        "reconstruction": levels.full.numpy(),
+        "top only": levels.top_only.numpy(),
+        "bottom only": levels.bottom_only.numpy(),
+    }
+    return [
+        {
+            "original": draw.picture(original, own),
+            **{view: draw.unit_picture(x[row], own) for view, x in made.items()},
+        }
+        for row, (original, own) in enumerate(zip(originals, labels, strict=True))
+    ]
 
 
 class _Painter:
