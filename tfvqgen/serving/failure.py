@@ -4,6 +4,8 @@ import enum
 
 from tfvqgen.errors import UserError
 
+_LONGEST = 400
+
 
 class Cause(enum.Enum):
     """Why there is no answer.
@@ -55,10 +57,10 @@ class Failure(Exception):
         return UserError(f"{wrong}. Received: {detail} ({where})")
 
 
-def shortened(text: str, most: int = 400) -> str:
+def shortened(text: str) -> str:
     """Returns a server's words as one line.
 
     What TensorFlow adds about where in its graph they were said is left out.
     """
     line = " ".join(text.partition("[[{{")[0].split())
-    return line if len(line) <= most else f"{line[:most]}..."
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..."

@@ -14,6 +14,8 @@ import tensorflow as tf
 from tfvqgen.errors import DataError
 from tfvqgen.files import whole_file
 
+_HISTOGRAM_COUNTS = 10_000
+
 
 class MetricsLog:
     """Appends figures to ``metrics.jsonl`` and, where it is installed, TensorBoard.
@@ -110,6 +112,7 @@ def _drop_lines_after(path: Path, step: int) -> None:
         file.writelines(json.dumps(line) + "\n" for line in kept)
 
 
-def _thinned(counts: np.ndarray, most: int = 10_000) -> np.ndarray:
-    """Scales counts down to about `most` in all, which is plenty for a histogram."""
-    return np.ceil(counts * min(1.0, most / max(counts.sum(), 1))).astype(int)
+def _thinned(counts: np.ndarray) -> np.ndarray:
+    """Scales counts down to as many in all as are plenty for a histogram."""
+    scale = min(1.0, _HISTOGRAM_COUNTS / max(counts.sum(), 1))
+    return np.ceil(counts * scale).astype(int)

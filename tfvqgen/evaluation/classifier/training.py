@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 from tfvqgen.data import schema
 from tfvqgen.data.schema import Split
@@ -62,7 +61,6 @@ def train_judge(
     judged: str = "test",
     config: ClassifierConfig | None = None,
     seed: int = 0,
-    strategy: tf.distribute.Strategy | None = None,
 ) -> TrainedClassifier:
     """Returns the judge of a data set: trained once, then found again.
 
@@ -74,7 +72,6 @@ def train_judge(
         judged: The split whose crops it is going to judge.
         config: How it is trained.
         seed: Of its weights and the order of the crops.
-        strategy: Where it is trained; by default where ``--strategy=auto`` would.
 
     Raises:
         UserError: There is no split to learn from.
@@ -93,7 +90,6 @@ def train_judge(
         what=JUDGE,
         config=config,
         seed=seed,
-        strategy=strategy,
     )
 
 
@@ -105,7 +101,6 @@ def train_classifier(
     what: str,
     config: ClassifierConfig | None = None,
     seed: int = 0,
-    strategy: tf.distribute.Strategy | None = None,
 ) -> TrainedClassifier:
     """Returns a classifier that has learnt from one split: trained, or found again.
 
@@ -119,7 +114,6 @@ def train_classifier(
         what: ``judge``, ``generated``, ...: what people call it.
         config: How it is trained.
         seed: Of its weights and the order of the crops.
-        strategy: Where it is trained; by default where ``--strategy=auto`` would.
 
     Raises:
         DataError: A record is damaged.
@@ -136,7 +130,7 @@ def train_classifier(
         with exclusive(kept.stage(name), "the classifier's folder"):
             write_json(kept.stage(name) / ABOUT, about)
             config = _cached_if_small(config, training)
-            strategy = strategy or distribution.make_strategy()
+            strategy = distribution.make_strategy()
             keras.utils.set_random_seed(seed)
             with strategy.scope():
                 stage = ClassifierStage(name, config, training, held_out, seed)

@@ -9,6 +9,7 @@ WIDTH, HEIGHT = 290, 190
 _LEFT, _RIGHT, _TOP, _BOTTOM = 50, 8, 8, 36
 # A line with so few points shows where they are.
 _FEW = 12
+_MOST_TICKS = 6
 # What is larger is a fault of who wrote it down, and could not be subtracted.
 _LARGEST = 1e100
 
@@ -65,9 +66,9 @@ class _Axis:
         for digits in ((1, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,)):
             ticks = [digit * 10.0**decade for decade in decades for digit in digits]
             ticks = [x for x in ticks if x and self._low <= math.log10(x) <= self._high]
-            if len(ticks) <= 6:
+            if len(ticks) <= _MOST_TICKS:
                 break
-        return ticks[:: max(1, math.ceil(len(ticks) / 6))]
+        return ticks[:: max(1, math.ceil(len(ticks) / _MOST_TICKS))]
 
 
 def line_chart(
@@ -126,9 +127,9 @@ def scatter_chart(
     return _svg(marks, across, down, x, y)
 
 
-def round_numbers(low: float, high: float, most: int = 6) -> list[float]:
+def round_numbers(low: float, high: float) -> list[float]:
     """Returns multiples of 1, 2 or 5 times a power of ten between two numbers."""
-    exact = (high - low) / most
+    exact = (high - low) / _MOST_TICKS
     power = 10.0 ** math.floor(math.log10(exact))
     step = next(power * x for x in (1, 2, 5, 10) if power * x >= exact * 0.999999)
     first = math.ceil(low / step - 1e-9)
