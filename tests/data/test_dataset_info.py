@@ -99,6 +99,23 @@ def test_a_wrong_field_is_named(tmp_path, keys, value):
 
 
 @pytest.mark.parametrize(
+    ("keys", "name"),
+    [
+        (("splits", "train"), "splits.train"),
+        (("splits", "train", "shards", 1), r"splits.train.shards\[1\]"),
+    ],
+)
+def test_what_should_be_an_object_is_named(tmp_path, keys, name):
+    support.make_dataset(tmp_path)
+    _change(tmp_path, _set(*keys, to=[]))
+    with pytest.raises(DataError, match=f"expected {name} to be an object"):
+        schema.open_dataset(tmp_path)
+    (tmp_path / "dataset.json").write_text("[]")
+    with pytest.raises(DataError, match="expected all of it to be an object"):
+        schema.open_dataset(tmp_path)
+
+
+@pytest.mark.parametrize(
     "change", [_set("labels", 1, to="B"), _set("pixel_size", to=0.33)]
 )
 def test_a_flipped_bit_in_what_models_learn_from_is_told(tmp_path, change):

@@ -180,8 +180,9 @@ class _Reader:
 
     def require(self, condition: bool, name: str, expected: str, value: Any) -> None:
         if not condition:
+            what = f"{self.where}{name}".rstrip(".") or "all of it"
             raise DataError(
-                f"wrong {self.path}: expected {self.where}{name} to be {expected}. "
+                f"wrong {self.path}: expected {what} to be {expected}. "
                 f"Received: {json.dumps(value)[:200]}"
             )
 
