@@ -53,6 +53,14 @@ def write_png(path, image):
     return path
 
 
+def test_nothing_is_asked_of_a_model_that_could_not_be_opened(page):
+    chromium, _ = page
+    # As the page is after a first question without an answer.
+    chromium.run("model = null; update()")
+    for name in ("draw", "file"):
+        assert chromium.run(f"document.getElementById('{name}').disabled")
+
+
 def test_cells_are_drawn_with_the_keyboard_alone(page):
     chromium, server = page
     chromium.run("document.querySelector('#labels input').focus()")

@@ -82,10 +82,10 @@ function update() {
     : labels.length ? `One cell’s: ${labels.join(" + ")}` : "None chosen: cells of no particular kind.";
   $("asked").style.color = tooMany ? "var(--warn)" : "";
   $("draw").textContent = completing ? "Complete" : "Draw";
-  $("draw").disabled = busy || (completing && (!crop || tooMany));
+  $("draw").disabled = busy || !model || (completing && (!crop || tooMany));
   $("reconstruct").hidden = !completing;
   $("reconstruct").disabled = busy || !crop;
-  $("file").disabled = busy;
+  $("file").disabled = busy || !model;
   $("empty").hidden = cells.length > 0 || busy;
 }
 
@@ -135,7 +135,7 @@ function listen() {
   $("drop").ondrop = (event) => {
     event.preventDefault();
     $("drop").classList.remove("over");
-    if (!busy && event.dataTransfer.files.length) upload([...event.dataTransfer.files], false);
+    if (!$("file").disabled && event.dataTransfer.files.length) upload([...event.dataTransfer.files], false);
   };
   document.querySelector(".stage-inner").onpointerdown = dragRect;
   $("redraw").onkeydown = moveRect;
