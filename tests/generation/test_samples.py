@@ -1,3 +1,6 @@
+import dataclasses
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -113,6 +116,28 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path):
     assert after == digest_of_folder(tmp_path / "other") != before
     with pytest.raises(UserError, match="not empty"):
         write_samples(generator, REQUEST, tmp_path / "full", overwrite=True)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, PermissionError])
+def test_cells_that_could_not_be_removed_are_not_taken_for_new_ones(
+    tmp_path, monkeypatch, error
+):
+    def fail(path, ignore_errors=False):
+        if not ignore_errors or error is KeyboardInterrupt:
+            raise error
+
+    generator = make_generator()
+    write_samples(generator, REQUEST, tmp_path / "cells")
+    # Its cells have the same names.
+    other = dataclasses.replace(REQUEST, guidance=0.0, temperature=3.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", fail)
+        with pytest.raises(error):
+            write_samples(generator, other, tmp_path / "cells", overwrite=True)
+    assert not (tmp_path / "cells" / "samples.csv").exists()
+    write_samples(generator, other, tmp_path / "cells", overwrite=True)
+    write_samples(generator, other, tmp_path / "other")
+    assert digest_of_folder(tmp_path / "cells") == digest_of_folder(tmp_path / "other")
 
 
 def test_a_damaged_request_is_refused_in_words(tmp_path):

@@ -178,11 +178,13 @@ class _Folder:
             (self._path / name).mkdir(exist_ok=True)
 
     def _remove_cells(self) -> None:
-        # The table goes first: without it the rest is an interrupted run's.
-        for name in (SAMPLES_TABLE, SHEET, REQUEST):
+        # The table goes first: without it the rest is an interrupted run's. The request
+        # stays until no cell is left that would be taken for one of the new request.
+        for name in (SAMPLES_TABLE, SHEET):
             (self._path / name).unlink(missing_ok=True)
         for name in ("images", "composites"):
-            shutil.rmtree(self._path / name, ignore_errors=True)
+            if (self._path / name).exists():
+                shutil.rmtree(self._path / name)
 
     def has(self, sample: Sample) -> bool:
         """Whether a cell's files are there."""
