@@ -21,6 +21,9 @@ from tfvqgen.evaluation.settings import Settings
 from tfvqgen.generation.about import About
 
 _NEIGHBOURS_SHOWN = 6
+# Why something was not measured.
+_NOTHING_HELD_OUT = "no extractor, or no crops that the models have not learnt from"
+_NO_JUDGE = "no split of real crops with labels that a judge could learn from"
 
 
 class Neighbours(NamedTuple):
@@ -99,10 +102,6 @@ def compare(
         "biology": _biology(material, about, seed),
     }
     return Comparison(sections, neighbours)
-
-
-_NOTHING_HELD_OUT = "no extractor, or no crops that the models have not learnt from"
-_NO_JUDGE = "no split of real crops with labels that a judge could learn from"
 
 
 def _by_features(

@@ -74,10 +74,6 @@ def row_memory_per_map(config: PriorConfig) -> int:
     return FLOAT_BYTES * sum(row_numbers(config).values())
 
 
-def _padded(config):
-    return config.code_shape[1] + 2 * (config.kernel // 2)
-
-
 def drawing_memory(config: PriorConfig) -> int:
     """Returns the bytes that drawing one map takes at most, with guidance."""
     return _PASSES * _COPIES * memory_per_map(config)
@@ -105,3 +101,7 @@ def scored_at_once(bottom: PriorConfig) -> int:
     """
     height, width = bottom.code_shape
     return max(1, SCORED_POSITIONS // (height * width))
+
+
+def _padded(config):
+    return config.code_shape[1] + 2 * (config.kernel // 2)

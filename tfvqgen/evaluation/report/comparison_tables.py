@@ -9,6 +9,7 @@ from tfvqgen.evaluation.report.names import SET_NAMES, STATISTIC_NAMES
 
 _Metrics = Mapping[str, Any]
 _NEIGHBOUR_MEASURES = ("precision", "recall", "density", "coverage")
+_SIDES = {"held_out": "real", "generated": "generated"}
 
 
 def distances(found: _Metrics, held_out: str) -> str:
@@ -170,9 +171,6 @@ def biology_by_label(found: _Metrics) -> str:
             rows.append(row)
     caption = "Means of labels with at least 10 cells of each kind."
     return table(["Label", "", *STATISTIC_NAMES.values()], rows, caption)
-
-
-_SIDES = {"held_out": "real", "generated": "generated"}
 
 
 def _recognition(found: _Metrics) -> list[str]:
