@@ -83,16 +83,18 @@ def strike(damage, begun: rounds.Round) -> Iterator[dict[str, Any]]:
     line = {"file": name, "bytes": len(content), "at": place}
     ended = begun.start().wait()
     line |= rounds.struck(ended)
-    # That file is not what the job leaves, unless it has written it anew.
-    different = begun.world.differences(begun.name, begun.folder)
     line["told"] = "warning:" in ended.output or ended.status == 2
-    line["equal"] = not [path for path in different if path != name]
     line["ok"] = line["outcome"] in ("finished", "refused")
-    if ended.status == 0 and not line["equal"] and not line["told"]:
-        edited = re.fullmatch("|".join(_EDITED), Path(name).name)
-        line |= {"outcome": "edited" if edited else "unnoticed", "ok": bool(edited)}
-        line["differences"] = different[:5]
-    if ended.status:
+    if ended.status == 0:
+        # That file is not what the job leaves, unless it has written it anew.
+        found = begun.world.differences(begun.name, begun.folder)
+        different = [path for path in found if path != name]
+        line["equal"] = not different
+        if different and not line["told"]:
+            edited = re.fullmatch("|".join(_EDITED), Path(name).name)
+            line |= {"outcome": "edited" if edited else "unnoticed", "ok": bool(edited)}
+            line["differences"] = different[:5]
+    else:
         shutil.rmtree(begun.folder)
         kept.rename(begun.folder)
         end = begun.finish()
