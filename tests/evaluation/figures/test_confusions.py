@@ -10,7 +10,8 @@ NAMES = ("Nucleoli", "Golgi apparatus", "Rods & rings")
 def corners(picture):
     """Returns the colours of the matrix's cells at their upper left corners."""
     side, size = 26, len(NAMES)
-    top, left = (length - 8 - side * size for length in picture.shape[:2])
+    top = picture.shape[0] - 8 - side * size
+    left = top - 13  # of the line above
     return picture[top : top + side * size : side, left : left + side * size : side]
 
 
@@ -27,6 +28,13 @@ def test_a_row_without_cells_is_neither_right_nor_wrong():
     found = corners(confusion_picture(confusion, NAMES, "asked for", "recognised as"))
     assert len({tuple(cell) for cell in found[0]}) == 1
     assert tuple(found[0, 0]) not in {colour(0.0), colour(1.0)}
+
+
+def test_what_columns_are_is_not_cut_off_where_there_are_few():
+    picture = confusion_picture(np.eye(1), ["ER"], "asked for", "recognised as")
+    assert (picture[:, -8:] == picture[0, 0]).all()
+    longer = confusion_picture(np.eye(1), ["ER"], "asked for", "recognised as one of")
+    assert longer.shape[1] > picture.shape[1]
 
 
 def test_larger_shares_are_brighter():

@@ -39,7 +39,8 @@ def confusion_picture(
     font = ImageFont.load_default(_NAME_SIZE)
     margin = round(max(font.getlength(name) for name in [*names, rows])) + 2 * _GAP
     side = margin + _CELL * len(names) + _GAP
-    made = Image.new("RGB", (side, side + _NAME_SIZE), BACKGROUND)
+    width = max(side, margin + round(font.getlength(columns)) + _GAP)
+    made = Image.new("RGB", (width, side + _NAME_SIZE), BACKGROUND)
     top = margin + _NAME_SIZE
     _write_names(made, names, font, margin, top)
     draw = ImageDraw.Draw(made)
