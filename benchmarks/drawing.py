@@ -8,9 +8,9 @@ chosen by figures:
     --output cases.jsonl --plot sweep.png
 
 `--settings plain temperature=0.8,guidance=0.5` names fewer ways or others; what is not
-named is off. keep_best is the share of the drawn cells that the judge lets pass, a
-localization classifier that has learnt from crops of which the generator has learnt
-nothing; it is trained in the workdir if `evaluate` has not done so.
+named is off. keep_best is the share of the drawn cells that a localization classifier
+lets pass. The judge is another one; both have learnt from crops of which the generator
+has learnt nothing, and are trained in the workdir if `evaluate` has not done so.
 
 Each setting is asked for the same labels, those of crops of `--split`, every label in
 its turn, with the same seeds: cells differ by the setting alone. A JSON line for each
@@ -28,9 +28,8 @@ are compared: no more than the split has crops.
 
 Recommended is, by coverage and distance in the features of one extractor: among the
 settings whose coverage is at least 0.9 of the best coverage, the one of the highest
-label agreement; of equal ones that of the smallest Fréchet distance. Rejection is by
-the judge that then measures the agreement, and so is flattered: where it is
-recommended, the best setting without it is named too.
+label agreement; of equal ones that of the smallest Fréchet distance. Where rejection,
+which costs work, is recommended, the best setting without it is named too.
 
 Cells stay in `--cells` until you remove them, each setting's by its name. The same
 command goes on where it was interrupted: a setting that has its line in `--output` is
@@ -186,7 +185,7 @@ def recommendation(cases: Sequence[Case], extractor: str) -> str:
     others = [found for found in cases if found[KEEP_BEST] == 1]
     if best[KEEP_BEST] < 1 and others:
         other = _described(recommended(others, extractor), extractor)
-        text += f"; without rejection, which its own judge flatters: {other}"
+        text += f"; without rejection, which costs work: {other}"
     return text
 
 

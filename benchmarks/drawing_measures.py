@@ -3,6 +3,7 @@
 # Shapes: M cells that are asked for, n compared; F features.
 
 import contextlib
+import functools
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,13 @@ from tfvqgen.data.schema import Dataset
 from tfvqgen.errors import UserError
 from tfvqgen.evaluation.classifier.recognition import recognition
 from tfvqgen.evaluation.classifier.selection import cells_to_draw
+from tfvqgen.evaluation.classifier.trained import TrainedClassifier
 from tfvqgen.evaluation.classifier.training import train_judge
 from tfvqgen.evaluation.extractors.choice import choose_extractors
 from tfvqgen.evaluation.features import find_features
 from tfvqgen.evaluation.generated_cells import draw_cells
 from tfvqgen.evaluation.image_sets import ImageSet
-from tfvqgen.evaluation.material import Standards, gather_standards
+from tfvqgen.evaluation.material import Standards, gather_standards, train_chooser
 from tfvqgen.evaluation.metrics.neighbours import NEIGHBOURS
 from tfvqgen.evaluation.sections.generation import (
     GENERATED,
@@ -54,6 +56,7 @@ class Bench:
     def __init__(self, settings: Settings):
         self._settings = settings
         self._generator, dataset = open_models(settings)
+        self._dataset = dataset
         # What it prints is for people; here lines are cases.
         with contextlib.redirect_stdout(sys.stderr):
             self._judge = train_judge(
@@ -94,9 +97,14 @@ class Bench:
             seed=self._settings.seed,
             drawing=setting.drawing,
             keep_best=setting.keep_best,
-            judge=self._judge,
+            chooser=None if setting.keep_best == 1 else self._chooser,
             folder=Path(self._settings.folder) / "cells" / setting.name,
         ).images
+
+    @functools.cached_property
+    def _chooser(self) -> TrainedClassifier:
+        with contextlib.redirect_stdout(sys.stderr):
+            return train_chooser(self._dataset, self._settings)
 
     def passes(self, setting: Setting) -> int:
         """Returns how often the priors go over a map to draw these cells."""

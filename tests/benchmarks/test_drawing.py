@@ -252,7 +252,6 @@ def test_settings_are_measured_as_a_report_does_and_once(flags, monkeypatch, cap
     material = gather(
         make_generator(),
         schema.open_dataset(paths["data_dir"]),
-        None,
         Settings(num_samples=7, output=report, **paths),
         "train",
     )

@@ -242,6 +242,8 @@ def test_a_single_extractor_other_settings_and_a_score_are_what_was_asked_for(
     generation = metrics["generation"]
     assert list(generation["distances"]) == list(metrics["memorisation"]) == ["random"]
     assert generation["settings"] == {**drawing.to_json(), "keep_best": 0.5}
+    # By a classifier that does not judge its own choice.
+    assert len(list((workdir / "classifiers").glob("chooser-*"))) == 1
     # Of each set of labels twice as many are drawn.
     assert read_info(tmp_path / "cells").splits["train"].num_examples == 14
     score = generation["classification_score"]

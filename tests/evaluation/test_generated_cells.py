@@ -53,22 +53,22 @@ def test_a_kind_is_shown_by_cells_with_few_other_labels():
     assert examples_of_kinds(labels, 3) == {0: [1, 4, 2], 1: [2, 0], 2: [0], 3: [3]}
 
 
-class Judge:
+class Chooser:
     """Finds a label likely where the green channel is bright."""
 
     def recognise(self, images):
-        green = np.concatenate(list(images.batches("judged")))[..., 1]
+        green = np.concatenate(list(images.batches("seen")))[..., 1]
         return np.repeat(green.mean(axis=(1, 2))[:, None] / 255, 3, axis=1)
 
 
-def drawn(folder, labels, keep_best=1.0, judge=None):
+def drawn(folder, labels, keep_best=1.0, chooser=None):
     return draw_cells(
         make_generator(),
         labels,
         seed=7,
         drawing=Drawing(),
         keep_best=keep_best,
-        judge=judge,
+        chooser=chooser,
         folder=folder,
     )
 
@@ -85,11 +85,11 @@ def test_cells_are_drawn_with_a_seed_each(tmp_path):
 
 def test_rejection_keeps_the_best_of_twice_as_many_in_the_order_of_the_labels(tmp_path):
     labels = np.eye(3)[np.random.default_rng(0).integers(3, size=30)]
-    cells = drawn(tmp_path, labels, 0.5, Judge())
+    cells = drawn(tmp_path, labels, 0.5, Chooser())
     np.testing.assert_array_equal(cells.images.labels, labels > 0)
     everything = ImageSet.of_split(cells.images.split)
     assert len(everything) == 60
-    likely = Judge().recognise(everything)[:, 0]
+    likely = Chooser().recognise(everything)[:, 0]
     kept = np.isin(everything.numbers, cells.images.numbers)
     for label in range(3):
         asked = everything.labels[:, label]

@@ -29,9 +29,10 @@ Distances are between features, which --extractor finds; it may be repeated:
 All of them need many real crops that nothing was trained on. To measure well, give
 `python -m data_prep shard` --splits train=0.6,validation=0.2,test=0.2.
 
-With --keep_best .5 twice as many cells are drawn, and those kept that the classifier
-finds most like their labels. With --classification_score classifiers are trained on
-generated cells alone and tested on real ones, which takes long.
+With --keep_best .5 twice as many cells are drawn, and those kept that a classifier of
+its own, not the judge, finds most like their labels. With --classification_score
+classifiers are trained on generated cells alone and tested on real ones, which takes
+long.
 
 The same command writes the same report. It needs the extra `evaluate` (`prep` has what
 is in it).
@@ -61,7 +62,7 @@ def add_flags(parser) -> None:
         type=float,
         default=1.0,
         metavar="SHARE",
-        help="of the drawn cells to keep, by the classifier, .01 to 1 (all)",
+        help="of the drawn cells to keep, by a second classifier, .01 to 1 (all)",
     )
     parser.add_argument(
         "--extractor",

@@ -65,7 +65,7 @@ def evaluate(settings: Settings) -> Path:
     with exclusive(settings.folder, "the report's folder"):
         judge, extractors = _viewers(dataset, about, settings)
         crops, sections = _of_models(examiner, dataset, about, settings)
-        material = gather(generator, dataset, judge, settings, TRAINED_ON)
+        material = gather(generator, dataset, settings, TRAINED_ON)
         found = compare(material, crops, judge, extractors, about, settings, TRAINED_ON)
         if settings.classification_score:
             found.sections["generation"]["classification_score"] = learn(

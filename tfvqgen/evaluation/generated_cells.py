@@ -117,7 +117,7 @@ def draw_cells(
     seed: int,
     drawing: Drawing,
     keep_best: float,
-    judge: TrainedClassifier | None,
+    chooser: TrainedClassifier | None,
     folder: str | os.PathLike,
 ) -> GeneratedCells:
     """Draws a cell for each row of labels, unless they are on disk already.
@@ -127,9 +127,9 @@ def draw_cells(
         labels: Multi-hot, [M, L].
         seed: Of the first cell drawn; the next has the next.
         drawing: Temperature, top_p and guidance.
-        keep_best: The share of the drawn cells that is kept, by the judge; 1 draws no
-            more than are wanted.
-        judge: Says how much a cell looks like its labels; needed below 1.
+        keep_best: The share of the drawn cells that is kept; 1 draws no more than are
+            wanted.
+        chooser: Says how much a cell looks like its labels; needed below 1.
         folder: Where drawn cells are kept.
     """
     labels = np.asarray(labels) > 0
@@ -137,7 +137,7 @@ def draw_cells(
     drawn = store_cells(source, labels[rows], seed=seed, drawing=drawing, folder=folder)
     kept = np.arange(len(rows))
     if keep_best < 1:
-        kept = keep_cells(judge.recognise(drawn), drawn.labels, keep_best)
+        kept = keep_cells(chooser.recognise(drawn), drawn.labels, keep_best)
     kept = kept[in_the_order_of(labels, drawn.labels[kept])]
     return GeneratedCells(drawn.take(kept), seed + kept)
 

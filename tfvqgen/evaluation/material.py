@@ -8,6 +8,7 @@ import numpy as np
 
 from tfvqgen.data.schema import Dataset, Split
 from tfvqgen.evaluation.classifier.trained import TrainedClassifier
+from tfvqgen.evaluation.classifier.training import CHOOSER, train_judge
 from tfvqgen.evaluation.generated_cells import (
     GeneratedCells,
     crops_in_turn,
@@ -67,7 +68,6 @@ class Material(Standards):
 def gather(
     generator: Generator,
     dataset: Dataset,
-    judge: TrainedClassifier | None,
     settings: Settings,
     trained_on: str,
 ) -> Material:
@@ -76,7 +76,6 @@ def gather(
     Args:
         generator: The models.
         dataset: The real crops.
-        judge: Rejects cells if that is asked for.
         settings: What is asked for.
         trained_on: The split that the models were trained on.
     """
@@ -87,10 +86,21 @@ def gather(
         seed=settings.seed,
         drawing=settings.drawing,
         keep_best=settings.keep_best,
-        judge=judge,
+        chooser=None if settings.keep_best == 1 else train_chooser(dataset, settings),
         folder=settings.folder / "cells",
     )
     return Material(**vars(standards), generated=generated)
+
+
+def train_chooser(dataset: Dataset, settings: Settings) -> TrainedClassifier:
+    """Returns the classifier that chooses cells, trained if it is not there yet."""
+    return train_judge(
+        dataset,
+        settings.workdir,
+        judged=settings.split,
+        config=settings.classifier,
+        what=CHOOSER,
+    )
 
 
 def gather_standards(

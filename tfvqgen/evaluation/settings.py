@@ -28,7 +28,7 @@ class Settings:
         num_samples: How many cells are measured.
         seed: Of the first cell and of every other choice.
         drawing: How cells are drawn.
-        keep_best: The share of the cells drawn that the judge lets pass; 1: all.
+        keep_best: The share of the cells drawn that a classifier lets pass; 1: all.
         extractors: What finds features of images: ``classifier``, ``random``, the
             folder of a SavedModel, or ``NAME=FOLDER``; of none, the classifier, where
             there are crops that it may learn from, and ``random``.

@@ -86,7 +86,7 @@ def test_other_data_or_settings_make_another_classifier(dataset, tmp_path):
     other = make_dataset(tmp_path / "other", seed=1)
     judges = [
         train_judge(dataset, tmp_path, config=TINY),
-        train_judge(dataset, tmp_path, config=TINY, seed=1),
+        train_judge(dataset, tmp_path, config=TINY, what="chooser"),
         train_judge(dataset, tmp_path, config=TINY, judged="validation"),
         train_judge(other, tmp_path, config=TINY),
         train_judge(

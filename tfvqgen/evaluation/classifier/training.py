@@ -26,6 +26,8 @@ ABOUT = "about.json"
 # Where classifiers are kept within a workdir.
 FOLDER = "classifiers"
 JUDGE = "judge"
+CHOOSER = "chooser"
+_SEEDS = {JUDGE: 0, CHOOSER: 1}
 # Images that take less than this are kept decoded while a classifier learns from them.
 _CACHED_BYTES = 1 << 30
 # What changes how it is trained, but not what comes out.
@@ -60,7 +62,7 @@ def train_judge(
     *,
     judged: str = "test",
     config: ClassifierConfig | None = None,
-    seed: int = 0,
+    what: str = JUDGE,
 ) -> TrainedClassifier:
     """Returns the judge of a data set: trained once, then found again.
 
@@ -71,7 +73,8 @@ def train_judge(
         workdir: Of the generator; the judge is kept in ``classifiers/`` there.
         judged: The split whose crops it is going to judge.
         config: How it is trained.
-        seed: Of its weights and the order of the crops.
+        what: ``judge``, or ``chooser`` for one of other weights that has seen the crops
+            in another order, and chooses cells so that no judge judges its own choice.
 
     Raises:
         UserError: There is no split to learn from.
@@ -87,9 +90,9 @@ def train_judge(
         dataset.split(learnt_from),
         dataset.split(judged),
         workdir,
-        what=JUDGE,
+        what=what,
         config=config,
-        seed=seed,
+        seed=_SEEDS[what],
     )
 
 
