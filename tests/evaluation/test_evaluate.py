@@ -248,6 +248,12 @@ def test_a_single_extractor_other_settings_and_a_score_are_what_was_asked_for(
     assert read_info(tmp_path / "cells").splits["train"].num_examples == 14
     score = generation["classification_score"]
     assert [score[x]["num_learnt_from"] for x in score] == [10, 10, 10]
+    # What is learnt from is chosen like the cells that are compared.
+    drawn, chosen = (
+        read_info(tmp_path / f"{x}_to_learn_from") for x in ("cells", "chosen")
+    )
+    assert drawn.splits["train"].num_examples > chosen.splits["train"].num_examples
+    assert chosen.provenance["made_by_a_model"]["kind"] == "chosen"
     command = metrics["provenance"]["command"]
     assert "--guidance 0.5 --keep_best 0.5 --extractor random" in command
     assert "--classification_score --classifier_steps 2 --output" in command

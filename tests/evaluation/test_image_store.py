@@ -11,6 +11,7 @@ from tfvqgen.evaluation.image_sets import ImageSet
 from tfvqgen.evaluation.image_store import (
     REQUEST,
     store_cells,
+    store_chosen,
     store_reconstructions,
 )
 from tfvqgen.generation.drawing import Drawing
@@ -56,6 +57,15 @@ def test_stored_cells_are_those_that_the_model_draws(tmp_path, channels, dtype):
     same = (images(cells) == wanted.image.numpy()).all(axis=(1, 2, 3))
     assert same.mean() > 0.99
     np.testing.assert_array_equal(cells.labels, WANTED > 0)
+
+
+def test_chosen_images_have_a_store_of_their_own_which_tells_choices_apart(tmp_path):
+    cells, about = store(tmp_path / "cells"), make_generator().about
+    for rows in ([3, 139, 0], [0, 3, 139]):
+        chosen = store_chosen(cells.take(rows), about, folder=tmp_path / "chosen")
+        np.testing.assert_array_equal(images(chosen), images(cells)[rows])
+        np.testing.assert_array_equal(chosen.labels, cells.labels[rows])
+        assert chosen.split.num_examples == 3
 
 
 def test_a_store_is_a_folder_of_shards_that_says_what_it_is(tmp_path):

@@ -87,11 +87,10 @@ def store_reconstructions(
         for batch in read_batches(originals.split, chosen, None, BATCH_SIZE):
             yield generator.reconstruct(batch["image"]).numpy()
 
-    crops = hashlib.sha256(np.asarray(originals.numbers, "<i8").tobytes())
     request = {
         "kind": "reconstructions",
         "split": originals.split.name,
-        "crops": crops.hexdigest(),
+        "crops": _digest(originals.numbers),
     }
     return _store(
         folder,
@@ -101,6 +100,30 @@ def store_reconstructions(
         reconstruct,
         f"reconstructions of {originals.split.name} crops",
     )
+
+
+def store_chosen(
+    images: ImageSet, about: About, *, folder: str | os.PathLike
+) -> ImageSet:
+    """Copies some images of a store to one of their own, unless they are there already.
+
+    Args:
+        images: They.
+        about: Describes the model that made them.
+        folder: Where the copies are kept, in the same order.
+    """
+
+    def read(numbers: range) -> Iterator[np.ndarray]:
+        chosen = images.numbers[numbers.start : numbers.stop]
+        for batch in read_batches(images.split, chosen, None, BATCH_SIZE):
+            yield batch["image"].numpy()
+
+    request = {
+        "kind": "chosen",
+        "of": images.split.dataset_info.provenance["made_by_a_model"],
+        "images": _digest(images.numbers),
+    }
+    return _store(folder, request, about, images.labels, read, "chosen images")
 
 
 def _store(
@@ -216,6 +239,10 @@ def _info(
         splits={SPLIT: SplitInfo(len(labels), counts, len(labels), tuple(shards))},
         provenance={"made_by_a_model": dict(request)},
     )
+
+
+def _digest(numbers: np.ndarray) -> str:
+    return hashlib.sha256(np.asarray(numbers, "<i8").tobytes()).hexdigest()
 
 
 def _parts(numbers: range) -> Iterator[range]:

@@ -11,7 +11,8 @@ from tfvqgen.evaluation.classifier.classification_score import (
 from tfvqgen.evaluation.classifier.training import judge_split
 from tfvqgen.evaluation.extractors.choice import CLASSIFIER
 from tfvqgen.evaluation.image_sets import ImageSet
-from tfvqgen.evaluation.image_store import store_cells, store_reconstructions
+from tfvqgen.evaluation.image_store import store_chosen, store_reconstructions
+from tfvqgen.evaluation.material import draw
 from tfvqgen.evaluation.sections.generation import GENERATED, RECONSTRUCTIONS
 from tfvqgen.evaluation.settings import Settings
 from tfvqgen.generation.generator import Generator
@@ -57,8 +58,8 @@ def learn(
 ) -> dict[str, Any]:
     """Trains classifiers on generated cells, reconstructions and real crops.
 
-    A cell is drawn for each crop that the generator was trained on, with its labels;
-    none is rejected. All of them are kept on disk.
+    For each crop that the generator was trained on there is a cell with its labels,
+    drawn, and chosen from what was drawn, as the settings say. All are kept on disk.
 
     Args:
         generator: The models.
@@ -67,13 +68,11 @@ def learn(
         trained_on: The split that the models were trained on.
     """
     real = ImageSet.of_split(dataset.split(trained_on))
-    cells = store_cells(
-        generator,
-        real.labels,
-        seed=settings.seed,
-        drawing=settings.drawing,
-        folder=settings.folder / "cells_to_learn_from",
-    )
+    folder = settings.folder / "cells_to_learn_from"
+    cells = draw(generator, dataset, settings, real.labels, folder).images
+    if settings.keep_best < 1:
+        chosen = settings.folder / "chosen_to_learn_from"
+        cells = store_chosen(cells, generator.about, folder=chosen)
     made = store_reconstructions(
         generator, real, folder=settings.folder / "reconstructions_to_learn_from"
     )

@@ -3,6 +3,7 @@
 # Shapes: M generated cells, N held-out crops, n compared; L labels.
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 
@@ -80,16 +81,37 @@ def gather(
         trained_on: The split that the models were trained on.
     """
     standards = gather_standards(generator, dataset, settings, trained_on)
-    generated = draw_cells(
+    generated = draw(
+        generator, dataset, settings, standards.asked, settings.folder / "cells"
+    )
+    return Material(**vars(standards), generated=generated)
+
+
+def draw(
+    generator: Generator,
+    dataset: Dataset,
+    settings: Settings,
+    labels: np.ndarray,
+    folder: Path,
+) -> GeneratedCells:
+    """Draws a cell for each row of labels as the settings say.
+
+    Args:
+        generator: The models.
+        dataset: The real crops, of which some teach the classifier that chooses cells.
+        settings: What is asked for.
+        labels: Multi-hot, [M, L].
+        folder: Where drawn cells are kept.
+    """
+    return draw_cells(
         generator,
-        standards.asked,
+        labels,
         seed=settings.seed,
         drawing=settings.drawing,
         keep_best=settings.keep_best,
         chooser=None if settings.keep_best == 1 else train_chooser(dataset, settings),
-        folder=settings.folder / "cells",
+        folder=folder,
     )
-    return Material(**vars(standards), generated=generated)
 
 
 def train_chooser(dataset: Dataset, settings: Settings) -> TrainedClassifier:
