@@ -431,6 +431,17 @@ def test_a_stage_starts_from_another_workdirs_weights(data, finished, tmp_path):
         np.testing.assert_array_equal(new.numpy(), old.numpy())
 
 
+def test_a_workdir_without_a_stage_to_start_from_is_refused_before_any_is_trained(
+    data, finished, tmp_path
+):
+    half, new = tmp_path / "half", tmp_path / "new"
+    shutil.copytree(finished, half)
+    shutil.rmtree(half / "bottom")
+    with pytest.raises(UserError, match=r"bottom: no weights to start from.*half"):
+        train(data_dir=data, workdir=new, steps=1, init_from=half)
+    assert not new.exists()
+
+
 def test_weights_of_another_architecture_are_refused(data, finished, tmp_path):
     with pytest.raises(UserError, match="does not fit the configuration"):
         run(

@@ -59,10 +59,11 @@ def train(
     for split in ("train", "validation"):
         dataset.split(split)
     kept = Workdir(workdir)
+    trained = [name for name in TRAINED_STAGES if stage in ("all", name)]
+    if init_from is not None:
+        _require_weights(Workdir(init_from), trained, kept)
     if steps is not None:
-        named = TRAINED_STAGES if stage == "all" else (stage,)
-        short = [f"{name}.steps={steps}" for name in named if name in TRAINED_STAGES]
-        overrides = [*short, *overrides]
+        overrides = [*(f"{name}.steps={steps}" for name in trained), *overrides]
     with kept.locked(worker=distribution.worker_index(chosen)):
         config = kept.settle_config(
             preset=preset,
@@ -159,6 +160,17 @@ def _require_same_codes(workdir: Workdir, level: str, info: codes.CodesInfo) -> 
             f"the prior of the {level} codes has learnt from other codes: expected "
             f"{origin}; remove {path.parent} to train it anew. Received: {found}"
         )
+
+
+def _require_weights(other: Workdir, stages: Sequence[str], workdir: Workdir) -> None:
+    """Refuses to start from a workdir that has not trained all that is to start so."""
+    for stage in stages:
+        if not workdir.has_checkpoint(stage) and not other.has_checkpoint(stage):
+            raise UserError(
+                f"{stage}: no weights to start from: expected checkpoints in "
+                f"{other.checkpoints(stage)}; --stage names one stage that starts from "
+                f"another workdir. Received: --init_from={other.path}"
+            )
 
 
 def _start_from(init_from, stage: Stage, workdir: Workdir) -> None:
