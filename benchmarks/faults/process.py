@@ -47,6 +47,14 @@ class Ended:
         return "Traceback (most recent call last)" in self.output
 
     @property
+    def outcome(self) -> str:
+        """In a word."""
+        if self.has_traceback:
+            return "traceback"
+        words = {0: "finished", 2: "refused", 130: "left", 143: "left"}
+        return "killed" if self.status < 0 else words.get(self.status, "failed")
+
+    @property
     def sentence(self) -> str:
         """The last line that says how it ended, without bars of progress."""
         lines = re.split(r"[\r\n]+", self.output.strip())

@@ -17,6 +17,8 @@ from typing import Any
 from benchmarks import case
 from benchmarks.faults import jobs, process
 from benchmarks.faults.process import Ended
+from benchmarks.faults.results import last_step, leftovers
+from benchmarks.faults.world import World
 
 
 @dataclasses.dataclass
@@ -31,7 +33,7 @@ class Round:
         job: The job.
     """
 
-    world: jobs.World
+    world: World
     name: str
     folder: Path
     rng: random.Random
@@ -49,25 +51,25 @@ class Round:
     @property
     def last_step(self) -> int | None:
         """The step of the job's last checkpoint, if it writes any."""
-        return jobs.last_step(self.job, self.folder)
+        return last_step(self.job, self.folder)
 
     def finish(self) -> dict[str, Any]:
         """Runs the same command again and compares: ``equal`` and what explains it."""
         ended = self.start().wait()
         different = self.world.differences(self.name, self.folder)
-        found = {"resumed": jobs.describe(ended), "equal": not different}
+        found = {"resumed": ended.outcome, "equal": not different}
         if ended.status:
             found["resumed_sentence"] = ended.sentence
         if different:
             found["differences"] = different[:5]
-        if left := jobs.leftovers(self.job, self.folder):
+        if left := leftovers(self.job, self.folder):
             found["leftovers"] = left[:5]
         return found
 
 
 def struck(ended: Ended) -> dict[str, Any]:
     """Returns how a command that was struck has ended, for a line."""
-    line = {"outcome": jobs.describe(ended)}
+    line = {"outcome": ended.outcome}
     if ended.status > 0:
         line["sentence"] = ended.sentence
     if ended.has_traceback:
@@ -104,7 +106,7 @@ def main(
     outcomes: collections.Counter[str] = collections.Counter()
     failures = 0
     with tempfile.TemporaryDirectory() as scratch:
-        world = jobs.World(args.world or Path(scratch, "world"))
+        world = World(args.world or Path(scratch, "world"))
         for number in range(args.rounds or len(args.jobs) * len(args.faults)):
             name = args.jobs[number % len(args.jobs)]
             fault = args.faults[number // len(args.jobs) % len(args.faults)]

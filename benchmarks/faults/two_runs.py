@@ -36,7 +36,7 @@ def strike(begun: rounds.Round) -> Iterator[dict[str, Any]]:
     refused = line["outcome"] == "refused" and "in use by another run" in second.output
     yield {
         **line,
-        "first": jobs.describe(ended),
+        "first": ended.outcome,
         **end,
         "ok": refused and ended.status == 0 and end["equal"],
     }

@@ -20,6 +20,8 @@ from typing import Any
 
 from benchmarks import case
 from benchmarks.faults import jobs, process
+from benchmarks.faults.results import last_step, results
+from benchmarks.faults.world import World
 
 NAME = "vqvae"
 STEP = "step/.ATTRIBUTES/VARIABLE_VALUE"
@@ -39,7 +41,7 @@ def main() -> None:
     args = parser.parse_args()
     failures = 0
     with tempfile.TemporaryDirectory() as scratch:
-        world = jobs.World(args.world or Path(scratch, "world"))
+        world = World(args.world or Path(scratch, "world"))
         two = Path(scratch, "two")
         world.begin(NAME, two)
         for ended in wait(start(two)):
@@ -117,12 +119,12 @@ def values(folder: Path) -> dict[str, Any]:
 
 
 def strike(
-    world: jobs.World, folder: Path, two: Path, number: int, which: tuple[int, ...]
+    world: World, folder: Path, two: Path, number: int, which: tuple[int, ...]
 ) -> dict[str, Any]:
     """Strikes workers after the first checkpoint and lets new ones finish."""
     job = world.begin(NAME, folder)
     workers = start(folder)
-    while not jobs.last_step(job, folder):
+    while not last_step(job, folder):
         if any(worker.wait(0.01) for worker in workers):
             raise RuntimeError("a worker ended before it could be struck")
     for index in which:
@@ -130,19 +132,19 @@ def strike(
     begun = time.monotonic()
     ended = wait(workers)
     seconds = time.monotonic() - begun
-    after = jobs.last_step(job, folder)
+    after = last_step(job, folder)
     again = wait(start(folder))
-    expected = process.in_child(jobs.results, job, two)
-    different = expected != process.in_child(jobs.results, job, folder)
+    expected = process.in_child(results, job, two)
+    different = expected != process.in_child(results, job, folder)
     in_order = ("finished", "left", "killed", "refused")
     return {
-        "workers": [jobs.describe(each) for each in ended],
+        "workers": [each.outcome for each in ended],
         "sentences": [each.sentence for each in ended],
         "seconds_until_both_had_ended": round(seconds, 1),
         "checkpoint": after,
-        "resumed": [jobs.describe(each) for each in again],
+        "resumed": [each.outcome for each in again],
         "equal": not different,
-        "ok": not different and all(jobs.describe(each) in in_order for each in ended),
+        "ok": not different and all(each.outcome in in_order for each in ended),
     }
 
 
