@@ -21,7 +21,11 @@ from tfvqgen.training.checkpoints import saved_checkpoints
 from tfvqgen.training.loop import Loop
 from tfvqgen.training.metrics_log import read_metrics
 from tfvqgen.training.run import train
-from tfvqgen.training.trained_models import fingerprint, load_autoencoder
+from tfvqgen.training.trained_models import (
+    fingerprint,
+    load_autoencoder,
+    load_prior,
+)
 from tfvqgen.training.workdir import Workdir
 
 TINY = [
@@ -429,6 +433,22 @@ def test_a_stage_starts_from_another_workdirs_weights(data, finished, tmp_path):
         other.trainable_variables, source.trainable_variables, strict=True
     ):
         np.testing.assert_array_equal(new.numpy(), old.numpy())
+
+
+def test_a_prior_starts_from_another_workdirs_averaged_weights(
+    data, finished, tmp_path
+):
+    still = [f"{level}.learning_rate=0" for level in LEVELS]
+    run(data, tmp_path, stage="all", steps=1, overrides=still, init_from=finished)
+    for level in LEVELS:
+        new, old = (
+            load_prior(workdir, level, fingerprint(load_autoencoder(workdir)[0]))[0]
+            for workdir in (Workdir(tmp_path), Workdir(finished))
+        )
+        for ours, theirs in zip(
+            new.trainable_variables, old.trainable_variables, strict=True
+        ):
+            np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
 
 
 def test_a_workdir_without_a_stage_to_start_from_is_refused_before_any_is_trained(

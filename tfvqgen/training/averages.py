@@ -29,6 +29,14 @@ class WeightAverages(tf.Module):
         self.best_loss = tf.Variable(math.inf, dtype=tf.float64, trainable=False)
         self.validations_since_best = tf.Variable(0, dtype=tf.int64, trainable=False)
 
+    def restart(self) -> None:
+        """Starts again from the weights as they are now."""
+        for average, best, weight in zip(
+            self.values, self.best, self._weights, strict=True
+        ):
+            average.assign(weight)
+            best.assign(weight)
+
     def update(self, step: tf.Tensor) -> None:
         """Moves the averages towards the weights, in replica context.
 

@@ -13,7 +13,7 @@ from tfvqgen.files import write_json
 from tfvqgen.models import LEVELS
 from tfvqgen.training import distribution
 from tfvqgen.training.autoencoder import AutoencoderStage
-from tfvqgen.training.checkpoints import restore_model
+from tfvqgen.training.checkpoints import restore_averages, restore_model
 from tfvqgen.training.encode import write_codes
 from tfvqgen.training.loop import Loop
 from tfvqgen.training.prior import PriorStage
@@ -179,7 +179,12 @@ def _start_from(init_from, stage: Stage, workdir: Workdir) -> None:
         print(f"{stage.name}: has weights of its own; --init_from is not needed")
         return
     other = Workdir(init_from)
-    step = restore_model(stage.model, other.checkpoints(stage.name))
+    folder = other.checkpoints(stage.name)
+    if stage.averages:
+        step = restore_averages(stage.model, folder)
+        stage.averages.restart()
+    else:
+        step = restore_model(stage.model, folder)
     workdir.stage(stage.name).mkdir(parents=True, exist_ok=True)
     write_json(
         workdir.stage(stage.name) / "started_from.json",
