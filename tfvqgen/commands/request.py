@@ -40,9 +40,8 @@ def add_flags(parser) -> None:
 
 def run(args) -> None:
     """Runs the command."""
-    if args.protocol == "grpc":
-        # REST needs none.
-        import_tensorflow()
+    # REST does without it, but not the sheet at the end.
+    import_tensorflow()
     from tfvqgen.serving.client import Server
 
     with Server(
