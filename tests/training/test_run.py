@@ -346,6 +346,16 @@ def test_symmetries_of_training_images_are_encoded_too(data, finished, tmp_path)
     assert sorted(map(str, found)) == sorted(map(str, expected))
 
 
+def test_a_prior_does_not_learn_from_codes_in_fewer_symmetries_than_asked_for(
+    data, finished, tmp_path
+):
+    workdir = tmp_path / "workdir"
+    shutil.copytree(finished, workdir)
+    shutil.rmtree(workdir / "top")
+    with pytest.raises(UserError, match=r"symmetries=8.*--stage=codes.*symmetries=1"):
+        run(data, workdir, steps=9, stage="top", overrides=["codes.symmetries=8"])
+
+
 def test_metrics_have_their_names_for_both_splits(finished):
     lines = figures(finished)
     names = {

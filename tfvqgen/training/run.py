@@ -121,6 +121,7 @@ def _train_prior(
         dataset_fingerprint=dataset.fingerprint(),
         autoencoder_fingerprint=fingerprint(autoencoder),
     )
+    _require_symmetries(config, info)
     _require_same_codes(workdir, level, info)
     with strategy.scope():
         stage = PriorStage(
@@ -143,6 +144,16 @@ def _train_prior(
         f"out (unigram {figures['unigram_bits_per_code']:.3f}); see "
         f"{workdir.stage(level) / 'samples.png'}"
     )
+
+
+def _require_symmetries(config: Config, info: codes.CodesInfo) -> None:
+    """Refuses codes that were written before another number was asked for."""
+    if info.symmetries != config.codes.symmetries:
+        raise UserError(
+            "the codes are not in the symmetries asked for: expected "
+            f"codes.symmetries={config.codes.symmetries}, which --stage=codes writes. "
+            f"Received: codes with symmetries={info.symmetries}"
+        )
 
 
 def _require_same_codes(workdir: Workdir, level: str, info: codes.CodesInfo) -> None:
