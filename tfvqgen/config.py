@@ -60,7 +60,10 @@ class StageConfig:
     log_every: int = key(50, "steps between training figures", low=1, free=True)
     validate_every: int = key(1000, "steps between validations", low=1, free=True)
     validation_examples: int = key(
-        10_000, "examples of the validation split used at most", low=1, free=True
+        10_000,
+        "examples of the validation split used at most, rounded up to whole batches",
+        low=1,
+        free=True,
     )
     checkpoint_every: int = key(500, "steps between checkpoints", low=1, free=True)
     keep_checkpoints: int = key(2, "checkpoints kept", low=1, free=True)

@@ -356,6 +356,24 @@ def test_a_prior_does_not_learn_from_codes_in_fewer_symmetries_than_asked_for(
         run(data, workdir, steps=9, stage="top", overrides=["codes.symmetries=8"])
 
 
+def test_a_part_of_the_held_out_examples_is_used_in_whole_batches(
+    data, finished, tmp_path
+):
+    workdir = tmp_path / "workdir"
+    shutil.copytree(finished, workdir)
+    line = figures(finished)[-1]
+    path = workdir / "vqvae" / "metrics.jsonl"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+    run(data, workdir, steps=9, overrides=["vqvae.validation_examples=3"])
+    autoencoder, _ = load_autoencoder(Workdir(workdir))
+    images = [support.random_image((16, 16, 3), seed=i) / 255.0 for i in range(4)]
+    full = autoencoder.reconstruct_levels(np.array(images, np.float32)).full.numpy()
+    last = figures(workdir)[-1]
+    assert last["step"] == line["step"] and last["split"] == "validation"
+    expected = np.mean((np.array(images) - full) ** 2)
+    assert last["reconstruction_mse"] == pytest.approx(expected, rel=1e-5)
+
+
 def test_metrics_have_their_names_for_both_splits(finished):
     lines = figures(finished)
     names = {
