@@ -21,6 +21,9 @@ from tfvqgen.files import exclusive
 _SETTINGS = "synthetic.json"
 _SHEET = "contact_sheet.png"
 _PER_LABEL = 6
+# Flags of one kind of data alone, with their defaults.
+_OF_CROPS = {"size": 128}
+_OF_FIELDS = {"field_size": 512, "defects": 0.25}
 
 
 def add_flags(parser) -> None:
@@ -32,21 +35,19 @@ def add_flags(parser) -> None:
     parser.add_argument(
         "--size",
         type=int,
-        default=128,
-        help="side of a crop in pixels, always 41 um: an even number, 16 to 1024",
+        help="side of a crop in pixels, always 41 um: an even number, 16 to 1024; "
+        "default: 128",
     )
     parser.add_argument(
         "--field_size",
         type=int,
-        default=512,
         help="side of a field in pixels, always 164 um: 128 to 4096 (the Kaggle 2018 "
-        "fields have 512 or 2048)",
+        "fields have 512 or 2048); default: 512",
     )
     parser.add_argument(
         "--defects",
         type=float,
-        default=0.25,
-        help="share of the fields that have a planted defect",
+        help="share of the fields that have a planted defect; default: 0.25",
     )
     parser.add_argument("--seed", type=int, default=0, help="what all depends on")
     parser.add_argument(
@@ -62,6 +63,7 @@ def add_flags(parser) -> None:
 
 def run(args) -> None:
     """Runs the command."""
+    _settle(args)
     _check(args)
     vocabulary = _labels(args.vocabulary)
     folder = Path(args.output)
@@ -150,6 +152,23 @@ def _in_parallel(work, tasks, workers: int, unit: str, weights: list[int]) -> li
     return results
 
 
+def _settle(args) -> None:
+    """Gives crops or fields their defaults, and refuses the flags of the other."""
+    own, others = _OF_CROPS, _OF_FIELDS
+    if args.fields is not None:
+        own, others = others, own
+    for name in others:
+        if (value := getattr(args, name)) is not None:
+            raise UserError(
+                f"a flag of the other kind of data: expected {' or '.join(own)} beside "
+                f"{'num_cells' if args.fields is None else 'fields'}. "
+                f"Received: {name}={value}"
+            )
+    for name, default in own.items():
+        if getattr(args, name) is None:
+            setattr(args, name, default)
+
+
 def _check(args) -> None:
     require_limits(
         args,
@@ -163,7 +182,7 @@ def _check(args) -> None:
             "defects": (0, 1),
         },
     )
-    if args.size % 2:
+    if args.fields is None and args.size % 2:
         raise UserError(
             f"--size is odd: expected an even number. Received: size={args.size}"
         )
@@ -192,10 +211,9 @@ def _labels(name: str) -> tuple[str, ...]:
 
 
 def _settings(args, vocabulary: tuple[str, ...]) -> dict:
-    names = ("num_cells", "size") if args.fields is None else ("fields", "field_size")
+    crops = ("num_cells", *_OF_CROPS)
+    names = crops if args.fields is None else ("fields", *_OF_FIELDS)
     settings = {name: getattr(args, name) for name in (*names, "seed")}
-    if args.fields is not None:
-        settings["defects"] = args.defects
     return {**settings, "vocabulary": list(vocabulary)}
 
 

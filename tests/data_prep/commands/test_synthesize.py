@@ -164,6 +164,8 @@ def _table(path):
         (("--num_cells", 5, "--size", 33), "size is odd"),
         (("--num_cells", 5, "--seed", -1), "seed is out of range"),
         (("--fields", 2, "--defects", 1.5), "defects is out of range"),
+        (("--fields", 2, "--size", 64), "expected field_size or defects beside fields"),
+        (("--num_cells", 2, "--defects", 0), "expected size beside num_cells"),
         (("--num_cells", 5, "--vocabulary", "hpa35"), "cannot be drawn"),
         (("--num_cells", 5, "--vocabulary", "nowhere"), "no such vocabulary"),
     ],
