@@ -181,6 +181,18 @@ def test_wrong_rows_are_refused_in_words(model, signature):
         assert "{{node" not in sentence
 
 
+def test_wrong_rows_of_a_model_without_labels_are_wrong_too(model):
+    about = {**model.about.to_json(), "labels": []}
+    names = INPUTS["generate_multilabel"]
+    right = example_rows(about, names, 2)
+    shapes = {
+        what: inputs[word].shape != right[word].shape
+        for what, word, inputs in wrong_rows(about, names)
+        if what.endswith("of a wrong shape")
+    }
+    assert len(shapes) == len(names) and all(shapes.values()), shapes
+
+
 def test_a_refusal_names_the_value_and_the_row(model):
     inputs = rows(model.about, "decode", 3)
     inputs["bottom_codes"][2, 1, 1] = CODES

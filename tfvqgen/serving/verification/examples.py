@@ -84,14 +84,21 @@ def wrong_rows(
             wrong.reshape(-1)[-1:] = value
             if wrong.size:
                 found.append((f"{name}={value}", name, {**right, name: wrong}))
-        narrow = right[name][..., :-1] if right[name].ndim > 1 else right[name][:, None]
-        found.append((f"{name} of a wrong shape", name, {**right, name: narrow}))
+        found.append(
+            (f"{name} of a wrong shape", name, {**right, name: _wide(right[name])})
+        )
     if len(names) > 1:
         fewer = {**right, names[-1]: right[names[-1]][:1]}
         found.append((f"fewer rows of {names[-1]}", "shape", fewer))
     many = about["max_rows"] + 1
     found += [(f"{rows} rows", "rows", _first_row(right, rows)) for rows in (0, many)]
     return found
+
+
+def _wide(value):
+    if value.ndim == 1:
+        return value[:, None]
+    return np.pad(value, [(0, 0)] * (value.ndim - 1) + [(0, 1)])
 
 
 def _first_row(inputs, rows):
