@@ -52,6 +52,15 @@ def test_versions_are_numbered_on_and_never_overwritten(tmp_path, quick):
     assert version_folder(tmp_path) == tmp_path / "8"
 
 
+def test_a_version_is_not_taken_for_the_folder_of_versions(tmp_path, quick):
+    version = export(tmp_path)
+    with pytest.raises(
+        UserError, match=r"^a version of an export: expected the folder"
+    ):
+        export(version)
+    assert not (version / "1").exists()
+
+
 def test_the_same_models_are_exported_once(tmp_path, quick):
     assert export(tmp_path) == tmp_path / "1"
     about = json.dumps(make_generator().about.to_json())

@@ -23,7 +23,7 @@ from tfvqgen.serving.signatures import Signatures
 from tfvqgen.serving.verification.examples import example_rows
 from tfvqgen.serving.verification.wire import encode_request
 from tfvqgen.serving.verify import verify
-from tfvqgen.serving.versions import ABOUT, version_names, versions
+from tfvqgen.serving.versions import ABOUT, GRAPH, version_names, versions
 from tfvqgen.training.workdir import Workdir
 
 WARM_UP = "assets.extra/tf_serving_warmup_requests"
@@ -50,7 +50,7 @@ def export(
         The version's folder, ``<export_dir>/<version>``.
 
     Raises:
-        UserError: A stage is not trained, or the version exists.
+        UserError: A stage is not trained, the version exists, or export_dir is one.
         DataError: Something in the workdir is missing or damaged.
     """
     opened = Workdir(workdir)
@@ -76,6 +76,11 @@ def export_generator(
     if card is None:
         card = model_card(generator.about, {})
     export_dir = Path(export_dir)
+    if (export_dir / GRAPH).exists():
+        raise UserError(
+            "a version of an export: expected the folder of versions that it is in. "
+            f"Received: {export_dir}"
+        )
     with exclusive(export_dir, "the export folder"):
         if version is None and (newest := _same_models(export_dir, generator.about)):
             return newest
