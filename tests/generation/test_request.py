@@ -23,6 +23,12 @@ def test_names_are_parted_by_commas_and_sets_are_joined_by_bars():
     assert sets == (("Golgi apparatus",), ("Nucleoli", "Rods & rings"), ())
 
 
+def test_a_label_with_a_comma_is_asked_for_by_itself():
+    vocabulary = ("Rods, rings", "Nucleoli")
+    sets = parse_label_sets(["rods, rings", "Nucleoli,any"], vocabulary)
+    assert sets == (("Rods, rings",), ("Nucleoli",), ())
+
+
 def test_a_set_said_twice_in_another_order_is_drawn_once():
     sets = parse_label_sets(["Nucleoli|Rods & rings,Rods & rings|Nucleoli"], VOCABULARY)
     assert sets == (("Nucleoli", "Rods & rings"),)
@@ -48,6 +54,7 @@ def test_a_name_may_have_a_comma_where_names_are_a_list():
     "keys",
     [
         {"num_per_label": 0},
+        {"num_per_label": 10**9},
         {"seed": -1},
         {"seed": 2**63 - 1, "num_per_label": 2},
         {"temperature": 0.0},

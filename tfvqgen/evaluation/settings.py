@@ -8,10 +8,8 @@ from typing import Any
 from tfvqgen.errors import require_in_range
 from tfvqgen.evaluation.classifier.config import ClassifierConfig
 from tfvqgen.generation.drawing import Drawing
-from tfvqgen.generation.request import MAX_SEED
+from tfvqgen.generation.request import MAX_SEED, require_number_of_cells
 
-# More than anybody waits for: of a slip of the finger nothing else would be heard.
-MOST_CELLS = 1_000_000
 LEAST_KEPT = 0.01
 # The first cell's; those of all others follow it.
 LAST_SEED = MAX_SEED // 2
@@ -78,11 +76,6 @@ class Settings:
             "classifier_steps": self.classifier.steps,
             "output": self.folder,
         }
-
-
-def require_number_of_cells(name: str, value: int) -> None:
-    """Raises UserError if so many cells cannot be drawn."""
-    require_in_range(name, value, 1 <= value <= MOST_CELLS, f"1 to {MOST_CELLS}")
 
 
 def require_seed(seed: int) -> None:

@@ -12,6 +12,8 @@ from tfvqgen.generation.drawing import Drawing
 
 UNCONDITIONAL = "any"
 MAX_SEED = 2**63 - 1
+# More than anybody waits for: of a slip of the finger nothing else would be heard.
+MOST_CELLS = 1_000_000
 
 
 class Sample(NamedTuple):
@@ -47,8 +49,8 @@ class Request(Drawing):
 
     def __post_init__(self):
         super().__post_init__()
-        number, last = self.num_per_label, MAX_SEED - self.num_per_label + 1
-        require_in_range("num_per_label", number, number >= 1, "at least 1")
+        require_number_of_cells("num_per_label", self.num_per_label)
+        last = MAX_SEED - self.num_per_label + 1
         require_in_range("seed", self.seed, 0 <= self.seed <= last, f"0 to {last}")
 
     def samples(self, vocabulary: Sequence[str]) -> list[Sample]:
@@ -63,6 +65,11 @@ class Request(Drawing):
         ]
 
 
+def require_number_of_cells(name: str, value: int) -> None:
+    """Raises UserError if so many cells cannot be drawn."""
+    require_in_range(name, value, 1 <= value <= MOST_CELLS, f"1 to {MOST_CELLS}")
+
+
 def parse_label_sets(
     texts: Sequence[str] | None, vocabulary: Sequence[str]
 ) -> tuple[tuple[str, ...], ...]:
@@ -70,8 +77,9 @@ def parse_label_sets(
 
     Args:
         texts: Each a label, several joined by ``|``, or ``any`` for no label; several
-            of these may be joined by commas. None is every label of the vocabulary,
-            and no label where that has none.
+            of these may be joined by commas. A label with a comma of its own is a text
+            of its own. None is every label of the vocabulary, and no label where that
+            has none.
         vocabulary: The model's labels. Case does not matter.
 
     Raises:
@@ -79,7 +87,11 @@ def parse_label_sets(
     """
     if texts is None:
         return tuple((label,) for label in vocabulary) or ((),)
-    words = [word.strip() for text in texts for word in text.split(",")]
+    keys = {label.casefold() for label in vocabulary}
+    words = []
+    for text in texts:
+        words += [text] if text.strip().casefold() in keys else text.split(",")
+    words = [word.strip() for word in words]
     sets = [_parse_label_set(word, vocabulary) for word in words if word]
     if not sets:
         raise UserError(

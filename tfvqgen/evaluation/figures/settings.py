@@ -4,8 +4,9 @@ import dataclasses
 import os
 from pathlib import Path
 
-from tfvqgen.evaluation.settings import require_number_of_cells, require_seed
+from tfvqgen.evaluation.settings import require_seed
 from tfvqgen.generation.drawing import Drawing
+from tfvqgen.generation.request import require_number_of_cells
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
