@@ -17,7 +17,7 @@ EXPORT := $(DEMO_DIR)/export
 CELLS := $(DEMO_DIR)/cells
 REPORT := $(DEMO_DIR)/report
 
-.PHONY: demo test lint bench
+.PHONY: demo test lint bench always
 .DELETE_ON_ERROR:
 
 demo: $(SHARDS)/dataset.json
@@ -45,7 +45,8 @@ demo: $(SHARDS)/dataset.json
 	@echo "at $(WORKDIR) with $(BIN)/tensorboard --logdir, and play with the model:"
 	@echo "  $(BIN)/python -m tfvqgen app --model $(EXPORT)"
 
-$(CROPS)/crops.csv: | $(INSTALLED)
+# Asked each time: a finished folder is left as it is, and another number is refused.
+$(CROPS)/crops.csv: always | $(INSTALLED)
 	@echo "[1/7] drawing $(DEMO_CELLS) synthetic cells"
 	@$(BIN)/python -m data_prep synthesize --output $(CROPS) \
 	  --num_cells $(DEMO_CELLS) --size 64
