@@ -25,12 +25,13 @@ from data_prep.records.record_plan import (
 from tfvqgen.data import schema
 from tfvqgen.data.dataset_info import (
     FILE_NAME,
+    SPLITS,
     DatasetInfo,
     SplitInfo,
     default_display,
     write_info,
 )
-from tfvqgen.data.records import Shard, shard_name, write_shard
+from tfvqgen.data.records import Shard, is_shard_name, shard_name, write_shard
 from tfvqgen.errors import DataError, UserError
 from tfvqgen.files import LOCK, blamed_on, exclusive
 
@@ -253,7 +254,7 @@ def _output_folder(
 
 def _old_files(output: Path, overwrite: bool) -> list[Path]:
     present = [p for p in output.glob("*") if p.name not in (_PARTIAL, LOCK)]
-    ours = [p for p in present if p.name == FILE_NAME or p.suffix == ".tfrecord"]
+    ours = [p for p in present if p.name == FILE_NAME or is_shard_name(p.name, SPLITS)]
     # Shards without dataset.json were left by a run that was killed while moving them.
     unfinished = not (output / FILE_NAME).exists()
     if len(ours) < len([p for p in present if p.suffix != ".png"]):

@@ -37,6 +37,22 @@ def test_any_record_is_read_by_its_number(tmp_path_factory, contents):
     assert [_read(opened, i) for i in range(len(flat))] == flat
 
 
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        (records.shard_name("train", 0, 1), True),
+        (records.shard_name("test", 123, 200_000), True),
+        (records.shard_name("mine", 0, 1), False),
+        ("train.tfrecord", False),
+        ("train-00000-of-00001.tfrecord.bak", False),
+        ("my-train-00000-of-00001.tfrecord", False),
+        ("train-0-of-1.tfrecord", False),
+    ],
+)
+def test_names_of_shards_are_known_from_others(name, known):
+    assert records.is_shard_name(name, ("train", "test")) == known
+
+
 def test_the_description_of_a_shard_is_true(tmp_path):
     (shard,) = _write(tmp_path, [b"one", b"two"])
     path = tmp_path / shard.path

@@ -13,7 +13,8 @@ length (4), data, masked CRC-32C of the data (4).
 import contextlib
 import errno
 import os
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,12 @@ _OS_ERRORS = {
 def shard_name(split: str, index: int, num_shards: int) -> str:
     """Returns e.g. ``train-00000-of-00008.tfrecord``."""
     return f"{split}-{index:05d}-of-{num_shards:05d}.tfrecord"
+
+
+def is_shard_name(name: str, splits: Container[str]) -> bool:
+    """Whether :func:`shard_name` gives such a name to a shard of one of `splits`."""
+    found = re.fullmatch(r"(\w+)-[0-9]{5,}-of-[0-9]{5,}\.tfrecord", name)
+    return found is not None and found[1] in splits
 
 
 def write_shard(path: str | os.PathLike, records: Iterable[bytes]) -> Shard:

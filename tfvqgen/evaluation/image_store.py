@@ -8,7 +8,6 @@ is replaced; one that was interrupted goes on after its last whole shard.
 
 # Shapes: N images of H x W pixels and C channels, B of a batch; L labels.
 
-import fnmatch
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,7 +19,7 @@ from tqdm import tqdm
 
 from tfvqgen.data import dataset_info, schema
 from tfvqgen.data.dataset_info import DatasetInfo, SplitInfo
-from tfvqgen.data.records import shard_name, write_shard
+from tfvqgen.data.records import is_shard_name, shard_name, write_shard
 from tfvqgen.data.shard import Shard
 from tfvqgen.errors import UserError
 from tfvqgen.evaluation.image_sets import ImageSet, read_batches
@@ -179,7 +178,7 @@ def _prepare(folder: Path, request: Mapping[str, Any]) -> None:
     path = folder / REQUEST
     folder.mkdir(parents=True, exist_ok=True)
     names = [x.name for x in folder.iterdir() if not x.name.startswith(".")]
-    shards = fnmatch.filter(names, f"{SPLIT}-*.tfrecord")
+    shards = [name for name in names if is_shard_name(name, (SPLIT,))]
     ours = {REQUEST, dataset_info.FILE_NAME, *shards} if REQUEST in names else set()
     if others := sorted(set(names) - ours):
         raise UserError(

@@ -327,6 +327,15 @@ def test_what_a_killed_run_left_is_no_obstacle(tmp_path):
     assert not {".partial", ".lock", "train-x.tfrecord"} & names
 
 
+def test_a_run_that_was_killed_before_its_description_is_replaced(tmp_path):
+    _write(tmp_path)
+    digests = support.digest_of_folder(tmp_path / "shards")
+    (tmp_path / "shards" / "dataset.json").unlink()
+    (tmp_path / "shards" / "train-00000-of-00009.tfrecord").write_text("of others")
+    _write(tmp_path)
+    assert support.digest_of_folder(tmp_path / "shards") == digests
+
+
 def test_a_file_in_the_place_of_the_folder_is_named(tmp_path):
     (tmp_path / "shards").write_text("")
     with pytest.raises(FileExistsError) as error:
@@ -334,14 +343,15 @@ def test_a_file_in_the_place_of_the_folder_is_named(tmp_path):
     assert error.value.filename == str(tmp_path / "shards")
 
 
-def test_a_folder_of_somebody_else_is_never_overwritten(tmp_path):
+@pytest.mark.parametrize("name", ["thesis.tex", "mine.tfrecord", "train.tfrecord"])
+def test_a_folder_of_somebody_else_is_never_overwritten(tmp_path, name):
     (tmp_path / "shards").mkdir()
-    (tmp_path / "shards" / "thesis.tex").write_text("precious")
+    (tmp_path / "shards" / name).write_text("precious")
     made = support.make_crops(tmp_path / "crops", NAMES)
     folder = crop_source.source_of_table(crops.read_crops(made))
     with pytest.raises(UserError, match="something else"):
         shards.write_dataset(folder, tmp_path / "shards", _options(), overwrite=True)
-    assert [p.name for p in (tmp_path / "shards").iterdir()] == ["thesis.tex"]
+    assert [p.name for p in (tmp_path / "shards").iterdir()] == [name]
 
 
 def test_an_interrupted_run_leaves_nothing_and_keeps_what_was_there(
