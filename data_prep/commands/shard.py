@@ -123,6 +123,7 @@ def _source(args):
             f"Received: channels={args.channels}"
         )
     folder = read_crops(args.crops)
+    refuse_output_inside(folder.folder, args.output)
     if args.decisions:
         folder = apply_to_crops(folder, args.decisions)
     return crop_source.source_of_table(folder)

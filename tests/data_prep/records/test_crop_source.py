@@ -171,6 +171,15 @@ def test_shards_are_not_written_among_the_crops_of_a_layout(tmp_path):
     assert not (tmp_path / "shards").exists()
 
 
+@pytest.mark.parametrize("given", ["", "crops.csv"])
+@pytest.mark.parametrize("inside", ["", "images", "shards"])
+def test_shards_are_not_written_among_the_crops_of_a_table(tmp_path, given, inside):
+    before = support.digest_of_folder(support.make_crops(tmp_path / "crops", [["a"]]))
+    with pytest.raises(UserError, match="lies in the folder that is read"):
+        _shard(tmp_path / "crops" / given, tmp_path / "crops" / inside)
+    assert support.digest_of_folder(tmp_path / "crops") == before
+
+
 def _table(tmp_path):
     folder = support.make_crops(tmp_path / "crops", [["Cytosol"]] * 3)
     rows = list(csv.DictReader((folder / "crops.csv").open()))
