@@ -31,18 +31,20 @@ class Row:
 
 
 def read_header(path: Path, delimiter: str = ",") -> tuple[str, ...]:
-    """Returns a table's columns as they are written, none if it is empty.
+    """Returns a table's columns as they are written, those without a name left out.
 
     Raises:
         DataError: It is not a table in UTF-8.
     """
-    return next(_lines(path, delimiter), ((), 0))[0]
+    return tuple(name for name in next(_lines(path, delimiter), ((), 0))[0] if name)
 
 
 def read_table(
     path: Path, columns: Sequence[str] = (), delimiter: str = ","
 ) -> Iterator[Row]:
     """Reads a table line by line: UTF-8 with or without BOM, any line ends.
+
+    A first column without a name, as of the lines' numbers, is left out.
 
     Args:
         path: The table; its first line names the columns, without regard to case.
@@ -66,7 +68,8 @@ def read_table(
                 f"damaged table: expected {len(header)} columns in every line. "
                 f"Received: {len(cells)} in {where}"
             )
-        yield Row(dict(zip(header, cells, strict=True)), where)
+        named = {name: cell for name, cell in zip(header, cells, strict=True) if name}
+        yield Row(named, where)
 
 
 def unique_id(

@@ -133,3 +133,9 @@ def test_an_id_twice_names_both_lines():
 def test_the_header_keeps_its_spelling(tmp_path):
     assert read_header(_write(tmp_path, "\ufeffId, GFP\n1,2\n")) == ("Id", "GFP")
     assert read_header(_write(tmp_path, "")) == ()
+
+
+def test_a_first_column_without_a_name_is_left_out(tmp_path):
+    path = _write(tmp_path, ",id,x\n0,a1,b\n1,a2,\n")
+    assert read_header(path) == ("id", "x")
+    assert _rows(path) == [{"id": "a1", "x": "b"}, {"id": "a2", "x": ""}]

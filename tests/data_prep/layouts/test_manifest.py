@@ -35,6 +35,15 @@ def test_two_channels_of_yeast_are_as_good_as_four_of_ours(tmp_path):
     np.testing.assert_array_equal(read_field(first), protein)
 
 
+def test_the_index_of_pandas_is_no_metadata(tmp_path):
+    pictures.write(tmp_path / "a.png")
+    pictures.write_table(
+        tmp_path / "manifest.csv", ",id,channel:a,strain", "0,1,a.png,BY4741"
+    )
+    (field,) = read_fields(tmp_path).fields
+    assert field.metadata == {"codec": "png", "strain": "BY4741"}
+
+
 def test_eight_channels_may_share_files(tmp_path):
     low = pictures.write(tmp_path / "low.png", 4)
     high = pictures.write(tmp_path / "high.png", 4, seed=1)
