@@ -118,6 +118,13 @@ def test_a_missing_column_is_named(tmp_path):
         crops.read_crops(folder)
 
 
+def test_metadata_by_a_name_that_records_have_is_named(tmp_path):
+    header = ",".join([*crops.COLUMNS, "id"])
+    folder = _write_table(tmp_path, _line() + ",7", header=header)
+    with pytest.raises(UserError, match=r"crops\.csv: expected another name.*'id'"):
+        crops.read_crops(folder)
+
+
 def test_a_table_that_is_not_text_is_named(tmp_path):
     folder = _write_table(tmp_path, _line(reason="Müller"), encoding="latin-1")
     with pytest.raises(DataError, match=r"UTF-8.*crops\.csv"):
@@ -164,6 +171,7 @@ def test_a_missing_companion_is_named(tmp_path):
         {"sha256": "abc"},
         {"group": ""},
         {"metadata": {"x": "1"}},
+        {"metadata": {"id": "1"}},
     ],
 )
 def test_what_could_not_be_read_back_is_not_written(tmp_path, changed):

@@ -210,6 +210,11 @@ def _check_header(header: Sequence[str], where: str) -> None:
             f"wrong columns in {where}: expected every column to have a name of its "
             f"own. Received: {', '.join(map(repr, twice or ['']))}"
         )
+    if "id" in header:
+        raise UserError(
+            f"wrong columns in {where}: expected another name for metadata, since "
+            "crop/id of the records is crop_id. Received: 'id'"
+        )
 
 
 def _check_about(path: Path, about: object) -> None:
