@@ -90,7 +90,7 @@ def test_a_table_saved_by_a_spreadsheet_is_read(tmp_path):
         ({"path": "C:\\a.png"}, "inside the folder"),
         ({"path": "."}, "inside the folder"),
         ({"accepted": "yes"}, "true or false"),
-        ({"size": "12.5"}, "size"),
+        ({"size": "12.5"}, "a whole number above 0 or nothing.*size"),
         ({"size": "0"}, "size"),
         ({"pixel_size": "nan"}, "pixel_size"),
         ({"pixel_size": "-1"}, "pixel_size"),
@@ -103,6 +103,14 @@ def test_a_wrong_value_is_named_with_its_line(tmp_path, changed, words):
     with pytest.raises(DataError, match=words) as error:
         crops.read_crops(folder)
     assert f"{folder / 'crops.csv'} line 3" in str(error.value)
+
+
+def test_a_size_that_pandas_wrote_is_read(tmp_path):
+    # Beside missing values its integers are floats.
+    folder = _write_table(tmp_path, _line(size="64.0"), _line(crop_id="b"))
+    sizes = [row.size for row in crops.read_crops(folder).rows]
+    assert sizes == [64, None]
+    assert isinstance(sizes[0], int)
 
 
 def test_a_repeated_crop_id_is_named(tmp_path):

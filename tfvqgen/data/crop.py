@@ -94,10 +94,10 @@ def parse_crop(cells: dict[str, str], where: str) -> Crop:
         "labels": tuple(dict.fromkeys(name for name in labels if name)),
         "group": cells.pop("group").strip(),
         "field": cells.pop("field").strip(),
-        "x": _number(cells.pop("x"), float, "x", where),
-        "y": _number(cells.pop("y"), float, "y", where),
-        "size": _number(cells.pop("size"), int, "size", where),
-        "pixel_size": _number(cells.pop("pixel_size"), float, "pixel_size", where),
+        "x": _number(cells.pop("x"), "x", where),
+        "y": _number(cells.pop("y"), "y", where),
+        "size": _number(cells.pop("size"), "size", where),
+        "pixel_size": _number(cells.pop("pixel_size"), "pixel_size", where),
         "reason": cells.pop("reason"),
         "sha256": cells.pop("sha256", "").strip().lower(),
     }
@@ -149,19 +149,20 @@ def check_crop(crop: Crop, seen: set[str], where: str) -> None:
         )
 
 
-def _number(cell: str, kind: type, name: str, where: str) -> float | int | None:
+def _number(cell: str, name: str, where: str) -> float | int | None:
     if not cell.strip():
         return None
     try:
-        value = kind(cell)
-        finite = math.isfinite(value)
-    except (ValueError, OverflowError):
-        finite = False
-    if not finite or (name in ("size", "pixel_size") and value <= 0):
+        value = float(cell)
+    except ValueError:
+        value = math.nan
+    expected, fits = {
+        "size": ("a whole number above 0", value > 0 and value.is_integer()),
+        "pixel_size": ("a number above 0", value > 0),
+    }.get(name, ("a number", True))
+    if not math.isfinite(value) or not fits:
         raise DataError(
-            f"wrong value in {where}: expected a number or nothing. "
+            f"wrong value in {where}: expected {expected} or nothing. "
             f"Received: {name}={cell!r}"
         )
-    if kind is float and value.is_integer() and name in ("x", "y"):
-        return int(value)
-    return value
+    return int(value) if value.is_integer() and name != "pixel_size" else value
