@@ -23,6 +23,7 @@ from data_prep.records.record_plan import (
     split_records,
 )
 from tfvqgen.data import schema
+from tfvqgen.data.crop import Crop
 from tfvqgen.data.dataset_info import (
     FILE_NAME,
     SPLITS,
@@ -64,8 +65,10 @@ def write_dataset(
     """
     plan = plan_records(source, options)
     by_split = split_records(plan.records, options)
-    info = _description(source, plan, options)
-    encoder = _Encoder(source, info.image_shape, options.size)
+    # Whatever the table's order.
+    first = min((record.crop for record in plan.records), key=lambda crop: crop.crop_id)
+    info = _description(source, first, plan, options)
+    encoder = _Encoder(source, first, info, options.size)
     threads = num_threads or processes.num_cores()
     with _output_folder(Path(output), overwrite) as (partial, commit):
         splits = {}
@@ -81,9 +84,11 @@ def write_dataset(
     return info, plan
 
 
-def _description(source: CropSource, plan: Plan, options: ShardOptions) -> DatasetInfo:
+def _description(
+    source: CropSource, first: Crop, plan: Plan, options: ShardOptions
+) -> DatasetInfo:
     """Returns the contents of ``dataset.json`` but for the splits."""
-    shape, pixel_size = _common_form(source, plan.records, options.size)
+    shape, pixel_size = _form(source, first, options.size)
     return DatasetInfo(
         image_shape=shape,
         dtype=source.dtype,
@@ -98,12 +103,10 @@ def _description(source: CropSource, plan: Plan, options: ShardOptions) -> Datas
     )
 
 
-def _common_form(
-    source: CropSource, records: Sequence[Record], size: int | None
+def _form(
+    source: CropSource, first: Crop, size: int | None
 ) -> tuple[tuple[int, int, int], float | None]:
-    """Returns the shape of all records and their pixels' size in micrometres."""
-    # Whatever the table's order.
-    first = min((record.crop for record in records), key=lambda crop: crop.crop_id)
+    """Returns the shape of a crop's record and its pixels' size in micrometres."""
     image, path, _ = source.read(first)
     height, width, _ = image.shape
     if size is not None and (height != width or not 1 <= size <= height):
@@ -111,36 +114,38 @@ def _common_form(
             f"size does not fit: expected at most the side of square crops. "
             f"Received: size={size} for {path} of {height} x {width}"
         )
-    for record in records:
-        one, other = first.pixel_size, record.crop.pixel_size
-        if (one is None) != (other is None) or (one and abs(other / one - 1) > 0.01):
-            raise UserError(
-                "crops of different scales: expected one pixel_size in crops.csv. "
-                f"Received: {one} in {first.crop_id}, {other} in {record.crop.crop_id}"
-            )
     shape = (size or height, size or width, len(source.channels))
-    scale = height / size if size else 1.0
-    return shape, first.pixel_size and round(first.pixel_size * scale, 9)
+    return shape, _pixel_size(first, height, size)
+
+
+def _pixel_size(crop: Crop, side: int, size: int | None) -> float | None:
+    """Returns the micrometres a pixel of a crop's record, if they are known."""
+    scale = side / size if size else 1.0
+    return crop.pixel_size and round(crop.pixel_size * scale, 9)
 
 
 class _Encoder:
     """Turns a crop on disk into the bytes of a record."""
 
-    def __init__(self, source: CropSource, shape: tuple[int, int, int], size):
-        self._source, self._shape, self._size = source, shape, size
+    def __init__(
+        self, source: CropSource, first: Crop, info: DatasetInfo, size: int | None
+    ):
+        self._source, self._first, self._info, self._size = source, first, info, size
 
     def __call__(self, record: Record) -> bytes:
-        crop, source = record.crop, self._source
-        image, path, png = source.read(crop)
+        crop, info = record.crop, self._info
+        image, path, png = self._source.read(crop)
+        pixel_size = _pixel_size(crop, len(image), self._size)
         if self._size:
             image = _reduce(image, self._size)
-        if image.shape != self._shape or image.dtype.name != source.dtype:
+        if image.shape != info.image_shape or image.dtype.name != info.dtype:
             raise DataError(
-                f"an image does not fit the others: expected {source.dtype} "
-                f"{list(self._shape)}; --size makes sides alike. "
+                f"an image does not fit the others: expected {info.dtype} "
+                f"{list(info.image_shape)}; --size makes sides alike. "
                 f"Received: {image.dtype.name} {list(image.shape)} in {path}"
             )
-        plain = png and schema.is_plain_png(png, self._shape, source.dtype)
+        self._check_scale(crop, pixel_size)
+        plain = png and schema.is_plain_png(png, info.image_shape, info.dtype)
         return schema.serialize_example(
             image,
             record.class_ids,
@@ -150,6 +155,14 @@ class _Encoder:
             metadata=crop.metadata,
             png=png if plain else None,
         )
+
+    def _check_scale(self, crop: Crop, other: float | None) -> None:
+        one = self._info.pixel_size
+        if (one is None) != (other is None) or (one and abs(other / one - 1) > 0.01):
+            raise UserError(
+                "crops of different scales: expected one pixel_size of all records. "
+                f"Received: {one} in {self._first.crop_id}, {other} in {crop.crop_id}"
+            )
 
 
 def _reduce(image: np.ndarray, size: int) -> np.ndarray:

@@ -240,8 +240,33 @@ def test_crops_of_different_scales_are_named(tmp_path):
     source = support.make_crops(tmp_path / "crops", [["a"]] * 6)
     text = (source / "crops.csv").read_text()
     (source / "crops.csv").write_text(text.replace("0.32", "0.08", 1))
-    with pytest.raises(UserError, match=r"0\.08 in crop0, 0\.32 in crop1"):
+    with pytest.raises(UserError, match=r"0\.08 in crop0, 0\.32 in crop\d"):
         _write(tmp_path)
+    assert not (tmp_path / "shards").exists()
+
+
+def _make_sides(folder, *sides):
+    """Writes a crop for each side in pixels and in micrometres."""
+    folder.mkdir()
+    rows = []
+    for side, micrometres in sides:
+        path, scale = f"{side}.png", micrometres / side
+        images.write_image(folder / path, support.random_image((side, side, 1)))
+        rows.append(crops.Crop(f"crop{side}", path, ("a",), "g", pixel_size=scale))
+    crops.write_crops(folder, rows, channels=["grey"])
+
+
+def test_crops_that_size_would_bring_to_different_scales_are_named(tmp_path):
+    _make_sides(tmp_path / "crops", (8, 2.0), (6, 1.5))
+    with pytest.raises(UserError, match=r"scales.*0\.5 in crop6, 0\.66\d* in crop8"):
+        _write(tmp_path, _options(size=3, splits={"train": 1.0}))
+    assert not (tmp_path / "shards").exists()
+
+
+def test_crops_that_size_brings_to_one_scale_fit_together(tmp_path):
+    _make_sides(tmp_path / "crops", (8, 1.5), (6, 1.5))
+    info, _ = _write(tmp_path, _options(size=3, splits={"train": 1.0}))
+    assert (info.splits["train"].num_examples, info.pixel_size) == (2, 0.5)
 
 
 def test_an_image_that_was_changed_is_named(tmp_path):
