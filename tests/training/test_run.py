@@ -356,6 +356,20 @@ def test_a_prior_does_not_learn_from_codes_in_fewer_symmetries_than_asked_for(
         run(data, workdir, steps=9, stage="top", overrides=["codes.symmetries=8"])
 
 
+def test_a_request_that_is_refused_is_not_in_the_way_of_the_next(
+    data, finished, tmp_path
+):
+    workdir = tmp_path / "workdir"
+    shutil.copytree(finished, workdir)
+    shutil.rmtree(workdir / "top")
+    before = support.digest_of_folder(workdir)
+    for refused in ("codes.symmetries=8", "top.accumulation=3"):
+        with pytest.raises(UserError):
+            run(data, workdir, steps=1, stage="top", overrides=[refused])
+        assert support.digest_of_folder(workdir) == before
+    train(data_dir=data, workdir=workdir, stage="top", steps=1)
+
+
 def test_a_part_of_the_held_out_examples_is_used_in_whole_batches(
     data, finished, tmp_path
 ):

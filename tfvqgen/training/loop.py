@@ -58,7 +58,7 @@ class Loop:
         seed: int,
     ):
         config = stage.config
-        _require_even_parts(
+        require_even_parts(
             config.batch_size, strategy.num_replicas_in_sync * stage.accumulation
         )
         self._stage = stage
@@ -302,6 +302,20 @@ class Loop:
         )
 
 
+def require_even_parts(batch_size: int, parts: int) -> None:
+    """Refuses a batch that cannot be taken in as many equal parts.
+
+    Raises:
+        UserError: It does not divide.
+    """
+    if batch_size % parts:
+        raise UserError(
+            "the batch does not divide over the replicas and the parts that gradients "
+            f"are added up over: expected batch_size in multiples of {parts}. "
+            f"Received: batch_size={batch_size}"
+        )
+
+
 class _Speed:
     """Examples a second since the last line of figures, without the first chunk.
 
@@ -326,15 +340,6 @@ class _Speed:
         if self._chunks > 1:
             self._steps, self._seconds = 0, 0.0
         return speed
-
-
-def _require_even_parts(batch_size: int, parts: int) -> None:
-    if batch_size % parts:
-        raise UserError(
-            "the batch does not divide over the replicas and the parts that gradients "
-            f"are added up over: expected batch_size in multiples of {parts}. "
-            f"Received: batch_size={batch_size}"
-        )
 
 
 def _make_optimizer(stage: Stage, decay_steps: tf.Variable) -> keras.optimizers.Adam:

@@ -15,7 +15,7 @@ from tfvqgen.training import distribution
 from tfvqgen.training.autoencoder import AutoencoderStage
 from tfvqgen.training.checkpoints import restore_averages, restore_model
 from tfvqgen.training.encode import write_codes
-from tfvqgen.training.loop import Loop
+from tfvqgen.training.loop import Loop, require_even_parts
 from tfvqgen.training.prior import PriorStage
 from tfvqgen.training.stage import Stage
 from tfvqgen.training.trained_models import (
@@ -71,6 +71,12 @@ def train(
             seed=seed,
             dataset=dataset.info,
         )
+        if stage in LEVELS:
+            _require_symmetries(config, codes.read_codes_info(kept.stage("codes")))
+        _require_even_batches(config, trained, chosen.num_replicas_in_sync)
+        # Not before all that can be refused is: what is written here is asked for again
+        # by the next run.
+        kept.keep_config(config, dataset.info)
         if stage in ("all", "vqvae"):
             _train_autoencoder(config, dataset, kept, chosen, init_from)
         if stage in ("all", "codes"):
@@ -121,7 +127,6 @@ def _train_prior(
         dataset_fingerprint=dataset.fingerprint(),
         autoencoder_fingerprint=fingerprint(autoencoder),
     )
-    _require_symmetries(config, info)
     _require_same_codes(workdir, level, info)
     with strategy.scope():
         stage = PriorStage(
@@ -154,6 +159,16 @@ def _require_symmetries(config: Config, info: codes.CodesInfo) -> None:
             f"codes.symmetries={config.codes.symmetries}, which --stage=codes writes. "
             f"Received: codes with symmetries={info.symmetries}"
         )
+
+
+def _require_even_batches(
+    config: Config, stages: Sequence[str], num_replicas: int
+) -> None:
+    """Refuses batches that do not divide over the replicas, before any is trained."""
+    for stage in stages:
+        section = getattr(config, stage)
+        parts = section.accumulation if stage in LEVELS else 1
+        require_even_parts(section.batch_size, num_replicas * parts)
 
 
 def _require_same_codes(workdir: Workdir, level: str, info: codes.CodesInfo) -> None:

@@ -91,7 +91,7 @@ class Workdir:
         seed: int | None,
         dataset: DatasetInfo,
     ) -> Config:
-        """Decides on the configuration of a run and writes it down.
+        """Decides on the configuration of a run; :meth:`keep_config` writes it down.
 
         A new workdir gets the preset with the overrides; an old one keeps what it has,
         changed by what is asked for now, unless that would change a stage that already
@@ -103,7 +103,7 @@ class Workdir:
             overrides: ``section.key=value`` strings.
             seed: None keeps the workdir's, and is 0 in a new one.
             dataset: What to train on: its channels are taken over, its images' size
-                must be the configuration's; kept as ``dataset.json``.
+                must be the configuration's.
 
         Raises:
             UserError: The images are of another size, or something frozen would change.
@@ -124,18 +124,24 @@ class Workdir:
         )
         if old:
             self._refuse_changes(old, new)
-        if new != old:
-            self.path.mkdir(parents=True, exist_ok=True)
-            write_sealed_json(
-                self.config_file,
-                {
-                    "config": new.config.to_json(),
-                    "dataset_fingerprint": new.dataset_fingerprint,
-                },
-            )
-        # Not only where something has changed: credit and display are not part of it.
-        write_info(self.path, dataset)
         return new.config
+
+    def keep_config(self, config: Config, dataset: DatasetInfo) -> None:
+        """Writes down what a run is trained with, and on.
+
+        Args:
+            config: What :meth:`settle_config` has returned.
+            dataset: What it was given; kept as ``dataset.json``.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_sealed_json(
+            self.config_file,
+            {
+                "config": config.to_json(),
+                "dataset_fingerprint": dataset.fingerprint(),
+            },
+        )
+        write_info(self.path, dataset)
 
     def _load_if_any(self) -> "_Kept | None":
         if self.config_file.exists():
