@@ -330,6 +330,8 @@ def test_training_stops_when_the_held_out_loss_no_longer_falls(
 def test_symmetries_of_training_images_are_encoded_too(data, finished, tmp_path):
     workdir = tmp_path / "workdir"
     shutil.copytree(finished, workdir)
+    for level in LEVELS:
+        shutil.rmtree(workdir / level)
     run(data, workdir, steps=9, stage="codes", overrides=["codes.symmetries=8"])
     info = codes.read_codes_info(workdir / "codes")
     train_split = codes.CodeSplit(workdir / "codes", "train", info)
@@ -351,9 +353,20 @@ def test_a_prior_does_not_learn_from_codes_in_fewer_symmetries_than_asked_for(
 ):
     workdir = tmp_path / "workdir"
     shutil.copytree(finished, workdir)
-    shutil.rmtree(workdir / "top")
+    for level in LEVELS:
+        shutil.rmtree(workdir / level)
     with pytest.raises(UserError, match=r"symmetries=8.*--stage=codes.*symmetries=1"):
         run(data, workdir, steps=9, stage="top", overrides=["codes.symmetries=8"])
+
+
+@pytest.mark.parametrize("stage", ["all", "codes"])
+def test_codes_that_a_prior_has_learnt_from_are_not_replaced_by_other_symmetries(
+    data, finished, stage
+):
+    before = support.digest_of_folder(finished)
+    with pytest.raises(UserError, match=r"top codes has learnt.*symmetries=1"):
+        run(data, finished, steps=9, stage=stage, overrides=["codes.symmetries=8"])
+    assert support.digest_of_folder(finished) == before
 
 
 def test_a_request_that_is_refused_is_not_in_the_way_of_the_next(

@@ -71,6 +71,7 @@ def train(
             seed=seed,
             dataset=dataset.info,
         )
+        _require_learnt_symmetries(config, kept)
         if stage in LEVELS:
             _require_symmetries(config, codes.read_codes_info(kept.stage("codes")))
         _require_even_batches(config, trained, chosen.num_replicas_in_sync)
@@ -159,6 +160,19 @@ def _require_symmetries(config: Config, info: codes.CodesInfo) -> None:
             f"codes.symmetries={config.codes.symmetries}, which --stage=codes writes. "
             f"Received: codes with symmetries={info.symmetries}"
         )
+
+
+def _require_learnt_symmetries(config: Config, workdir: Workdir) -> None:
+    """Refuses other symmetries than priors have learnt from, before any are encoded."""
+    for level in filter(workdir.has_checkpoint, LEVELS):
+        found = read_origin(workdir, level).get("symmetries")
+        if found != config.codes.symmetries:
+            raise UserError(
+                f"the prior of the {level} codes has learnt from codes in other "
+                f"symmetries: expected codes.symmetries={found}; remove "
+                f"{workdir.stage(level)} to train it anew. "
+                f"Received: codes.symmetries={config.codes.symmetries}"
+            )
 
 
 def _require_even_batches(
