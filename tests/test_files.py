@@ -11,6 +11,7 @@ from tfvqgen.files import (
     exclusive,
     read_json,
     read_sealed_json,
+    require_plain_path,
     sha256_of_file,
     whole_file,
     write_json,
@@ -155,3 +156,14 @@ def test_a_changed_byte_in_a_sealed_file_is_told(tmp_path, text):
 def test_a_file_of_an_earlier_version_has_no_seal_and_is_taken_as_it_is(tmp_path):
     (tmp_path / "old.json").write_text('{"a": 1}')
     assert read_sealed_json(tmp_path / "old.json") == {"a": 1}
+
+
+@pytest.mark.parametrize("name", ["run[1]", "a[b/c]d", "x[]]", "a\\b"])
+def test_a_path_that_tensorflow_takes_for_a_pattern_is_refused(name):
+    with pytest.raises(UserError, match=r"Received: /.*"):
+        require_plain_path(f"{name}/vqvae")
+
+
+@pytest.mark.parametrize("name", ["a[b", "a]b", "a]b[c", "{a}*? 'b'"])
+def test_a_path_that_tensorflow_reads_is_taken(name):
+    require_plain_path(f"/data/{name}/vqvae")

@@ -5,6 +5,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import secrets
 import stat
 from collections.abc import Iterator, Mapping
@@ -132,6 +133,20 @@ def _locked(path: Path) -> int | None:
             if os.path.samestat(os.stat(path), os.fstat(handle)):
                 return handle
         os.close(handle)
+
+
+def require_plain_path(path: str | os.PathLike) -> None:
+    """Refuses a path that TensorFlow writes to, but takes for a pattern when it reads.
+
+    Raises:
+        UserError: It has a backslash, or a bracket that is closed again.
+    """
+    path = os.path.abspath(path)
+    if re.search(r"\\|\[.*\]", path):
+        raise UserError(
+            "TensorFlow cannot read from such a path: expected one without \\ and "
+            f"without [...]. Received: {path}"
+        )
 
 
 def sync_folder(folder: str | os.PathLike) -> None:

@@ -108,6 +108,17 @@ def test_what_a_killed_run_left_is_removed(tmp_path, quick):
     assert [x.name for x in tmp_path.iterdir()] == ["1"]
 
 
+def test_a_folder_that_tensorflow_cannot_read_from_is_refused_before_the_work(
+    tmp_path, quick
+):
+    with pytest.raises(UserError, match=r"cannot read from such a path.*new\[1\]"):
+        export(tmp_path / "new[1]")
+    assert list(tmp_path.iterdir()) == []
+    made = export(tmp_path / "new").parent.rename(tmp_path / "new[1]")
+    with pytest.raises(UserError, match="cannot read from such a path"):
+        open_source(made)
+
+
 def test_two_runs_do_not_write_to_one_folder(tmp_path, quick, monkeypatch):
     def again(folder):
         export(tmp_path)

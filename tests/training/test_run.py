@@ -724,6 +724,14 @@ def test_a_first_run_that_failed_leaves_nothing_that_counts(data, tmp_path):
     assert not (tmp_path / "workdir" / "config.json").exists()
 
 
+def test_a_workdir_that_tensorflow_cannot_read_from_is_refused_before_the_work(
+    data, tmp_path
+):
+    with pytest.raises(UserError, match=r"cannot read from such a path.*run\[1\]"):
+        run(data, tmp_path / "run[1]", steps=1)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_checkpoints_without_their_configuration_are_refused(data, finished, tmp_path):
     shutil.copytree(finished, tmp_path / "workdir")
     (tmp_path / "workdir" / "config.json").unlink()

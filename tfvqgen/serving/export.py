@@ -14,7 +14,13 @@ from tqdm import tqdm
 
 from tfvqgen.data.records import as_os_error
 from tfvqgen.errors import DataError, UserError, require_in_range
-from tfvqgen.files import blamed_on, exclusive, read_json, sync_folder
+from tfvqgen.files import (
+    blamed_on,
+    exclusive,
+    read_json,
+    require_plain_path,
+    sync_folder,
+)
 from tfvqgen.generation.about import About
 from tfvqgen.generation.generator import Generator
 from tfvqgen.serving.compact import compact
@@ -73,6 +79,7 @@ def export_generator(
         version: Its number; None is one more than the largest there.
         card: The model card; by default one without figures.
     """
+    require_plain_path(export_dir)
     if card is None:
         card = model_card(generator.about, {})
     export_dir = Path(export_dir)

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from tfvqgen.errors import DataError, UserError
+from tfvqgen.files import require_plain_path
 
 ABOUT = "assets/about.json"
 GRAPH = "saved_model.pb"
@@ -13,8 +14,9 @@ def version_folder(path: str | os.PathLike) -> Path:
     """Returns a version's folder: the path itself, or its newest version.
 
     Raises:
-        UserError: There is no export.
+        UserError: There is no export, or none that TensorFlow could read.
     """
+    require_plain_path(path)
     path = Path(path)
     if (path / GRAPH).is_file():
         return _ours(path)

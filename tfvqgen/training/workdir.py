@@ -15,7 +15,12 @@ from tfvqgen.config import Config, StageConfig
 from tfvqgen.config_keys import frozen_differences
 from tfvqgen.data.dataset_info import DatasetInfo, read_info, write_info
 from tfvqgen.errors import UserError
-from tfvqgen.files import exclusive, read_sealed_json, write_sealed_json
+from tfvqgen.files import (
+    exclusive,
+    read_sealed_json,
+    require_plain_path,
+    write_sealed_json,
+)
 from tfvqgen.training.checkpoints import saved_checkpoints
 
 
@@ -24,9 +29,13 @@ class Workdir:
 
     Args:
         path: The folder; made when it is first written to.
+
+    Raises:
+        UserError: TensorFlow could not read from such a folder.
     """
 
     def __init__(self, path: str | os.PathLike):
+        require_plain_path(path)
         self.path = Path(path)
 
     @property

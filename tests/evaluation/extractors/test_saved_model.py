@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tests import support
 from tests.generators import make_generator
-from tfvqgen.errors import DataError
+from tfvqgen.errors import DataError, UserError
 from tfvqgen.evaluation.extractors.saved_model import SavedModelExtractor
 
 ABOUT = make_generator(4).about
@@ -122,3 +122,8 @@ def test_what_is_no_extractor_is_refused_with_what_was_expected(tmp_path, make, 
         DataError, match=f"expected a SavedModel whose.*{words}|{words}"
     ):
         SavedModelExtractor(tmp_path, "m", ABOUT)
+
+
+def test_one_in_a_folder_that_tensorflow_cannot_read_from_is_refused(tmp_path):
+    with pytest.raises(UserError, match="cannot read from such a path"):
+        SavedModelExtractor(save(tmp_path / "a[1]", means), "m", ABOUT)

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from tfvqgen.data.schema import from_unit, to_unit
 from tfvqgen.errors import DataError
+from tfvqgen.files import require_plain_path
 from tfvqgen.generation.about import About
 
 SIGNATURE = "serving_default"
@@ -50,6 +51,7 @@ class SavedModelExtractor:
         size: How many features it finds (F).
 
     Raises:
+        UserError: TensorFlow could not read from such a path.
         DataError: There is no SavedModel, it is damaged, or it takes or returns
             something else.
     """
@@ -131,6 +133,7 @@ class SavedModelExtractor:
 
 
 def _load(path: Path):
+    require_plain_path(path)
     if not (path / "saved_model.pb").is_file():
         raise DataError(
             f"no extractor of features: expected {EXPECTED}. "
