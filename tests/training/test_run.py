@@ -517,6 +517,13 @@ def test_a_workdir_without_a_stage_to_start_from_is_refused_before_any_is_traine
     assert not new.exists()
 
 
+def test_weights_to_start_from_are_refused_for_codes_which_take_none(
+    data, finished, tmp_path
+):
+    with pytest.raises(UserError, match="--stage=codes --init_from="):
+        run(data, tmp_path, steps=1, stage="codes", init_from=finished)
+
+
 def test_weights_of_another_architecture_are_refused(data, finished, tmp_path):
     with pytest.raises(UserError, match="does not fit the configuration"):
         run(

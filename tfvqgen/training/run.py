@@ -204,6 +204,11 @@ def _require_same_codes(workdir: Workdir, level: str, info: codes.CodesInfo) -> 
 
 def _require_weights(other: Workdir, stages: Sequence[str], workdir: Workdir) -> None:
     """Refuses to start from a workdir that has not trained all that is to start so."""
+    if not stages:
+        raise UserError(
+            "codes start from no weights: expected --init_from with a stage that is "
+            f"trained. Received: --stage=codes --init_from={other.path}"
+        )
     for stage in stages:
         if not workdir.has_checkpoint(stage) and not other.has_checkpoint(stage):
             raise UserError(
