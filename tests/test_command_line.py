@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from pathlib import Path
 
 import pytest
 
@@ -49,6 +50,8 @@ def fails_with(capsys, body):
         (("shard", "--crops", "a"), ("missing", "expected --output", "--crops a")),
         (("shard", "--crop", "a"), ("unknown flag", "--crops?", "Received: --crop\n")),
         (("shard", "--output"), ("--output has no value",)),
+        (("shard", "--output=", "--crops=a"), ("--output has an empty value",)),
+        (("shard", "--crops", ""), ("empty value", "Received: shard --crops\n")),
         (("shard", "--overwrite=3"), ("--overwrite takes no value",)),
         (("shard", "--seed", "x"), ("--seed", "a whole number", "Received: x\n")),
         (("shard", "--label_policy", "x"), ("multi_hot, single_only", "x\n")),
@@ -81,7 +84,7 @@ flags.DEFINE_string("data", None, "Where.", required=True)
 flags.DEFINE_string("other", None, "What.", required=True)
 flags.DEFINE_integer("steps", 1, "How many.", lower_bound=1)
 flags.DEFINE_enum("kind", "a", ["a", "b"], "Which.")
-run_with_flags(lambda: None)
+run_with_flags(lambda: print(flags.FLAGS.data))
 """
 
 
@@ -90,7 +93,7 @@ def absl_lines(tmp_path_factory):
     """Runs a program with absl flags in many ways at once, for they start slowly."""
     program = tmp_path_factory.mktemp("program") / "program.py"
     program.write_text(ABSL_PROGRAM)
-    both = ["--data=d", "--other=o"]
+    both = ["--data=~/d", "--other=o"]
     calls = {
         "missing": [],
         "unknown": ["--stpes=3"],
@@ -98,6 +101,7 @@ def absl_lines(tmp_path_factory):
         "low": [*both, "--steps=0"],
         "choice": [*both, "--kind=c"],
         "valueless": ["--data"],
+        "empty": [*both, "--data="],
         "rest": [*both, "rest"],
         "help": ["--help"],
         "fine": both,
@@ -124,6 +128,7 @@ def absl_lines(tmp_path_factory):
         ("low", ("--steps", "positive", "Received: 0\n")),
         ("choice", ("--kind", "a|b", "Received: c\n")),
         ("valueless", ("--data has no value",)),
+        ("empty", ("--data has an empty value", "--other=o --data=\n")),
         ("rest", ("not a flag", "Received: rest\n")),
     ],
 )
@@ -139,7 +144,15 @@ def test_help_of_absl_flags_is_no_failure(absl_lines):
     out, err, status = absl_lines["help"]
     assert (status, err) == (0, "")
     assert "--data: Where." in out and "--steps: How many." in out
-    assert absl_lines["fine"] == ("", "", 0)
+
+
+def test_a_home_folder_is_spelt_out_after_an_equals_sign(absl_lines):
+    assert absl_lines["fine"] == (f"{Path.home() / 'd'}\n", "", 0)
+    from data_prep.commands import shard
+
+    parser = command_line.subcommand_parser("prog", "", {"shard": shard})
+    args = parser.parse_args(["shard", "--crops=~/d", "--output", "a=~"])
+    assert (args.crops, args.output) == (str(Path.home() / "d"), "a=~")
 
 
 def test_help_of_a_subcommand_has_its_text_and_every_flag():

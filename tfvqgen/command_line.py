@@ -55,6 +55,7 @@ def parse_flags(argv: list[str]) -> list[str]:
     name = max((x.partition("=")[0] for x in argv[1:]), key=len, default="")
     if name.startswith("-") and len(name) > _LONGEST_FLAG:
         _fail(f"unknown flag: expected only known ones. Received: {name}")
+    argv = [argv[0], *_plain_words(argv[1:])]
     try:
         rest = flags.FLAGS(argv)
     except flags.Error as error:
@@ -167,7 +168,7 @@ class Parser(argparse_flags.ArgumentParser):
 
     def parse_known_args(self, args=None, namespace=None):
         """Refuses unknown flags before it looks for missing ones."""
-        self._words = list(sys.argv[1:] if args is None else args)
+        self._words = _plain_words(sys.argv[1:] if args is None else args)
         known = {*self._option_string_actions, "--flagfile", "--undefok"}
         for word in self._words:
             is_flag = re.match(r"--?[A-Za-z]", word)
@@ -245,6 +246,25 @@ class _HelpFormatter(argparse_flags.argparse.RawDescriptionHelpFormatter):
 
 class _Terminated(KeyboardInterrupt):
     """SIGTERM came."""
+
+
+def _plain_words(words: Sequence[str]) -> list[str]:
+    """Spells out a home folder after ``=``, where bash leaves ``~``.
+
+    Refuses empty values, which are variables of the shell that are not set.
+    """
+    plain = []
+    for word in words:
+        flag, equals, value = word.partition("=")
+        if not word or (flag.startswith("-") and equals and not value):
+            _fail(
+                f"{flag or 'a flag'} has an empty value: expected another. "
+                f"Received: {' '.join(words)}"
+            )
+        if flag.startswith("-") and value.startswith("~"):
+            word = f"{flag}={os.path.expanduser(value)}"
+        plain.append(word)
+    return plain
 
 
 @contextlib.contextmanager
