@@ -160,10 +160,10 @@ def test_a_file_of_an_earlier_version_has_no_seal_and_is_taken_as_it_is(tmp_path
 
 @pytest.mark.parametrize("name", ["run[1]", "a[b/c]d", "x[]]", "a\\b"])
 def test_a_path_that_tensorflow_takes_for_a_pattern_is_refused(name):
-    with pytest.raises(UserError, match=r"Received: /.*"):
+    with pytest.raises(UserError, match="TensorFlow cannot read"):
         require_plain_path(f"{name}/vqvae")
 
 
-@pytest.mark.parametrize("name", ["a[b", "a]b", "a]b[c", "{a}*? 'b'"])
+@pytest.mark.parametrize("name", ["a[b", "a]b", "a[]b", "a]b[c", "{a}*? 'b'"])
 def test_a_path_that_tensorflow_reads_is_taken(name):
     require_plain_path(f"/data/{name}/vqvae")

@@ -141,8 +141,7 @@ def require_plain_path(path: str | os.PathLike) -> None:
     Raises:
         UserError: It has a backslash, or a bracket that is closed again.
     """
-    path = os.path.abspath(path)
-    if re.search(r"\\|\[.*\]", path):
+    if re.search(r"\\|\[.+\]", os.fspath(path)):
         raise UserError(
             "TensorFlow cannot read from such a path: expected one without \\ and "
             f"without [...]. Received: {path}"
