@@ -29,7 +29,7 @@ _VERSION = flags.DEFINE_integer(
 def main() -> None:
     """Exports what the flags say."""
     import_tensorflow()
-    from tfvqgen.serving.export import export
+    from tfvqgen.export.export import export
 
     made = export(_WORKDIR.value, _EXPORT_DIR.value, _VERSION.value)
     print(f"exported: {made}")

@@ -70,9 +70,9 @@ _VERIFY_DATA = flags.DEFINE_bool(
 def main() -> None:
     """Runs the stages asked for."""
     import_tensorflow()
-    from tfvqgen.training import run
+    from tfvqgen.training import train
 
-    run.train(
+    train.train(
         data_dir=_DATA_DIR.value,
         workdir=_WORKDIR.value,
         preset=_PRESET.value,

@@ -19,9 +19,7 @@ import tensorflow as tf
 
 from tfvqgen.config import PriorConfig
 from tfvqgen.layers import CausalAttention, CausalConv2D
-from tfvqgen.layers.gated_units import add_kernel, matmul
-from tfvqgen.layers.gating import elu_pair, gate
-from tfvqgen.layers.row_dropout import row_dropout
+from tfvqgen.layers.gated_units import add_kernel, elu_pair, gate, matmul, row_dropout
 from tfvqgen.models import PixelSNAIL
 
 

@@ -11,11 +11,11 @@ from typing import NamedTuple
 import numpy as np
 
 from tfvqgen.errors import UserError
-from tfvqgen.generation.drawing import Drawing
+from tfvqgen.generation.request import SamplingParameters
 
 KEEP_BEST = "keep_best"
 # At these values a knob changes nothing.
-OFF = {**Drawing().to_json(), KEEP_BEST: 1.0}
+OFF = {**SamplingParameters().to_json(), KEEP_BEST: 1.0}
 KNOBS = tuple(OFF)
 PLAIN = "plain"
 DEFAULT = (
@@ -38,7 +38,7 @@ class Setting:
         keep_best: The share of the drawn cells that the judge lets pass.
     """
 
-    drawing: Drawing
+    drawing: SamplingParameters
     keep_best: float
 
     @property
@@ -136,7 +136,7 @@ def _read(text: str) -> Setting:
         values[knob] = value
         given.add(knob)
     keep_best = values.pop(KEEP_BEST)
-    return Setting(Drawing(**values), keep_best)
+    return Setting(SamplingParameters(**values), keep_best)
 
 
 def _name(values: dict[str, float]) -> str:

@@ -65,7 +65,7 @@ class Bench:
                 judged=settings.split,
                 config=settings.classifier,
             )
-        about = self._generator.about
+        about = self._generator.model_info
         self._extractors = choose_extractors(
             settings.extractors, about, lambda: self._judge
         )

@@ -47,10 +47,11 @@ def once(args: dict[str, Any]) -> dict[str, Any]:
     """Runs one round; returns its times in seconds and its peak of memory."""
     import numpy as np
 
-    from data_prep.screening import embedding, suggestions
+    from data_prep.embedding import projection
+    from data_prep.screening import suggestions
 
     command_line.import_tensorflow()
-    embedding.require_libraries()
+    projection.require_libraries()
     rng = np.random.default_rng(args["seed"])
     kinds = rng.integers(80, size=args["crops"])
     centres = rng.normal(size=(80, args["features"])).astype(np.float32)
@@ -63,11 +64,11 @@ def once(args: dict[str, Any]) -> dict[str, Any]:
         return round(marks[-1] - marks[-2], 1)
 
     found: dict[str, Any] = {}
-    components = embedding.principal_components(values)
+    components = projection.principal_components(values)
     found["components_seconds"] = seconds()
-    clusters = embedding.cluster(components, args["clusters"], args["seed"])
+    clusters = projection.cluster(components, args["clusters"], args["seed"])
     found["cluster_seconds"] = seconds()
-    places = embedding.map_positions(components, clusters, args["seed"])
+    places = projection.map_positions(components, clusters, args["seed"])
     found["map_seconds"] = seconds()
     suggestions.nearest(components, suggestions.Limits().num_neighbours)
     found["neighbour_seconds"] = seconds()

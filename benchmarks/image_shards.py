@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tfvqgen.data import dataset_info, records, schema
+from tfvqgen.data import dataset_info, schema, tfrecords
 
 LABEL = "any"
 
@@ -62,11 +62,11 @@ def write(
 
 def _write_split(
     folder: Path, split: str, images: np.ndarray, labels: np.ndarray, num_shards: int
-) -> tuple[records.Shard, ...]:
+) -> tuple[tfrecords.Shard, ...]:
     """Writes every `num_shards`-th image into the same shard."""
     return tuple(
-        records.write_shard(
-            folder / records.shard_name(split, shard, num_shards),
+        tfrecords.write_shard(
+            folder / tfrecords.shard_name(split, shard, num_shards),
             (
                 schema.serialize_example(
                     images[i],

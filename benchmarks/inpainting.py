@@ -38,9 +38,9 @@ UNTRAINED_SEEDS = (1, 2)
 def main() -> None:
     args = _flags().parse_args()
     case.import_tensorflow(args.threads)
-    from data_prep.features import read_features
-    from data_prep.inpainting.run import embed
-    from data_prep.inpainting.settings import settle
+    from data_prep.embedding.features import read_features
+    from data_prep.embedding.run import embed
+    from data_prep.embedding.settings import settle
 
     folder = embed(args.crops, overrides=_overrides(args), seed=args.seed)
     experiment = Experiment(folder, settle(folder))
@@ -62,12 +62,12 @@ class Experiment:
 
     Args:
         folder: A :class:`~tfvqgen.data.crops.CropFolder` with a trained network.
-        settings: The network's :class:`~data_prep.inpainting.settings.Settings`.
+        settings: The network's :class:`~data_prep.embedding.settings.Settings`.
     """
 
     def __init__(self, folder, settings):
-        from data_prep.inpainting.crop_images import CropImages
-        from data_prep.inpainting.pairing import Pairs, group_crops
+        from data_prep.embedding.crop_images import CropImages
+        from data_prep.embedding.pairing import Pairs, group_crops
 
         config = settings.config
         self.folder = folder
@@ -118,7 +118,7 @@ class Experiment:
         """Returns the features of networks as they are before training."""
         import keras
 
-        from data_prep.inpainting.extraction import feature_batches
+        from data_prep.embedding.extraction import feature_batches
         from tfvqgen.models import PairedInpainting
 
         width, seed = self.settings.config.width, self.settings.seed
@@ -181,7 +181,7 @@ class Experiment:
         """Returns the network's error where x is a cell of another group, if any is."""
         import tensorflow as tf
 
-        from data_prep.inpainting.run import load_network
+        from data_prep.embedding.run import load_network
         from tfvqgen.data.schema import to_unit
 
         model, _ = load_network(self.folder, self.settings)
@@ -205,7 +205,7 @@ class Experiment:
     def _blind_error(self, steps: int | None) -> float:
         import keras
 
-        from data_prep.inpainting.stage import InpaintingStage
+        from data_prep.embedding.stage import InpaintingStage
         from tfvqgen.training import distribution
         from tfvqgen.training.loop import Loop
         from tfvqgen.training.workdir import Workdir

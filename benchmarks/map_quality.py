@@ -36,20 +36,20 @@ def main() -> None:
     flags.add_argument("--crops", type=int, default=10_000, help="how many, at most")
     args = flags.parse_args()
     command_line.import_tensorflow()
-    from data_prep.screening import embedding
+    from data_prep.embedding import projection
 
-    embedding.require_libraries()
-    components = embedding.principal_components(features(args))
+    projection.require_libraries()
+    components = projection.principal_components(features(args))
     num = len(components)
-    clusters = embedding.cluster(components, embedding.usual_clusters(num), args.seed)
+    clusters = projection.cluster(components, projection.usual_clusters(num), args.seed)
     fitted = round(SHARE * num)
-    chosen = embedding.stratified(clusters, fitted, args.seed)
+    chosen = projection.stratified(clusters, fitted, args.seed)
     placed = np.setdiff1d(np.arange(num), chosen)
     found: dict[str, Any] = {"crops": num, "fitted": fitted, "seed": args.seed}
     for name, most in (("fitted_on_all", num), ("placed", fitted)):
-        embedding.MOST_FITTED = most
+        projection.MOST_FITTED = most
         started = time.process_time()
-        places = embedding.map_positions(components, clusters, args.seed)
+        places = projection.map_positions(components, clusters, args.seed)
         seconds = round(time.process_time() - started, 1)
         found[name] = {
             **measures(components, places, clusters, placed, args.seed),
@@ -65,7 +65,7 @@ def features(args) -> np.ndarray:
         kinds = rng.integers(80, size=args.crops)
         centres = 0.5 * rng.normal(size=(80, 96)).astype(np.float32)
         return centres[kinds] + rng.standard_normal((args.crops, 96), np.float32)
-    from data_prep.features import read_features
+    from data_prep.embedding.features import read_features
 
     values = np.concatenate([read_features(path).values for path in args.folders])
     return values[rng.permutation(len(values))[: args.crops]]

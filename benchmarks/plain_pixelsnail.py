@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfvqgen.config import PriorConfig
-from tfvqgen.layers.background import background
+from tfvqgen.layers.causal_attention import background
 
 BETA_1, BETA_2, ADAM_EPSILON = 0.9, 0.999, 1e-7
 MASKED = -1e9

@@ -25,8 +25,7 @@ from data_prep.synthetic.wells import (
     Well,
     plan_wells,
 )
-from tfvqgen.data.crop import Crop
-from tfvqgen.data.crops import image_name, write_crops
+from tfvqgen.data.crops import Crop, image_name, write_crops
 from tfvqgen.data.images import write_image
 
 KINDS = ("blur", "saturation", "debris", "empty", "two nuclei")

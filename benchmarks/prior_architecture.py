@@ -127,7 +127,7 @@ def held_out_bits(
     from tfvqgen.training import distribution
     from tfvqgen.training.loop import Loop
     from tfvqgen.training.metrics_log import read_metrics
-    from tfvqgen.training.prior import PriorStage
+    from tfvqgen.training.stages.prior import PriorStage
     from tfvqgen.training.workdir import Workdir
 
     class ComparedStage(PriorStage):

@@ -27,7 +27,7 @@ def make(level: str, folder: Path, config, seed: int):
     """
     from tfvqgen.data import codes
     from tfvqgen.training import distribution
-    from tfvqgen.training.prior import PriorStage
+    from tfvqgen.training.stages.prior import PriorStage
 
     config = config.settled(num_labels=NUM_LABELS)
     info = write_codes(folder, config, seed)
@@ -60,7 +60,7 @@ def plain_steps(stage, seed: int) -> Callable[[int], float]:
 
 def write_codes(folder: Path, config, seed: int):
     """Writes shards of random codes; returns what ``codes.json`` says."""
-    from tfvqgen.data import codes, records
+    from tfvqgen.data import codes, tfrecords
 
     generator = np.random.default_rng(seed)
     shapes = config.vqvae.top_shape, config.vqvae.bottom_shape
@@ -68,8 +68,8 @@ def write_codes(folder: Path, config, seed: int):
         generator.integers(config.vqvae.num_embeddings, size=[NUM_CROPS, *shape])
         for shape in shapes
     )
-    shard = records.write_shard(
-        folder / records.shard_name("train", 0, 1),
+    shard = tfrecords.write_shard(
+        folder / tfrecords.shard_name("train", 0, 1),
         (
             codes.serialize_codes(tops[i], bottoms[i], [i % NUM_LABELS], f"crop_{i}")
             for i in range(NUM_CROPS)

@@ -115,7 +115,7 @@ def _train(
     data: Path, workdir: Path, overrides: list[str], seed: int, args: argparse.Namespace
 ) -> None:
     from tfvqgen.data import schema
-    from tfvqgen.training.run import train
+    from tfvqgen.training.train import train
 
     shape = schema.open_dataset(data).info.image_shape
     overrides = [
@@ -146,8 +146,8 @@ def _extractors(dataset, folder: Path, args: argparse.Namespace) -> Iterator[Any
         if name == "random":
             yield RandomNetwork(dataset.info.image_shape[-1])
             continue
-        from tfvqgen.evaluation.classifier.config import ClassifierConfig
         from tfvqgen.evaluation.classifier.training import train_classifier
+        from tfvqgen.training.stages.classifier import ClassifierConfig
 
         learnt_from = "test" if "test" in dataset.info.splits else "train"
         config = ClassifierConfig(

@@ -125,17 +125,17 @@ def _reporting_stage(config, dataset, every: int, report: Report, further: dict)
     """Makes the stage `vqvae` such that each of its validations makes a report."""
     import tensorflow as tf
 
-    from tfvqgen.training.autoencoder import AutoencoderStage
+    from tfvqgen.training.stages.vqvae import AutoencoderStage
 
     class ReportingStage(AutoencoderStage):
         """Counts validations to know the step."""
 
         step = 0
 
-        def validation_figures(self, sums):
+        def validation_metrics(self, sums):
             """Reports, and returns what the stage itself says."""
             self.step = min(self.step + every, self.config.steps)
-            own = super().validation_figures(sums)
+            own = super().validation_metrics(sums)
             number = self.config.num_embeddings
             report(self.step, reconstruct, stage.model.encode, number, further)
             return own

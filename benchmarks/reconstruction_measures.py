@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from tfvqgen.evaluation.metrics.spectrum import band_power, power
-from tfvqgen.training import health
+from tfvqgen.training.stages import health
 
 BATCH_SIZE = 16
 LEVELS = ("top", "bottom")

@@ -45,7 +45,7 @@ def write_crops(folder: Path, args: argparse.Namespace) -> Path:
     from data_prep.screening import suggestions
     from data_prep.screening.decisions import Stamp
     from data_prep.screening.review import page_files, sprites
-    from tfvqgen.data.crop import Crop
+    from tfvqgen.data.crops import Crop
 
     rng = np.random.default_rng(args.seed)
     n = args.crops

@@ -124,8 +124,8 @@ def reference_sampler(
     """Returns a function that draws the codes of some positions."""
     import tensorflow as tf
 
+    from tfvqgen.sampling.ancestral import make_request
     from tfvqgen.sampling.reference import sample_positions
-    from tfvqgen.sampling.request import make_request
 
     inputs = _inputs(prior, args.batch_size)
 

@@ -12,7 +12,7 @@ import math
 from benchmarks import case
 from tfvqgen import Config, command_line
 from tfvqgen.config import PriorConfig
-from tfvqgen.serving.memory import FLOAT_BYTES, memory_per_map, row_memory_per_map
+from tfvqgen.sampling.memory import FLOAT_BYTES, memory_per_map, row_memory_per_map
 
 
 @dataclasses.dataclass(frozen=True)

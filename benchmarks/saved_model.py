@@ -32,9 +32,9 @@ def main() -> None:
 
 def compare(args: argparse.Namespace) -> dict[str, Any]:
     """Exports, loads and draws."""
-    from tfvqgen.serving.export import export_generator
-    from tfvqgen.serving.saved_model import SavedModel
-    from tfvqgen.serving.verify import verify
+    from tfvqgen.export.export import export_generator
+    from tfvqgen.export.verify import verify
+    from tfvqgen.generation.saved_model import SavedModel
 
     generator = random_generator(args.preset, args.seed)
     with tempfile.TemporaryDirectory() as folder:
@@ -123,8 +123,8 @@ def random_generator(preset: str, seed: int):
     """Returns untrained models of a preset's sizes."""
     import keras
 
-    from tfvqgen.generation.about import About
     from tfvqgen.generation.generator import Generator
+    from tfvqgen.generation.model_info import ModelInfo
     from tfvqgen.models import VQVAE2, PixelSNAIL
 
     config = Config.from_preset(preset).settled(num_labels=NUM_LABELS)
@@ -133,7 +133,7 @@ def random_generator(preset: str, seed: int):
     for model in models:
         model.build()
     channels = ("red", "green", "blue", "yellow")
-    about = About(
+    about = ModelInfo(
         preset=preset,
         labels=tuple(f"label {i}" for i in range(NUM_LABELS)),
         channels=channels,

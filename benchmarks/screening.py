@@ -100,9 +100,10 @@ def lost(crops, truth: dict[str, str], dropped: set[str]) -> dict[str, Any]:
 
 def reasons(opened, truth: dict[str, str]) -> dict[str, Any]:
     """Returns by which kind of suggestion defects are found and good crops lost."""
-    from data_prep.screening import embedding, suggestions
+    from data_prep.embedding import projection
+    from data_prep.screening import suggestions
 
-    components = embedding.principal_components(opened.features.values)
+    components = projection.principal_components(opened.features.values)
     made = suggestions.suggest(opened.crops, components, opened.table.clusters)
     bad = np.array([bool(truth[crop.crop_id]) for crop in opened.crops])
     shares = {"found_by": made.kinds[bad], "lost_by": made.kinds[~bad]}
@@ -137,11 +138,11 @@ def drawn(folder: Path, args: argparse.Namespace) -> dict[str, str]:
 def write_features(folder: Path, args: argparse.Namespace) -> None:
     """Leaves features beside the crops."""
     if args.steps:
-        from data_prep.inpainting.run import embed
+        from data_prep.embedding.run import embed
 
         embed(folder, overrides=[f"steps={args.steps}"], seed=args.seed)
         return
-    from data_prep import features
+    from data_prep.embedding import features
     from tfvqgen.data.crops import read_crops
     from tfvqgen.data.images import read_image
 

@@ -192,7 +192,7 @@ class Server:
 def serving(model: Path) -> Iterator[Server]:
     """Runs a server of a folder of versions."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.serving.graph_model", str(model)],
+        [sys.executable, "-m", "tests.client.graph_model", str(model)],
         cwd=ROOT,
         env={"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ},
         stdin=subprocess.PIPE,
@@ -218,8 +218,8 @@ def right_request(
     import tensorflow as tf
     from tensorflow_serving.apis import predict_pb2
 
-    from tfvqgen.serving.signatures import INPUTS
-    from tfvqgen.serving.verification.examples import example_rows
+    from tfvqgen.export.signatures import INPUTS
+    from tfvqgen.export.verification.examples import example_rows
 
     inputs = example_rows(about, INPUTS[signature], rows, seed)
     if guided:
@@ -246,7 +246,7 @@ def read_about(model: Path) -> dict[str, Any]:
 def export_random(preset: str, seed: int, folder: Path) -> None:
     """Exports a model of a preset's sizes with random weights."""
     from benchmarks.saved_model import random_generator
-    from tfvqgen.serving.export import export_generator
+    from tfvqgen.export.export import export_generator
 
     export_generator(random_generator(preset, seed), folder)
 

@@ -91,7 +91,7 @@ def rate(folder: Path, scratch: Path, args) -> Iterator[dict[str, Any]]:
     """Measures crops a second of processor time."""
     from data_prep.labels import load_vocabulary
     from data_prep.layouts import read_fields
-    from data_prep.records import crop_source, shards
+    from data_prep.shards import crop_source, shards
     from tfvqgen.data.crops import read_crops
 
     options = shards.ShardOptions(

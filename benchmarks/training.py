@@ -5,10 +5,10 @@ the autoencoder with decoding and symmetries), gradient clipping, figures, for p
 averages of the weights. The plain graph (`plain_vqvae2`, `plain_pixelsnail`) gets the
 same constant batch again and again, so that everything around the network counts
 against us; so do the autoencoder's shortcuts and grain (none with
-`--set vqvae.grain_weight=0`), which the plain one has not. Both run in one process in
-turns; seconds are medians over the rounds, and `ratio` is the median of the rounds'
-ratios. `cpu_ratio` is that of the processor time instead, which other programs on the
-machine disturb less; our input pipeline's threads are in it.
+`--set vqvae.texture_noise_weight=0`), which the plain one has not. Both run in one
+process in turns; seconds are medians over the rounds, and `ratio` is the median of the
+rounds' ratios. `cpu_ratio` is that of the processor time instead, which other
+programs on the machine disturb less; our input pipeline's threads are in it.
 
 The plain graph of a prior starts from our weights, and its first loss must be ours.
 For the autoencoder `input_pipeline_ratio` is how many times as many images the same
@@ -49,7 +49,7 @@ def compare_autoencoder(
     from benchmarks import image_shards
     from tfvqgen import Config
     from tfvqgen.training import distribution
-    from tfvqgen.training.autoencoder import AutoencoderStage
+    from tfvqgen.training.stages.vqvae import AutoencoderStage
 
     config = Config.from_preset(args.preset)
     size = config.vqvae.image_shape[0]
@@ -143,7 +143,7 @@ def our_steps(stage, strategy, seed: int) -> Callable[[int], float]:
     import keras
     import tensorflow as tf
 
-    from tfvqgen.training.schedules import WarmupCosine
+    from tfvqgen.training.optimization import WarmupCosine
     from tfvqgen.training.steps import make_training_steps
 
     settings = stage.config
@@ -242,7 +242,7 @@ def _flags() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="a key of the autoencoder's case, such as vqvae.grain_weight=0",
+        help="a key of the autoencoder's case, such as vqvae.texture_noise_weight=0",
     )
     flags.add_argument("--steps", type=int, default=5, help="in a round")
     flags.add_argument("--rounds", type=int, default=7)

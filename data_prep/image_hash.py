@@ -2,8 +2,7 @@
 
 import hashlib
 
-from tfvqgen.data.crop import Crop
-from tfvqgen.data.crops import CropFolder
+from tfvqgen.data.crops import Crop, CropFolder
 from tfvqgen.data.images import read_image_bytes
 
 

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from data_prep.field import FIELD_ID
+from data_prep.fields import FIELD_ID
 from tfvqgen.errors import DataError
 
 # 1 GiB holds ten times the largest table of the Human Protein Atlas.

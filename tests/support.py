@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tfvqgen.data import crops, dataset_info, images, records, schema
+from tfvqgen.data import crops, dataset_info, images, schema, tfrecords
 
 ROOT = Path(__file__).resolve().parents[1]
 CHANNELS = ("red", "green", "blue", "yellow", "c5", "c6", "c7", "c8")
@@ -120,8 +120,8 @@ def _write_shards(folder: Path, split: str, examples: Sequence, num_shards: int)
     ]
     bounds = np.linspace(0, len(encoded), num_shards + 1).astype(int)
     return tuple(
-        records.write_shard(
-            folder / records.shard_name(split, k, num_shards),
+        tfrecords.write_shard(
+            folder / tfrecords.shard_name(split, k, num_shards),
             encoded[bounds[k] : bounds[k + 1]],
         )
         for k in range(num_shards)

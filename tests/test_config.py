@@ -38,14 +38,14 @@ def test_overrides_read_every_type():
             "vqvae.steps=10",
             "vqvae.learning_rate=2e-4",
             "vqvae.augment=false",
-            "vqvae.codebook_rule=gradient",
+            "vqvae.codebook_update=gradient",
             "vqvae.image_shape=32,48,2",
         ]
     )
     assert config.vqvae.steps == 10
     assert config.vqvae.learning_rate == 2e-4
     assert config.vqvae.augment is False
-    assert config.vqvae.codebook_rule == "gradient"
+    assert config.vqvae.codebook_update == "gradient"
     assert config.vqvae.image_shape == (32, 48, 2)
 
 
@@ -70,11 +70,11 @@ def test_the_order_of_overrides_that_only_fit_together_does_not_matter():
         ("vqvae.num_embeddings=65537", "expected at most 65536"),
         ("vqvae.learning_rate=nan", "expected a finite number"),
         ("vqvae.augment=perhaps", "expected true or false"),
-        ("vqvae.codebook_rule=magic", "expected one of ema, gradient"),
+        ("vqvae.codebook_update=magic", "expected one of ema, gradient"),
         ("vqvae.image_shape=64,64", "expected 3 integers"),
         ("vqvae.image_shape=60,64,4", "multiples of 8"),
         ("vqvae.image_shape=64,64,9", "expected 1 to 8"),
-        ("vqvae.grain_weight=-1", "expected at least 0"),
+        ("vqvae.texture_noise_weight=-1", "expected at least 0"),
         ("vqvae.decay_steps=10", "more than warmup_steps"),
         ("preset.name=x", "unknown section"),
     ],
@@ -84,10 +84,10 @@ def test_a_bad_override_is_refused_in_words(override, message):
         Config.from_preset("hpa128").with_overrides([override])
 
 
-@pytest.mark.parametrize("term", ["laplacian", "grain"])
+@pytest.mark.parametrize("term", ["laplacian", "texture_noise"])
 def test_images_too_small_for_laplacian_bands_are_refused(term):
     small = [f"vqvae.{x}" for x in ("image_shape=4,16,1", "bottom_stride=2")]
-    small.append("vqvae.grain_weight=0")
+    small.append("vqvae.texture_noise_weight=0")
     Config.from_preset("hpa128").with_overrides(small)
     with pytest.raises(UserError, match="too small for Laplacian bands"):
         Config.from_preset("hpa128").with_overrides([*small, f"vqvae.{term}_weight=1"])

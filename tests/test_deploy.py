@@ -17,10 +17,10 @@ from google.protobuf import (
     wrappers_pb2,
 )
 
-from tests.serving import tiny_model
-from tests.serving.loopback import grpc_server, rest_server
-from tests.serving.served_model import ServedModel
-from tfvqgen.generation.about import MAX_ROWS
+from tests.client.loopback import grpc_server, rest_server
+from tests.client.served_model import ServedModel
+from tests.export import tiny_model
+from tfvqgen.generation.model_info import MAX_ROWS
 
 DEPLOY = Path(__file__).resolve().parents[1] / "deploy"
 README = (DEPLOY / "README.md").read_text()

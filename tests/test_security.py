@@ -42,13 +42,13 @@ _ALLOWED = {
     # Beam passes a pipeline's own tasks between its workers; no file is read.
     ("data_prep/cropping/beam.py", "pickle"),
 }
-_SUBPROCESS = {"tfvqgen/serving/verify.py"}
+_SUBPROCESS = {"tfvqgen/export/verify.py"}
 # Exports, and the network that a user brings to measure with.
 _LOADS_GRAPHS = {
-    "tfvqgen/serving/verification/loaded.py",
+    "tfvqgen/export/verification/loaded.py",
     "tfvqgen/evaluation/extractors/saved_model.py",
 }
-_IMPORTS_BY_NAME = {"data_prep/screening/embedding.py"}
+_IMPORTS_BY_NAME = {"data_prep/embedding/projection.py"}
 
 
 def _sources():
@@ -195,7 +195,7 @@ def test_only_the_web_is_asked_for_images(url):
 
 
 def test_an_export_of_somebody_else_is_not_loaded(tmp_path):
-    from tfvqgen.serving.open_source import open_source
+    from tfvqgen.generation.load import open_source
 
     (tmp_path / "saved_model.pb").write_bytes(b"")
     with pytest.raises(DataError, match="a SavedModel of something else"):

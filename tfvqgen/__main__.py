@@ -6,7 +6,7 @@ from tfvqgen.command_line import guard, run_subcommand
 def main() -> None:
     """Runs the command that the command line names."""
     with guard():
-        from tfvqgen.commands import app, evaluate, figures, request, sample, verify
+        from tfvqgen.cli import app, evaluate, figures, request, sample, verify
 
     run_subcommand(
         "python -m tfvqgen",

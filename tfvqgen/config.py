@@ -25,6 +25,13 @@ FURTHER_LOSSES = ("laplacian", "frequency")
 # What the Laplacian bands of images need.
 SMALLEST_BANDED_SIDE = 8
 
+# What keys were called in version 0.1, by their present names.
+FORMER_KEYS = {
+    "codebook_rule": "codebook_update",
+    "revive_below": "dead_code_threshold",
+    "grain_weight": "texture_noise_weight",
+}
+
 STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker")
 
 # Seeds that every random number generator in use takes.
@@ -111,7 +118,7 @@ class VQVAEConfig(ShardStageConfig):
     frequency_weight: float = key(
         0.0, "weight of the focal frequency loss; 0: none", low=0.0
     )
-    grain_weight: float = key(
+    texture_noise_weight: float = key(
         1.0,
         "what the local strength of texture counts beside the squared error when the "
         "grain is learnt that finishes images; 0: no grain",
@@ -148,7 +155,7 @@ class VQVAEConfig(ShardStageConfig):
     )
     num_embeddings: int = key(512, "codes of each codebook (K)", low=2, high=65_536)
     embedding_dim: int = key(64, "length of a code's embedding (D)", low=1)
-    codebook_rule: str = key(
+    codebook_update: str = key(
         "ema", "how the codebook learns", choices=("ema", "gradient")
     )
     commitment_cost: float = key(0.25, "weight of the commitment loss (beta)", low=0.0)
@@ -156,7 +163,7 @@ class VQVAEConfig(ShardStageConfig):
         0.95, "decay of the codebook's moving averages", low=0.0, below=1.0
     )
     epsilon: float = key(1e-5, "Laplace smoothing of the code counts", low=0.0)
-    revive_below: float = key(
+    dead_code_threshold: float = key(
         0.01,
         "share of even use below which a code is re-seeded from the batch; 0: never",
         low=0.0,
@@ -187,7 +194,7 @@ class VQVAEConfig(ShardStageConfig):
                 f"Received: image_shape={self.image_shape}"
             )
         smallest = SMALLEST_BANDED_SIDE
-        banded = self.laplacian_weight or self.grain_weight
+        banded = self.laplacian_weight or self.texture_noise_weight
         if banded and min(height, width) < smallest:
             raise UserError(
                 "image_shape is too small for Laplacian bands: expected sides of at "
@@ -422,7 +429,9 @@ class Config:
             name = section_field.name
             section = getattr(config, name)
             keys = {f.name: f for f in fields(section)}
-            stored = values.get(name, {})
+            stored = {
+                FORMER_KEYS.get(key, key): v for key, v in values.get(name, {}).items()
+            }
             expect_keys(name, stored, [], keys)
             changes = {key: from_plain(keys[key], v) for key, v in stored.items()}
             read[name] = dataclasses.replace(section, **changes)

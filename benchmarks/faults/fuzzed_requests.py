@@ -10,8 +10,8 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2
 
-from tfvqgen.serving.signatures import INPUTS
-from tfvqgen.serving.verification.examples import example_rows, wrong_rows
+from tfvqgen.export.signatures import INPUTS
+from tfvqgen.export.verification.examples import example_rows, wrong_rows
 
 MOST_ROWS = 5
 FAR_TOO_MANY = 4096
@@ -76,7 +76,7 @@ class _Draw:
     """
 
     def __init__(self, about, signature: str, model: str, rng: np.random.Generator):
-        self.about, self.signature, self.rng = about, signature, rng
+        self.model_info, self.signature, self.rng = about, signature, rng
         self._model = model
         self.names = list(_SIGNATURES[signature])
         rows, seed = int(rng.integers(1, MOST_ROWS + 1)), int(rng.integers(1000))
@@ -114,7 +114,7 @@ def _huge_seed(draw):
 
 
 def _value(draw):
-    _, _, inputs = draw.one_of(wrong_rows(draw.about, draw.names))
+    _, _, inputs = draw.one_of(wrong_rows(draw.model_info, draw.names))
     return draw.request(inputs), True
 
 

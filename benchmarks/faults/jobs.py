@@ -11,7 +11,7 @@ _AUTOENCODER = (
     "embedding_dim=4",
     "quantize_after=2",
     "bottom_dropout=0.2",
-    "revive_below=0.5",
+    "dead_code_threshold=0.5",
 )
 _PRIOR = (
     "width=8",

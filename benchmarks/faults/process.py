@@ -158,12 +158,12 @@ def import_all(words: Sequence[str]) -> None:
         if "tensorflow" not in sys.modules:
             command_line.import_tensorflow()
         modules = [
-            "data_prep.inpainting.run",
+            "data_prep.embedding.run",
             "data_prep.screening.screening",
-            "data_prep.records.shards",
+            "data_prep.shards.shards",
             "tfvqgen.generation.samples",
-            "tfvqgen.serving.export",
-            "tfvqgen.training.run",
+            "tfvqgen.export.export",
+            "tfvqgen.training.train",
         ]
     for module in modules:
         importlib.import_module(module)
@@ -267,11 +267,11 @@ def _save_starts_of_tensorflow() -> None:
     real = multiprocessing.get_context
     multiprocessing.get_context = lambda method=None: real("fork")
     if "data_prep.screening.screening" in sys.modules:
-        from data_prep.screening import embedding, embedding_table
+        from data_prep.embedding import projection, umap_table
 
-        embedding.require_libraries = lambda: None
-        embedding.map_positions = lambda components, *_: components[:, :2]
-        embedding_table._LIBRARIES = ("numpy",)
+        projection.require_libraries = lambda: None
+        projection.map_positions = lambda components, *_: components[:, :2]
+        umap_table._LIBRARIES = ("numpy",)
 
 
 @contextlib.contextmanager

@@ -168,7 +168,7 @@ def run(args) -> None:
             value = getattr(args, name)
             setattr(args, name, value and os.path.abspath(value))
     from data_prep.cropping.run import crop_fields
-    from data_prep.folder_files import refuse_output_inside
+    from data_prep.fields import refuse_output_inside
     from data_prep.layouts import read_fields
 
     refuse_output_inside(args.fields, args.output)

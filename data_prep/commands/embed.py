@@ -63,11 +63,11 @@ def add_flags(parser) -> None:
 def run(args) -> None:
     """Runs the command."""
     import_tensorflow()
-    from data_prep.inpainting.run import embed
-    from data_prep.screening import embedding
+    from data_prep.embedding import projection
+    from data_prep.embedding.run import embed
     from data_prep.screening.screening import open_screening
 
-    embedding.require_libraries()
+    projection.require_libraries()
     short = {name: getattr(args, name) for name in ("steps", "width", "min_group")}
     overrides = [
         f"{name}={value}" for name, value in short.items() if value is not None

@@ -22,7 +22,7 @@ def add_flags(parser) -> None:
 def run(args) -> None:
     """Runs the command."""
     import_tensorflow()
-    from data_prep.records import inspection
+    from data_prep.shards import inspection
     from tfvqgen.data import schema
     from tfvqgen.data.dataset_info import read_info
     from tfvqgen.errors import DataError

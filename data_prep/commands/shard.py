@@ -69,8 +69,8 @@ def add_flags(parser) -> None:
 def run(args) -> None:
     """Runs the command."""
     import_tensorflow()
-    from data_prep import labels, splits
-    from data_prep.records import inspection, shards
+    from data_prep import labels
+    from data_prep.shards import inspection, shards, splits
     from tfvqgen.errors import require_in_range
 
     for name, least in (("num_shards", 1), ("min_count", 0), ("size", 1)):
@@ -100,10 +100,10 @@ def run(args) -> None:
 
 
 def _source(args):
-    from data_prep.folder_files import refuse_output_inside
+    from data_prep.fields import refuse_output_inside
     from data_prep.layouts import read_fields
-    from data_prep.records import crop_source
     from data_prep.screening.decisions import apply_to_crops
+    from data_prep.shards import crop_source
     from tfvqgen.data.crops import read_crops
     from tfvqgen.errors import UserError
 

@@ -14,12 +14,11 @@ import numpy as np
 from data_prep.cropping import cutting, quality
 from data_prep.cropping.crop_settings import USUAL_PIXEL_SIZE, CropSettings
 from data_prep.cropping.places import centres
-from data_prep.field import Field
+from data_prep.fields import Field
 from data_prep.images.field_images import read_field, read_mask_file
 from data_prep.segmentation.masks import labels_of_mask, nuclei_of_cells
 from data_prep.segmentation.nuclei import Segmentation, segment_nuclei
-from tfvqgen.data.crop import COLUMNS, Crop
-from tfvqgen.data.crops import image_name
+from tfvqgen.data.crops import COLUMNS, Crop, image_name
 from tfvqgen.errors import DataError
 
 _MASK_SUFFIXES = (".png", ".tif", ".tiff", ".png.gz", ".tif.gz", ".tiff.gz")

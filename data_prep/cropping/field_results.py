@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.cropping.field_crops import CropTask, crop_field, mask_path
-from tfvqgen.data.crop import Crop, check_crop
+from tfvqgen.data.crops import Crop, check_crop
 from tfvqgen.data.images import channel_paths, write_image
 from tfvqgen.errors import DataError, UserError
 from tfvqgen.files import read_sealed_json, whole_file, write_sealed_json

@@ -3,7 +3,7 @@
 import dataclasses
 
 from data_prep.cropping import quality
-from tfvqgen.data.crop import Crop
+from tfvqgen.data.crops import Crop
 
 _SEPARATOR = "; "
 

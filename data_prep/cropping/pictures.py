@@ -12,7 +12,7 @@ from data_prep.cropping.field_crops import CroppedField, CropTask, crop_field
 from data_prep.cropping.judging import judged, reason_kinds
 from data_prep.images.field_images import read_image_file
 from data_prep.images.sheet import pick_examples
-from tfvqgen.data.crop import Crop
+from tfvqgen.data.crops import Crop
 from tfvqgen.data.dataset_info import COLOURS, default_display
 from tfvqgen.data.images import channel_paths, write_image
 from tfvqgen.data.sheets import brightening, sheet_of_rows, shown

@@ -21,9 +21,8 @@ from data_prep.cropping import crop_settings, field_results, judging, pictures
 from data_prep.cropping.crop_settings import CropSettings
 from data_prep.cropping.field_crops import CropTask
 from data_prep.cropping.field_results import Outcome
-from data_prep.field import FieldFolder
-from tfvqgen.data.crop import Crop
-from tfvqgen.data.crops import TABLE, write_crops
+from data_prep.fields import FieldFolder
+from tfvqgen.data.crops import TABLE, Crop, write_crops
 from tfvqgen.errors import DataError, UserError
 from tfvqgen.files import LOCK, exclusive, whole_file
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.field import Field, Plane
+from data_prep.fields import Field, Plane
 from data_prep.images import jpeg, png, tiff
 from tfvqgen.errors import DataError
 

@@ -7,8 +7,7 @@ A layout is a module with ``LOOKED_FOR`` (what tells it from others, for message
 import os
 from collections.abc import Sequence
 
-from data_prep.field import FieldFolder
-from data_prep.folder_files import FolderFiles
+from data_prep.fields import FieldFolder, FolderFiles
 from data_prep.layouts import (
     folder,
     hpa,

@@ -4,8 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from data_prep.field import Field, FieldFolder, Plane
-from data_prep.folder_files import FolderFiles
+from data_prep.fields import Field, FieldFolder, FolderFiles, Plane
 from data_prep.images.field_images import codec_of_name, image_form
 from data_prep.tables import Row
 from tfvqgen.errors import DataError, UserError

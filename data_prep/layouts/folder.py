@@ -8,8 +8,7 @@ one group. The size of a pixel is unknown, and so is the licence.
 
 import re
 
-from data_prep.field import Field, FieldFolder, Plane
-from data_prep.folder_files import FolderFiles
+from data_prep.fields import Field, FieldFolder, FolderFiles, Plane
 from data_prep.images.field_images import image_form
 from data_prep.labels import known_anywhere
 from data_prep.layouts import colours

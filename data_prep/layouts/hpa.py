@@ -10,9 +10,8 @@ before them, ``.gz`` behind. Labels are those of the antibody's gene in
 import collections
 import re
 
-from data_prep.field import Field, FieldFolder, Plane
-from data_prep.folder_files import FolderFiles
-from data_prep.layouts import about, colours
+from data_prep.fields import Field, FieldFolder, FolderFiles, Plane
+from data_prep.layouts import colours, source_info
 from data_prep.layouts.locations import TABLE, Locations
 from data_prep.tables import check_id
 from tfvqgen.errors import DataError
@@ -61,7 +60,7 @@ def read(files: FolderFiles, channels) -> FieldFolder:
             f"proteinatlas.tsv beside {TABLE}, or folders named by gene. "
             f"Received: {files.folder} with {parts[fields[0].field_id][0]}, ..."
         )
-    stated = about.read_about(files, "fields.json", colours.HPA_CREDIT)
+    stated = source_info.read_about(files, "fields.json", colours.HPA_CREDIT)
     return colours.folder_of("hpa", files, wanted, fields, stated.credit)
 
 

@@ -7,9 +7,8 @@ which no file is there are passed over.
 
 import re
 
-from data_prep.field import Field, FieldFolder
-from data_prep.folder_files import FolderFiles
-from data_prep.layouts import about, colours
+from data_prep.fields import Field, FieldFolder, FolderFiles
+from data_prep.layouts import colours, source_info
 from data_prep.tables import Row, read_table, unique_id
 from tfvqgen.errors import DataError
 
@@ -40,7 +39,7 @@ def read(files: FolderFiles, channels) -> FieldFolder:
             field_id = unique_id(row, "filename", seen, name)
             planes = colours.all_planes(found, wanted, field_id, row.where)
             fields.append(_field(row, field_id, planes, parts))
-    stated = about.read_about(files, "fields.json", colours.HPA_CREDIT)
+    stated = source_info.read_about(files, "fields.json", colours.HPA_CREDIT)
     return colours.folder_of("if_image", files, wanted, fields, stated.credit)
 
 

@@ -6,11 +6,10 @@ are of one well, so that each field is its own group. ``images/`` may stand for
 ``fields.json`` says the size of a pixel and the credit line.
 """
 
-from data_prep.field import Field, FieldFolder, Plane
-from data_prep.folder_files import FolderFiles
+from data_prep.fields import Field, FieldFolder, FolderFiles, Plane
 from data_prep.images.field_images import image_form
 from data_prep.labels import load_vocabulary
-from data_prep.layouts import about, colours
+from data_prep.layouts import colours, source_info
 from data_prep.tables import read_header, read_table, unique_id
 from tfvqgen.errors import DataError
 
@@ -34,7 +33,7 @@ def read(files: FolderFiles, channels) -> FieldFolder:
     """Reads the table and finds the files of its fields."""
     wanted = colours.chosen(colours.COLOURS, channels)
     names = load_vocabulary("kaggle2018").labels
-    stated = about.read_about(files, _ABOUT, credit=colours.HPA_CREDIT)
+    stated = source_info.read_about(files, _ABOUT, credit=colours.HPA_CREDIT)
     fields, seen = [], {}
     for row in read_table(files.require(_TABLE), ("Id", "Target")):
         field_id = unique_id(row, "Id", seen)

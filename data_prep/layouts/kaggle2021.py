@@ -5,8 +5,7 @@ Fields have 1728, 2048 or 3072 pixels a side and 8 or 16 bits. Nothing says whic
 are of one well, so that each field is its own group.
 """
 
-from data_prep.field import Field, FieldFolder
-from data_prep.folder_files import FolderFiles
+from data_prep.fields import Field, FieldFolder, FolderFiles
 from data_prep.labels import load_vocabulary
 from data_prep.layouts import colours
 from data_prep.tables import read_header, read_table, unique_id

@@ -8,7 +8,7 @@ folders are looked up as genes.
 import re
 from collections.abc import Mapping
 
-from data_prep.folder_files import FolderFiles
+from data_prep.fields import FolderFiles
 from data_prep.layouts.colours import listed
 from data_prep.tables import Row, read_table
 

@@ -9,12 +9,11 @@ say ``credit``, ``pixel_size`` and ``labels_ordered`` for all.
 import dataclasses
 import re
 
-from data_prep.field import Field, FieldFolder, Plane
-from data_prep.folder_files import FolderFiles
+from data_prep.fields import Field, FieldFolder, FolderFiles, Plane
 from data_prep.images.field_images import codec_of_name
-from data_prep.layouts import about, colours
+from data_prep.layouts import colours, source_info
 from data_prep.tables import Row, path_inside, read_header, read_table, unique_id
-from tfvqgen.data.crop import COLUMNS
+from tfvqgen.data.crops import COLUMNS
 from tfvqgen.data.images import MAX_CHANNELS
 from tfvqgen.errors import DataError
 
@@ -37,7 +36,7 @@ def read(files: FolderFiles, channels) -> FieldFolder:
     table = files.require(_TABLE)
     names = _channel_names(table)
     wanted = colours.chosen(names, channels)
-    stated = about.read_about(files, _ABOUT, credit="")
+    stated = source_info.read_about(files, _ABOUT, credit="")
     seen: dict[str, str] = {}
     fields = [
         _field(files, row, wanted, stated, seen) for row in read_table(table, ("id",))
@@ -66,7 +65,9 @@ def _channel_names(table) -> list[str]:
     return names
 
 
-def _field(files: FolderFiles, row: Row, wanted, stated: about.About, seen) -> Field:
+def _field(
+    files: FolderFiles, row: Row, wanted, stated: source_info.SourceInfo, seen
+) -> Field:
     field_id = unique_id(row, "id", seen)
     found = {
         name: _plane(files, row, f"{_START}{name}")
@@ -115,7 +116,7 @@ def _pixel_size(row: Row) -> float | None:
         size = float(cell) if cell else None
     except ValueError:
         size = 0.0
-    if size is not None and not about.is_size(size):
+    if size is not None and not source_info.is_size(size):
         raise DataError(
             "wrong pixel_size: expected micrometres above 0 and below 1000, or "
             f"nothing. Received: {cell!r} in {row.where}"

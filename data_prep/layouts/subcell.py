@@ -10,8 +10,7 @@ have unknown labels. ``_cell_mask.png`` is not read.
 import re
 from pathlib import Path
 
-from data_prep.field import Field, FieldFolder, Plane
-from data_prep.folder_files import FolderFiles
+from data_prep.fields import Field, FieldFolder, FolderFiles, Plane
 from data_prep.layouts import colours
 from data_prep.tables import Row, read_table
 from tfvqgen.errors import DataError

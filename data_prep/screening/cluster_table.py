@@ -14,7 +14,7 @@ import numpy as np
 
 from data_prep.screening import decisions, suggestions
 from data_prep.tables import Row, read_table
-from tfvqgen.data.crop import LABEL_SEPARATOR, Crop
+from tfvqgen.data.crops import LABEL_SEPARATOR, Crop
 from tfvqgen.errors import UserError
 from tfvqgen.files import whole_file
 

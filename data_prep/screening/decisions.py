@@ -29,8 +29,7 @@ from pathlib import Path
 
 from data_prep.image_hash import image_hash
 from data_prep.tables import Row, read_table
-from tfvqgen.data.crop import Crop
-from tfvqgen.data.crops import CropFolder
+from tfvqgen.data.crops import Crop, CropFolder
 from tfvqgen.errors import DataError
 from tfvqgen.files import whole_file
 

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from data_prep.screening import embedding
+from data_prep.embedding import projection
 from data_prep.screening.review.sprites import Thumbnails, sheet_of
 from data_prep.screening.screening import Screening
 from tfvqgen.errors import UserError
@@ -48,8 +48,8 @@ def write_projector(
         )
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
-    chosen = embedding.stratified(screening.table.clusters, most, seed=0)
-    components = embedding.principal_components(screening.features.values)
+    chosen = projection.stratified(screening.table.clusters, most, seed=0)
+    components = projection.principal_components(screening.features.values)
     _write_table(output / "components.tsv", components[chosen])
     _write_table(output / "umap.tsv", screening.table.positions[chosen])
     _write_metadata(output / "metadata.tsv", screening, chosen)

@@ -16,19 +16,12 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.features import Features, read_features, require_current
-from data_prep.screening import (
-    cluster_table,
-    decision_counts,
-    decisions,
-    embedding,
-    embedding_table,
-    suggestions,
-)
+from data_prep.embedding import projection, umap_table
+from data_prep.embedding.features import Features, read_features, require_current
+from data_prep.screening import cluster_table, decision_counts, decisions, suggestions
 from data_prep.screening.review.page_files import Shown, write_page
 from data_prep.screening.review.sprites import write_sheets
-from tfvqgen.data.crop import Crop
-from tfvqgen.data.crops import CropFolder, read_crops
+from tfvqgen.data.crops import Crop, CropFolder, read_crops
 from tfvqgen.errors import DataError
 from tfvqgen.files import whole_file
 
@@ -54,7 +47,7 @@ class Screening:
     folder: CropFolder
     crops: list[Crop]
     features: Features
-    table: embedding_table.EmbeddingTable
+    table: umap_table.EmbeddingTable
     stamp: decisions.Stamp
 
     @property
@@ -80,7 +73,7 @@ def open_screening(
 
     Args:
         path: The folder of the crops.
-        num_clusters: See `embedding_table.make_embedding`.
+        num_clusters: See `umap_table.make_embedding`.
         seed: Likewise.
         overwrite: Whether decisions in clusters.csv that are not about the clusters
             may be lost.
@@ -93,14 +86,14 @@ def open_screening(
 
     folder, features = _crops_and_features(path)
     root = folder.folder
-    table = embedding_table.read_embedding(root, features, num_clusters, seed)
+    table = umap_table.read_embedding(root, features, num_clusters, seed)
     if not overwrite:
         stamp = table and table.stamp(features)
         cluster_table.refuse_to_lose_decisions(root / REVIEW / CLUSTERS, stamp)
     if table is None:
         total = len(features.crop_ids)
         with tqdm(total=total, unit="crop", desc="map", leave=False) as progress:
-            table = embedding_table.make_embedding(
+            table = umap_table.make_embedding(
                 root, features, num_clusters, seed, progress.update
             )
     return _screening(folder, features, table)
@@ -113,11 +106,11 @@ def open_decided(path: str | os.PathLike) -> Screening:
         DataError: There are no clusters of the crops' features.
     """
     folder, features = _crops_and_features(path)
-    table = embedding_table.read_embedding(folder.folder, features)
+    table = umap_table.read_embedding(folder.folder, features)
     if table is None:
         raise DataError(
             "stale decisions: expected the clusters that they are about; screen again. "
-            f"Received: {folder.folder} without {embedding_table.TABLE} of its features"
+            f"Received: {folder.folder} without {umap_table.TABLE} of its features"
         )
     return _screening(folder, features, table)
 
@@ -150,7 +143,7 @@ def make_review(
     review = screening.folder.folder / REVIEW
     review.mkdir(exist_ok=True)
     made = cluster_table.decided_by_hand(review / CLUSTERS, screening.stamp)
-    components = embedding.principal_components(screening.features.values)
+    components = projection.principal_components(screening.features.values)
     clusters = screening.table.clusters
     found = suggestions.suggest(
         screening.crops, components, clusters, limits or suggestions.Limits()

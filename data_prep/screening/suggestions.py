@@ -26,8 +26,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from data_prep.cropping.quality import are_exempt
-from data_prep.screening.embedding import require_libraries
-from tfvqgen.data.crop import Crop
+from data_prep.embedding.projection import require_libraries
+from tfvqgen.data.crops import Crop
 
 KINDS = ("quality", "outlier", "duplicate", "other_labels")
 DROPPING = KINDS[:3]

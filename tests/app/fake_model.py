@@ -11,7 +11,7 @@ from tests.support import CHANNELS
 from tfvqgen.app.server import PageServer
 from tfvqgen.app.studio import Studio
 from tfvqgen.data.dataset_info import default_display
-from tfvqgen.generation.about import About
+from tfvqgen.generation.model_info import ModelInfo
 
 LABELS = ("Nucleoli", "Golgi apparatus", "Rods & rings")
 
@@ -21,7 +21,7 @@ class FakeModel:
 
     def __init__(self, channels=3, dtype="uint8", side=32):
         names = CHANNELS[:channels]
-        self.about = About(
+        self.model_info = ModelInfo(
             preset="demo",
             labels=LABELS,
             channels=names,
@@ -52,9 +52,9 @@ class FakeModel:
     def noise(self, seed):
         """Returns the cell of a seed."""
         rng = np.random.default_rng(int(seed))
-        top = np.iinfo(self.about.dtype).max
-        shape = self.about.image_shape
-        return rng.integers(0, top, shape, self.about.dtype, endpoint=True)
+        top = np.iinfo(self.model_info.dtype).max
+        shape = self.model_info.image_shape
+        return rng.integers(0, top, shape, self.model_info.dtype, endpoint=True)
 
 
 @contextlib.contextmanager

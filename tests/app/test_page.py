@@ -114,7 +114,7 @@ def test_what_it_is_stays_in_sight_at_every_width(page, width, height):
     chromium.run("window.scrollTo(0, 9999); $('results').scrollTo(0, 9999)")
     for selector, words in (
         (".stamp", "Generated, not real"),
-        ("#model-id", server.studio.about.id),
+        ("#model-id", server.studio.model_info.id),
         ("#credit", "random <i>noise</i>"),
     ):
         assert text(chromium, selector) == words

@@ -68,7 +68,7 @@ def test_the_page_may_load_nothing_from_elsewhere(page):
 
 def test_the_model_is_introduced_with_its_credit(page):
     _, _, answer = send(page, "GET", "/api/about")
-    assert answer["id"] == page.studio.about.id
+    assert answer["id"] == page.studio.model_info.id
     assert answer["credit"] == "random <i>noise</i>"
     assert answer["labels"] == ["Nucleoli", "Golgi apparatus", "Rods & rings"]
 

@@ -17,7 +17,7 @@ SHAPE = (32, 32, 4)
 
 
 def about(channels=4, dtype="uint8"):
-    return FakeModel(channels, dtype).about
+    return FakeModel(channels, dtype).model_info
 
 
 def planes(image, names):

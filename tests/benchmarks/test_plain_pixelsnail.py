@@ -10,8 +10,7 @@ import tensorflow as tf
 from benchmarks import plain_pixelsnail
 from tests.priors import make_prior, random_inputs
 from tfvqgen.losses import nats_per_code
-from tfvqgen.training.averages import WeightAverages
-from tfvqgen.training.schedules import WarmupCosine
+from tfvqgen.training.optimization import WarmupCosine, WeightAverages
 
 
 @pytest.mark.parametrize(

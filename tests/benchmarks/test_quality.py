@@ -16,7 +16,7 @@ from benchmarks.quality_measures import (
 from tfvqgen.data import schema
 from tfvqgen.errors import UserError
 from tfvqgen.evaluation.extractors.random_network import RandomNetwork
-from tfvqgen.training.run import train
+from tfvqgen.training.train import train
 from tfvqgen.training.trained_models import load_autoencoder
 from tfvqgen.training.workdir import Workdir
 
@@ -39,9 +39,9 @@ def made_up(seed, scale=1.0):
 def test_keys_are_read_with_their_section_and_values_with_commas():
     found = quality.read_configs(flags(a=[], b=["hidden=64", "vqvae.decay=0.9"]))
     assert found == {"a": [], "b": ["vqvae.hidden=64", "vqvae.decay=0.9"]}
-    text = "sharp:image_shape=64,64,4,grain_weight=0"
+    text = "sharp:image_shape=64,64,4,texture_noise_weight=0"
     found = quality.read_configs(flags(configs=["plain:", text]))
-    sharp = ["vqvae.image_shape=64,64,4", "vqvae.grain_weight=0"]
+    sharp = ["vqvae.image_shape=64,64,4", "vqvae.texture_noise_weight=0"]
     assert found == {"plain": [], "sharp": sharp}
 
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from benchmarks import sampling_cost
 from tests import priors
-from tfvqgen.serving import memory
+from tfvqgen.sampling import memory
 
 MAPS = 3
 PRIORS = [

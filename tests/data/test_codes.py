@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tfvqgen.data import codes
-from tfvqgen.data.records import shard_name, write_shard
+from tfvqgen.data.tfrecords import shard_name, write_shard
 from tfvqgen.errors import DataError
 
 

@@ -4,12 +4,12 @@ import pytest
 import tensorflow as tf
 
 from tests import support
-from tfvqgen.data import damage, input_pipeline, records, schema
+from tfvqgen.data import input_pipeline, schema, tfrecords
 from tfvqgen.errors import DataError
 
 
 def _offsets(path, count):
-    return records.scan_offsets(path, count)[0].tolist()
+    return tfrecords.scan_offsets(path, count)[0].tolist()
 
 
 def _flip(path, offset):
@@ -19,7 +19,7 @@ def _flip(path, offset):
 
 
 def _found(split, verify=False):
-    return [(d.path.name, d.record) for d in damage.find_damage(split, verify)]
+    return [(d.path.name, d.record) for d in tfrecords.find_damage(split, verify)]
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_every_damaged_record_is_named(split):
     expected = [(first.name, 1), (first.name, 3), (last.name, 0)]
     assert _found(split) == expected
     assert _found(split, verify=True) == expected
-    reasons = {d.reason for d in damage.find_damage(split)}
+    reasons = {d.reason for d in tfrecords.find_damage(split)}
     assert reasons == {"its bytes do not fit their checksum"}
 
 
@@ -72,8 +72,8 @@ def test_a_whole_record_of_a_wrong_shape_is_named(split):
     contents[2] = schema.serialize_example(
         support.random_image((8, 9, 3)), [0], crop_id="a", group="g"
     )
-    shard = records.write_shard(path, contents)
-    (found,) = damage.find_damage(split)
+    shard = tfrecords.write_shard(path, contents)
+    (found,) = tfrecords.find_damage(split)
     assert (found.path, found.record) == (path, 2)
     assert found.reason == "its shape differs"
     assert shard.num_examples == 4
@@ -84,7 +84,7 @@ def test_a_whole_record_with_a_damaged_png_is_named(split):
     contents = [r.numpy() for r in tf.data.TFRecordDataset(str(path))]
     at = contents[1].index(b"IDAT")
     contents[1] = contents[1][: at + 20] + b"\0" * 20 + contents[1][at + 40 :]
-    records.write_shard(path, contents)
+    tfrecords.write_shard(path, contents)
     assert _found(split) == [(path.name, 1)]
 
 
@@ -92,7 +92,7 @@ def test_progress_counts_every_record(split):
     split.paths[0].unlink()
     _flip(split.paths[1], 0)
     counts = []
-    list(damage.find_damage(split, progress=counts.append))
+    list(tfrecords.find_damage(split, progress=counts.append))
     assert sum(counts) == 12
 
 
@@ -126,12 +126,12 @@ def test_a_whole_record_that_is_no_example_is_named(split, record):
     path = split.paths[1]
     contents = [r.numpy() for r in tf.data.TFRecordDataset(str(path))]
     contents[2] = record
-    records.write_shard(path, contents)
+    tfrecords.write_shard(path, contents)
     assert _found(split) == [(path.name, 2)]
     with pytest.raises(DataError, match=r"record 2 \(.+\)") as error:
         try:
             list(tf.data.Dataset.range(12).map(_reader(split)))
-        except records.READ_ERRORS as found:
+        except tfrecords.READ_ERRORS as found:
             raise input_pipeline.diagnose(found, split) from found
     assert path.name in str(error.value)
 
@@ -144,7 +144,7 @@ def test_a_record_whose_image_is_cut_is_named(split):
     cut = example.features.feature[schema.IMAGE_ENCODED].bytes_list
     cut.value[0] = cut.value[0][:9]
     contents[3] = example.SerializeToString()
-    records.write_shard(path, contents)
+    tfrecords.write_shard(path, contents)
     assert _found(split) == [(path.name, 3)]
 
 

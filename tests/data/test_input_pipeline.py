@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from tests import support
-from tfvqgen.data import input_pipeline, stream
+from tfvqgen.data import input_pipeline
 from tfvqgen.errors import UserError
 
 SIZE = 10
@@ -164,7 +164,7 @@ def _all_symmetries(image):
 
 def test_the_symmetries_are_the_eight_of_the_square():
     image = support.random_image((6, 6, 2))
-    ours = [stream.symmetry(tf.constant(image), n).numpy() for n in range(8)]
+    ours = [input_pipeline.symmetry(tf.constant(image), n).numpy() for n in range(8)]
     np.testing.assert_array_equal(ours[0], image)
     assert {a.tobytes() for a in ours} == {
         np.ascontiguousarray(a).tobytes() for a in _all_symmetries(image)

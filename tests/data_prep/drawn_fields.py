@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.field import Field, FieldFolder, Plane
+from data_prep.fields import Field, FieldFolder, Plane
 from tfvqgen.data import images
 
 CHANNELS = ("red", "green", "blue", "yellow")

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from data_prep.commands import screen
-from data_prep.features import write_features
-from data_prep.screening import embedding
+from data_prep.embedding import projection
+from data_prep.embedding.features import write_features
 from tests.support import make_crops
 from tfvqgen.data.crops import read_crops
 
@@ -59,5 +59,5 @@ def quick_map() -> Iterator[None]:
         return np.ascontiguousarray(components[:, :2])
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(embedding, "map_positions", components_alone)
+        patched.setattr(projection, "map_positions", components_alone)
         yield

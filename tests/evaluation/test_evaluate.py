@@ -14,13 +14,13 @@ from tests import support
 from tests.training.test_run import TINY
 from tfvqgen.data.dataset_info import read_info
 from tfvqgen.errors import DataError, UserError
-from tfvqgen.evaluation.classifier.config import ClassifierConfig
 from tfvqgen.evaluation.evaluate import evaluate
 from tfvqgen.evaluation.settings import Settings
-from tfvqgen.generation.drawing import Drawing
+from tfvqgen.generation.request import SamplingParameters
 from tfvqgen.models import LEVELS
 from tfvqgen.training.metrics_log import read_metrics
-from tfvqgen.training.run import train
+from tfvqgen.training.stages.classifier import ClassifierConfig
+from tfvqgen.training.train import train
 
 SPLITS = {"train": 10, "validation": 6, "test": 5}
 # A dot would end a class in a style sheet, an ampersand must be escaped.
@@ -235,7 +235,7 @@ def test_the_page_says_what_is_generated_by_which_model_from_which_data(reported
 def test_a_single_extractor_other_settings_and_a_score_are_what_was_asked_for(
     workdir, data, tmp_path
 ):
-    drawing = Drawing(temperature=0.9, top_p=0.9, guidance=0.5)
+    drawing = SamplingParameters(temperature=0.9, top_p=0.9, guidance=0.5)
     asked = {"extractors": ("random",), "keep_best": 0.5, "drawing": drawing}
     evaluate(settings(workdir, data, tmp_path, classification_score=True, **asked))
     metrics = metrics_of(tmp_path)

@@ -15,7 +15,7 @@ from tfvqgen.evaluation.generated_cells import (
     matching_crops,
 )
 from tfvqgen.evaluation.image_sets import ImageSet
-from tfvqgen.generation.drawing import Drawing
+from tfvqgen.generation.request import SamplingParameters
 
 LABELS = arrays.arrays(bool, st.tuples(st.integers(1, 12), st.integers(0, 4)))
 
@@ -66,7 +66,7 @@ def drawn(folder, labels, keep_best=1.0, chooser=None):
         make_generator(),
         labels,
         seed=7,
-        drawing=Drawing(),
+        drawing=SamplingParameters(),
         keep_best=keep_best,
         chooser=chooser,
         folder=folder,

@@ -14,17 +14,17 @@ from tfvqgen.evaluation.image_store import (
     store_chosen,
     store_reconstructions,
 )
-from tfvqgen.generation.drawing import Drawing
+from tfvqgen.generation.request import SamplingParameters
 
 WANTED = np.eye(3)[np.arange(140) % 3]
-DRAWING = Drawing(temperature=0.9, top_p=0.8, guidance=0.5)
+DRAWING = SamplingParameters(temperature=0.9, top_p=0.8, guidance=0.5)
 
 
 class Counting:
     """A source that counts the cells it is asked for, and may stop at some point."""
 
     def __init__(self, generator, stop_after=None):
-        self.about = generator.about
+        self.model_info = generator.model_info
         self.drawn = 0
         self._generator, self._stop_after = generator, stop_after
 
@@ -60,7 +60,7 @@ def test_stored_cells_are_those_that_the_model_draws(tmp_path, channels, dtype):
 
 
 def test_chosen_images_have_a_store_of_their_own_which_tells_choices_apart(tmp_path):
-    cells, about = store(tmp_path / "cells"), make_generator().about
+    cells, about = store(tmp_path / "cells"), make_generator().model_info
     for rows in ([3, 139, 0], [0, 3, 139]):
         chosen = store_chosen(cells.take(rows), about, folder=tmp_path / "chosen")
         np.testing.assert_array_equal(images(chosen), images(cells)[rows])
@@ -107,7 +107,7 @@ def test_an_interrupted_store_goes_on_and_ends_as_if_it_had_not_been(tmp_path):
     "other",
     [
         {"seed": 8},
-        {"drawing": Drawing()},
+        {"drawing": SamplingParameters()},
         {"labels": WANTED[::-1]},
         {"labels": WANTED[:20]},
     ],

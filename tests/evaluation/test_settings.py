@@ -3,9 +3,9 @@ import math
 import pytest
 
 from tfvqgen.errors import UserError
-from tfvqgen.evaluation.classifier.config import ClassifierConfig
 from tfvqgen.evaluation.figures.settings import Settings as FigureSettings
 from tfvqgen.evaluation.settings import Settings, classifier_config
+from tfvqgen.training.stages.classifier import ClassifierConfig
 
 WHERE = {"workdir": "w", "data_dir": "d"}
 

@@ -10,7 +10,7 @@ from tfvqgen.evaluation.evaluate import evaluate
 from tfvqgen.evaluation.figures.figures import write_figures
 from tfvqgen.evaluation.figures.settings import Settings as FigureSettings
 from tfvqgen.evaluation.settings import Settings
-from tfvqgen.training.run import train
+from tfvqgen.training.train import train
 
 
 @pytest.mark.parametrize("labels", [(), ("a", "b")], ids=["no vocabulary", "unused"])

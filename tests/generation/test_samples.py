@@ -28,7 +28,7 @@ class Counting:
     """A source that counts the cells that it draws, and may stop in the middle."""
 
     def __init__(self, source, stop_after=None):
-        self.about = source.about
+        self.model_info = source.model_info
         self.drawn = 0
         self._source = source
         self._stop_after = stop_after
@@ -53,7 +53,7 @@ def test_the_folder_is_a_table_of_crops_with_exact_images(tmp_path, channels, dt
     generator = make_generator(channels, dtype)
     sheet = write_samples(generator, REQUEST, tmp_path / "cells", batch_size=4)
     crops = read_crops(tmp_path / "cells" / "samples.csv")
-    assert (crops.channels, crops.dtype) == (generator.about.channels, dtype)
+    assert (crops.channels, crops.dtype) == (generator.model_info.channels, dtype)
     assert crops.credit == "random noise"
     assert [(row.labels, row.metadata["seed"]) for row in crops.rows] == [
         (labels, seed) for labels in REQUEST.label_sets for seed in ("5", "6")
@@ -64,10 +64,10 @@ def test_the_folder_is_a_table_of_crops_with_exact_images(tmp_path, channels, dt
         np.testing.assert_array_equal(image, wanted)
         picture = Image.open(tmp_path / "cells/composites" / f"{row.crop_id}.png")
         np.testing.assert_array_equal(
-            np.asarray(picture), composite(image, generator.about.display_channels)
+            np.asarray(picture), composite(image, generator.model_info.display_channels)
         )
         assert row.metadata["generated"] == "true"
-        assert row.metadata["model"] == generator.about.id
+        assert row.metadata["model"] == generator.model_info.id
     assert Image.open(sheet).size[1] == 3 * (96 + 4) + 4
 
 
@@ -80,7 +80,7 @@ def test_every_file_says_that_it_is_generated_and_how(tmp_path):
         assert "Generated" in text["Description"]
         assert text["Labels"] == "Nucleoli|Rods & rings"
         assert (text["Seed"], text["Guidance"]) == ("6", "0.5")
-        assert text["Model"] == generator.about.id
+        assert text["Model"] == generator.model_info.id
         assert "random noise" in text["Credit"]
     text = Image.open(tmp_path / "cells/samples.png").text
     assert text["Seed"] == "5 to 6" and text["Labels"].endswith("any")

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks import image_shards, real_crops
 from tfvqgen.training.metrics_log import read_metrics
-from tfvqgen.training.run import train
+from tfvqgen.training.train import train
 
 FIELDS = os.environ.get("TFVQGEN_HPA_FIELDS")
 

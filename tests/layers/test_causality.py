@@ -13,7 +13,7 @@ from tfvqgen.layers import (
     GatedCausalUnit,
     GatedPointwiseUnit,
 )
-from tfvqgen.layers.background import background
+from tfvqgen.layers.causal_attention import background
 
 SHAPES = [(4, 6), (5, 3), (1, 4), (4, 1)]
 

@@ -74,7 +74,7 @@ def test_quantized_latents_are_the_embeddings_of_their_codes():
 
 def test_ema_steps_equal_the_numpy_oracle():
     settings_ = {"decay": 0.9, "epsilon": 1e-3}
-    quantizer = built(data_initialization=False, revive_below=0.0, **settings_)
+    quantizer = built(data_initialization=False, dead_code_threshold=0.0, **settings_)
     oracle = NumpyCodebook(quantizer)
     for seed in range(5):
         latents = latents_of(seed)
@@ -100,7 +100,7 @@ def test_inference_leaves_the_codebook_alone():
 
 @pytest.mark.parametrize("rule", ["ema", "gradient"])
 def test_losses_are_those_of_the_paper(rule):
-    quantizer = built(commitment_cost=0.5, codebook_rule=rule)
+    quantizer = built(commitment_cost=0.5, codebook_update=rule)
     latents = latents_of()
     out = quantizer(latents)
     embedded = quantizer.embeddings.numpy()[out.codes.numpy()]
@@ -129,7 +129,7 @@ def test_the_gradient_goes_straight_through_and_commitment_pulls_the_encoder():
 
 
 def test_the_codebook_gradient_equals_finite_differences():
-    quantizer = built(codebook_rule="gradient")
+    quantizer = built(codebook_update="gradient")
     latents = latents_of()
     with tf.GradientTape() as tape:
         loss = quantizer(latents).codebook_loss
@@ -177,7 +177,7 @@ def test_first_embeddings_are_different_latents_spread_over_the_batch():
 
 @pytest.mark.parametrize("rule", ["ema", "gradient"])
 def test_dead_codes_are_reseeded_from_the_batch_with_their_averages(rule):
-    quantizer = built(num_embeddings=4, dim=2, codebook_rule=rule, decay=0.5)
+    quantizer = built(num_embeddings=4, dim=2, codebook_update=rule, decay=0.5)
     far = np.full((1, 4, 4, 2), 5.0, np.float32)
     far += np.random.default_rng(0).normal(size=far.shape).astype(np.float32)
     quantizer(far, training=True)
@@ -192,7 +192,7 @@ def test_dead_codes_are_reseeded_from_the_batch_with_their_averages(rule):
 
 
 def test_living_codes_are_not_touched_by_revival():
-    quantizer = built(num_embeddings=3, dim=1, codebook_rule="gradient")
+    quantizer = built(num_embeddings=3, dim=1, codebook_update="gradient")
     quantizer(latents_of(dim=1), training=True)
     quantizer.embeddings.assign([[1.0], [2.0], [77.0]])
     quantizer.ema_counts.assign([5.0, 5.0, 0.0])
@@ -202,7 +202,7 @@ def test_living_codes_are_not_touched_by_revival():
 
 
 def test_without_revival_dead_codes_stay_dead():
-    quantizer = built(num_embeddings=2, dim=1, revive_below=0.0)
+    quantizer = built(num_embeddings=2, dim=1, dead_code_threshold=0.0)
     quantizer(latents_of(dim=1), training=True)
     quantizer.embeddings.assign([[0.0], [1e6]])
     quantizer.ema_sums.assign([[0.0], [1e6]])
@@ -274,7 +274,7 @@ def test_graph_and_eager_calls_agree():
 
 
 def test_the_configuration_makes_the_same_layer_again():
-    quantizer = VectorQuantizer(7, 3, 0.4, "gradient", revive_below=0.2, seed=5)
+    quantizer = VectorQuantizer(7, 3, 0.4, "gradient", dead_code_threshold=0.2, seed=5)
     config = quantizer.get_config()
     again = keras.layers.deserialize(keras.layers.serialize(quantizer))
     assert again.get_config() == config
@@ -286,10 +286,10 @@ def test_the_configuration_makes_the_same_layer_again():
         ({"num_embeddings": 1}, "num_embeddings"),
         ({"embedding_dim": 0}, "embedding_dim"),
         ({"commitment_cost": -0.1}, "commitment_cost"),
-        ({"codebook_rule": "magic"}, "codebook_rule"),
+        ({"codebook_update": "magic"}, "codebook_update"),
         ({"decay": 1.0}, "decay"),
         ({"epsilon": -1.0}, "epsilon"),
-        ({"revive_below": -1.0}, "revive_below"),
+        ({"dead_code_threshold": -1.0}, "dead_code_threshold"),
         ({"quantize_after": -1}, "quantize_after"),
     ],
 )

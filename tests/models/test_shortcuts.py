@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from tfvqgen.models.decoder import Decoder
-from tfvqgen.models.encoder import Encoder
+from tfvqgen.models.encoder_decoder import Decoder, Encoder
 
 STACK = {"hidden": 6, "residual_layers": 1, "residual_width": 4}
 

@@ -17,7 +17,7 @@ TINY = (
     "vqvae.embedding_dim=5",
     "vqvae.quantize_after=0",
 )
-PLAIN = "vqvae.grain_weight=0"
+PLAIN = "vqvae.texture_noise_weight=0"
 
 
 def tiny(*overrides):
@@ -68,7 +68,7 @@ def test_reconstruction_is_decoding_what_was_encoded():
 
 
 def test_the_loss_is_the_sum_of_its_parts_and_reconstruction_is_the_squared_error():
-    config = tiny("vqvae.codebook_rule=gradient", PLAIN)
+    config = tiny("vqvae.codebook_update=gradient", PLAIN)
     autoencoder = VQVAE2(config)
     images = images_of(config)
     out = autoencoder(images)
@@ -160,7 +160,7 @@ def test_bottom_dropout_hides_the_bottom_of_its_share_of_images():
 
 
 def test_every_weight_gets_a_gradient():
-    config = tiny("vqvae.codebook_rule=gradient")
+    config = tiny("vqvae.codebook_update=gradient")
     autoencoder = VQVAE2(config)
     images = images_of(config)
     autoencoder(images, training=True)
@@ -193,10 +193,10 @@ def test_images_may_be_of_any_size_that_the_strides_divide():
 
 
 def test_the_grain_learns_and_nothing_else_learns_of_it():
-    config = tiny("vqvae.codebook_rule=gradient")
+    config = tiny("vqvae.codebook_update=gradient")
     finished, plain = (
         VQVAE2(config),
-        VQVAE2(tiny("vqvae.codebook_rule=gradient", PLAIN)),
+        VQVAE2(tiny("vqvae.codebook_update=gradient", PLAIN)),
     )
     images = images_of(config)
     for autoencoder in (finished, plain):
@@ -216,14 +216,14 @@ def test_the_grain_learns_and_nothing_else_learns_of_it():
 
 
 def test_the_grain_loss_is_squared_error_and_weighted_strength():
-    config = tiny("vqvae.grain_weight=3")
+    config = tiny("vqvae.texture_noise_weight=3")
     images = images_of(config)
     out = VQVAE2(config)(images)
     pair = (images, out.reconstruction)
     clipped = (images, np.clip(out.reconstruction, 0, 1))
     np.testing.assert_allclose(
-        out.losses["grain_loss"],
-        losses.mean_squared_error(*clipped) + 3 * losses.strength_loss(*clipped),
+        out.losses["local_power_loss"],
+        losses.mean_squared_error(*clipped) + 3 * losses.local_power_loss(*clipped),
         rtol=1e-5,
     )
     np.testing.assert_allclose(

@@ -9,8 +9,8 @@ import tensorflow as tf
 from tests.priors import CODES, make_prior, random_inputs
 from tfvqgen.models import PixelSNAIL
 from tfvqgen.sampling import ancestral_sample, ancestral_sample_reference
+from tfvqgen.sampling.ancestral import row_noise
 from tfvqgen.sampling.choice import Choice, keep_top
-from tfvqgen.sampling.noise import row_noise
 
 SEEDS = np.array([3, -1, 2**62, 3, 0])
 SETTINGS = {

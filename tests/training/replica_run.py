@@ -10,10 +10,10 @@ import numpy as np
 from tests import replica_process
 from tfvqgen.config import Config
 from tfvqgen.data import codes, input_pipeline, schema
-from tfvqgen.data.records import write_shard
+from tfvqgen.data.tfrecords import write_shard
 from tfvqgen.models import VQVAE2
-from tfvqgen.training.autoencoder import AutoencoderStage
-from tfvqgen.training.prior import PriorStage
+from tfvqgen.training.stages.prior import PriorStage
+from tfvqgen.training.stages.vqvae import AutoencoderStage
 
 STEPS = 20
 BATCH = 8
@@ -56,10 +56,10 @@ def configured(rule, *keys):
             "vqvae.num_embeddings=16",
             "vqvae.embedding_dim=4",
             "vqvae.quantize_after=0",
-            "vqvae.revive_below=0.3",
+            "vqvae.dead_code_threshold=0.3",
             "vqvae.decay=0.8",
             "vqvae.bottom_dropout=0.3",
-            f"vqvae.codebook_rule={rule}",
+            f"vqvae.codebook_update={rule}",
             f"vqvae.batch_size={BATCH}",
             *keys,
         ]

@@ -9,8 +9,8 @@ from tests import support
 from tfvqgen.config import Config
 from tfvqgen.losses import hinge_loss
 from tfvqgen.models import VQVAE2
-from tfvqgen.training.adversary import FIGURES, Adversary, norm_ratio
-from tfvqgen.training.autoencoder import AutoencoderStage
+from tfvqgen.training.stages.adversary import FIGURES, Adversary, norm_ratio
+from tfvqgen.training.stages.vqvae import AutoencoderStage
 
 CONFIG = (
     Config.from_preset("hpa128")
@@ -197,7 +197,7 @@ def test_the_loss_says_what_both_sides_do(stages):
     names = (
         "reconstruction_loss",
         "frequency_loss",
-        "grain_loss",
+        "local_power_loss",
         "commitment_loss",
         "codebook_loss",
     )
@@ -210,7 +210,7 @@ def test_held_out_accuracy_counts_rows_of_weight_one(stages):
     images = (255 * image_pair()[0]).astype(np.uint8)
     batch = {"image": tf.constant(images), "weight": tf.constant([1.0, 0.0])}
     sums = stages[1].validation_sums(batch)
-    figures = stages[1].validation_figures({n: np.array(v) for n, v in sums.items()})
+    figures = stages[1].validation_metrics({n: np.array(v) for n, v in sums.items()})
     logits = stages[1].adversary.critic(images[:1].astype(np.float32) / 255)
     expected = np.mean(np.array(logits) > 0)
     assert figures["critic_accuracy_real"] == pytest.approx(expected)

@@ -20,7 +20,7 @@ from tfvqgen.files import read_sealed_json
 from tfvqgen.training.checkpoints import saved_checkpoints
 from tfvqgen.training.loop import Loop
 from tfvqgen.training.metrics_log import read_metrics
-from tfvqgen.training.run import train
+from tfvqgen.training.train import train
 from tfvqgen.training.trained_models import (
     fingerprint,
     load_autoencoder,
@@ -36,7 +36,7 @@ TINY = [
     "vqvae.embedding_dim=4",
     "vqvae.quantize_after=2",
     "vqvae.bottom_dropout=0.2",
-    "vqvae.revive_below=0.5",
+    "vqvae.dead_code_threshold=0.5",
     "vqvae.batch_size=4",
     "vqvae.warmup_steps=2",
     "vqvae.decay_steps=20",
@@ -661,7 +661,7 @@ def test_a_batch_that_does_not_divide_is_refused(data, tmp_path):
         "cpu = tf.config.list_physical_devices('CPU')[0]\n"
         "two = [tf.config.LogicalDeviceConfiguration()] * 2\n"
         "tf.config.set_logical_device_configuration(cpu, two)\n"
-        "from tfvqgen.training.run import train\n"
+        "from tfvqgen.training.train import train\n"
         f"train(data_dir={str(data)!r}, workdir={str(tmp_path)!r}, "
         f"strategy='mirrored', overrides={[*TINY, 'vqvae.batch_size=3']!r})",
     ]

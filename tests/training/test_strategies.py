@@ -38,7 +38,7 @@ strategy, cpus, data, workdir, stage, steps, *overrides = sys.argv[1:]
 cpu = tf.config.list_physical_devices("CPU")[0]
 parts = [tf.config.LogicalDeviceConfiguration()] * int(cpus)
 tf.config.set_logical_device_configuration(cpu, parts)
-from tfvqgen.training.run import train
+from tfvqgen.training.train import train
 train(data_dir=data, workdir=workdir, stage=stage, steps=int(steps),
       strategy=strategy, overrides=overrides)
 """

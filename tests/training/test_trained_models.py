@@ -9,8 +9,8 @@ from tests.priors import make_prior, prior_config
 from tfvqgen.config import Config
 from tfvqgen.errors import DataError, UserError
 from tfvqgen.files import read_sealed_json
-from tfvqgen.training.averages import WeightAverages
 from tfvqgen.training.checkpoints import Checkpoints
+from tfvqgen.training.optimization import WeightAverages
 from tfvqgen.training.trained_models import load_prior, origin_file
 from tfvqgen.training.workdir import Workdir
 

@@ -14,11 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from tfvqgen.data.crop import Crop
-from tfvqgen.data.crops import SAMPLES_TABLE, image_name, write_crops
+from tfvqgen.data.crops import SAMPLES_TABLE, Crop, image_name, write_crops
 from tfvqgen.data.images import composite, encode_png, write_image
 from tfvqgen.errors import UserError
-from tfvqgen.generation.about import About
+from tfvqgen.generation.model_info import ModelInfo
 
 MOST_BYTES = 256 * 2**20
 COMPOSITE = "composite"
@@ -90,7 +89,7 @@ class Cells:
 
 
 def picture(
-    cell: Cell, about: About, view: str, gain: Sequence[float] | None = None
+    cell: Cell, about: ModelInfo, view: str, gain: Sequence[float] | None = None
 ) -> bytes:
     """Returns what the page shows of a cell, a PNG of 8 bits.
 
@@ -111,14 +110,14 @@ def picture(
     return encode_png(shown[..., :1], cell.text)
 
 
-def download(cell: Cell, about: About) -> tuple[str, bytes]:
+def download(cell: Cell, about: ModelInfo) -> tuple[str, bytes]:
     """Returns a cell's file without loss, and its name: a PNG, a zip if need be."""
     if "{" in image_name(cell.name, len(about.channels)):
         return f"{cell.name}.zip", zipped([cell], about)
     return f"{cell.name}.png", encode_png(_made(cell).image, cell.text)
 
 
-def zipped(cells: Sequence[Cell], about: About) -> bytes:
+def zipped(cells: Sequence[Cell], about: ModelInfo) -> bytes:
     """Returns a zip of cells: a folder as ``sample`` writes it, without its sheet."""
     unique: dict[str, Cell] = {}
     for cell in map(_made, cells):
@@ -157,7 +156,7 @@ def _made(cell: Cell) -> Cell:
     return cell
 
 
-def _write(folder: Path, name: str, cell: Cell, about: About) -> Crop:
+def _write(folder: Path, name: str, cell: Cell, about: ModelInfo) -> Crop:
     """Writes a cell's files; returns its row of the table."""
     path = image_name(name, len(about.channels))
     digest = write_image(folder / path, cell.image, about.channels, cell.text)

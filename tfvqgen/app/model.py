@@ -6,15 +6,15 @@ from typing import Protocol
 import numpy as np
 import tensorflow as tf
 
-from tfvqgen.generation.about import About
 from tfvqgen.generation.generator import Generator
-from tfvqgen.serving.open_source import open_source
+from tfvqgen.generation.load import open_source
+from tfvqgen.generation.model_info import ModelInfo
 
 
 class Model(Protocol):
     """Answers the signatures ``generate_multilabel``, ``reconstruct``, ``complete``."""
 
-    about: About
+    model_info: ModelInfo
 
     def ask(self, signature: str, **inputs) -> dict[str, np.ndarray]:
         """Returns a signature's outputs by name; inputs have a row a cell."""
@@ -43,7 +43,7 @@ class WorkdirModel:
     """
 
     def __init__(self, generator: Generator):
-        self.about = generator.about
+        self.model_info = generator.model_info
         self._generator = generator
         # Traced for any number of rows, when they are first asked.
         self._signatures = {
@@ -69,6 +69,6 @@ class WorkdirModel:
         return {"image": self._generator.reconstruct(image)}
 
     def _complete(self, image, mask, class_id, seed, temperature, top_p, guidance):
-        labels = tf.one_hot(class_id, len(self.about.labels))
+        labels = tf.one_hot(class_id, len(self.model_info.labels))
         how = (labels, seed, temperature, top_p, guidance)
         return self._generator.complete(image, mask, *how)._asdict()

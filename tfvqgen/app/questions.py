@@ -10,7 +10,7 @@ import numpy as np
 
 from tfvqgen.app.limits import MOST_CELLS_AT_ONCE, MOST_UPLOAD_BYTES
 from tfvqgen.errors import UserError, require_in_range
-from tfvqgen.generation.about import About
+from tfvqgen.generation.model_info import ModelInfo
 from tfvqgen.generation.request import Request, label_set
 
 _KINDS = {
@@ -43,7 +43,7 @@ def value(body: Mapping[str, Any], name: str, kind: type) -> Any:
     return found
 
 
-def request(body: Mapping[str, Any], about: About) -> Request:
+def request(body: Mapping[str, Any], about: ModelInfo) -> Request:
     """Reads what cells are asked for: one set of labels, none is unconditional."""
     labels = value(body, "labels", list)
     if not all(isinstance(label, str) for label in labels):
@@ -59,7 +59,7 @@ def request(body: Mapping[str, Any], about: About) -> Request:
     )
 
 
-def mask(body: Mapping[str, Any], about: About) -> np.ndarray:
+def mask(body: Mapping[str, Any], about: ModelInfo) -> np.ndarray:
     """Reads the rectangle to redraw; returns 1 where pixels are kept, float32 [H, W].
 
     Raises:

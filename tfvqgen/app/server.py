@@ -204,7 +204,7 @@ class _Handler(BaseHTTPRequestHandler):
         return body
 
     def _send_picture(self, key: str, view: str, query: Mapping[str, list[str]]):
-        about, cell = self.server.studio.about, self.server.studio.cells.get(key)
+        about, cell = self.server.studio.model_info, self.server.studio.cells.get(key)
         views = {COMPOSITE, *map(str, range(len(about.channels)))}
         if view not in views:
             raise _Wrong(404, f"expected {COMPOSITE} or a channel. Received: {view}")
@@ -216,15 +216,15 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send_download(self, key: str) -> None:
         studio = self.server.studio
-        name, data = download(studio.cells.get(key), studio.about)
+        name, data = download(studio.cells.get(key), studio.model_info)
         self._send_file(name, data)
 
     def _send_zip(self, keys: list[str]) -> None:
         studio = self.server.studio
         if not keys:
             raise UserError("no cells: expected some. Received: none")
-        data = zipped([studio.cells.get(key) for key in keys], studio.about)
-        self._send_file(f"generated_cells_{studio.about.id}.zip", data)
+        data = zipped([studio.cells.get(key) for key in keys], studio.model_info)
+        self._send_file(f"generated_cells_{studio.model_info.id}.zip", data)
 
     def _send_file(self, name: str, data: bytes) -> None:
         kind = "application/zip" if name.endswith(".zip") else "image/png"

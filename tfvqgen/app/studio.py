@@ -13,6 +13,7 @@ from tfvqgen.app.cells import Cell, Cells
 from tfvqgen.app.limits import OneAtATime
 from tfvqgen.app.model import Model
 from tfvqgen.app.upload import MOST_REDUCTION, read_crop
+from tfvqgen.client.rows import check_rows
 from tfvqgen.data.sheets import brightening
 from tfvqgen.errors import UserError
 from tfvqgen.generation.request import Request, Sample
@@ -22,7 +23,6 @@ from tfvqgen.generation.samples import (
     said_within,
     table_columns,
 )
-from tfvqgen.serving.rows import check_rows
 
 Answer = dict[str, Any]
 
@@ -40,7 +40,7 @@ class Studio:
     """
 
     def __init__(self, model: Model, cells: Cells | None = None):
-        self.about = model.about
+        self.model_info = model.model_info
         self.cells = cells or Cells()
         self._model = model
         self._model_use = OneAtATime()
@@ -48,8 +48,8 @@ class Studio:
     def introduce(self) -> Answer:
         """Returns what the page has to know of the model, and its limits."""
         return {
-            **self.about.to_json(),
-            "most_at_once": min(limits.MOST_CELLS_AT_ONCE, self.about.max_rows),
+            **self.model_info.to_json(),
+            "most_at_once": min(limits.MOST_CELLS_AT_ONCE, self.model_info.max_rows),
             "most_upload_bytes": limits.MOST_UPLOAD_BYTES,
             "most_reduction": MOST_REDUCTION,
         }
@@ -64,10 +64,10 @@ class Studio:
         Raises:
             Busy: The studio is closed.
         """
-        shape = (1, *self.about.image_shape)
-        image = np.zeros(shape, self.about.dtype)
-        labels = np.zeros((1, len(self.about.labels)), np.float32)
-        rows = check_rows(self.about, labels, [0], 1.0, 1.0, 0.0)._asdict()
+        shape = (1, *self.model_info.image_shape)
+        image = np.zeros(shape, self.model_info.dtype)
+        labels = np.zeros((1, len(self.model_info.labels)), np.float32)
+        rows = check_rows(self.model_info, labels, [0], 1.0, 1.0, 0.0)._asdict()
         self._ask("generate_multilabel", **rows)
         self._ask("reconstruct", image=image)
         del rows["labels"]
@@ -76,9 +76,9 @@ class Studio:
 
     def draw(self, body: Mapping[str, Any]) -> Answer:
         """Draws cells for a set of labels and successive seeds."""
-        request = questions.request(body, self.about)
-        samples = request.samples(self.about.labels)
-        labels = multi_hot([sample.labels for sample in samples], self.about)
+        request = questions.request(body, self.model_info)
+        samples = request.samples(self.model_info.labels)
+        labels = multi_hot([sample.labels for sample in samples], self.model_info)
         rows = self._rows(labels, samples, request)
         images = self._ask("generate_multilabel", **rows)
         cells = [
@@ -90,7 +90,7 @@ class Studio:
     def upload(self, body: Mapping[str, Any]) -> Answer:
         """Takes a crop, to be reconstructed or completed."""
         reduce = questions.value(body, "reduce", bool)
-        image = read_crop(questions.files(body), self.about, reduce)
+        image = read_crop(questions.files(body), self.model_info, reduce)
         return self._keep([Cell(f"crop {_digest(image)[:8]}", image)])
 
     def reconstruct(self, body: Mapping[str, Any]) -> Answer:
@@ -103,10 +103,10 @@ class Studio:
             f"reconstruction_{digest[:8]}",
             image,
             group=f"crop{digest[:8]}",
-            text={**origin(self.about), "Made": made, "Crop": digest},
+            text={**origin(self.model_info), "Made": made, "Crop": digest},
             columns={
                 "generated": "true",
-                "model": self.about.id,
+                "model": self.model_info.id,
                 "made": made,
                 "crop_pixels_sha256": digest,
             },
@@ -115,9 +115,9 @@ class Studio:
 
     def complete(self, body: Mapping[str, Any]) -> Answer:
         """Keeps a part of a crop and draws the rest, for successive seeds."""
-        crop, mask = self._crop(body), questions.mask(body, self.about)
-        request = questions.request(body, self.about)
-        samples = request.samples(self.about.labels)
+        crop, mask = self._crop(body), questions.mask(body, self.model_info)
+        request = questions.request(body, self.model_info)
+        samples = request.samples(self.model_info.labels)
         (names,) = request.label_sets
         if len(names) > 1:
             raise UserError(
@@ -125,10 +125,10 @@ class Studio:
                 f"completed. Received: {', '.join(names)}"
             )
         rows = self._rows(
-            multi_hot([names] * len(samples), self.about), samples, request
+            multi_hot([names] * len(samples), self.model_info), samples, request
         )
         del rows["labels"]
-        class_id = self.about.labels.index(names[0]) if names else -1
+        class_id = self.model_info.labels.index(names[0]) if names else -1
         images = self._ask(
             "complete",
             image=np.stack([crop.image] * len(samples)),
@@ -147,7 +147,7 @@ class Studio:
     def _rows(self, labels, samples, request: Request) -> dict[str, np.ndarray]:
         seeds = [sample.seed for sample in samples]
         how = (request.temperature, request.top_p, request.guidance)
-        return check_rows(self.about, labels, seeds, *how)._asdict()
+        return check_rows(self.model_info, labels, seeds, *how)._asdict()
 
     def _ask(self, signature: str, **inputs) -> np.ndarray:
         with self._model_use.turn():
@@ -164,8 +164,8 @@ class Studio:
         digest: str = "",
         made: str = "",
     ) -> Cell:
-        text = said_within(self.about, request, sample)
-        columns = table_columns(self.about, request, sample)
+        text = said_within(self.model_info, request, sample)
+        columns = table_columns(self.model_info, request, sample)
         name, group = sample.name, f"seed{sample.seed}"
         if made:
             text |= {"Made": made, "Crop": digest}

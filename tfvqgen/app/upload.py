@@ -9,7 +9,7 @@ import numpy as np
 
 from tfvqgen.data.images import decode_png
 from tfvqgen.errors import UserError
-from tfvqgen.generation.about import About
+from tfvqgen.generation.model_info import ModelInfo
 
 MOST_REDUCTION = 16
 
@@ -40,7 +40,7 @@ class TooLarge(UserError):
 
 
 def read_crop(
-    files: Mapping[str, bytes], about: About, reduce: bool = False
+    files: Mapping[str, bytes], about: ModelInfo, reduce: bool = False
 ) -> np.ndarray:
     """Reads an uploaded crop.
 
@@ -81,7 +81,7 @@ def read_crop(
     return image
 
 
-def _read(name: str, data: bytes, about: About, reduce: bool) -> np.ndarray:
+def _read(name: str, data: bytes, about: ModelInfo, reduce: bool) -> np.ndarray:
     """Reads one PNG, [H, W, any number of channels]."""
     width, height, depth = _header(name, data, about)
     wanted = 8 * np.dtype(about.dtype).itemsize
@@ -101,7 +101,7 @@ def _read(name: str, data: bytes, about: About, reduce: bool) -> np.ndarray:
     return _reduced(decode_png(data), factor)
 
 
-def _header(name: str, data: bytes, about: About) -> tuple[int, int, int]:
+def _header(name: str, data: bytes, about: ModelInfo) -> tuple[int, int, int]:
     """Returns width, height and depth, before anything is decoded."""
     if data[:8] != _PNG or len(data) < 33:
         kinds = (kind for start, kind in _OTHERS.items() if data.startswith(start))
@@ -112,7 +112,7 @@ def _header(name: str, data: bytes, about: About) -> tuple[int, int, int]:
     return struct.unpack(">IIB", data[16:25])
 
 
-def _factor(name: str, height: int, width: int, about: About) -> int:
+def _factor(name: str, height: int, width: int, about: ModelInfo) -> int:
     """Returns how many times the crop is as large as the model's."""
     rows, columns = about.image_shape[:2]
     factor = height // rows
@@ -132,7 +132,7 @@ def _reduced(image: np.ndarray, factor: int) -> np.ndarray:
     return np.round(blocks.mean(axis=(1, 3))).astype(image.dtype)
 
 
-def _by_channel(names: list[str], about: About) -> list[str]:
+def _by_channel(names: list[str], about: ModelInfo) -> list[str]:
     """Returns the files' names in the order of the channels that they name."""
     found = [
         [name for name in names if channel.casefold() in name.casefold()]
@@ -148,7 +148,7 @@ def _by_channel(names: list[str], about: About) -> list[str]:
     return chosen
 
 
-def _wanted(about: About) -> str:
+def _wanted(about: ModelInfo) -> str:
     count, bits = len(about.channels), 8 * np.dtype(about.dtype).itemsize
     names = ", ".join(about.channels)
     grey = "a grey PNG for each channel"

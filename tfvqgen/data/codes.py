@@ -18,8 +18,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfvqgen.data.damage import find_damage
-from tfvqgen.data.records import Records
-from tfvqgen.data.shard import Shard, is_bare_name
+from tfvqgen.data.dataset_info import Shard, is_bare_name
+from tfvqgen.data.tfrecords import Records
 from tfvqgen.errors import DataError
 from tfvqgen.files import read_sealed_json, sha256_of_file, write_sealed_json
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from tfvqgen.data.records import READ_ERRORS, Records, scan_offsets
+from tfvqgen.data.dataset_info import Shard
 from tfvqgen.data.schema import Split, shard_problem
-from tfvqgen.data.shard import Shard
+from tfvqgen.data.tfrecords import READ_ERRORS, Records, scan_offsets
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,17 +1,45 @@
-"""``dataset.json``: what a folder of shards holds."""
+"""What ``dataset.json`` says about one shard; needs no TensorFlow to be read."""
 
 import dataclasses
 import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from tfvqgen.data.images import DTYPES, MAX_CHANNELS
-from tfvqgen.data.shard import Shard, is_bare_name
 from tfvqgen.errors import DataError
 from tfvqgen.files import read_json, write_json
+
+
+def is_bare_name(path: object) -> bool:
+    """Whether a file of this name is in the folder itself, wherever that is."""
+    return (
+        isinstance(path, str)
+        and path not in ("", ".", "..")
+        and PurePath(path).name == path
+        and "\\" not in path
+        and path.isprintable()
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Shard:
+    """One file of records, as ``dataset.json`` describes it.
+
+    Attributes:
+        path: Relative to the folder of ``dataset.json``.
+        bytes: The file's size.
+        num_examples: The number of records in it.
+        sha256: Of the file, in hexadecimal.
+    """
+
+    path: str
+    bytes: int
+    num_examples: int
+    sha256: str
+
 
 FILE_NAME = "dataset.json"
 FORMAT = "tfvqgen-images-1"

@@ -19,7 +19,7 @@ from tqdm import tqdm
 from tfvqgen.data import dataset_info
 from tfvqgen.data.dataset_info import DatasetInfo, SplitInfo
 from tfvqgen.data.images import MAX_PNG_CHANNELS, encode_png, png_header
-from tfvqgen.data.records import Records, damaged
+from tfvqgen.data.tfrecords import Records, damaged
 from tfvqgen.errors import UserError
 from tfvqgen.files import sha256_of_file
 

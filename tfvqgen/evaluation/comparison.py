@@ -18,7 +18,7 @@ from tfvqgen.evaluation.real_crops import CropFigures
 from tfvqgen.evaluation.sections import biology, generation, memorisation
 from tfvqgen.evaluation.sections.generation import GENERATED, REAL, RECONSTRUCTIONS
 from tfvqgen.evaluation.settings import Settings
-from tfvqgen.generation.about import About
+from tfvqgen.generation.model_info import ModelInfo
 
 _NEIGHBOURS_SHOWN = 6
 # Why something was not measured.
@@ -60,7 +60,7 @@ def compare(
     crops: CropFigures,
     judge: TrainedClassifier | None,
     extractors: list[Extractor],
-    about: About,
+    about: ModelInfo,
     settings: Settings,
     trained_on: str,
 ) -> Comparison:
@@ -153,7 +153,7 @@ def _agreement(
     return label_agreement(judge, cells, seed=seed)
 
 
-def _biology(material: Material, about: About, seed: int) -> dict[str, Any]:
+def _biology(material: Material, about: ModelInfo, seed: int) -> dict[str, Any]:
     if reason := biology.missing_channels(about):
         return _skipped(reason)
     sets = {"held-out crops": material.first(material.held_out)}

@@ -30,8 +30,8 @@ from tfvqgen.evaluation.sections import models
 from tfvqgen.evaluation.settings import Settings
 from tfvqgen.evaluation.trained_data import TRAINED_ON, open_data
 from tfvqgen.files import exclusive, whole_file, write_json
-from tfvqgen.generation.about import About
 from tfvqgen.generation.generator import Generator
+from tfvqgen.generation.model_info import ModelInfo
 from tfvqgen.training.workdir import Workdir
 
 FORMAT = "tfvqgen-metrics-1"
@@ -59,7 +59,7 @@ def evaluate(settings: Settings) -> Path:
     split = dataset.split(settings.split)
     require_learnable(dataset, settings, TRAINED_ON)
     generator = Generator.of_workdir(settings.workdir)
-    about = generator.about
+    about = generator.model_info
     examiner = Examiner(generator, _training_codes(workdir, about))
     curves = learning_curves(workdir)
     with exclusive(settings.folder, "the report's folder"):
@@ -88,7 +88,7 @@ def evaluate(settings: Settings) -> Path:
 
 
 def _viewers(
-    dataset: schema.Dataset, about: About, settings: Settings
+    dataset: schema.Dataset, about: ModelInfo, settings: Settings
 ) -> tuple[TrainedClassifier | None, list[Extractor]]:
     """Returns the judge, if there are crops that it may learn from, and extractors."""
 
@@ -109,7 +109,7 @@ def _viewers(
 
 
 def _of_models(
-    examiner: Examiner, dataset: schema.Dataset, about: About, settings: Settings
+    examiner: Examiner, dataset: schema.Dataset, about: ModelInfo, settings: Settings
 ) -> tuple[CropFigures, dict[str, Any]]:
     """Returns what the models make of real crops, and its objects."""
     split, seed = dataset.split(settings.split), settings.seed
@@ -153,7 +153,7 @@ def _pictures(
     )
 
 
-def _training_codes(workdir: Workdir, about: About) -> codes.CodeSplit:
+def _training_codes(workdir: Workdir, about: ModelInfo) -> codes.CodeSplit:
     folder = workdir.stage("codes")
     info = codes.read_codes_info(folder)
     codes.require_current(
@@ -170,7 +170,7 @@ def _some(number: int, most: int, seed: int) -> np.ndarray:
     return np.sort(drawn[:most])
 
 
-def _provenance(about: About, settings: Settings) -> dict[str, Any]:
+def _provenance(about: ModelInfo, settings: Settings) -> dict[str, Any]:
     words = []
     for name, value in settings.flags().items():
         for one in value if isinstance(value, tuple) else (value,):

@@ -10,8 +10,8 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from tfvqgen.data.input_pipeline import diagnose
-from tfvqgen.data.records import READ_ERRORS
 from tfvqgen.data.schema import Split
+from tfvqgen.data.tfrecords import READ_ERRORS
 
 BATCH_SIZE = 32
 

@@ -18,15 +18,14 @@ import numpy as np
 from tqdm import tqdm
 
 from tfvqgen.data import dataset_info, schema
-from tfvqgen.data.dataset_info import DatasetInfo, SplitInfo
-from tfvqgen.data.records import is_shard_name, shard_name, write_shard
-from tfvqgen.data.shard import Shard
+from tfvqgen.data.dataset_info import DatasetInfo, Shard, SplitInfo
+from tfvqgen.data.tfrecords import is_shard_name, shard_name, write_shard
 from tfvqgen.errors import UserError
 from tfvqgen.evaluation.image_sets import ImageSet, read_batches
 from tfvqgen.files import read_json, sha256_of_file, write_json
-from tfvqgen.generation.about import About
-from tfvqgen.generation.drawing import Drawing
 from tfvqgen.generation.generator import Generator
+from tfvqgen.generation.model_info import ModelInfo
+from tfvqgen.generation.request import SamplingParameters
 from tfvqgen.generation.source import Source
 
 SPLIT = "train"
@@ -43,7 +42,7 @@ def store_cells(
     labels: np.ndarray,
     *,
     seed: int,
-    drawing: Drawing,
+    drawing: SamplingParameters,
     folder: str | os.PathLike,
 ) -> ImageSet:
     """Draws a cell for each row of labels, unless they are stored already.
@@ -67,7 +66,7 @@ def store_cells(
             yield np.asarray(cells.image)
 
     request = {"kind": "generated", "seed": seed, **drawing.to_json()}
-    return _store(folder, request, source.about, labels, draw, "generated cells")
+    return _store(folder, request, source.model_info, labels, draw, "generated cells")
 
 
 def store_reconstructions(
@@ -94,7 +93,7 @@ def store_reconstructions(
     return _store(
         folder,
         request,
-        generator.about,
+        generator.model_info,
         originals.labels,
         reconstruct,
         f"reconstructions of {originals.split.name} crops",
@@ -102,7 +101,7 @@ def store_reconstructions(
 
 
 def store_chosen(
-    images: ImageSet, about: About, *, folder: str | os.PathLike
+    images: ImageSet, about: ModelInfo, *, folder: str | os.PathLike
 ) -> ImageSet:
     """Copies some images of a store to one of their own, unless they are there already.
 
@@ -128,7 +127,7 @@ def store_chosen(
 def _store(
     folder: str | os.PathLike,
     request: Mapping[str, Any],
-    about: About,
+    about: ModelInfo,
     labels: np.ndarray,
     make: _Batches,
     what: str,
@@ -220,7 +219,7 @@ def _described(path: Path, number: int) -> Shard:
 
 
 def _info(
-    about: About,
+    about: ModelInfo,
     labels: np.ndarray,
     shards: Sequence[Shard],
     request: Mapping[str, Any],

@@ -72,7 +72,7 @@ def learn(
     cells = draw(generator, dataset, settings, real.labels, folder).images
     if settings.keep_best < 1:
         chosen = settings.folder / "chosen_to_learn_from"
-        cells = store_chosen(cells, generator.about, folder=chosen)
+        cells = store_chosen(cells, generator.model_info, folder=chosen)
     made = store_reconstructions(
         generator, real, folder=settings.folder / "reconstructions_to_learn_from"
     )

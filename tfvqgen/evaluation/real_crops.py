@@ -21,7 +21,7 @@ from tfvqgen.evaluation.metrics.spectrum import band_power, power
 from tfvqgen.generation.generator import Generator
 from tfvqgen.losses import nats_per_code
 from tfvqgen.models import LEVELS, Codes
-from tfvqgen.training.prior import code_shares
+from tfvqgen.training.stages.prior import code_shares
 
 BATCH_SIZE = 16
 
@@ -81,7 +81,7 @@ class Examiner:
     """
 
     def __init__(self, generator: Generator, training_codes: CodeSplit):
-        about = generator.about
+        about = generator.model_info
         self._generator = generator
         self._num_embeddings = about.num_embeddings
         self._unigram_nats = {

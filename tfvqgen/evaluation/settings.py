@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from tfvqgen.errors import require_in_range
-from tfvqgen.evaluation.classifier.config import ClassifierConfig
-from tfvqgen.generation.drawing import Drawing
-from tfvqgen.generation.request import MAX_SEED, require_number_of_cells
+from tfvqgen.generation.request import (
+    MAX_SEED,
+    SamplingParameters,
+    require_number_of_cells,
+)
+from tfvqgen.training.stages.classifier import ClassifierConfig
 
 LEAST_KEPT = 0.01
 # The first cell's; those of all others follow it.
@@ -43,7 +46,7 @@ class Settings:
     split: str = "test"
     num_samples: int = 256
     seed: int = 0
-    drawing: Drawing = dataclasses.field(default_factory=Drawing)
+    drawing: SamplingParameters = dataclasses.field(default_factory=SamplingParameters)
     keep_best: float = 1.0
     extractors: tuple[str, ...] = ()
     classification_score: bool = False

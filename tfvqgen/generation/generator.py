@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfvqgen.data.dataset_info import DatasetInfo
 from tfvqgen.data.schema import from_unit, to_unit
-from tfvqgen.generation.about import About
+from tfvqgen.generation.model_info import ModelInfo
 from tfvqgen.generation.source import Cells
 from tfvqgen.losses import nats_per_code, to_bits
 from tfvqgen.models import VQVAE2, Codes, PixelSNAIL
@@ -41,9 +41,9 @@ class Generator:
     """
 
     def __init__(
-        self, about: About, autoencoder: VQVAE2, top: PixelSNAIL, bottom: PixelSNAIL
+        self, about: ModelInfo, autoencoder: VQVAE2, top: PixelSNAIL, bottom: PixelSNAIL
     ):
-        self.about = about
+        self.model_info = about
         self.autoencoder = autoencoder
         self.top = top
         self.bottom = bottom
@@ -160,8 +160,8 @@ class Generator:
         """Returns which codes of a masked image are kept, bool :class:`Codes`."""
         kept = mask == 1
         return Codes(
-            _whole_patches(kept, self.about.top_shape),
-            _whole_patches(kept, self.about.bottom_shape),
+            _whole_patches(kept, self.model_info.top_shape),
+            _whole_patches(kept, self.model_info.bottom_shape),
         )
 
     def encode(self, image) -> Codes:
@@ -170,7 +170,7 @@ class Generator:
 
     def decode(self, codes: Codes):
         """Returns the images of codes, uint8 or uint16 [B, H, W, C]."""
-        return from_unit(self.autoencoder.decode(codes), self.about.dtype)
+        return from_unit(self.autoencoder.decode(codes), self.model_info.dtype)
 
     def reconstruct(self, image):
         """Encodes and decodes images, uint8 or uint16 [B, H, W, C]."""
@@ -205,10 +205,10 @@ def describe(
     top: PixelSNAIL,
     bottom: PixelSNAIL,
     steps: dict[str, int],
-) -> About:
+) -> ModelInfo:
     """Returns what there is to know of trained models."""
     config = autoencoder.config
-    return About(
+    return ModelInfo(
         preset=preset,
         labels=dataset.labels,
         channels=dataset.channels,

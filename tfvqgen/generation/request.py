@@ -1,4 +1,4 @@
-"""What cells are asked for: sets of labels, seeds, and how they are drawn."""
+"""How cells are drawn from what the priors say."""
 
 import dataclasses
 import difflib
@@ -6,9 +6,53 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from tfvqgen.data.crop import LABEL_SEPARATOR
+import numpy as np
+
+from tfvqgen.data.crops import LABEL_SEPARATOR
 from tfvqgen.errors import UserError, require_in_range
-from tfvqgen.generation.drawing import Drawing
+
+# Shapes: N cells.
+
+
+# What graphs compute with is float32, in which smaller numbers are 0, larger infinite.
+_LEAST, _MOST = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SamplingParameters:
+    """How cells are drawn.
+
+    Attributes:
+        temperature: Above 0.
+        top_p: Above 0, at most 1 (off).
+        guidance: At least 0 (off).
+
+    Raises:
+        UserError: A number is out of range.
+    """
+
+    temperature: float = 1.0
+    top_p: float = 1.0
+    guidance: float = 0.0
+
+    def __post_init__(self):
+        for name, low, high, expected in (
+            ("temperature", _LEAST, _MOST, "a number above 0"),
+            ("top_p", _LEAST, 1, "above 0, at most 1"),
+            ("guidance", 0, _MOST, "a number from 0 on"),
+        ):
+            value = getattr(self, name)
+            require_in_range(name, value, low <= value <= high, expected)
+
+    def to_json(self) -> dict[str, float]:
+        """Returns the numbers by name."""
+        names = (field.name for field in dataclasses.fields(SamplingParameters))
+        return {name: getattr(self, name) for name in names}
+
+    def rows(self, number: int) -> list[np.ndarray]:
+        """Returns the numbers in order, each for so many cells, float32 [N]."""
+        return [np.full(number, x, np.float32) for x in self.to_json().values()]
+
 
 UNCONDITIONAL = "any"
 MAX_SEED = 2**63 - 1
@@ -31,7 +75,7 @@ class Sample(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Request(Drawing):
+class Request(SamplingParameters):
     """What cells are asked for, and how they are drawn.
 
     Attributes:

@@ -22,8 +22,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from tfvqgen.data.crop import Crop
-from tfvqgen.data.crops import SAMPLES_TABLE, image_name, write_crops
+from tfvqgen.data.crops import SAMPLES_TABLE, Crop, image_name, write_crops
 from tfvqgen.data.images import (
     channel_paths,
     composite,
@@ -33,7 +32,7 @@ from tfvqgen.data.images import (
 from tfvqgen.data.sheets import brightening, sheet_of_rows, shown
 from tfvqgen.errors import UserError
 from tfvqgen.files import exclusive, read_json, write_json
-from tfvqgen.generation.about import About
+from tfvqgen.generation.model_info import ModelInfo
 from tfvqgen.generation.request import Request, Sample, set_name
 from tfvqgen.generation.source import Source
 
@@ -68,7 +67,7 @@ def write_samples(
         UserError: The folder has something else, or another run writes to it.
     """
     with exclusive(folder, "the folder"):
-        samples = _Folder(Path(folder), source.about, request)
+        samples = _Folder(Path(folder), source.model_info, request)
         samples.claim(overwrite)
         missing = [x for x in samples.samples if not samples.has(x)]
         done = len(samples.samples) - len(missing)
@@ -87,14 +86,14 @@ def write_samples(
 def _draw(source: Source, request: Request, samples: Sequence[Sample]) -> np.ndarray:
     """Returns the images of some samples, uint8 or uint16 [N, H, W, C]."""
     cells = source.generate(
-        multi_hot([sample.labels for sample in samples], source.about),
+        multi_hot([sample.labels for sample in samples], source.model_info),
         np.array([sample.seed for sample in samples], np.int64),
         *request.rows(len(samples)),
     )
     return np.asarray(cells.image)
 
 
-def origin(about: About) -> dict[str, str]:
+def origin(about: ModelInfo) -> dict[str, str]:
     """Returns what is said within every image's file that a model made."""
     return {
         "Description": DISCLAIMER,
@@ -105,7 +104,7 @@ def origin(about: About) -> dict[str, str]:
 
 
 def said_within(
-    about: About, request: Request, sample: Sample | None = None
+    about: ModelInfo, request: Request, sample: Sample | None = None
 ) -> dict[str, str]:
     """Returns what is said within the file of a sample, or of a sheet of all."""
     sets = [sample.labels] if sample else request.label_sets
@@ -120,7 +119,7 @@ def said_within(
     }
 
 
-def table_columns(about: About, request: Request, sample: Sample) -> dict[str, str]:
+def table_columns(about: ModelInfo, request: Request, sample: Sample) -> dict[str, str]:
     """Returns what the table says of a sample besides what it says of a crop."""
     return {
         "generated": "true",
@@ -130,7 +129,7 @@ def table_columns(about: About, request: Request, sample: Sample) -> dict[str, s
     }
 
 
-def multi_hot(label_sets: Sequence[Sequence[str]], about: About) -> np.ndarray:
+def multi_hot(label_sets: Sequence[Sequence[str]], about: ModelInfo) -> np.ndarray:
     """Returns a row of zeros and ones for each set of labels, float32 [N, L]."""
     rows = np.zeros([len(label_sets), len(about.labels)], np.float32)
     for row, labels in zip(rows, label_sets, strict=True):
@@ -141,7 +140,7 @@ def multi_hot(label_sets: Sequence[Sequence[str]], about: About) -> np.ndarray:
 class _Folder:
     """The folder of a request's samples."""
 
-    def __init__(self, path: Path, about: About, request: Request):
+    def __init__(self, path: Path, about: ModelInfo, request: Request):
         self._path, self._about, self._request = path, about, request
         self.samples = request.samples(about.labels)
 

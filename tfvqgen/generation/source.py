@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from tfvqgen.generation.about import About
+from tfvqgen.generation.model_info import ModelInfo
 
 
 class Cells(NamedTuple):
@@ -26,7 +26,7 @@ class Cells(NamedTuple):
 class Source(Protocol):
     """Where cells come from: a workdir, a SavedModel, a server."""
 
-    about: About
+    model_info: ModelInfo
 
     def generate(self, labels, seeds, temperature, top_p, guidance) -> Cells:
         """Returns cells for arrays with one row each.

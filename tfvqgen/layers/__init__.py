@@ -2,10 +2,9 @@
 
 from tfvqgen.layers.causal_attention import CausalAttention
 from tfvqgen.layers.causal_conv import CausalConv2D
-from tfvqgen.layers.condition_stack import ConditionStack
 from tfvqgen.layers.gated_units import GatedCausalUnit, GatedPointwiseUnit
-from tfvqgen.layers.grain import Grain, noise_like, seeds_of_codes
-from tfvqgen.layers.residual_stack import ResidualStack
+from tfvqgen.layers.noise_synthesis import NoiseSynthesis, noise_like, seeds_of_codes
+from tfvqgen.layers.residual_stack import ConditionStack, ResidualStack
 from tfvqgen.layers.vector_quantizer import VectorQuantizer, VectorQuantizerOutput
 
 __all__ = [
@@ -14,7 +13,7 @@ __all__ = [
     "ConditionStack",
     "GatedCausalUnit",
     "GatedPointwiseUnit",
-    "Grain",
+    "NoiseSynthesis",
     "ResidualStack",
     "VectorQuantizer",
     "VectorQuantizerOutput",

@@ -1,6 +1,4 @@
-"""The gated units of PixelSNAIL: what they return is added to the features."""
-
-# Shapes: B maps, H x W positions, C channels, R channels inside, A attended, E context.
+"""The two nonlinearities of PixelSNAIL (Chen et al. 2017), as van den Oord's nets."""
 
 import math
 
@@ -8,8 +6,67 @@ import keras
 import tensorflow as tf
 
 from tfvqgen.layers.causal_conv import CausalConv2D
-from tfvqgen.layers.gating import elu_pair, gate
-from tfvqgen.layers.row_dropout import row_dropout
+
+# Shapes: C channels.
+
+
+def elu_pair(x: tf.Tensor) -> tf.Tensor:
+    """Returns ELU of x and of -x side by side, [..., C] -> [..., 2C].
+
+    Nothing of x is lost, as half of it is in a single ELU. In the order (x, -x).
+    """
+    return tf.nn.elu(tf.concat([x, -x], axis=-1))
+
+
+def gate(x: tf.Tensor) -> tf.Tensor:
+    """Returns the first half of the channels times the sigmoid of the second.
+
+    [..., 2C] -> [..., C].
+    """
+    values, gates = tf.split(x, 2, axis=-1)
+    return values * tf.sigmoid(gates)
+
+
+# Shapes: B rows of one replica.
+
+
+def row_dropout(x: tf.Tensor, rate: float, seed: tf.Tensor) -> tf.Tensor:
+    """Sets a share of the features to zero and scales up the others.
+
+    The noise is drawn for the rows of the global batch, and each replica takes its own:
+    two replicas drop what one would have dropped on the same global batch.
+
+    Args:
+        x: [B, ...], the rows of this replica.
+        rate: The share, 0 to below 1.
+        seed: Of the draw, int64 [2].
+
+    Returns:
+        [B, ...] of the same type.
+    """
+    keep = replica_rows_uniform(tf.shape(x), seed) >= rate
+    return tf.where(keep, x / tf.cast(1 - rate, x.dtype), tf.zeros([], x.dtype))
+
+
+def replica_rows_uniform(shape: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Draws uniform numbers for this replica's rows of the global batch.
+
+    Args:
+        shape: Of the result; its first entry is B.
+        seed: int64 [2], the same on all replicas.
+
+    Returns:
+        Float32 in [0, 1).
+    """
+    context = tf.distribute.get_replica_context()
+    rows = shape[0]
+    first = context.replica_id_in_sync_group * rows
+    total = rows * context.num_replicas_in_sync
+    noise = tf.random.stateless_uniform(tf.concat([[total], shape[1:]], 0), seed)
+    return noise[first : first + rows]
+
+
+# Shapes: B maps, H x W positions, C channels, R channels inside, A attended, E context.
 
 
 @keras.saving.register_keras_serializable("tfvqgen")

@@ -47,8 +47,9 @@ class VectorQuantizer(keras.layers.Layer):
     Training calls count as steps. Up to step `quantize_after` the latents pass
     unquantized and there is no loss; then the embeddings start as latents drawn from
     the batch. From there on a code whose moving count falls below the share
-    `revive_below` of even use (latents a step over K) is dead, and is re-seeded from
-    the batch, its moving averages with it: with twice the count at which it would die,
+    `dead_code_threshold` of even use (latents a step over K) is dead, and is re-seeded
+    from the batch, its moving averages with it: with twice the count at which it would
+    die,
     so that it has some 70 steps (at a decay of .99) to find its use. Batches are those
     of all replicas together: under a strategy the statistics are summed over the
     replicas before they are used, so that every replica holds the same codebook and it
@@ -61,11 +62,11 @@ class VectorQuantizer(keras.layers.Layer):
         num_embeddings: K, at least 2.
         embedding_dim: D, the latents' last dimension.
         commitment_cost: beta, the weight of the commitment loss.
-        codebook_rule: ``"ema"`` or ``"gradient"``.
+        codebook_update: ``"ema"`` or ``"gradient"``.
         decay: Of the moving averages.
         epsilon: Laplace smoothing of the counts under the EMA rule.
-        revive_below: Share of even use below which a code is re-seeded; 0 leaves dead
-            codes dead.
+        dead_code_threshold: Share of even use below which a code is re-seeded; 0
+            disables re-seeding.
         data_initialization: Start the embeddings from data; otherwise they keep the
             normal random vectors that they are built with.
         quantize_after: Training calls that pass without quantization.
@@ -80,10 +81,10 @@ class VectorQuantizer(keras.layers.Layer):
         num_embeddings: int,
         embedding_dim: int,
         commitment_cost: float = 0.25,
-        codebook_rule: str = "ema",
+        codebook_update: str = "ema",
         decay: float = 0.99,
         epsilon: float = 1e-5,
-        revive_below: float = 0.01,
+        dead_code_threshold: float = 0.01,
         data_initialization: bool = True,
         quantize_after: int = 0,
         seed: int = 0,
@@ -94,21 +95,25 @@ class VectorQuantizer(keras.layers.Layer):
         _require(embedding_dim >= 1, "at least 1", embedding_dim=embedding_dim)
         _require(commitment_cost >= 0, "at least 0", commitment_cost=commitment_cost)
         _require(
-            codebook_rule in CODEBOOK_RULES,
+            codebook_update in CODEBOOK_RULES,
             f"one of {', '.join(CODEBOOK_RULES)}",
-            codebook_rule=codebook_rule,
+            codebook_update=codebook_update,
         )
         _require(0 <= decay < 1, "at least 0 and below 1", decay=decay)
         _require(epsilon >= 0, "at least 0", epsilon=epsilon)
-        _require(revive_below >= 0, "at least 0", revive_below=revive_below)
+        _require(
+            dead_code_threshold >= 0,
+            "at least 0",
+            dead_code_threshold=dead_code_threshold,
+        )
         _require(quantize_after >= 0, "at least 0", quantize_after=quantize_after)
         self.num_embeddings = num_embeddings
         self.embedding_dim = embedding_dim
         self.commitment_cost = commitment_cost
-        self.codebook_rule = codebook_rule
+        self.codebook_update = codebook_update
         self.decay = decay
         self.epsilon = epsilon
-        self.revive_below = revive_below
+        self.dead_code_threshold = dead_code_threshold
         self.data_initialization = data_initialization
         self.quantize_after = quantize_after
         self.seed = seed
@@ -138,7 +143,7 @@ class VectorQuantizer(keras.layers.Layer):
             name="embeddings",
             shape=shape,
             initializer=initializer,
-            trainable=self.codebook_rule == "gradient",
+            trainable=self.codebook_update == "gradient",
             **state,
         )
         self.ema_counts = self.add_weight(
@@ -148,7 +153,7 @@ class VectorQuantizer(keras.layers.Layer):
             trainable=False,
             **state,
         )
-        if self.codebook_rule == "ema":
+        if self.codebook_update == "ema":
             # Equal to the embeddings, as it must be while every count is one.
             self.ema_sums = self.add_weight(
                 name="ema_sums",
@@ -207,10 +212,10 @@ class VectorQuantizer(keras.layers.Layer):
             "num_embeddings",
             "embedding_dim",
             "commitment_cost",
-            "codebook_rule",
+            "codebook_update",
             "decay",
             "epsilon",
-            "revive_below",
+            "dead_code_threshold",
             "data_initialization",
             "quantize_after",
             "seed",
@@ -224,7 +229,7 @@ class VectorQuantizer(keras.layers.Layer):
             tf.math.squared_difference(tf.stop_gradient(quantized), latents)
         )
         codebook_loss = tf.zeros([])
-        if self.codebook_rule == "gradient":
+        if self.codebook_update == "gradient":
             codebook_loss = weight * tf.reduce_mean(
                 tf.math.squared_difference(quantized, tf.stop_gradient(latents))
             )
@@ -242,14 +247,14 @@ class VectorQuantizer(keras.layers.Layer):
         embeddings = tf.convert_to_tensor(self.embeddings)
         step = self.steps.value
         even = self._even_use(flat)
-        dead = (counts < self.revive_below * even) & (step > self.quantize_after)
+        dead = (counts < self.dead_code_threshold * even) & (step > self.quantize_after)
         if self.data_initialization:
             dead = dead | tf.fill([self.num_embeddings], step == self.quantize_after)
         drawn = self._draw(flat, step)
-        seeded = (2 * self.revive_below or UNREVIVED_SEED) * even
+        seeded = (2 * self.dead_code_threshold or UNREVIVED_SEED) * even
         self.embeddings.assign(tf.where(dead[:, None], drawn, embeddings))
         self.ema_counts.assign(tf.where(dead, seeded, counts))
-        if self.codebook_rule == "ema":
+        if self.codebook_update == "ema":
             sums = tf.convert_to_tensor(self.ema_sums)
             self.ema_sums.assign(tf.where(dead[:, None], seeded * drawn, sums))
 
@@ -285,7 +290,7 @@ class VectorQuantizer(keras.layers.Layer):
     def _learn(self, flat, flat_codes, counts, quantizing):
         """Moves the averages, and under EMA the embeddings; returns global counts."""
         context = tf.distribute.get_replica_context()
-        if self.codebook_rule == "ema":
+        if self.codebook_update == "ema":
             sums = tf.math.unsorted_segment_sum(flat, flat_codes, self.num_embeddings)
             counts, sums = context.all_reduce(
                 tf.distribute.ReduceOp.SUM, [counts, sums]
@@ -294,7 +299,7 @@ class VectorQuantizer(keras.layers.Layer):
         else:
             counts = context.all_reduce(tf.distribute.ReduceOp.SUM, counts)
         self._move(self.ema_counts, counts, quantizing)
-        if self.codebook_rule == "ema":
+        if self.codebook_update == "ema":
             smoothed = smooth_counts(self.ema_counts.value, self.epsilon)
             moved = self.ema_sums.value / smoothed[:, None]
             self.embeddings.assign(

@@ -5,7 +5,7 @@
 import keras
 import tensorflow as tf
 
-from tfvqgen.layers.row_dropout import row_dropout
+from tfvqgen.layers.gated_units import row_dropout
 
 # Positions a side below which maps are not halved any more.
 SMALLEST_MAP = 8

@@ -14,10 +14,9 @@ from tfvqgen.layers import (
     GatedCausalUnit,
     GatedPointwiseUnit,
 )
-from tfvqgen.layers.background import background
-from tfvqgen.layers.gated_units import add_kernel, matmul
-from tfvqgen.layers.row_dropout import replica_rows_uniform
-from tfvqgen.models.incremental_pixelsnail import IncrementalPixelSNAIL
+from tfvqgen.layers.causal_attention import background
+from tfvqgen.layers.gated_units import add_kernel, matmul, replica_rows_uniform
+from tfvqgen.sampling.incremental_pixelsnail import IncrementalPixelSNAIL
 
 
 class PixelSNAIL(keras.Model):
@@ -35,7 +34,7 @@ class PixelSNAIL(keras.Model):
     blocks read what the convolutions found, not each other: what they add is for other
     positions and the output stack. So a sampler can do most of the work of a position
     before its turn, and the rest for all layers and all blocks at once. See
-    :class:`~tfvqgen.models.incremental_pixelsnail.IncrementalPixelSNAIL`.
+    :class:`~tfvqgen.sampling.incremental_pixelsnail.IncrementalPixelSNAIL`.
 
     Under bfloat16 the layers train in it; logits, and everything when not training, are
     float32, so that likelihoods and samples do not depend on the precision of training.

@@ -9,16 +9,15 @@ import keras
 import tensorflow as tf
 
 from tfvqgen.config import VQVAEConfig
-from tfvqgen.layers import Grain, VectorQuantizer, noise_like, seeds_of_codes
-from tfvqgen.layers.row_dropout import replica_rows_uniform
+from tfvqgen.layers import NoiseSynthesis, VectorQuantizer, noise_like, seeds_of_codes
+from tfvqgen.layers.gated_units import replica_rows_uniform
 from tfvqgen.losses import (
     focal_frequency_loss,
     laplacian_loss,
+    local_power_loss,
     mean_squared_error,
-    strength_loss,
 )
-from tfvqgen.models.decoder import Decoded, Decoder
-from tfvqgen.models.encoder import Encoder
+from tfvqgen.models.encoder_decoder import Decoded, Decoder, Encoder
 
 # By what their weights' keys in the configuration begin with.
 LOSS_TERMS = {"laplacian": laplacian_loss, "frequency": focal_frequency_loss}
@@ -42,7 +41,7 @@ class VQVAE2Output(NamedTuple):
         codes: :class:`Codes`.
         losses: Float32 scalars: ``loss``, the sum of ``reconstruction_loss`` (the
             squared error) and the other :meth:`VQVAE2.reconstruction_losses`,
-            ``grain_loss`` where there is grain, ``commitment_loss`` and
+            ``local_power_loss`` where there is grain, ``commitment_loss`` and
             ``codebook_loss`` (the latter two summed over both levels; all are weighted
             already); and ``reconstruction_mse``, that of ``reconstruction``, all
             channels counting the same.
@@ -110,7 +109,9 @@ class VQVAE2(keras.Model):
             dim, 4, strides=2, padding="same", dtype=policy
         )
         self.decoder = Decoder(channels=channels, stride=config.bottom_stride, **stack)
-        self.grain = Grain(dtype="float32") if config.grain_weight else None
+        self.grain = (
+            NoiseSynthesis(dtype="float32") if config.texture_noise_weight else None
+        )
 
     def build(self, input_shape=None):
         """Makes every weight by one pass over an empty image."""
@@ -139,7 +140,7 @@ class VQVAE2(keras.Model):
         if self.grain:
             seeds = seeds_of_codes(top.codes, bottom.codes)
             reconstruction = self._finish(decoded, seeds)
-            losses["grain_loss"] = self.grain_loss(images, reconstruction)
+            losses["local_power_loss"] = self.local_power_loss(images, reconstruction)
             # What pulls on the finished image, as a critic does, reaches the decoder.
             reconstruction += decoded.output - tf.stop_gradient(decoded.output)
         losses["commitment_loss"] = top.commitment_loss + bottom.commitment_loss
@@ -168,7 +169,7 @@ class VQVAE2(keras.Model):
             losses[f"{name}_loss"] = weight * term
         return losses
 
-    def grain_loss(self, images, reconstruction) -> tf.Tensor:
+    def local_power_loss(self, images, reconstruction) -> tf.Tensor:
         """Returns what the grain learns by: squared error and strength of texture.
 
         Both of the reconstruction as it is put out, clipped: of grain on a black
@@ -179,9 +180,9 @@ class VQVAE2(keras.Model):
             reconstruction: Float32 [B, H, W, C], finished.
         """
         reconstruction = tf.clip_by_value(reconstruction, 0, 1)
-        strength = strength_loss(images, reconstruction)
+        strength = local_power_loss(images, reconstruction)
         error = mean_squared_error(images, reconstruction)
-        return error + self.config.grain_weight * strength
+        return error + self.config.texture_noise_weight * strength
 
     def encode(self, images) -> Codes:
         """Returns the :class:`Codes` of images [B, H, W, C] in [0, 1]."""
@@ -233,10 +234,10 @@ class VQVAE2(keras.Model):
             config.num_embeddings,
             config.embedding_dim,
             commitment_cost=config.commitment_cost,
-            codebook_rule=config.codebook_rule,
+            codebook_update=config.codebook_update,
             decay=config.decay,
             epsilon=config.epsilon,
-            revive_below=config.revive_below,
+            dead_code_threshold=config.dead_code_threshold,
             quantize_after=config.quantize_after,
             seed=seed,
             dtype=self.dtype_policy,

@@ -1,32 +1,186 @@
-"""Ancestral sampling from a prior that can be gone through position by position.
+"""The noise that a map's codes are drawn with: a function of its seed and the place."""
 
-What is asked of the prior is no more than this, and no model is imported:
-
-* ``code_shape`` (H, W) and ``num_embeddings`` K;
-* ``incremental(maps, labels, condition)``, whose result has, all in graph,
-
-  * ``before_first_row() -> history``;
-  * ``start_row(history, row) -> (ready, state)``: what can be done for a whole row;
-  * ``look_up(ready, column, count) -> places``, a list of what is known of so many
-    positions from a column on;
-  * ``step(place, state) -> (logits [B, K], draft)``;
-  * ``accept(place, state, draft, codes [B]) -> state``;
-  * ``end_row(history, state, codes [B, W]) -> history``.
-
-History, ready, place, state and draft are any nested structures of tensors. A history's
-may grow, but neither in their first nor in their last dimension. A state is used once,
-so that parts of it may be overwritten.
-"""
-
-# Shapes: B maps, H x W positions, K codes, L labels; h x w codes of the condition.
-
-from typing import Any
+import functools
+import inspect
+import weakref
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from tfvqgen.sampling.in_graph import in_graph
-from tfvqgen.sampling.noise import row_noise
-from tfvqgen.sampling.request import Request, make_request
+from tfvqgen.sampling.choice import Choice
+
+# Shapes: B maps, W positions of a row, K codes.
+
+
+def row_noise(
+    seeds: tf.Tensor, row: tf.Tensor, width: int, num_codes: int
+) -> tf.Tensor:
+    """Returns Gumbel noise for one row of every map.
+
+    The largest of logits plus Gumbel noise is a draw from their softmax (the Gumbel-max
+    trick). Against a draw by the cumulative distribution, where a change of the last
+    digits of the logits moves every boundary between codes, it is less often another
+    code that comes out.
+
+    Each map's noise is computed from its own seed alone, in a call of its own: it is
+    the same to the last bit whatever the batch, and wherever in it the map is.
+
+    Args:
+        seeds: int64 [B].
+        row: Its number, an int32 scalar.
+        width: W.
+        num_codes: K.
+
+    Returns:
+        Float32 [W, B, K].
+    """
+    row = tf.cast(row, tf.int64)
+
+    def of_map(seed):
+        uniform = tf.random.stateless_uniform(
+            [width, num_codes], tf.stack([seed, row]), alg="philox"
+        )
+        # Multiples of 2^-23, moved into the open interval.
+        return -tf.math.log(-tf.math.log(uniform + 2.0**-24))
+
+    noise = tf.map_fn(of_map, seeds, fn_output_signature=tf.float32)
+    return tf.transpose(noise, [1, 0, 2])
+
+
+# Shapes: B maps, H x W positions, L labels; h x w codes of the condition; P passes.
+
+
+class Request(NamedTuple):
+    """What is asked of a sampler.
+
+    Attributes:
+        seeds: int64 [B].
+        maps: B, an int32 scalar.
+        labels: Multi-hot of each pass, float32 [P * B, L], or None.
+        condition: Codes of the level above, int32 [P * B, h, w], or None.
+        choice: How codes are chosen.
+        given: Codes to keep, int32 [H, W, B], or None.
+        keep: Where they are kept, bool [H, W, B], or None.
+    """
+
+    seeds: tf.Tensor
+    maps: tf.Tensor
+    labels: tf.Tensor | None
+    condition: tf.Tensor | None
+    choice: Choice
+    given: tf.Tensor | None
+    keep: tf.Tensor | None
+
+    def settle(self, codes: tf.Tensor, row: tf.Tensor, column: tf.Tensor) -> tf.Tensor:
+        """Returns the codes of a position, int32 [B]: those given where they stay."""
+        if self.keep is None:
+            return codes
+        return tf.where(self.keep[row, column], self.given[row, column], codes)
+
+
+def make_request(
+    prior: Any, seeds, labels, condition, temperature, top_p, guidance, given, keep
+) -> Request:
+    """Checks what :func:`tfvqgen.sampling.ancestral_sample` was called with.
+
+    Raises:
+        ValueError: A shape is wrong, or one of `given` and `keep` is missing.
+        tf.errors.InvalidArgumentError: A value is out of range; in a graph, when it
+            runs.
+    """
+    seeds = tf.convert_to_tensor(seeds, tf.int64)
+    if seeds.shape.rank != 1:
+        raise ValueError(
+            f"seeds have a wrong shape: expected one a map. Received: {seeds.shape}"
+        )
+    if (given is None) != (keep is None):
+        raise ValueError(
+            "given and keep belong together: expected both or neither. "
+            f"Received: given={given!r}, keep={keep!r}"
+        )
+    # Never a static number, so that shapes do not get less static from turn to turn of
+    # a loop, which would be an error.
+    maps = tf.raw_ops.PlaceholderWithDefault(input=tf.shape(seeds)[0], shape=[])
+    # Without labels both passes of a guidance would be the same.
+    choice = Choice(maps, temperature, top_p, 0 if labels is None else guidance)
+    if labels is not None:
+        labels = choice.conditional_first(tf.cast(labels, tf.float32))
+    if condition is not None:
+        condition = choice.repeat(tf.cast(condition, tf.int32))
+    if given is not None:
+        given = _by_place(prior, "given", tf.cast(given, tf.int32))
+        keep = _by_place(prior, "keep", tf.cast(keep, tf.bool))
+        known = (given >= 0) & (given < prior.num_embeddings)
+        check = tf.raw_ops.Assert(
+            condition=tf.reduce_all(known | ~keep),
+            data=[
+                f"given has unknown codes: expected 0 to {prior.num_embeddings - 1}. "
+                "Received:",
+                tf.boolean_mask(given, keep & ~known),
+            ],
+        )
+        with tf.control_dependencies([check]):
+            given = tf.identity(given)
+    return Request(seeds, maps, labels, condition, choice, given, keep)
+
+
+def _by_place(prior, name, x):
+    if not x.shape[1:].is_compatible_with(prior.code_shape):
+        raise ValueError(
+            f"{name} has a wrong shape: expected [B, {prior.code_shape[0]}, "
+            f"{prior.code_shape[1]}]. Received: {x.shape}"
+        )
+    return tf.transpose(x, [1, 2, 0])
+
+
+# Settings that are numbers when they are off; any other number becomes a tensor, so
+# that another value is not another graph.
+OFF = {"temperature": 1.0, "top_p": 1.0, "guidance": 0.0}
+
+
+def in_graph(sampler: Callable[..., tf.Tensor]) -> Callable[..., tf.Tensor]:
+    """Makes a graph function of a sampler, one for each prior.
+
+    Args:
+        sampler: Takes a prior, seeds and the keyword arguments of a sampler. Called
+            within a ``tf.function`` it becomes a part of that.
+    """
+    signature = inspect.signature(sampler)
+    compiled: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
+
+    @functools.wraps(sampler)
+    @tf.autograph.experimental.do_not_convert
+    def call(prior: Any, seeds: Any, *arguments: Any, **named: Any) -> tf.Tensor:
+        if tf.inside_function():
+            return sampler(prior, seeds, *arguments, **named)
+        bound = signature.bind(prior, seeds, *arguments, **named)
+        if prior not in compiled:
+            # What is kept as long as the prior must not keep the prior.
+            reference = weakref.ref(prior)
+            compiled[prior] = tf.function(
+                lambda *args, **kwargs: sampler(reference(), *args, **kwargs),
+                autograph=False,
+            )
+        tensors = {
+            name: None if value is None else _tensor(name, value)
+            for name, value in bound.arguments.items()
+            if name not in ("prior", "seeds")
+        }
+        return compiled[prior](tf.convert_to_tensor(seeds, tf.int64), **tensors)
+
+    return call
+
+
+def _tensor(name, value):
+    if name in OFF:
+        is_off = isinstance(value, (int, float)) and value == OFF[name]
+        return OFF[name] if is_off else tf.convert_to_tensor(value, tf.float32)
+    return tf.convert_to_tensor(value)
+
+
+# Shapes: B maps, H x W positions, K codes, L labels; h x w codes of the condition.
+
 
 # Positions in one turn of the inner loop: fewer turns, but a larger graph.
 MOST_AT_ONCE = 4

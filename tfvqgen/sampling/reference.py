@@ -6,9 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfvqgen.sampling.in_graph import in_graph
-from tfvqgen.sampling.noise import row_noise
-from tfvqgen.sampling.request import Request, make_request
+from tfvqgen.sampling.ancestral import Request, in_graph, make_request, row_noise
 
 
 @in_graph

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfvqgen.data.records import as_os_error
+from tfvqgen.data.tfrecords import as_os_error
 from tfvqgen.errors import DataError, UserError
 
 # What restoring raises for files that are cut or flipped.

@@ -1,6 +1,7 @@
-"""The outer loop of training: go on, advance, log, validate, save."""
+"""Ctrl-C and SIGTERM: finish the step, save, go."""
 
 import contextlib
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -11,22 +12,60 @@ import tensorflow as tf
 from PIL import Image
 from tqdm import tqdm
 
-from tfvqgen.data.records import READ_ERRORS
+from tfvqgen.data.tfrecords import READ_ERRORS
 from tfvqgen.errors import UserError
 from tfvqgen.files import whole_file
 from tfvqgen.training import distribution
 from tfvqgen.training.checkpoints import Checkpoints, Variables
-from tfvqgen.training.interruption import Interruption
-from tfvqgen.training.metrics_log import MetricsLog, read_metrics
-from tfvqgen.training.running_sums import RunningSums
-from tfvqgen.training.schedules import WarmupCosine
-from tfvqgen.training.stage import Stage
+from tfvqgen.training.metrics_log import MetricsLog, RunningSums, read_metrics
+from tfvqgen.training.optimization import WarmupCosine
+from tfvqgen.training.stages.base import Stage
 from tfvqgen.training.steps import (
     all_sum_shapes,
     make_training_steps,
     make_validation_step,
 )
 from tfvqgen.training.workdir import Workdir
+
+
+class Interruption:
+    """Notes a first SIGINT or SIGTERM instead of dying of it; a second one kills.
+
+    A context manager; outside the main thread, where signals cannot be caught, it does
+    nothing.
+
+    Attributes:
+        requested: Whether a signal came.
+    """
+
+    def __init__(self):
+        self.requested = False
+        self._signal = signal.SIGINT
+        self._previous = {}
+
+    def __enter__(self):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            try:
+                self._previous[number] = signal.signal(number, self._note)
+            except ValueError:
+                break
+        return self
+
+    def __exit__(self, *exception):
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def leave(self, message: str) -> None:
+        """Exits as a process ended by the signal does, 128 + its number."""
+        print(f"{message}; run the same command again to go on", file=sys.stderr)
+        sys.exit(128 + self._signal)
+
+    def _note(self, number, frame):
+        del frame
+        self.requested = True
+        self._signal = number
+        signal.signal(number, self._previous[number])
+
 
 # Seconds of steps between looks at the clock, the progress bar and Ctrl-C.
 CHUNK_SECONDS = 1.0
@@ -216,15 +255,15 @@ class Loop:
     def _log(self, log: MetricsLog, bar) -> None:
         sums, steps = self._sums.take()
         epoch = self._sums.epoch_values()
-        figures = self._stage.training_figures(sums, steps, epoch)
+        figures = self._stage.training_metrics(sums, steps, epoch)
         figures["learning_rate"] = float(self._optimizer.learning_rate)
         speed = self._speed.take() * self._stage.items_per_example
-        figures[self._stage.speed_figure] = speed
+        figures[self._stage.speed_metric] = speed
         log.write(self.step, "train", figures)
         for name, value in epoch.items():
             if name.endswith("_counts"):
                 log.write_histogram(self.step, name, value)
-        unit = self._stage.speed_figure.partition("_")[0]
+        unit = self._stage.speed_metric.partition("_")[0]
         bar.set_postfix_str(f"loss {figures['loss']:.4g}, {speed:.1f} {unit}/s")
 
     def _validate(
@@ -235,7 +274,7 @@ class Loop:
             sums = self._validation_sums(interruption)
             if interruption.requested:
                 return {}
-            figures = self._stage.validation_figures(sums)
+            figures = self._stage.validation_metrics(sums)
             pictures = self._stage.pictures() if self._is_chief else {}
         if averages:
             averages.judge(figures["loss"])

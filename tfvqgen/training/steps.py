@@ -6,7 +6,7 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-from tfvqgen.training.stage import Batch, Stage, Sums
+from tfvqgen.training.stages.base import Batch, Stage, Sums
 
 SUM = tf.distribute.ReduceOp.SUM
 

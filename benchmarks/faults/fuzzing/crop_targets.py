@@ -21,7 +21,7 @@ from tfvqgen.errors import DataError
 def _crops_table(folder: Path) -> Inputs:
     """``crops.csv`` and ``crops.json``."""
     from data_prep.labels import load_vocabulary
-    from data_prep.records.record_plan import ShardOptions, plan_records, split_records
+    from data_prep.shards.record_plan import ShardOptions, plan_records, split_records
     from tests.support import make_crops
     from tfvqgen.data.crops import read_crops
 
@@ -31,7 +31,7 @@ def _crops_table(folder: Path) -> Inputs:
     options = ShardOptions(load_vocabulary("hpa24"), shares)
 
     def read(folder: Path) -> None:
-        from data_prep.records.crop_source import source_of_table
+        from data_prep.shards.crop_source import source_of_table
 
         source = source_of_table(read_crops(folder))
         split_records(plan_records(source, options).records, options)
@@ -43,11 +43,11 @@ def _crop_images(folder: Path) -> Inputs:
     """Images of crops, read for shards and in graph."""
     import tensorflow as tf
 
-    from data_prep.inpainting.crop_images import CropImages
-    from data_prep.records.crop_source import source_of_table
+    from data_prep.embedding.crop_images import CropImages
+    from data_prep.shards.crop_source import source_of_table
     from tests.support import make_crops
     from tfvqgen.data.crops import read_crops
-    from tfvqgen.data.records import READ_ERRORS
+    from tfvqgen.data.tfrecords import READ_ERRORS
 
     crops = read_crops(make_crops(folder / "crops", [["Nucleoli"]]))
     # A hash would end the reading before the image is decoded.
@@ -177,7 +177,7 @@ def _field_result(folder: Path) -> Inputs:
     )
     from tests.data_prep.drawn_fields import draw_field, write_fields
     from tests.data_prep.layouts.pictures import write
-    from tfvqgen.data.crop import Crop
+    from tfvqgen.data.crops import Crop
 
     fields = write_fields(folder / "in", [draw_field()])
     settings = _settings(fields)

@@ -57,22 +57,24 @@ def _about(folder: Path) -> Inputs:
     from tests.app.fake_model import FakeModel
     from tfvqgen.app.studio import Studio
     from tfvqgen.files import read_json, write_json
-    from tfvqgen.generation.about import About
-    from tfvqgen.serving.versions import ABOUT, version_folder
+    from tfvqgen.generation.model_info import ModelInfo
+    from tfvqgen.generation.saved_model import ABOUT, version_folder
 
     path = folder / "export" / "1"
     (path / "assets").mkdir(parents=True)
     (path / "saved_model.pb").write_bytes(b"")
     model = FakeModel(4)
-    write_json(path / ABOUT, model.about.to_json())
+    write_json(path / ABOUT, model.model_info.to_json())
 
     def read(folder: Path) -> None:
-        model.about = About.from_json(read_json(version_folder(folder) / ABOUT))
+        model.model_info = ModelInfo.from_json(
+            read_json(version_folder(folder) / ABOUT)
+        )
         studio = Studio(model)
         json.dumps(studio.introduce())
-        side = max(*model.about.image_shape, len(model.about.labels))
-        if side < 1000 and model.about.labels:
-            labels = [model.about.labels[0]]
+        side = max(*model.model_info.image_shape, len(model.model_info.labels))
+        if side < 1000 and model.model_info.labels:
+            labels = [model.model_info.labels[0]]
             studio.draw({**_DRAW, "labels": labels})
 
     return FuzzedFolder(folder / "export", read, (f"1/{ABOUT}",))
@@ -213,10 +215,9 @@ class _Graphs:
     """The graph and the weights of an export, as they are loaded."""
 
     def __init__(self, folder: Path):
-        from tests.serving import tiny_model
+        from tests.export import tiny_model
         from tfvqgen.files import write_json
-        from tfvqgen.serving.saved_model import SavedModel
-        from tfvqgen.serving.versions import ABOUT
+        from tfvqgen.generation.saved_model import ABOUT, SavedModel
 
         # Small, and so refused in the end: it has not all signatures.
         about = tiny_model.make_about()

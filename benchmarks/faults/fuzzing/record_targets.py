@@ -17,7 +17,7 @@ _SHAPE = (8, 8, 3)
 
 
 def _dataset_json(folder: Path) -> Inputs:
-    from data_prep.records import inspection
+    from data_prep.shards import inspection
     from tests.support import make_dataset
     from tfvqgen.data.dataset_info import read_info, write_info
 
@@ -48,7 +48,7 @@ def _codes_json(folder: Path) -> Inputs:
 
 def _shards(folder: Path) -> Inputs:
     """Image shards, checked as ``inspect`` checks them."""
-    from data_prep.records import inspection
+    from data_prep.shards import inspection
     from tests.support import make_dataset
     from tfvqgen.data import schema
     from tfvqgen.data.damage import find_damage
@@ -114,7 +114,7 @@ class _Records:
     def _read(self, record: bytes) -> None:
         import tensorflow as tf
 
-        from tfvqgen.data.records import READ_ERRORS
+        from tfvqgen.data.tfrecords import READ_ERRORS
 
         try:
             self._parse(tf.constant(record))
@@ -218,7 +218,7 @@ def framed(record: bytes) -> bytes:
 def _checksum(data: bytes) -> bytes:
     import numpy as np
 
-    from tfvqgen.data.records import _masked_crc32c
+    from tfvqgen.data.tfrecords import _masked_crc32c
 
     row = np.frombuffer(data, np.uint8)[None]
     return struct.pack("<I", int(_masked_crc32c(row)[0]))
@@ -252,7 +252,7 @@ def _code_examples(number: int) -> list[bytes]:
 
 def _write_codes(folder: Path):
     from tfvqgen.data.codes import CodesInfo, write_codes_info
-    from tfvqgen.data.records import shard_name, write_shard
+    from tfvqgen.data.tfrecords import shard_name, write_shard
 
     folder.mkdir(parents=True)
     splits = {

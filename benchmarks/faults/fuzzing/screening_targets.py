@@ -30,7 +30,7 @@ def _unpickle() -> None:
 
 def _features(folder: Path) -> Inputs:
     """``features.json`` and ``features.npy``."""
-    from data_prep.features import read_features, require_current
+    from data_prep.embedding.features import read_features, require_current
     from tests.data_prep.screened_crops import make_screened
     from tfvqgen.data.crops import read_crops
 
@@ -96,8 +96,9 @@ def _replace_hash(about: Path, file: Path) -> None:
 
 
 def _screened(folder: Path):
-    from data_prep.features import read_features
-    from data_prep.screening import embedding_table, screening
+    from data_prep.embedding import umap_table
+    from data_prep.embedding.features import read_features
+    from data_prep.screening import screening
     from tests.data_prep.screened_crops import make_screened
 
     crops = make_screened(folder / "crops", 12)
@@ -106,7 +107,7 @@ def _screened(folder: Path):
     clusters = [number % 3 for number in range(12)]
     config = {"clusters": 3, "seed": 0}
     places = features.values[:, :2]
-    embedding_table._write(crops, features, places, clusters, config)
+    umap_table._write(crops, features, places, clusters, config)
     opened = screening.open_screening(crops)
     screening.make_review(opened)
     return crops, opened

@@ -61,8 +61,8 @@ class _Flags:
             shard,
             synthesize,
         )
+        from tfvqgen.cli import app, evaluate, figures, request, sample, verify
         from tfvqgen.command_line import subcommand_parser
-        from tfvqgen.commands import app, evaluate, figures, request, sample, verify
 
         del folder
         preparing = (crop, download, embed, inspect, screen, shard, synthesize)
@@ -132,10 +132,11 @@ class _Choices:
     """What flags say, read by the commands."""
 
     def __init__(self, folder: Path):
-        from data_prep import labels, splits
+        from data_prep import labels
         from data_prep.cropping import choices
         from data_prep.download.index import _check_template
         from data_prep.layouts import colours
+        from data_prep.shards import splits
         from tfvqgen.generation.request import parse_label_sets
 
         del folder

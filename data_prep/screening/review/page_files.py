@@ -17,7 +17,7 @@ import numpy as np
 from data_prep.screening import suggestions
 from data_prep.screening.decisions import Stamp
 from data_prep.screening.review import sprites
-from tfvqgen.data.crop import Crop
+from tfvqgen.data.crops import Crop
 from tfvqgen.files import whole_file
 
 PAGE = "index.html"

@@ -16,8 +16,7 @@ from tqdm import tqdm
 
 from data_prep import processes
 from tfvqgen.data import sheets
-from tfvqgen.data.crop import Crop
-from tfvqgen.data.crops import CropFolder
+from tfvqgen.data.crops import Crop, CropFolder
 from tfvqgen.data.dataset_info import default_display, display_indices
 from tfvqgen.data.images import read_image
 from tfvqgen.files import whole_file

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from data_prep.commands import inspect, shard
-from data_prep.records import inspection
+from data_prep.shards import inspection
 from tests import support
 from tfvqgen.data import images, schema
 from tfvqgen.errors import UserError

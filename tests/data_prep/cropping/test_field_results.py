@@ -14,7 +14,7 @@ from data_prep.cropping.field_results import (
 )
 from tests.data_prep.drawn_fields import draw_field, write_fields
 from tests.data_prep.layouts import pictures
-from tfvqgen.data.crop import Crop
+from tfvqgen.data.crops import Crop
 from tfvqgen.files import write_json
 
 

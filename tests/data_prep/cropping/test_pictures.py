@@ -12,7 +12,7 @@ from tests import support
 from tests.data_prep import drawn_fields
 from tests.data_prep.cropping.test_run import SETTINGS
 from tfvqgen.data import crops, images
-from tfvqgen.data.crop import Crop
+from tfvqgen.data.crops import Crop
 
 
 def cropped_field(side):

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from data_prep.field import Field, Plane
+from data_prep.fields import Field, Plane
 from data_prep.images import field_images
 from tests import support
 from tests.data_prep import png_writer

@@ -5,7 +5,7 @@ import pytest
 
 from data_prep.screening import suggestions
 from data_prep.screening.suggestions import KINDS
-from tfvqgen.data.crop import Crop
+from tfvqgen.data.crops import Crop
 
 pytest.importorskip("sklearn")
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from tests import support
 from tfvqgen.data import schema
-from tfvqgen.data.records import write_shard
-from tfvqgen.evaluation.classifier.config import ClassifierConfig
+from tfvqgen.data.tfrecords import write_shard
+from tfvqgen.training.stages.classifier import ClassifierConfig
 
 SPLITS = {"train": 48, "validation": 48, "test": 30}
 LABELS = ("dot", "bar", "even")

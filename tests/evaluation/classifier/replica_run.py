@@ -2,8 +2,7 @@
 
 from tests import replica_process
 from tfvqgen.data import schema
-from tfvqgen.evaluation.classifier.config import ClassifierConfig
-from tfvqgen.evaluation.classifier.stage import ClassifierStage
+from tfvqgen.training.stages.classifier import ClassifierConfig, ClassifierStage
 
 
 def run(data_dir, strategy):

@@ -3,8 +3,8 @@ import pytest
 
 from tests.evaluation.classifier.drawn_cells import SPLITS, draw, make_dataset
 from tfvqgen.evaluation.classifier.classification_score import classification_score
-from tfvqgen.evaluation.classifier.config import ClassifierConfig
 from tfvqgen.evaluation.image_sets import ImageSet
+from tfvqgen.training.stages.classifier import ClassifierConfig
 
 CONFIG = ClassifierConfig(
     steps=160, batch_size=24, width=6, learning_rate=0.01, warmup_steps=10

@@ -7,12 +7,12 @@ from tests import support
 from tests.evaluation.classifier.drawn_cells import LABELS, SPLITS, TINY, make_dataset
 from tfvqgen.errors import UserError
 from tfvqgen.evaluation.classifier import training
-from tfvqgen.evaluation.classifier.config import ClassifierConfig
 from tfvqgen.evaluation.classifier.recognition import label_agreement
 from tfvqgen.evaluation.classifier.training import train_classifier, train_judge
 from tfvqgen.evaluation.image_sets import ImageSet
 from tfvqgen.training.loop import Loop
 from tfvqgen.training.metrics_log import read_metrics
+from tfvqgen.training.stages.classifier import ClassifierConfig
 
 
 @pytest.fixture(scope="module")

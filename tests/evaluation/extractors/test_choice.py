@@ -7,7 +7,7 @@ from tfvqgen.evaluation.extractors.choice import choose_extractors
 from tfvqgen.evaluation.extractors.extractor import frechet_name
 from tfvqgen.evaluation.extractors.random_network import RandomNetwork
 
-ABOUT = make_generator(4).about
+ABOUT = make_generator(4).model_info
 
 
 class Classifier:

@@ -9,7 +9,7 @@ from tests.generators import make_generator
 from tfvqgen.errors import DataError, UserError
 from tfvqgen.evaluation.extractors.saved_model import SavedModelExtractor
 
-ABOUT = make_generator(4).about
+ABOUT = make_generator(4).model_info
 IMAGES = np.stack([support.random_image((16, 16, 4), seed=i) for i in range(3)])
 
 

@@ -11,7 +11,7 @@ from tfvqgen.evaluation import image_store
 from tfvqgen.evaluation.figures import figures
 from tfvqgen.evaluation.figures.figures import write_figures
 from tfvqgen.evaluation.figures.settings import Settings
-from tfvqgen.training.run import train
+from tfvqgen.training.train import train
 
 LABELS = ("Nucleoli", "Rods & rings", "b.c")
 

@@ -11,7 +11,7 @@ from tfvqgen.evaluation.sections.biology import (
     missing_channels,
 )
 
-ABOUT = make_generator(4).about
+ABOUT = make_generator(4).model_info
 
 
 def cells(number, seed, shift=0.0):

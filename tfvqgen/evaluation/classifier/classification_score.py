@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from tfvqgen.data.schema import Split
-from tfvqgen.evaluation.classifier.config import ClassifierConfig
 from tfvqgen.evaluation.classifier.recognition import compared, recognition
 from tfvqgen.evaluation.classifier.training import train_classifier
 from tfvqgen.evaluation.image_sets import ImageSet
 from tfvqgen.evaluation.metrics.classification import is_right
+from tfvqgen.training.stages.classifier import ClassifierConfig
 
 REAL = "real"
 

@@ -12,13 +12,16 @@ import keras
 from tfvqgen.data import schema
 from tfvqgen.data.schema import Split
 from tfvqgen.errors import UserError
-from tfvqgen.evaluation.classifier.config import ClassifierConfig
-from tfvqgen.evaluation.classifier.stage import ClassifierStage, make_model
 from tfvqgen.evaluation.classifier.trained import TrainedClassifier
 from tfvqgen.files import exclusive, write_json
 from tfvqgen.training import distribution
 from tfvqgen.training.checkpoints import restore_model, saved_checkpoints
 from tfvqgen.training.loop import Loop
+from tfvqgen.training.stages.classifier import (
+    ClassifierConfig,
+    ClassifierStage,
+    make_model,
+)
 from tfvqgen.training.workdir import Workdir
 
 FORMAT = 1

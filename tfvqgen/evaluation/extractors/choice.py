@@ -8,14 +8,14 @@ from tfvqgen.errors import UserError
 from tfvqgen.evaluation.extractors.extractor import INCEPTION, Extractor
 from tfvqgen.evaluation.extractors.random_network import RandomNetwork
 from tfvqgen.evaluation.extractors.saved_model import SavedModelExtractor
-from tfvqgen.generation.about import About
+from tfvqgen.generation.model_info import ModelInfo
 
 CLASSIFIER = "classifier"
 _RESERVED = (CLASSIFIER, RandomNetwork.name, INCEPTION)
 
 
 def choose_extractors(
-    wanted: Sequence[str], about: About, classifier: Callable[[], Extractor]
+    wanted: Sequence[str], about: ModelInfo, classifier: Callable[[], Extractor]
 ) -> list[Extractor]:
     """Returns the extractors that the user named, in order.
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 from tfvqgen.data.schema import from_unit, to_unit
 from tfvqgen.errors import DataError
 from tfvqgen.files import require_plain_path
-from tfvqgen.generation.about import About
+from tfvqgen.generation.model_info import ModelInfo
 
 SIGNATURE = "serving_default"
 EXPECTED = (
@@ -56,7 +56,7 @@ class SavedModelExtractor:
             something else.
     """
 
-    def __init__(self, path: str | os.PathLike, name: str, about: About):
+    def __init__(self, path: str | os.PathLike, name: str, about: ModelInfo):
         self.name = name
         self._path = Path(path)
         # Its signature holds its variables only as long as it is held itself.
@@ -88,7 +88,7 @@ class SavedModelExtractor:
             raise self._refusal(f"{name} {spec.dtype.name} {_text(spec.shape)}")
         return _Input(name, spec)
 
-    def _choose_channels(self, about: About) -> list[int | None]:
+    def _choose_channels(self, about: ModelInfo) -> list[int | None]:
         """Returns the channels that it is given, None where one is black."""
         wanted, number = self._input.spec.shape[-1], about.image_shape[-1]
         if wanted in (None, number):
@@ -100,7 +100,7 @@ class SavedModelExtractor:
             f"({', '.join(about.channels)})"
         )
 
-    def _try(self, about: About) -> int:
+    def _try(self, about: ModelInfo) -> int:
         """Returns how many features it finds in an image of the data's form."""
         black = np.zeros((1, *about.image_shape), about.dtype)
         outputs = self._signature.structured_outputs

@@ -10,7 +10,6 @@ import numpy as np
 from tfvqgen.data import schema
 from tfvqgen.data.images import encode_png
 from tfvqgen.data.sheets import brightening, sheet_of_rows, shown
-from tfvqgen.evaluation.classifier.config import ClassifierConfig
 from tfvqgen.evaluation.classifier.recognition import label_agreement
 from tfvqgen.evaluation.classifier.training import judge_split, train_judge
 from tfvqgen.evaluation.figures.confusions import confusion_picture
@@ -26,8 +25,9 @@ from tfvqgen.evaluation.image_sets import ImageSet
 from tfvqgen.evaluation.image_store import store_cells
 from tfvqgen.evaluation.trained_data import TRAINED_ON, open_data
 from tfvqgen.files import exclusive, whole_file
-from tfvqgen.generation.about import About
 from tfvqgen.generation.generator import Generator
+from tfvqgen.generation.model_info import ModelInfo
+from tfvqgen.training.stages.classifier import ClassifierConfig
 from tfvqgen.training.workdir import Workdir
 
 RECONSTRUCTIONS = "figure1_reconstructions.png"
@@ -60,10 +60,10 @@ def write_figures(
     crops = ImageSet.of_split(dataset.split(settings.split))
     generator = Generator.of_workdir(settings.workdir)
     # Crops of no label have their row only where there are no others.
-    names = kind_names(generator.about.labels)
+    names = kind_names(generator.model_info.labels)
     names = names[:-1] if crops.labels.any() else names
     with exclusive(settings.folder, "the folder of the figures"):
-        one_each = np.eye(len(names), len(generator.about.labels), dtype=bool)
+        one_each = np.eye(len(names), len(generator.model_info.labels), dtype=bool)
         cells = store_cells(
             generator,
             np.repeat(one_each, settings.num_per_label, axis=0),
@@ -76,7 +76,7 @@ def write_figures(
             pictures[CONFUSIONS] = _confusions(
                 dataset, crops, cells, settings, classifier
             )
-        return _write(pictures, generator.about, settings)
+        return _write(pictures, generator.model_info, settings)
 
 
 def _cell_figures(
@@ -87,7 +87,7 @@ def _cell_figures(
     settings: Settings,
 ) -> dict[str, np.ndarray]:
     """Returns figures 1 to 3, all brightened by the same factors."""
-    about, split = generator.about, settings.split
+    about, split = generator.model_info, settings.split
     turns = crops_in_turn(crops.labels, len(crops), settings.seed)
     examples = examples_of_kinds(crops.labels[turns], _COLUMNS)
     originals = {
@@ -176,7 +176,7 @@ def _confusions(
 
 
 def _write(
-    pictures: Mapping[str, np.ndarray], about: About, settings: Settings
+    pictures: Mapping[str, np.ndarray], about: ModelInfo, settings: Settings
 ) -> list[Path]:
     paths = []
     for name, picture in pictures.items():
@@ -192,12 +192,12 @@ def _write(
     return paths
 
 
-def _shown(images: np.ndarray, about: About, gain: np.ndarray) -> np.ndarray:
+def _shown(images: np.ndarray, about: ModelInfo, gain: np.ndarray) -> np.ndarray:
     scale = np.iinfo(about.dtype).max
     return shown(images / scale, about.display_channels, gain)
 
 
-def _colours(about: About) -> str:
+def _colours(about: ModelInfo) -> str:
     stained = ", ".join(
         f"{colour}: {channel}" if colour != channel else colour
         for colour, channel in about.display.items()

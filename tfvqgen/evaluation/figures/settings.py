@@ -5,8 +5,7 @@ import os
 from pathlib import Path
 
 from tfvqgen.evaluation.settings import require_seed
-from tfvqgen.generation.drawing import Drawing
-from tfvqgen.generation.request import require_number_of_cells
+from tfvqgen.generation.request import SamplingParameters, require_number_of_cells
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -32,7 +31,7 @@ class Settings:
     split: str = "test"
     num_per_label: int = 16
     seed: int = 0
-    drawing: Drawing = dataclasses.field(default_factory=Drawing)
+    drawing: SamplingParameters = dataclasses.field(default_factory=SamplingParameters)
 
     def __post_init__(self):
         require_number_of_cells("num_per_label", self.num_per_label)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tfvqgen.data.crop import LABEL_SEPARATOR
+from tfvqgen.data.crops import LABEL_SEPARATOR
 from tfvqgen.data.images import encode_png
 from tfvqgen.evaluation.report.charts import number_text
 from tfvqgen.evaluation.report.pictures import Picture

@@ -13,8 +13,8 @@ from tfvqgen.data.sheets import brightening, shown
 from tfvqgen.evaluation.comparison import Neighbours
 from tfvqgen.evaluation.generated_cells import GeneratedCells, kind_names
 from tfvqgen.evaluation.image_sets import ImageSet
-from tfvqgen.generation.about import About
 from tfvqgen.generation.generator import Generator
+from tfvqgen.generation.model_info import ModelInfo
 from tfvqgen.generation.request import set_name
 
 _SMALL = 128
@@ -87,7 +87,7 @@ def make_pictures(
     """
     wanted = {crop for pairs in by_kind.values() for _, crop in pairs}
     real = _images(split, wanted | {int(crop) for crop in reconstructed})
-    draw = _Painter(generator.about, np.stack(list(real.values())))
+    draw = _Painter(generator.model_info, np.stack(list(real.values())))
 
     def crop(number: int) -> Picture:
         return draw.picture(real[number], crop_labels[number])
@@ -95,7 +95,7 @@ def make_pictures(
     def cell(number: int) -> Picture:
         return draw.small(cells.images.take([number]), int(cells.seeds[number]))
 
-    names = kind_names(generator.about.labels)
+    names = kind_names(generator.model_info.labels)
     originals = np.stack([real[number] for number in reconstructed])
     return Pictures(
         _reconstructions(
@@ -146,7 +146,7 @@ class _Painter:
         reference: Images that should be seen well, uint8 or uint16 [N, H, W, C].
     """
 
-    def __init__(self, about: About, reference: np.ndarray):
+    def __init__(self, about: ModelInfo, reference: np.ndarray):
         self._about = about
         self._scale = np.iinfo(about.dtype).max
         self._gain = brightening(reference / self._scale)

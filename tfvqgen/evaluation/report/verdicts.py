@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from tfvqgen.models import LEVELS
-from tfvqgen.training import health
+from tfvqgen.training.stages import health
 
 # A prior that saves less than this share of what the codes' frequencies alone cost has
 # learnt little; one that costs so much more held out than in training repeats it.

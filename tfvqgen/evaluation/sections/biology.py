@@ -26,7 +26,7 @@ from tfvqgen.evaluation.sections.figures import (
     interval_origin,
     spread_figure,
 )
-from tfvqgen.generation.about import About
+from tfvqgen.generation.model_info import ModelInfo
 
 # Distributions of fewer cells of a label are not compared.
 FEWEST = 10
@@ -47,7 +47,7 @@ class CellRows(NamedTuple):
     rings: np.ndarray
 
 
-def missing_channels(about: About) -> str | None:
+def missing_channels(about: ModelInfo) -> str | None:
     """Says why the data's cells can't be measured; None if they can."""
     protein, nucleus = (about.display[colour] for colour in ("green", "blue"))
     if nucleus is None or protein is None or nucleus == protein:
@@ -58,7 +58,7 @@ def missing_channels(about: About) -> str | None:
     return None
 
 
-def measure_cells(images: ImageSet, about: About, what: str) -> CellRows:
+def measure_cells(images: ImageSet, about: ModelInfo, what: str) -> CellRows:
     """Measures cells by their channels shown blue (nucleus) and green (protein).
 
     Args:
@@ -79,7 +79,7 @@ def measure_cells(images: ImageSet, about: About, what: str) -> CellRows:
 
 
 def biology_section(
-    held_out: CellRows, others: Mapping[str, CellRows], about: About, *, seed: int
+    held_out: CellRows, others: Mapping[str, CellRows], about: ModelInfo, *, seed: int
 ) -> dict[str, Any]:
     """Returns how far the distributions of statistics are from held-out crops'.
 
@@ -158,7 +158,7 @@ def _compared(real: np.ndarray, values: np.ndarray, seed: int) -> dict[str, Any]
 
 
 def _by_label(
-    held_out: CellRows, generated: CellRows, about: About, seed: int
+    held_out: CellRows, generated: CellRows, about: ModelInfo, seed: int
 ) -> dict[str, Any]:
     found = {}
     real_kinds, made_kinds = kinds(held_out.labels), kinds(generated.labels)

@@ -19,7 +19,7 @@ from tfvqgen.evaluation.sections.figures import (
     spread_figure,
 )
 from tfvqgen.evaluation.settings import Settings
-from tfvqgen.generation.about import About
+from tfvqgen.generation.model_info import ModelInfo
 
 # What is compared with held-out crops, as it is called in figures.
 GENERATED, RECONSTRUCTIONS, REAL = "generated", "reconstructions", "real"
@@ -42,7 +42,7 @@ def intensity_section(
     real_labels: np.ndarray,
     generated: np.ndarray,
     generated_labels: np.ndarray,
-    about: About,
+    about: ModelInfo,
     *,
     seed: int,
 ) -> dict[str, Any]:

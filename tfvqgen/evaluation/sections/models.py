@@ -12,14 +12,14 @@ from tfvqgen.evaluation.metrics.pixels import psnr
 from tfvqgen.evaluation.metrics.spectrum import BANDS, radial_profile
 from tfvqgen.evaluation.real_crops import CropFigures, Likelihoods
 from tfvqgen.evaluation.sections.figures import Statistic, figure, figures, origin
-from tfvqgen.generation.about import About
+from tfvqgen.generation.model_info import ModelInfo
 from tfvqgen.losses import to_bits
 from tfvqgen.models import LEVELS
-from tfvqgen.training import health
+from tfvqgen.training.stages import health
 
 
 def reconstruction_section(
-    crops: CropFigures, about: About, *, split: str, seed: int
+    crops: CropFigures, about: ModelInfo, *, split: str, seed: int
 ) -> dict[str, Any]:
     """Returns how near reconstructions are to originals, over all and by channel."""
     channels = about.channels
@@ -48,7 +48,7 @@ def reconstruction_section(
 
 
 def codes_section(
-    crops: CropFigures, about: About, *, split: str, seed: int
+    crops: CropFigures, about: ModelInfo, *, split: str, seed: int
 ) -> dict[str, Any]:
     """Returns how the codes are used, and what each level carries alone."""
     mean_image_mse = np.mean(crops.square.mean(axis=0)) - np.mean(crops.mean_image**2)
@@ -63,7 +63,7 @@ def codes_section(
 
 
 def priors_section(
-    splits: Mapping[str, Likelihoods], about: About, *, seed: int
+    splits: Mapping[str, Likelihoods], about: ModelInfo, *, seed: int
 ) -> dict[str, Any]:
     """Returns what codes cost under the priors, by split.
 
@@ -127,7 +127,7 @@ def _costs(likelihoods: Likelihoods, level: str, seed: int) -> dict[str, Any]:
     }
 
 
-def _bits_per_pixel(likelihoods: Likelihoods, about: About) -> np.ndarray:
+def _bits_per_pixel(likelihoods: Likelihoods, about: ModelInfo) -> np.ndarray:
     """Returns what both code maps of each crop cost, over its pixels, [N]."""
     shapes = {"top": about.top_shape, "bottom": about.bottom_shape}
     bits = sum(

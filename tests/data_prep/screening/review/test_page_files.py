@@ -11,8 +11,7 @@ from data_prep.screening.decisions import Stamp
 from data_prep.screening.review import page_files, sprites
 from data_prep.screening.suggestions import Suggestions
 from tests.support import make_crops
-from tfvqgen.data.crop import Crop
-from tfvqgen.data.crops import read_crops
+from tfvqgen.data.crops import Crop, read_crops
 
 
 def shown(num=6):

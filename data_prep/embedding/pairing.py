@@ -1,0 +1,242 @@
+"""Pairs of cells of one group, drawn anew each epoch.
+
+Shapes: N cells of usable groups; S x S pixels, C channels.
+
+A group is what shows one protein: all cells of one antibody or well, from all of its
+fields. The stream of pairs is a function of seed and position: every epoch has each
+cell once as the target, in an order of its own, and draws another cell of its group as
+the source.
+"""
+
+import collections
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from data_prep.embedding.crop_images import CropImages
+from data_prep.shards.splits import stable_hash
+from tfvqgen.data.crops import Crop
+from tfvqgen.data.input_pipeline import Share, batches, derived_seed, turned_at
+from tfvqgen.data.tfrecords import READ_ERRORS, shuffled_index
+from tfvqgen.errors import UserError
+
+# Held-out pairs are the same in every validation of every run.
+_HELD_OUT_SEED = 0
+
+
+class Groups(NamedTuple):
+    """Which crops make pairs.
+
+    Attributes:
+        training: Rows of the table by group.
+        validation: The held-out groups, likewise.
+        left_out: How many crops make no pairs, by the reason.
+    """
+
+    training: dict[str, list[int]]
+    validation: dict[str, list[int]]
+    left_out: dict[str, int]
+
+
+def group_crops(
+    crops: Sequence[Crop], *, min_group: int, validation_share: float, seed: int
+) -> Groups:
+    """Sorts accepted crops into groups for training and groups held out.
+
+    A group is held out by a hash of its name and the seed, whatever other groups there
+    are; only where that leaves a side empty, the group nearest to it crosses over.
+
+    Args:
+        crops: The rows of the table.
+        min_group: The fewest cells that a group must have, at least 2.
+        validation_share: Share of the groups to be held out.
+        seed: Decides which.
+
+    Raises:
+        UserError: Fewer than two groups are left.
+    """
+    rows: dict[str, list[int]] = collections.defaultdict(list)
+    for number, crop in enumerate(crops):
+        if crop.accepted:
+            rows[crop.group].append(number)
+    usable = {name: cells for name, cells in rows.items() if len(cells) >= min_group}
+    if len(usable) < 2:
+        raise UserError(
+            f"too few groups: expected at least two of {min_group} accepted cells or "
+            f"more, one to learn from and one to hold out. Received: {len(usable)} of "
+            f"{len(rows)} groups (--min_group changes the limit)"
+        )
+    place = {name: _place(seed, name) for name in usable}
+    order = sorted(usable, key=place.__getitem__)
+    held_out = sum(place[name] < validation_share for name in order)
+    held_out = min(max(held_out, 1), len(order) - 1)
+    accepted = sum(map(len, rows.values()))
+    kept = sum(map(len, usable.values()))
+    left_out = {
+        "not accepted": len(crops) - accepted,
+        f"in a group of fewer than {min_group}": accepted - kept,
+    }
+    return Groups(
+        training={name: usable[name] for name in order[held_out:]},
+        validation={name: usable[name] for name in order[:held_out]},
+        left_out={reason: count for reason, count in left_out.items() if count},
+    )
+
+
+class Pairs:
+    """The pairs of some groups.
+
+    Args:
+        images: What is read.
+        groups: Rows of the table by group, at least two in each.
+        augment: Whether training shows both cells in random symmetries of the square.
+    """
+
+    def __init__(
+        self,
+        images: CropImages,
+        groups: Mapping[str, Sequence[int]],
+        augment: bool = False,
+    ):
+        self.images = images
+        self.rows = np.concatenate([groups[name] for name in sorted(groups)])
+        sizes = np.array([len(groups[name]) for name in sorted(groups)])
+        # Of each cell: where its group starts, and how many cells it has.
+        self._first = np.repeat(np.cumsum(sizes) - sizes, sizes)
+        self._size = np.repeat(sizes, sizes)
+        self._augment = augment
+
+    @property
+    def num_examples(self) -> int:
+        """N, the pairs of an epoch."""
+        return len(self.rows)
+
+    def training_pairs(
+        self,
+        *,
+        seed: int,
+        batch_size: int,
+        start_step: int = 0,
+        cache: bool = False,
+        **share: int,
+    ) -> tf.data.Dataset:
+        """Returns the endless batches of one worker, from a step on.
+
+        Args:
+            seed: Decides the order, the partners and the symmetries.
+            batch_size: The global batch, over all workers and replicas.
+            start_step: The global batches that were already seen.
+            cache: Whether to hold all reduced images in memory.
+            **share: Which part is this worker's, see :class:`Share`.
+
+        Returns:
+            A data set of ``source`` and ``target``, [B, S, S, C] as stored, and
+            ``source_row`` and ``target_row``, int64 [B].
+        """
+        part = Share(batch_size, **share)
+        pair = self._pair(self._cached_reader() if cache else self._reader(), seed)
+        order_seed = derived_seed(seed, "order of the targets")
+
+        def example(number: tf.Tensor) -> dict[str, tf.Tensor]:
+            position = part.position(number)
+            target = shuffled_index(position, self.num_examples, order_seed)
+            found = pair(target, position)
+            if self._augment:
+                for name in ("source", "target"):
+                    turn_seed = derived_seed(seed, f"symmetry of the {name}")
+                    found[name] = turned_at(found[name], position, turn_seed)
+            return found
+
+        numbers = tf.data.Dataset.range(start_step * part.per_worker, tf.int64.max)
+        return batches(numbers, example, part)
+
+    def held_out_pairs(self, *, batch_size: int, **share: int) -> tf.data.Dataset:
+        """Returns one worker's batches of a pass in which each cell is a target once.
+
+        Returns:
+            A data set of what :meth:`training_pairs` has, never turned, and ``weight``
+            float32 [B], which is 0 for what fills up the last batch.
+        """
+        part = Share(batch_size, **share)
+        pair = self._pair(self._reader(), _HELD_OUT_SEED)
+        last = self.num_examples - 1
+
+        def example(number: tf.Tensor) -> dict[str, tf.Tensor]:
+            position = part.position(number)
+            target = tf.minimum(position, last)
+            weight = tf.cast(position <= last, tf.float32)
+            return {**pair(target, target), "weight": weight}
+
+        steps = -(-self.num_examples // batch_size)
+        return batches(tf.data.Dataset.range(steps * part.per_worker), example, part)
+
+    def spread_pairs(self, count: int) -> dict[str, tf.Tensor]:
+        """Returns a batch of held-out pairs of as many groups as can be."""
+        pair = self._pair(self._reader(), _HELD_OUT_SEED)
+        cells = np.linspace(0, self.num_examples - 1, count).astype(np.int64)
+        pairs = tf.data.Dataset.from_tensor_slices(cells).map(lambda y: pair(y, y))
+        return next(iter(pairs.batch(count)))
+
+    def _pair(self, read, seed: int):
+        """Returns the function from target and position to a pair, both int64 []."""
+        partner_seed = derived_seed(seed, "partner")
+        with tf.device("CPU"):
+            rows, first, size = (
+                tf.constant(values, tf.int64)
+                for values in (self.rows, self._first, self._size)
+            )
+
+        def pair(target: tf.Tensor, position: tf.Tensor) -> dict[str, tf.Tensor]:
+            key = tf.stack([tf.constant(partner_seed, tf.int64), position])
+            others = size[target] - 1
+            draw = tf.random.stateless_uniform([], key, 0, others, tf.int64)
+            source = partner(target, first[target], size[target], draw)
+            return {
+                "source": read(source),
+                "target": read(target),
+                "source_row": rows[source],
+                "target_row": rows[target],
+            }
+
+        return pair
+
+    def _reader(self):
+        read = self.images.reader()
+        with tf.device("CPU"):
+            rows = tf.constant(self.rows, tf.int64)
+        return lambda cell: read(rows[cell])
+
+    def _cached_reader(self):
+        numbers = tf.data.Dataset.range(self.num_examples)
+        read = numbers.map(self._reader(), num_parallel_calls=tf.data.AUTOTUNE)
+        kept = np.empty(
+            (self.num_examples, *self.images.shape), self.images.dtype.as_numpy_dtype
+        )
+        try:
+            for number, image in enumerate(read.as_numpy_iterator()):
+                kept[number] = image
+        except READ_ERRORS as error:
+            raise self.images.explain(error) from error
+        with tf.device("CPU"):
+            images = tf.constant(kept)
+        return lambda cell: images[cell]
+
+
+def partner(cell, first, size, draw):
+    """Returns another cell of a group, each of the others for one draw.
+
+    Args:
+        cell: The cell, an integer.
+        first: The group's first cell; its cells follow one another.
+        size: The group's number of cells, at least 2.
+        draw: From 0 to size - 2.
+    """
+    return first + (cell - first + 1 + draw) % size
+
+
+def _place(seed: int, group: str) -> float:
+    """Returns a number in [0, 1) that depends on the name and the seed alone."""
+    digest = stable_hash(seed, "held out", group)
+    return int.from_bytes(digest[:6], "big") / 2**48

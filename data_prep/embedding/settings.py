@@ -1,0 +1,165 @@
+"""What a pairing network is trained with, kept beside it in ``config.json``."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from data_prep.embedding.config import SECTION, InpaintingConfig
+from tfvqgen.config_keys import expect_keys, from_plain, frozen_differences
+from tfvqgen.data.crops import CropFolder
+from tfvqgen.errors import DataError, UserError, require_in_range
+from tfvqgen.files import read_sealed_json, write_sealed_json
+from tfvqgen.training.checkpoints import saved_checkpoints
+from tfvqgen.training.workdir import Workdir
+
+PROTEIN = "green"
+MARKERS = ("blue", "red")
+CONFIG = "config.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What a network was trained with, as ``inpainting/config.json`` holds it.
+
+    Attributes:
+        config: The configuration.
+        seed: Of the weights, the pairs and what is held out.
+        protein: The channel to paint.
+        markers: The channels that both cells show.
+        crops: The hash of what it learns from.
+    """
+
+    config: InpaintingConfig
+    seed: int
+    protein: str
+    markers: tuple[str, ...]
+    crops: str
+
+    def __post_init__(self):
+        """Refuses what no run could have.
+
+        Raises:
+            UserError: The seed is out of range.
+        """
+        fits = isinstance(self.seed, int) and 0 <= self.seed < 2**32
+        require_in_range("seed", self.seed, fits, f"0 to {2**32 - 1}")
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """The protein and the markers."""
+        return self.protein, *self.markers
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns plain values that :meth:`from_json` reads back."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Any) -> "Settings":
+        """Reads what :meth:`to_json` wrote.
+
+        Raises:
+            UserError: A key is missing, unknown, or not of its type or limits.
+        """
+        names = [field.name for field in dataclasses.fields(cls)]
+        expect_keys(CONFIG, values, names, names)
+        keys = {field.name: field for field in dataclasses.fields(InpaintingConfig)}
+        stored = values["config"]
+        expect_keys(SECTION, stored, [], keys)
+        config = InpaintingConfig(
+            **{name: from_plain(keys[name], value) for name, value in stored.items()}
+        )
+        markers = tuple(map(str, values["markers"]))
+        return cls(**{**values, "config": config, "markers": markers})
+
+
+def settle(
+    folder: CropFolder,
+    *,
+    overrides: Iterable[str] = (),
+    seed: int | None = None,
+    protein: str | None = None,
+    markers: Sequence[str] | None = None,
+) -> Settings:
+    """Decides on the settings of a run: what is asked for, else what was, else usual.
+
+    A network that has taken all its steps serves other crops as it is: the settings
+    then keep the hash of those that it has learnt from.
+
+    Args:
+        folder: The crops, with or without a network.
+        overrides: ``key=value`` strings for :class:`InpaintingConfig`.
+        seed: Of the weights, the pairs and what is held out.
+        protein: The channel to paint.
+        markers: The channels that both cells show.
+
+    Raises:
+        UserError: Something asked for would change a network that is trained.
+    """
+    path = folder.folder / SECTION / CONFIG
+    saved = saved_checkpoints(Workdir(folder.folder).checkpoints(SECTION))
+    trained = bool(saved)
+    old = _read_settings(path) if path.exists() or trained else None
+    base = old or Settings(InpaintingConfig(), 0, PROTEIN, MARKERS, "")
+    new = Settings(
+        config=base.config.with_overrides(overrides),
+        seed=base.seed if seed is None else seed,
+        protein=base.protein if protein is None else protein,
+        markers=base.markers if markers is None else tuple(markers),
+        crops=crops_fingerprint(folder),
+    )
+    if not new.markers:
+        raise UserError("no markers: expected at least one channel. Received: none")
+    if trained and saved[-1][0] >= new.config.steps:
+        new = dataclasses.replace(new, crops=old.crops)
+    if trained:
+        _refuse_changes(path.parent, old, new)
+    return new
+
+
+def keep_settings(folder: CropFolder, settings: Settings) -> None:
+    """Writes settings down, so that later runs and readers have them."""
+    path = folder.folder / SECTION / CONFIG
+    if not path.exists() or _read_settings(path) != settings:
+        write_sealed_json(path, settings.to_json())
+
+
+def crops_fingerprint(folder: CropFolder) -> str:
+    """Returns the hash of what a network learns from: images and groups."""
+    what = [
+        folder.channels,
+        folder.dtype,
+        [
+            (crop.crop_id, crop.sha256, crop.group, crop.accepted)
+            for crop in folder.rows
+        ],
+    ]
+    return hashlib.sha256(json.dumps(what).encode()).hexdigest()
+
+
+def _read_settings(path: Path) -> Settings:
+    try:
+        return Settings.from_json(read_sealed_json(path))
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"damaged configuration: expected what embed wrote. Received: {path} "
+            f"({error})"
+        ) from error
+
+
+def _refuse_changes(path: Path, old: Settings, new: Settings) -> None:
+    changes = frozen_differences(old.config, new.config)
+    for name in ("seed", "protein", "markers"):
+        before, after = getattr(old, name), getattr(new, name)
+        if before != after:
+            changes.append(f"{name}: {before} -> {after}")
+    if old.crops != new.crops:
+        changes.append(f"crops: {old.crops[:12]} -> {new.crops[:12]}")
+    if changes:
+        raise UserError(
+            f"the network in {path} was trained otherwise: expected the same crops and "
+            "settings; remove that folder to train it anew. Received: "
+            + "; ".join(changes)
+        )

@@ -1,0 +1,224 @@
+import argparse
+import csv
+import json
+import os
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from data_prep.commands import inspect, shard
+from data_prep.layouts import read_fields
+from data_prep.shards import crop_source
+from tests import support
+from tests.data_prep import png_writer
+from tests.data_prep.layouts import pictures
+from tfvqgen.data import crops, schema
+from tfvqgen.errors import DataError, UserError
+
+
+def _shard(folder, output, *flags):
+    parser = argparse.ArgumentParser()
+    shard.add_flags(parser)
+    splits = ("--splits", "train=1.0")
+    flags = ("--crops", folder, "--output", output, *splits, *flags)
+    shard.run(parser.parse_args([str(flag) for flag in flags]))
+    return schema.open_dataset(output, verify=True)
+
+
+def _records(dataset):
+    """Returns crop id -> (features, image, labels)."""
+    split = dataset.split("train")
+    parse, found = split.parser(), {}
+    for record in tf.data.TFRecordDataset([str(path) for path in split.paths]):
+        features = tf.train.Example.FromString(record.numpy()).features.feature
+        values = {
+            n: f.bytes_list.value[0] for n, f in features.items() if f.bytes_list.value
+        }
+        parsed = parse(record)
+        names = np.array(dataset.info.labels)[parsed["labels"].numpy() > 0]
+        crop_id = values["crop/id"].decode()
+        found[crop_id] = values, parsed["image"].numpy(), names.tolist()
+    return found
+
+
+def test_class_folders_become_shards_in_one_command(tmp_path, capsys):
+    images = {
+        (label, name): pictures.write(
+            tmp_path / "crops" / label / f"{name}.png", 4, seed=k
+        )
+        for k, (label, name) in enumerate(
+            (label, name) for label in ("Cytosol", "nucleoli") for name in "abc"
+        )
+    }
+    # By which the record's decoder would be misled.
+    interlaced = support.random_image((6, 5, 4), seed=9)
+    data = png_writer.write_png(interlaced, interlaced=True)
+    (tmp_path / "crops" / "Cytosol" / "i.png").write_bytes(data)
+    dataset = _shard(tmp_path / "crops", tmp_path / "shards", "--layout", "folder")
+    info = dataset.info
+    assert info.image_shape == (6, 5, 4)
+    assert info.channels == ("red", "green", "blue", "yellow")
+    assert (info.dtype, info.pixel_size) == ("uint8", None)
+    assert info.splits["train"].label_counts["Cytosol"] == 4
+    # One name in two folders may be one cell: they go together.
+    assert info.splits["train"].num_groups == 4
+    records = _records(dataset)
+    for (label, name), image in images.items():
+        values, found, names = records[f"{label}_{name}"]
+        np.testing.assert_array_equal(found, image)
+        assert [n.lower() for n in names] == [label.lower()]
+        assert values["crop/group"] == name.encode()
+        assert values["crop/codec"] == b"png"
+    np.testing.assert_array_equal(records["Cytosol_i"][1], interlaced)
+    parser = argparse.ArgumentParser()
+    inspect.add_flags(parser)
+    inspect.run(parser.parse_args(["--data", str(tmp_path / "shards")]))
+    assert "every record as dataset.json says" in capsys.readouterr().out
+
+
+def test_subcell_crops_become_shards_in_our_order_of_channels(tmp_path):
+    folder = tmp_path / "crops"
+    image = pictures.write(folder / "7" / "7_C5_1_12_cell_image.png", 4)
+    pictures.write_table(
+        folder / "metadata.csv",
+        "if_plate_id,position,sample,cell_id,locations,antibody",
+        '7,C5,1,12,"Nucleoplasm,Cytosol",HPA1',
+    )
+    dataset = _shard(folder, tmp_path / "shards", "--layout", "subcell")
+    ((values, found, names),) = _records(dataset).values()
+    np.testing.assert_array_equal(found, image[..., [2, 3, 0, 1]])
+    assert names == ["Nucleoplasm", "Cytosol"]
+    assert values["hpa/antibody"] == values["crop/group"] == b"HPA1"
+    assert dataset.info.pixel_size == 0.08
+    assert "not verified" in dataset.info.credit
+    flags = ("--layout", "subcell", "--channels", "blue,green")
+    dataset = _shard(folder, tmp_path / "two", *flags)
+    ((_, found, _),) = _records(dataset).values()
+    np.testing.assert_array_equal(found, image[..., [0, 3]])
+    assert dataset.info.channels == ("blue", "green")
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+@pytest.mark.parametrize("channels", [1, 2, 4, 5, 8])
+def test_anybody_s_images_become_shards_exactly(tmp_path, channels, dtype):
+    folder = tmp_path / "crops"
+    images = [
+        pictures.write(folder / f"{k}.tif", dtype=dtype, seed=k)
+        for k in range(channels)
+    ]
+    pictures.write_table(
+        folder / "manifest.csv",
+        ",".join(
+            ["id", *(f"channel:c{k}" for k in range(channels)), "labels", "group"]
+        ),
+        ",".join(["a", *(f"{k}.tif" for k in range(channels)), "bud neck", "plate 1"]),
+    )
+    (folder / "manifest.json").write_text(
+        json.dumps({"credit": "mine", "labels_ordered": True, "pixel_size": 0.1})
+    )
+    (tmp_path / "own.txt").write_text("vacuole\nbud neck\n")
+    flags = ("--layout", "manifest", "--vocabulary", tmp_path / "own.txt")
+    dataset = _shard(folder, tmp_path / "shards", *flags, "--label_policy", "primary")
+    ((values, found, names),) = _records(dataset).values()
+    np.testing.assert_array_equal(found, np.concatenate(images, axis=-1))
+    assert (names, values["crop/group"]) == (["bud neck"], b"plate 1")
+    assert (dataset.info.credit, dataset.info.pixel_size) == ("mine", 0.1)
+
+
+def test_a_png_that_fits_is_kept_without_what_is_beside_its_pixels(tmp_path):
+    image = support.random_image((6, 5, 3))
+    extra = [(b"tRNS", bytes(6)), (b"tEXt", b"a\0b")]
+    path = tmp_path / "Cytosol" / "a.png"
+    path.parent.mkdir()
+    path.write_bytes(png_writer.write_png(image, [1], extra=extra))
+    source = crop_source.source_of_layout(read_fields(tmp_path))
+    assert source.read(source.rows[0]).png == png_writer.write_png(image, [1])
+
+
+@pytest.mark.parametrize(
+    ("changed", "word"),
+    [
+        ({"dtype": "uint16"}, r"expected uint8 \[6, 5, 1\].*uint16"),
+        ({"channels": 3}, r"a channel is missing|no grey"),
+    ],
+)
+def test_crops_that_do_not_fit_together_are_named(tmp_path, changed, word):
+    pictures.write(tmp_path / "crops" / "Cytosol" / "a.png")
+    pictures.write(tmp_path / "crops" / "Cytosol" / "b.png", **changed)
+    with pytest.raises(DataError, match=word):
+        _shard(tmp_path / "crops", tmp_path / "shards", "--layout", "folder")
+    assert not (tmp_path / "shards").exists()
+
+
+def test_channels_are_for_layouts(tmp_path):
+    support.make_crops(tmp_path / "crops", [["Cytosol"]])
+    with pytest.raises(UserError, match="--channels without --layout"):
+        _shard(tmp_path / "crops", tmp_path / "shards", "--channels", "red")
+
+
+def test_channels_of_shard_and_crop_are_written_alike(tmp_path):
+    pictures.write(tmp_path / "crops" / "Cytosol" / "a.png", 4)
+    flags = ("--layout", "folder", "--channels", "green, red,")
+    dataset = _shard(tmp_path / "crops", tmp_path / "shards", *flags)
+    assert dataset.info.channels == ("green", "red")
+
+
+def test_shards_are_not_written_among_the_crops_of_a_layout(tmp_path):
+    pictures.write(tmp_path / "Cytosol" / "a.png")
+    with pytest.raises(UserError, match="lies in the folder that is read"):
+        _shard(tmp_path, tmp_path / "shards", "--layout", "folder")
+    assert not (tmp_path / "shards").exists()
+
+
+@pytest.mark.parametrize("given", ["", "crops.csv"])
+@pytest.mark.parametrize("inside", ["", "images", "shards"])
+def test_shards_are_not_written_among_the_crops_of_a_table(tmp_path, given, inside):
+    before = support.digest_of_folder(support.make_crops(tmp_path / "crops", [["a"]]))
+    with pytest.raises(UserError, match="lies in the folder that is read"):
+        _shard(tmp_path / "crops" / given, tmp_path / "crops" / inside)
+    assert support.digest_of_folder(tmp_path / "crops") == before
+
+
+def _table(tmp_path):
+    folder = support.make_crops(tmp_path / "crops", [["Cytosol"]] * 3)
+    rows = list(csv.DictReader((folder / "crops.csv").open()))
+    with open(folder / "crops.csv", "w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows({**row, "sha256": ""} for row in rows)
+    return folder
+
+
+def test_a_link_out_of_the_crops_folder_is_refused(tmp_path):
+    folder = _table(tmp_path)
+    image = folder / "images" / "crop1.png"
+    image.rename(tmp_path / "secret.png")
+    image.symlink_to(tmp_path / "secret.png")
+    with pytest.raises(DataError, match=r"a link leaves the folder.*crop1\.png"):
+        _shard(folder, tmp_path / "shards")
+    (tmp_path / "link").symlink_to(folder)
+    image.unlink()
+    os.link(tmp_path / "secret.png", image)
+    assert _shard(tmp_path / "link", tmp_path / "shards").info.image_shape == (8, 8, 3)
+
+
+def test_an_absurd_crop_is_refused_before_it_is_unpacked(tmp_path):
+    folder = _table(tmp_path)
+    bomb = png_writer.write_png(
+        np.zeros((2, 2, 3), np.uint8), width=60_000, height=60_000
+    )
+    (folder / "images" / "crop1.png").write_bytes(bomb)
+    with pytest.raises(DataError, match=r"absurd size.*60000 x 60000.*crop1\.png"):
+        _shard(folder, tmp_path / "shards")
+
+
+def test_the_source_of_a_table_says_what_the_table_says(tmp_path):
+    folder = crops.read_crops(_table(tmp_path))
+    source = crop_source.source_of_table(folder)
+    assert (source.channels, source.dtype) == (folder.channels, "uint8")
+    assert source.rows == folder.rows
+    image, path, png = source.read(source.rows[1])
+    np.testing.assert_array_equal(image, support.random_image((8, 8, 3), seed=1))
+    with open(path, "rb") as file:
+        assert file.read() == png

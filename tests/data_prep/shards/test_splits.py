@@ -1,0 +1,169 @@
+""""""
+
+import collections
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from data_prep.shards import splits
+from tfvqgen.errors import UserError
+
+SHARES = {"train": 0.8, "validation": 0.1, "test": 0.1}
+
+
+# Group -> (number of examples, class ids).
+LABELLED = st.dictionaries(
+    st.text(max_size=5),
+    st.tuples(st.integers(1, 50), st.frozensets(st.integers(0, 6), max_size=3)),
+    min_size=3,
+    max_size=60,
+)
+
+
+def _assign(groups, seed=0, shares=SHARES):
+    sizes = {group: size for group, (size, _) in groups.items()}
+    labels = {group: ids for group, (_, ids) in groups.items()}
+    return splits.assign_groups(sizes, labels, shares, seed)
+
+
+def _sizes_of_splits(sizes, assigned):
+    total = collections.Counter()
+    for group, split in assigned.items():
+        total[split] += sizes[group]
+    return total
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.dictionaries(st.text(max_size=5), st.integers(1, 500), min_size=3, max_size=40),
+    st.integers(0, 1000),
+)
+def test_every_split_gets_a_group_and_about_its_share(sizes, seed):
+    assigned = splits.assign_groups(sizes, {}, SHARES, seed)
+    assert assigned.keys() == sizes.keys()
+    assert set(assigned.values()) == set(SHARES)
+    counts = _sizes_of_splits(sizes, assigned)
+    # Cuts are half a group off at most, and one group more where a split would be
+    # empty.
+    for split, share in SHARES.items():
+        assert abs(counts[split] - share * sum(sizes.values())) <= 2 * max(
+            sizes.values()
+        )
+
+
+@settings(max_examples=300, deadline=None)
+@given(LABELLED, st.integers(0, 1000), st.randoms(use_true_random=False))
+def test_splits_are_whole_and_do_not_depend_on_the_order(groups, seed, random):
+    assigned = _assign(groups, seed)
+    assert assigned.keys() == groups.keys()
+    assert set(assigned.values()) == set(SHARES)
+    shuffled = list(groups.items())
+    random.shuffle(shuffled)
+    assert _assign(dict(shuffled), seed) == assigned
+
+
+@settings(max_examples=300, deadline=None)
+@given(LABELLED, st.integers(0, 1000))
+def test_a_label_with_enough_groups_is_in_every_split(groups, seed):
+    groups = {g: (size, sorted(ids)[:1]) for g, (size, ids) in groups.items()}
+    assigned = _assign(groups, seed)
+    for label in range(7):
+        found = [split for g, split in assigned.items() if label in groups[g][1]]
+        assert len(found) < 3 or set(found) == set(SHARES)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_every_label_has_its_share_in_every_split(seed):
+    # 8 labels of 10 to 80 groups, some with a second label.
+    groups = {}
+    for label in range(8):
+        for index in range(10 * (label + 1)):
+            ids = {label, (label + index) % 8} if index % 7 == 0 else {label}
+            groups[f"{label}-{index}"] = (10, ids)
+    assigned = _assign(groups, seed)
+    for label in range(8):
+        counts = collections.Counter(
+            split for group, split in assigned.items() if label in groups[group][1]
+        )
+        for split, share in SHARES.items():
+            assert abs(counts[split] - share * counts.total()) <= 3
+
+
+def test_rounding_does_not_add_up_over_labels():
+    groups = {f"{i}-{j}": (5, {i}) for i in range(50) for j in range(14)}
+    counts = collections.Counter(_assign(groups).values())
+    for split, share in SHARES.items():
+        assert abs(counts[split] - share * len(groups)) <= 2
+
+
+def test_many_even_groups_are_split_exactly():
+    sizes = {f"g{i}": 5 for i in range(1000)}
+    assigned = splits.assign_groups(sizes, {}, SHARES, seed=0)
+    counts = _sizes_of_splits(sizes, assigned)
+    assert counts == {"train": 4000, "validation": 500, "test": 500}
+
+
+@pytest.mark.parametrize("new", ["new", "newer", "newest"])
+def test_a_new_group_moves_few_others(new):
+    groups = {f"g{i}": (5, {i % 10}) for i in range(1000)}
+    before, after = _assign(groups), _assign({**groups, new: (5, {4})})
+    # One for each split in the first rule, and one at every cut from this label on.
+    assert sum(before[group] != after[group] for group in groups) <= 15
+
+
+def test_the_seed_changes_the_splits():
+    sizes = {f"g{i}": 5 for i in range(100)}
+    first, second = (splits.assign_groups(sizes, {}, SHARES, seed) for seed in (0, 1))
+    assert first != second
+
+
+def test_too_few_groups_are_refused():
+    with pytest.raises(UserError, match="2 groups"):
+        splits.assign_groups({"a": 10, "b": 10}, {}, SHARES, seed=0)
+
+
+def test_splits_do_not_depend_on_the_hash_salt():
+    code = (
+        "from data_prep.shards.splits import assign_groups\n"
+        "groups = {f'g{i}': 1 + i % 7 for i in range(50)}\n"
+        "shares = {'train': .8, 'validation': .1, 'test': .1}\n"
+        "labels = {group: {size} for group, size in groups.items()}\n"
+        "print(sorted(assign_groups(groups, labels, shares, 3).items()))"
+    )
+    outputs = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={"PYTHONHASHSEED": salt, "PYTHONPATH": ":".join(sys.path)},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for salt in ("1", "2")
+    }
+    assert len(outputs) == 1
+
+
+def test_shares_are_read():
+    assert splits.parse_splits("train=0.8, validation=.1,test=0.1") == SHARES
+    assert splits.parse_splits("train=1") == {"train": 1.0}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "train",
+        "train=0.8",
+        "train=0.8,dev=0.2",
+        "train=0.5,train=0.5",
+        "train=1,test=0",
+        "train=1.5,test=-0.5",
+        "train=nan,test=1",
+        "train=a,test=1",
+    ],
+)
+def test_wrong_shares_are_refused(text):
+    with pytest.raises(UserError, match="wrong splits"):
+        splits.parse_splits(text)

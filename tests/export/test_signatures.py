@@ -1,0 +1,250 @@
+"""An export beside the models that it was made of."""
+
+# Shapes: B rows.
+
+import io
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from tests.generators import CODES, LABELS, make_generator
+from tests.support import random_image
+from tfvqgen.data.images import composite, decode_png
+from tfvqgen.errors import UserError
+from tfvqgen.export.signatures import INPUTS
+from tfvqgen.export.verification.behaviour import refusal
+from tfvqgen.export.verification.examples import example_rows, wrong_rows
+from tfvqgen.export.verification.loaded import Loaded
+from tfvqgen.generation.saved_model import SavedModel
+from tfvqgen.models import Codes
+
+
+@pytest.fixture(scope="module")
+def generator():
+    return make_generator(4, "uint16")
+
+
+@pytest.fixture(scope="module")
+def model(real_export):
+    return SavedModel(real_export)
+
+
+def rows(about, signature, number=5, seed=0):
+    return example_rows(about.to_json(), INPUTS[signature], number, seed)
+
+
+def multi_hot(class_id):
+    return np.eye(len(LABELS) + 1, dtype=np.float32)[class_id][:, :-1]
+
+
+def how(inputs):
+    return [inputs[x] for x in ("seed", "temperature", "top_p", "guidance")]
+
+
+def test_generate_draws_the_generators_cells(model, generator):
+    inputs = rows(model.model_info, "generate")
+    made = model.ask("generate", **inputs)
+    expected = generator.generate(multi_hot(inputs["class_id"]), *how(inputs))
+    for name, value in expected._asdict().items():
+        np.testing.assert_array_equal(made[name], value)
+    assert made["image"].dtype == np.uint16
+    assert len(np.unique(made["bottom_codes"])) > 3
+
+
+def test_the_saved_model_is_a_source_of_the_generators_cells(model, generator):
+    inputs = rows(model.model_info, "generate_multilabel")
+    request = (inputs["labels"], *how(inputs))
+    made, expected = model.generate(*request), generator.generate(*request)
+    for name in made._fields:
+        np.testing.assert_array_equal(getattr(made, name), getattr(expected, name))
+    assert model.model_info == generator.model_info
+
+
+@pytest.mark.parametrize("signature", ["generate", "generate_multilabel", "complete"])
+def test_a_row_is_the_same_alone_and_anywhere_in_a_batch(model, signature):
+    # More than are drawn, or go through the convolutions, at a time.
+    inputs = rows(model.model_info, signature, 19)
+    together = model.ask(signature, **inputs)
+    order = np.random.default_rng(0).permutation(19)
+    moved = model.ask(signature, **{x: value[order] for x, value in inputs.items()})
+    for name in ("top_codes", "bottom_codes"):
+        np.testing.assert_array_equal(moved[name], together[name][order])
+    # A place in a batch may round the last bit of a sum elsewhere.
+    units = np.int64(moved["image"]) - together["image"][order]
+    assert np.abs(units).max() <= 1
+    for row in (0, 1, 4, 18):
+        alone = model.ask(
+            signature, **{x: value[row : row + 1] for x, value in inputs.items()}
+        )
+        for name in ("top_codes", "bottom_codes"):
+            np.testing.assert_array_equal(alone[name][0], together[name][row])
+
+
+def test_class_minus_one_is_no_label_at_all(model):
+    inputs = rows(model.model_info, "generate", 2)
+    inputs["class_id"] = np.int32([-1, -1])
+    made = model.ask("generate", **inputs)
+    labels = {"labels": np.zeros([2, len(LABELS)], np.float32)}
+    inputs.pop("class_id")
+    expected = model.ask("generate_multilabel", **labels, **inputs)
+    np.testing.assert_array_equal(made["bottom_codes"], expected["bottom_codes"])
+
+
+def test_pictures_show_the_display_colours_and_say_what_they_are(model):
+    inputs = rows(model.model_info, "generate", 2)
+    image = model.ask("generate", **inputs)["image"]
+    pngs = model.ask("generate_png", **inputs)["png_bytes"]
+    expected = composite(image, model.model_info.display_channels)
+    for png, picture in zip(pngs, expected, strict=True):
+        np.testing.assert_array_equal(decode_png(png), picture)
+        text = Image.open(io.BytesIO(png)).text
+        assert text["Model"] == model.model_info.id
+        assert "not a picture of a real cell" in text["Description"]
+
+
+def test_raw_images_are_their_values_in_little_endian(model):
+    inputs = rows(model.model_info, "generate_multilabel", 2)
+    raw = model.ask("generate_multilabel_raw", **inputs)
+    image = model.ask("generate_multilabel", **inputs)["image"]
+    read = [np.frombuffer(x, "<u2") for x in raw["image_bytes"]]
+    np.testing.assert_array_equal(read, image.reshape(2, -1))
+    assert raw["top_codes"].shape == (2, 2, 2)
+
+
+def test_encode_decode_and_reconstruct_are_the_autoencoders(model, generator):
+    image = np.stack([random_image((16, 16, 4), "uint16", x) for x in range(3)])
+    codes = model.ask("encode", image=image)
+    top, bottom = generator.encode(tf.constant(image))
+    np.testing.assert_array_equal(codes["top_codes"], top)
+    np.testing.assert_array_equal(codes["bottom_codes"], bottom)
+    decoded = model.ask("decode", **codes)["image"]
+    expected = generator.decode(Codes(top, bottom)).numpy()
+    # The last digits of sums may round to another level of 65,536.
+    np.testing.assert_allclose(decoded.astype(int), expected.astype(int), atol=1)
+    reconstructed = model.ask("reconstruct", image=image)["image"]
+    np.testing.assert_array_equal(reconstructed, decoded)
+
+
+def test_scores_are_the_likelihoods_of_training(model, generator):
+    inputs = rows(model.model_info, "score")
+    made = model.ask("score", **inputs)
+    top, bottom = generator.score(tf.constant(inputs["image"]), inputs["labels"])
+    np.testing.assert_allclose(made["top_bits"], top, atol=1e-4)
+    np.testing.assert_allclose(made["bottom_bits"], bottom, atol=1e-4)
+
+
+def test_complete_keeps_the_codes_of_whole_patches_and_draws_the_rest(model, generator):
+    inputs = rows(model.model_info, "complete", 4)
+    inputs["mask"][0] = 0
+    inputs["mask"][1, :, 1] = 0
+    made = model.ask("complete", **inputs)
+    expected = generator.complete(
+        tf.constant(inputs["image"]),
+        inputs["mask"],
+        multi_hot(inputs["class_id"]),
+        *how(inputs),
+    )
+    np.testing.assert_array_equal(made["top_codes"], expected.top_codes)
+    np.testing.assert_array_equal(made["bottom_codes"], expected.bottom_codes)
+    # The fourth mask keeps everything.
+    given = model.ask("encode", image=inputs["image"][3:])
+    np.testing.assert_array_equal(made["bottom_codes"][3], given["bottom_codes"][0])
+    # The first keeps nothing, and is a cell like any other.
+    plain = {x: inputs[x][:1] for x in INPUTS["generate"]}
+    drawn = model.ask("generate", **plain)
+    np.testing.assert_array_equal(made["bottom_codes"][:1], drawn["bottom_codes"])
+
+
+def test_names_and_description_travel_with_the_model(model, generator):
+    ids = np.arange(-1, len(LABELS), dtype=np.int32)
+    names = [x.decode() for x in model.ask("class_names", class_id=ids)["name"]]
+    assert names == ["any", *LABELS]
+    folder = model.path / "assets"
+    assert (folder / "labels.txt").read_text().splitlines() == list(LABELS)
+    card = (folder / "model_card.md").read_text()
+    assert "Generated images are not evidence" in card
+    assert generator.model_info.credit in card and generator.model_info.id in card
+
+
+@pytest.mark.parametrize("signature", ["serving_default", *INPUTS])
+def test_wrong_rows_are_refused_in_words(model, signature):
+    names = INPUTS.get(signature, INPUTS["generate"])
+    wrong = wrong_rows(model.model_info.to_json(), names)
+    assert len(wrong) >= 3
+    for what, word, inputs in wrong:
+        with pytest.raises(UserError) as refused:
+            model.ask(signature, **inputs)
+        sentence = str(refused.value)
+        assert word in sentence and ": expected " in sentence, (what, sentence)
+        assert "{{node" not in sentence
+
+
+def test_wrong_rows_of_a_model_without_labels_are_wrong_too(model):
+    about = {**model.model_info.to_json(), "labels": []}
+    names = INPUTS["generate_multilabel"]
+    right = example_rows(about, names, 2)
+    shapes = {
+        what: inputs[word].shape != right[word].shape
+        for what, word, inputs in wrong_rows(about, names)
+        if what.endswith("of a wrong shape")
+    }
+    assert len(shapes) == len(names) and all(shapes.values()), shapes
+
+
+def test_a_refusal_names_the_value_and_the_row(model):
+    inputs = rows(model.model_info, "decode", 3)
+    inputs["bottom_codes"][2, 1, 1] = CODES
+    with pytest.raises(UserError) as refused:
+        model.ask("decode", **inputs)
+    assert str(refused.value) == (
+        "bottom_codes is out of range: expected 0 to 10. "
+        "Received: bottom_codes=11 in row 2"
+    )
+
+
+def test_as_many_rows_as_are_allowed_are_answered(model):
+    most = model.model_info.max_rows
+    names = model.ask("class_names", class_id=np.zeros(most, np.int32))["name"]
+    assert len(names) == most
+
+
+def test_random_requests_are_answered_or_refused_in_words(real_export):
+    loaded = Loaded(real_export / "1")
+    about = make_generator(4, "uint16").model_info.to_json()
+    rng = np.random.default_rng(0)
+    answers = 0
+    for _ in range(200):
+        signature = rng.choice(list(INPUTS))
+        number = int(rng.integers(0, 5))
+        inputs = example_rows(about, INPUTS[signature], max(1, number))
+        for name in inputs:
+            inputs[name] = inputs[name][:number]
+            if rng.random() < 0.3:
+                inputs[name] = spoilt(inputs[name], rng)
+        try:
+            made = loaded(signature, inputs)
+        except tf.errors.InvalidArgumentError as error:
+            assert ": expected " in refusal(error), (error.message, inputs)
+            continue
+        answers += 1
+        assert len({len(x) for x in made.values()}) == 1
+    assert 20 < answers < 180
+
+
+def spoilt(value, rng):
+    """Returns an array of another shape, or with another number in it."""
+    kind = rng.integers(4)
+    if kind == 0:
+        return value[..., None]
+    if kind == 1:
+        return value[0] if len(value) else value
+    if kind == 2:
+        return np.repeat(value, 2, axis=-1)
+    value = value.copy()
+    number = rng.choice([-2.0, -1.0, 0.0, 0.5, 1e9, np.nan, np.inf])
+    if value.dtype.kind != "f":
+        number = np.nan_to_num(number, posinf=1e9).astype(value.dtype)
+    value.reshape(-1)[:1] = number
+    return value

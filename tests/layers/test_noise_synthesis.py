@@ -1,0 +1,94 @@
+""""""
+
+import numpy as np
+import scipy.ndimage
+import tensorflow as tf
+
+from tfvqgen.layers import NoiseSynthesis, noise_like, seeds_of_codes
+
+
+def inputs(seed=0, shape=(2, 12, 16, 3)):
+    rng = np.random.default_rng(seed)
+    batch, height, width, _ = shape
+    mean = rng.uniform(size=shape).astype(np.float32)
+    noise = rng.normal(size=shape).astype(np.float32)
+    features = rng.normal(size=(batch, height // 2, width // 2, 5)).astype(np.float32)
+    return mean, features, noise
+
+
+def filtered(planes, taps):
+    """Each channel's correlation with its filter; scipy's `reflect` repeats the rim."""
+    return np.stack(
+        [
+            [
+                scipy.ndimage.correlate(plane[..., c], taps[..., c, 0], mode="reflect")
+                for c in range(planes.shape[-1])
+            ]
+            for plane in planes
+        ]
+    ).transpose(0, 2, 3, 1)
+
+
+def test_an_untrained_grain_leaves_the_image_as_it_is_but_for_faint_noise():
+    grain = NoiseSynthesis()
+    mean, features, noise = inputs()
+    np.testing.assert_allclose(grain(mean, features, 0 * noise), mean, atol=1e-6)
+    added = grain(mean, 0 * features, noise) - mean
+    expected = noise * np.log1p(np.exp(-2)) * np.sqrt(mean)
+    np.testing.assert_allclose(added, expected, atol=1e-5)
+
+
+def test_grain_leaves_black_black():
+    grain = NoiseSynthesis()
+    mean, features, noise = inputs()
+    assert np.abs(grain(0 * mean, features, noise)).max() < 0.02
+    assert np.abs(grain(0 * mean - 1, 0 * features, noise) + 1).max() < 1e-3
+
+
+def test_images_are_filtered_and_filtered_mixed_noise_of_local_strength_is_added():
+    grain = NoiseSynthesis()
+    mean, features, noise = inputs()
+    grain(mean, features, noise)
+    rng = np.random.default_rng(1)
+    for weight in grain.weights:
+        weight.assign(rng.normal(size=weight.shape))
+    strength = tf.image.resize(
+        np.log1p(np.exp(grain.strength(features))), mean.shape[1:3], "bilinear"
+    )
+    texture = filtered(noise @ grain.mixing.numpy(), grain.texture.numpy())
+    sharp = filtered(mean, grain.sharpening.numpy())
+    expected = sharp + strength * np.sqrt(mean) * texture
+    np.testing.assert_allclose(grain(mean, features, noise), expected, atol=1e-4)
+
+
+def test_noise_is_standard_normal_and_a_function_of_its_rows_seed():
+    images = tf.zeros([3, 64, 64, 4])
+    seeds = tf.constant([[1, 2], [3, 4], [1, 2]])
+    noise = noise_like(images, seeds).numpy()
+    np.testing.assert_array_equal(noise[0], noise[2])
+    np.testing.assert_array_equal(noise_like(images[:1], seeds[1:2])[0], noise[1])
+    assert abs(noise[:2].mean()) < 0.02
+    assert abs(noise[:2].std() - 1) < 0.02
+    assert abs(np.corrcoef(noise[0].ravel(), noise[1].ravel())[0, 1]) < 0.03
+
+
+def test_a_code_that_changes_or_moves_changes_the_seed():
+    rng = np.random.default_rng(0)
+    top = rng.integers(512, size=(1, 8, 8), dtype=np.int32)
+    bottom = rng.integers(512, size=(1, 16, 16), dtype=np.int32)
+    maps = [(top, bottom), (top, bottom[:, ::-1]), (top, bottom.transpose(0, 2, 1))]
+    for place in np.ndindex(8, 8):
+        changed = top.copy()
+        changed[0][place] += 1
+        maps.append((changed, bottom))
+    seeds = {tuple(seeds_of_codes(*each).numpy()[0]) for each in maps}
+    assert len(seeds) == len(maps)
+
+
+def test_seeds_are_known_where_only_the_rank_of_the_codes_is():
+    codes = np.arange(32, dtype=np.int32).reshape(2, 4, 4)
+    unknown = tf.TensorSpec([None, None, None], tf.int32)
+    found = tf.function(seeds_of_codes, input_signature=[unknown, unknown])(
+        codes, codes
+    )
+    np.testing.assert_array_equal(found, seeds_of_codes(codes, codes))

@@ -1,0 +1,210 @@
+""""""
+
+import numpy as np
+import pytest
+import scipy.special
+import tensorflow as tf
+
+from tfvqgen import config
+from tfvqgen import losses as losses
+from tfvqgen.losses import hinge_loss, realism_loss
+from tfvqgen.models import vqvae2
+
+WEIGHTS = (0.5, 2.0, 0.5)
+TERMS = ("mean_squared_error", "laplacian_loss", "focal_frequency_loss")
+
+
+def pair(shape=(2, 16, 24, 3), seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.random((2, *shape), dtype=np.float32)
+
+
+def blurred(plane):
+    taps = np.array([1, 4, 6, 4, 1]) / 16
+    for axis in (0, 1):
+        mirrored = np.pad(np.arange(plane.shape[axis]), 2, mode="symmetric")
+        padded = np.take(plane, mirrored, axis=axis)
+        plane = np.apply_along_axis(np.convolve, axis, padded, taps, "valid")
+    return plane
+
+
+def bands(plane):
+    found = []
+    for _ in range(3):
+        low = blurred(plane)
+        found.append(plane - low)
+        plane = low[::2, ::2]
+    return found
+
+
+def powers(band):
+    """Mean squares in windows of 4 at strides of 2, cut off at the borders."""
+    rows, columns = (starts(side) for side in band.shape)
+    return np.array(
+        [
+            [(band[max(r, 0) : r + 4, max(c, 0) : c + 4] ** 2).mean() for c in columns]
+            for r in rows
+        ]
+    )
+
+
+def starts(side):
+    number = -(-side // 2)
+    padding = max((number - 1) * 2 + 4 - side, 0)
+    return [2 * i - padding // 2 for i in range(number)]
+
+
+def spectral_error(x, y):
+    error = np.abs(np.fft.fft2(x, norm="ortho") - np.fft.fft2(y, norm="ortho"))
+    return np.mean(error / error.max() * error**2)
+
+
+def oracle(term, x, y):
+    """The loss of one plane."""
+    if term == "mean_squared_error":
+        return np.mean((x - y) ** 2)
+    if term == "laplacian_loss":
+        pairs = zip(bands(x), bands(y), strict=True)
+        return sum(np.abs(a - b).mean() for a, b in pairs)
+    return spectral_error(x, y)
+
+
+@pytest.mark.parametrize("weights", [None, WEIGHTS])
+@pytest.mark.parametrize("term", TERMS)
+def test_a_term_is_the_mean_of_that_of_every_plane_times_its_channels_weight(
+    term, weights
+):
+    images, others = pair()
+    expected = np.mean(
+        [
+            (weights or (1, 1, 1))[c]
+            * oracle(term, images[b, ..., c], others[b, ..., c])
+            for b in range(2)
+            for c in range(3)
+        ]
+    )
+    found = getattr(losses, term)(images, others, weights)
+    np.testing.assert_allclose(found, expected, rtol=2e-5)
+
+
+@pytest.mark.parametrize("term", TERMS)
+def test_equal_images_cost_nothing_and_have_a_finite_gradient(term):
+    image = tf.constant(pair()[0])
+    with tf.GradientTape() as tape:
+        tape.watch(image)
+        loss = getattr(losses, term)(image, tf.identity(image))
+    assert float(loss) == 0
+    assert np.isfinite(tape.gradient(loss, image)).all()
+
+
+# The weights of the frequency loss are held constant, which a difference does not see.
+@pytest.mark.parametrize("term", TERMS[:2])
+def test_the_gradient_is_that_of_finite_differences(term):
+    images, others = pair((1, 8, 8, 1))
+    other = tf.Variable(others)
+    with tf.GradientTape() as tape:
+        loss = getattr(losses, term)(images, other)
+    gradient = tape.gradient(loss, other).numpy()
+    direction = np.sign(gradient)
+    step = 1e-3
+    ends = [
+        float(getattr(losses, term)(images, others + sign * step * direction))
+        for sign in (1, -1)
+    ]
+    expected = np.abs(gradient).sum()
+    assert (ends[0] - ends[1]) / (2 * step) == pytest.approx(expected, rel=0.03)
+
+
+def test_the_focus_of_the_frequency_loss_has_no_gradient():
+    images, others = pair((1, 8, 8, 1))
+    other = tf.Variable(others)
+    with tf.GradientTape() as tape:
+        loss = losses.focal_frequency_loss(images, other)
+    error = np.fft.fft2((others - images)[0, ..., 0], norm="ortho")
+    focus = np.abs(error) / np.abs(error).max()
+    # The gradient of mean(focus |F e|^2), F being unitary.
+    expected = 2 * np.fft.ifft2(focus * error, norm="ortho").real / error.size
+    np.testing.assert_allclose(
+        tape.gradient(loss, other)[0, ..., 0], expected, atol=1e-6
+    )
+
+
+def test_strength_is_compared_in_windows_of_the_two_finest_bands():
+    images, others = pair()
+    expected = 0.0
+    for b, c in np.ndindex(2, 3):
+        fine, finer, _ = zip(
+            *(bands(x[b, ..., c]) for x in (images, others)), strict=True
+        )
+        for weight, pair_of_bands in (
+            (2, [x - blurred(x) for x in fine]),
+            (23, finer),
+        ):
+            p, q = map(powers, pair_of_bands)
+            cost = scipy.special.kl_div(p + 1e-6, q + 1e-6).mean()
+            expected += weight * cost / 6
+    np.testing.assert_allclose(
+        losses.local_power_loss(images, others), expected, rtol=2e-5
+    )
+
+
+def test_strength_costs_least_at_the_mean_power_not_at_the_mean_deviation():
+    rng = np.random.default_rng(0)
+    noise = rng.normal(size=(2, 32, 64, 64, 1)).astype(np.float32)
+    deviations = rng.choice([0.1, 0.5], size=(32, 1, 1, 1)).astype(np.float32)
+    images = deviations * noise[0]
+    right = np.sqrt(np.mean(deviations**2))
+    costs = {
+        factor: float(losses.local_power_loss(images, factor * right * noise[1]))
+        for factor in (0.8, 1.0, 1.25)
+    }
+    assert min(costs, key=costs.get) == 1.0
+    assert np.mean(deviations) < 0.9 * right
+
+
+def test_the_gradient_of_strength_is_finite_where_there_is_none():
+    image = tf.zeros([1, 16, 16, 1])
+    with tf.GradientTape() as tape:
+        tape.watch(image)
+        loss = losses.local_power_loss(pair((1, 16, 16, 1))[0], image)
+    assert np.isfinite(tape.gradient(loss, image)).all()
+
+
+def test_grain_of_the_right_strength_costs_less_than_none():
+    rng = np.random.default_rng(0)
+    smooth = np.full((1, 64, 64, 1), 0.5, np.float32)
+    images, others = smooth + 0.1 * rng.normal(size=(2, *smooth.shape)).astype("f")
+    grain = float(losses.local_power_loss(images, others))
+    none = float(losses.local_power_loss(images, smooth))
+    assert grain < 0.2 * none
+    assert losses.mean_squared_error(images, others) > 1.5 * (
+        losses.mean_squared_error(images, smooth)
+    )
+
+
+def test_bands_and_what_is_coarser_add_up_to_the_image():
+    image = pair()[0]
+    first = losses.laplacian_bands(image)[0]
+    low = np.stack(
+        [[blurred(image[b, ..., c]) for c in range(3)] for b in range(2)]
+    ).transpose(0, 2, 3, 1)
+    np.testing.assert_allclose(first + low, image, atol=1e-6)
+
+
+def test_the_configuration_knows_the_terms_and_what_they_need():
+    assert set(config.FURTHER_LOSSES) == set(vqvae2.LOSS_TERMS)
+    assert config.SMALLEST_BANDED_SIDE == losses.SMALLEST_SIDE
+    smallest = pair((1, losses.SMALLEST_SIDE, losses.SMALLEST_SIDE, 1))
+    assert len(losses.laplacian_bands(smallest[0])) == losses.PYRAMID_LEVELS
+
+
+def test_the_hinge_counts_what_is_within_the_margin():
+    real = np.array([[[2.0, 0.5]], [[-1.0, 1.0]]], np.float32)
+    fake = np.array([[[-2.0, -0.5]], [[1.0, -1.0]]], np.float32)
+    np.testing.assert_allclose(hinge_loss(real, fake), (0.5 + 2) / 4 + (0.5 + 2) / 4)
+    np.testing.assert_allclose(realism_loss(fake), 2.5 / 4)
+
+
+def test_a_critic_that_says_nothing_loses_two():
+    nothing = np.zeros((2, 3, 3), np.float32)
+    assert float(hinge_loss(nothing, nothing)) == 2

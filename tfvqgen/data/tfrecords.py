@@ -1,0 +1,269 @@
+"""Shards of records: TFRecord files that are opened at any record, in any order.
+
+Nothing here knows what a record holds. A shard is written under a temporary name and
+hashed; opened, its records' offsets are found by hopping over the length headers, which
+costs 8 bytes of memory a record, proves that the file is whole, and lets a graph read
+record number i at once: no shuffle buffer, no open file between two reads, and a place
+in the stream that is a number.
+
+A TFRecord file is a chain of: length (8 bytes, little endian), masked CRC-32C of the
+length (4), data, masked CRC-32C of the data (4).
+"""
+
+import contextlib
+import errno
+import os
+import re
+from collections.abc import Container, Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from tfvqgen.data.dataset_info import Shard
+from tfvqgen.errors import DataError
+from tfvqgen.files import blamed_on, sha256_of_file, sync_folder
+
+# What reading a damaged record raises: TensorFlow's error quotes the record's bytes,
+# and where they are no UTF-8, Python fails to make a text of it.
+READ_ERRORS = (tf.errors.OpError, UnicodeDecodeError)
+
+_HEADER_BYTES = 12
+_FOOTER_BYTES = 4
+_OS_ERRORS = {
+    tf.errors.NotFoundError: errno.ENOENT,
+    tf.errors.PermissionDeniedError: errno.EACCES,
+    tf.errors.ResourceExhaustedError: errno.ENOSPC,
+    tf.errors.OutOfRangeError: errno.EFBIG,
+    tf.errors.FailedPreconditionError: errno.ENOTDIR,
+}
+
+
+def shard_name(split: str, index: int, num_shards: int) -> str:
+    """Returns e.g. ``train-00000-of-00008.tfrecord``."""
+    return f"{split}-{index:05d}-of-{num_shards:05d}.tfrecord"
+
+
+def is_shard_name(name: str, splits: Container[str]) -> bool:
+    """Whether :func:`shard_name` gives such a name to a shard of one of `splits`."""
+    found = re.fullmatch(r"(\w+)-[0-9]{5,}-of-[0-9]{5,}\.tfrecord", name)
+    return found is not None and found[1] in splits
+
+
+def write_shard(path: str | os.PathLike, records: Iterable[bytes]) -> Shard:
+    """Writes records to `path`, which appears only whole.
+
+    Returns:
+        The shard's description, its path being the file's bare name.
+
+    Raises:
+        OSError: It cannot be written; names `path`.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.partial")
+    try:
+        count = _write_records(temporary, path, records)
+        with blamed_on(path, temporary):
+            with open(temporary, "rb+") as file:
+                os.fsync(file.fileno())
+            shard = Shard(
+                path=path.name,
+                bytes=temporary.stat().st_size,
+                num_examples=count,
+                sha256=sha256_of_file(temporary),
+            )
+            os.replace(temporary, path)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+    sync_folder(path.parent)
+    return shard
+
+
+def scan_offsets(
+    path: str | os.PathLike, num_examples: int
+) -> tuple[np.ndarray, str | None]:
+    """Finds where a shard's records start.
+
+    Args:
+        path: The shard.
+        num_examples: How many records it should have.
+
+    Returns:
+        The offsets of the records up to the first damaged length header, int64, and
+        what is wrong with the record after them (None if the file is whole).
+    """
+    offsets, headers = [], []
+    with open(path, "rb", buffering=0) as file:
+        size = os.fstat(file.fileno()).st_size
+        offset = 0
+        while offset < size:
+            header = os.pread(file.fileno(), _HEADER_BYTES, offset)
+            offsets.append(offset)
+            headers.append(header.ljust(_HEADER_BYTES, b"\0"))
+            length = int.from_bytes(header[:8], "little")
+            offset += length + _HEADER_BYTES + _FOOTER_BYTES
+    table = np.frombuffer(b"".join(headers), np.uint8).reshape(-1, _HEADER_BYTES)
+    stored = np.ascontiguousarray(table[:, 8:]).view("<u4")[:, 0]
+    bad = np.flatnonzero(_masked_crc32c(table[:, :8]) != stored)
+    result = np.array(offsets, np.int64)
+    cut = bool(headers) and size - offsets[-1] < _HEADER_BYTES
+    if bad.size and not (cut and bad[0] == len(offsets) - 1):
+        return result[: bad[0]], "the length of this record is damaged"
+    if offset > size:
+        return result[:-1], "the file ends within this record"
+    if len(offsets) != num_examples:
+        problem = f"the file ends after {len(offsets)} records, not {num_examples}"
+        return result[:num_examples], problem
+    return result, None
+
+
+def _write_records(temporary: Path, path: Path, records: Iterable[bytes]) -> int:
+    """Writes the file and returns how many records it has."""
+    count = 0
+    # Only the writer's errors are about `path`: those of `records` are their own.
+    with as_os_error(path):
+        writer = tf.io.TFRecordWriter(str(temporary))
+    try:
+        for record in records:
+            with as_os_error(path):
+                writer.write(record)
+            count += 1
+    finally:
+        with as_os_error(path):
+            writer.close()
+    return count
+
+
+@contextlib.contextmanager
+def as_os_error(path: str | os.PathLike) -> Iterator[None]:
+    """Turns TensorFlow's errors of writing a file into Python's, which name `path`."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        code = _OS_ERRORS.get(type(error), errno.EIO)
+        raise OSError(code, os.strerror(code), str(path)) from error
+
+
+class Records:
+    """The records of several shards under one running number.
+
+    Args:
+        paths: The shards' files.
+        counts: The number of records in each.
+
+    Raises:
+        DataError: A file is missing, or is not a chain of that many records.
+    """
+
+    def __init__(self, paths: Sequence[str | os.PathLike], counts: Sequence[int]):
+        offsets = []
+        for path, count in zip(paths, counts, strict=True):
+            if not Path(path).is_file():
+                raise damaged(path, None, "the file is missing")
+            found, problem = scan_offsets(path, count)
+            if problem:
+                raise damaged(path, len(found), problem)
+            offsets.append(found)
+        self._set([str(path) for path in paths], offsets)
+
+    @classmethod
+    def at(cls, path: str | os.PathLike, offsets: np.ndarray) -> "Records":
+        """Returns those records of one file whose offsets are known."""
+        records = cls.__new__(cls)
+        records._set([str(path)], [offsets])
+        return records
+
+    def _set(self, paths: list[str], offsets: list[np.ndarray]) -> None:
+        self.paths = paths
+        # starts[i] is the number of the first record of shard i.
+        self._starts = np.cumsum([0] + [len(part) for part in offsets])
+        self._offsets = np.concatenate(offsets or [np.zeros(0, np.int64)])
+
+    @property
+    def num_records(self) -> int:
+        """The number of records in all shards."""
+        return len(self._offsets)
+
+    def reader(self):
+        """Returns a function for graphs: a number (int64 []) to bytes (string [])."""
+        with tf.device("CPU"):
+            paths = tf.constant(self.paths, tf.string)
+            starts = tf.constant(self._starts, tf.int64)
+            offsets = tf.constant(self._offsets, tf.int64)
+
+        def read(index: tf.Tensor) -> tf.Tensor:
+            shard = tf.searchsorted(starts, index[None], side="right")[0] - 1
+            return _read_at(paths[shard], offsets[index])
+
+        return read
+
+
+def damaged(path: str | os.PathLike, record: int | None, reason: str) -> DataError:
+    """Returns the error that names a damaged file and the record in it, from 0."""
+    where = "" if record is None else f" record {record}"
+    return DataError(
+        f"damaged shard: expected the file that dataset.json describes. "
+        f"Received: {path}{where} ({reason})"
+    )
+
+
+def shuffled_index(position: tf.Tensor, num_records: int, seed: int) -> tf.Tensor:
+    """Returns which record stands at a position of an endless shuffled stream.
+
+    Every epoch (``num_records`` positions) has each record once, in an order of its
+    own; nothing is stored, so that any position is reached at once.
+
+    Args:
+        position: int64 [], from 0.
+        num_records: N, at least 1.
+        seed: An int64.
+
+    Returns:
+        int64 [] in [0, N).
+    """
+    if num_records == 1:
+        return tf.zeros_like(position)
+    epoch = position // num_records
+    return tf.random.experimental.index_shuffle(
+        position % num_records,
+        seed=tf.stack([tf.constant(seed, tf.int64), epoch]),
+        max_index=tf.constant(num_records - 1, tf.int64),
+    )
+
+
+def _read_at(path: tf.Tensor, offset: tf.Tensor) -> tf.Tensor:
+    """Opens a file at a record, reads that one and closes it, all in graph."""
+    dataset = tf.raw_ops.TFRecordDatasetV2(
+        filenames=path[None],
+        compression_type="",
+        buffer_size=tf.constant(0, tf.int64),
+        byte_offsets=offset[None],
+    )
+    types = {"output_types": [tf.string], "output_shapes": [[]]}
+    dataset = tf.raw_ops.TakeDataset(
+        input_dataset=dataset, count=tf.constant(1, tf.int64), **types
+    )
+    (record,) = tf.raw_ops.DatasetToSingleElement(dataset=dataset, **types)
+    return record
+
+
+def _crc_table() -> np.ndarray:
+    table = np.arange(256, dtype=np.uint32)
+    for _ in range(8):
+        # 0x82F63B78 is the Castagnoli polynomial, bits reversed.
+        table = (table >> 1) ^ np.where(table & 1, np.uint32(0x82F63B78), np.uint32(0))
+    return table
+
+
+_CRC_TABLE = _crc_table()
+
+
+def _masked_crc32c(rows: np.ndarray) -> np.ndarray:
+    """Returns TFRecord's masked CRC-32C of each row of uint8 [N, n], as uint32 [N]."""
+    crc = np.full(len(rows), 0xFFFFFFFF, np.uint32)
+    for column in rows.T:
+        crc = _CRC_TABLE[(crc ^ column) & 0xFF] ^ (crc >> 8)
+    crc ^= np.uint32(0xFFFFFFFF)
+    rotated = (crc >> np.uint32(15)) | (crc << np.uint32(17))
+    return rotated + np.uint32(0xA282EAD8)

@@ -1,0 +1,131 @@
+"""Where exports are: folders of versions, each named by its number."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfvqgen.errors import DataError, UserError
+from tfvqgen.export.signatures import INPUTS
+from tfvqgen.export.verification.behaviour import refusal
+from tfvqgen.export.verification.loaded import Loaded
+from tfvqgen.files import read_json, require_plain_path
+from tfvqgen.generation.model_info import ModelInfo
+from tfvqgen.generation.source import Cells
+
+ABOUT = "assets/about.json"
+GRAPH = "saved_model.pb"
+
+
+def version_folder(path: str | os.PathLike) -> Path:
+    """Returns a version's folder: the path itself, or its newest version.
+
+    Raises:
+        UserError: There is no export, or none that TensorFlow could read.
+    """
+    require_plain_path(path)
+    path = Path(path)
+    if (path / GRAPH).is_file():
+        return _ours(path)
+    if numbers := versions(path):
+        return _ours(path / str(numbers[-1]))
+    raise UserError(
+        f"no export: expected a folder that export.py made, with {GRAPH}, or one of "
+        f"versions. Received: {path}"
+    )
+
+
+def versions(folder: str | os.PathLike) -> list[int]:
+    """Returns the numbers of the versions in a folder, in order."""
+    path = Path(folder)
+    return [x for x in version_names(path) if (path / str(x) / GRAPH).is_file()]
+
+
+def version_names(folder: str | os.PathLike) -> list[int]:
+    """Returns what in a folder has a version's name, in order."""
+    path = Path(folder)
+    names = [x.name for x in path.iterdir()] if path.is_dir() else []
+    return sorted(int(x) for x in names if x.isascii() and x.isdigit())
+
+
+def is_export(path: str | os.PathLike) -> bool:
+    """Whether a path has a SavedModel, or versions of one."""
+    return (Path(path) / GRAPH).is_file() or bool(versions(path))
+
+
+def _ours(path: Path) -> Path:
+    if not (path / ABOUT).is_file():
+        raise DataError(
+            f"a SavedModel of something else: expected one with {ABOUT}, as export.py "
+            f"writes it. Received: {path}"
+        )
+    return path
+
+
+# What loading raises for files that are missing, cut or flipped.
+_DAMAGE = (tf.errors.OpError, OSError, ValueError, RuntimeError, KeyError)
+
+
+class SavedModel:
+    """A model that export.py wrote. A :class:`~tfvqgen.generation.source.Source`.
+
+    Args:
+        path: A version's folder, or the folder of versions: then the newest.
+
+    Attributes:
+        about: Describes the model.
+        path: The version's folder.
+
+    Raises:
+        UserError: There is no export.
+        DataError: It is damaged, or not one of this project.
+    """
+
+    def __init__(self, path: str | os.PathLike):
+        self.path = version_folder(path)
+        self.model_info = ModelInfo.from_json(read_json(self.path / ABOUT))
+        try:
+            self._loaded = Loaded(self.path)
+        except _DAMAGE as error:
+            line = (str(error).strip() or repr(error)).splitlines()[0]
+            raise DataError(
+                "damaged export: expected the files that export.py wrote. "
+                f"Received: {self.path} ({line})"
+            ) from error
+        missing = sorted(INPUTS.keys() - self._loaded.signatures.keys())
+        if missing:
+            raise DataError(
+                "an export without all signatures: expected one of this version's "
+                f"export.py. Received: {self.path} without {', '.join(missing)}"
+            )
+
+    def generate(self, labels, seeds, temperature, top_p, guidance) -> Cells:
+        """Returns cells; see :class:`~tfvqgen.generation.source.Source`."""
+        made = self.ask(
+            "generate_multilabel",
+            labels=labels,
+            seed=seeds,
+            temperature=temperature,
+            top_p=top_p,
+            guidance=guidance,
+        )
+        return Cells(made["image"], made["top_codes"], made["bottom_codes"])
+
+    def ask(self, signature: str, **inputs: Any) -> dict[str, np.ndarray]:
+        """Asks a signature, and returns its outputs by name.
+
+        Args:
+            signature: Its name.
+            **inputs: Arrays with a row a cell.
+
+        Raises:
+            UserError: The graph refuses a row; its sentence.
+        """
+        try:
+            return self._loaded(signature, inputs)
+        except tf.errors.InvalidArgumentError as error:
+            if not (sentence := refusal(error)):
+                raise
+            raise UserError(sentence) from error

@@ -1,0 +1,171 @@
+"""The convolutional encoder of one level."""
+
+import math
+from typing import NamedTuple
+
+import keras
+import tensorflow as tf
+
+from tfvqgen.layers.residual_stack import ResidualStack
+
+# Shapes: B images, H x W positions, C channels, S the stride.
+
+
+@keras.saving.register_keras_serializable("tfvqgen")
+class Encoder(keras.layers.Layer):
+    """Strided 4x4 convolutions, a 3x3 one and a residual stack, beside a shortcut.
+
+    ``[B, H, W, C] -> [B, H / S, W / S, hidden]``; with S = 4, for example,
+    [16, 128, 128, 4] becomes [16, 32, 32, 128]. VQ-VAE-2 (Razavi et al. 2019). The
+    shortcut is a linear map of each S x S block of inputs, as the residual
+    autoencoding of DC-AE ("Deep Compression Autoencoder", Chen et al. 2024, section
+    3.2), learned and over the whole stack: what a linear code can say, the network
+    says from its first steps on.
+
+    Args:
+        hidden: Channels of the output; the first convolution has half of them.
+        stride: S, a power of two.
+        residual_layers: Layers of the residual stack.
+        residual_width: Channels inside a residual layer.
+    """
+
+    def __init__(
+        self,
+        hidden: int,
+        stride: int,
+        residual_layers: int,
+        residual_width: int,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.hidden = hidden
+        self.stride = stride
+        self.residual_layers = residual_layers
+        self.residual_width = residual_width
+        halvings = int(math.log2(stride))
+        widths = [hidden // 2] + [hidden] * (halvings - 1)
+        self._layers_in_order = [
+            keras.layers.Conv2D(
+                width,
+                4,
+                strides=2,
+                padding="same",
+                activation="relu",
+                dtype=self.dtype_policy,
+            )
+            for width in widths
+        ]
+        self._layers_in_order += [
+            keras.layers.Conv2D(hidden, 3, padding="same", dtype=self.dtype_policy),
+            ResidualStack(residual_layers, residual_width, dtype=self.dtype_policy),
+        ]
+        self._shortcut = keras.layers.Conv2D(
+            hidden, 1, use_bias=False, dtype=self.dtype_policy
+        )
+
+    def call(self, inputs):
+        """Returns features, [B, H / S, W / S, hidden]."""
+        x = inputs
+        for layer in self._layers_in_order:
+            x = layer(x)
+        return x + self._shortcut(tf.nn.space_to_depth(inputs, self.stride))
+
+    def get_config(self):
+        """Returns the constructor's arguments."""
+        return {
+            **super().get_config(),
+            "hidden": self.hidden,
+            "stride": self.stride,
+            "residual_layers": self.residual_layers,
+            "residual_width": self.residual_width,
+        }
+
+
+# Shapes: B images, H x W positions, C channels, S the stride.
+
+
+class Decoded(NamedTuple):
+    """What a :class:`Decoder` returns.
+
+    Attributes:
+        output: [B, S H, S W, channels].
+        features: What the last convolution saw, [B, S H / 2, S W / 2, F].
+    """
+
+    output: tf.Tensor
+    features: tf.Tensor
+
+
+@keras.saving.register_keras_serializable("tfvqgen")
+class Decoder(keras.layers.Layer):
+    """A 3x3 convolution, a residual stack and strided transposed convolutions.
+
+    ``[B, H, W, C] -> [B, S H, S W, channels]``; with S = 4, for example,
+    [16, 32, 32, 128] becomes [16, 128, 128, 4]. VQ-VAE-2 (Razavi et al. 2019), with
+    transposed convolutions of 4x4. The linear map of each position to its S x S block
+    of outputs stands beside them, as in :class:`Encoder`.
+
+    Args:
+        channels: Channels of the output.
+        hidden: Channels of the convolutions; the one before the last has half of them.
+        stride: S, a power of two.
+        residual_layers: Layers of the residual stack.
+        residual_width: Channels inside a residual layer.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        hidden: int,
+        stride: int,
+        residual_layers: int,
+        residual_width: int,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.channels = channels
+        self.hidden = hidden
+        self.stride = stride
+        self.residual_layers = residual_layers
+        self.residual_width = residual_width
+        doublings = int(math.log2(stride))
+        widths = ([hidden] * (doublings - 2) + [hidden // 2])[: doublings - 1]
+        self._layers_in_order = [
+            keras.layers.Conv2D(hidden, 3, padding="same", dtype=self.dtype_policy),
+            ResidualStack(residual_layers, residual_width, dtype=self.dtype_policy),
+            *(self._upsampling(width, activation="relu") for width in widths),
+            self._upsampling(channels),
+        ]
+        self._shortcut = keras.layers.Conv2D(
+            channels * stride**2, 1, use_bias=False, dtype=self.dtype_policy
+        )
+
+    def call(self, inputs) -> Decoded:
+        """Returns the output and the features before it, see :class:`Decoded`."""
+        features = inputs
+        for layer in self._layers_in_order[:-1]:
+            features = layer(features)
+        output = self._layers_in_order[-1](features)
+        blocks = tf.nn.depth_to_space(self._shortcut(inputs), self.stride)
+        return Decoded(output + blocks, features)
+
+    def get_config(self):
+        """Returns the constructor's arguments."""
+        return {
+            **super().get_config(),
+            "channels": self.channels,
+            "hidden": self.hidden,
+            "stride": self.stride,
+            "residual_layers": self.residual_layers,
+            "residual_width": self.residual_width,
+        }
+
+    def _upsampling(self, width, activation=None):
+        return keras.layers.Conv2DTranspose(
+            width,
+            4,
+            strides=2,
+            padding="same",
+            activation=activation,
+            dtype=self.dtype_policy,
+        )

@@ -1,0 +1,327 @@
+"""A PixelSNAIL position by position, exactly, with everything kept that can be.
+
+What a position costs is split in three. The taps above its row are applied to the row
+as a whole, for all layers, when the row starts. The taps left of it are applied in one
+batched matmul for all layers, because what they read is completed before the position's
+turn. So are attention and the ends of all blocks, because none reads another's result
+at the position. Only the output stack remains to be done layer by layer.
+"""
+
+import itertools
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from tfvqgen.layers.causal_attention import background
+from tfvqgen.layers.gated_units import elu_pair, gate
+from tfvqgen.sampling.incremental_layers import (
+    AttentionRow,
+    IncrementalAttention,
+    Keys,
+    RowTaps,
+)
+
+# Shapes: B maps, H x W positions, K codes, C channels, R channels inside gated units;
+# S layers in a block, M blocks, n = S * M gated layers in the order (layer, block);
+# r = k // 2 taps to the left; O output layers; P = W + 2 r columns of a padded row.
+
+
+class History(NamedTuple):
+    """What is kept from row to row.
+
+    Attributes:
+        embedded: The codes of the last k - 1 rows, embedded, [1, P, B, C] each.
+        completed: ELUs of completed features, [n, P, B, C] each.
+        hidden: Pairs inside gated units, [n, P, B, 2R] each.
+        attention: Keys so far; () without attention.
+    """
+
+    embedded: list[tf.Tensor]
+    completed: list[tf.Tensor]
+    hidden: list[tf.Tensor]
+    attention: Keys | tuple[()]
+
+
+class Row(NamedTuple):
+    """What is known of each position when its row starts; the column comes first.
+
+    Attributes:
+        inputs: Of the input convolution, [W, B, C].
+        narrow: Of gated units' first convolutions, [W, n, B, R].
+        wide: Of their second, with the context, [W, n, B, 2C].
+        ends: Of the queries and the units that end blocks, [1 or W, M, B, A + 2C].
+        outputs: Of the output stack, [1 or W, O, B, 2C].
+        slots: Where the position's features go in their row, int32 [W, n].
+        attention: See there; () without attention.
+    """
+
+    inputs: tf.Tensor
+    narrow: tf.Tensor
+    wide: tf.Tensor
+    ends: tf.Tensor
+    outputs: tf.Tensor
+    slots: tf.Tensor
+    attention: AttentionRow | tuple[()]
+
+
+class State(NamedTuple):
+    """What is kept from position to position of a row.
+
+    Attributes:
+        completed: ELUs of completed features of the last r positions, [n, B, C] each.
+        inputs: What the codes so far add to the next r inputs, [B, C] each.
+        completed_row: Those of the row, [n * P, B, C], written in place.
+        hidden_row: Pairs inside gated units, [n * P, B, 2R], written in place.
+        attention: Keys so far, flat; () without attention.
+    """
+
+    completed: list[tf.Tensor]
+    inputs: list[tf.Tensor]
+    completed_row: tf.Tensor
+    hidden_row: tf.Tensor
+    attention: Keys | tuple[()]
+
+
+class Draft(NamedTuple):
+    """A position's features, to be completed by its code.
+
+    Attributes:
+        starts: Features at the start of each block, [M, B, C].
+        sums: What a block's first layers add up to, S times [M, B, C].
+        hidden: Pairs inside gated units, [n, B, 2R].
+        last: The features that the logits were made of, [B, C].
+    """
+
+    starts: tf.Tensor
+    sums: list[tf.Tensor]
+    hidden: tf.Tensor
+    last: tf.Tensor
+
+
+class IncrementalPixelSNAIL:
+    """Goes through the positions of B maps; float32.
+
+    Args:
+        prior: A built :class:`~tfvqgen.models.pixelsnail.PixelSNAIL`.
+        maps: B, an int32 scalar.
+        context: What the gated units are fed, [B, H, W, C] or [B, 1, 1, C].
+    """
+
+    def __init__(self, prior: Any, maps: tf.Tensor, context: tf.Tensor):
+        config = prior.config
+        self._config, self._maps, self._context = config, maps, context
+        self._width = config.code_shape[1]
+        layers = [stack[i] for i in range(config.layers) for stack in prior.stacks]
+        self._input_taps = RowTaps([prior.input_conv], self._width)
+        self._narrow_taps = RowTaps([x.narrow for x in layers], self._width)
+        self._wide_taps = RowTaps([x.wide for x in layers], self._width)
+        self._left = tf.stack(
+            [tf.concat(tf.unstack(_tensor(x.narrow.own_row)), 0) for x in layers]
+        )
+        self._centre = tf.stack([_tensor(x.wide.own_row)[0] for x in layers])
+        pointwise = [*prior.block_ends, *prior.output_stack]
+        self._context_kernel = tf.concat(
+            [_tensor(x.context_kernel) for x in [*layers, *pointwise]], 1
+        )
+        self._pointwise_bias = tf.stack([_tensor(x.bias) for x in pointwise])
+        self._end_kernel = tf.stack([_tensor(x.kernel) for x in prior.block_ends])
+        self._output_kernels = [_tensor(x.kernel) for x in prior.output_stack]
+        self._head = _tensor(prior.head)
+        # For each map, because a matmul and a vector are fused to something slower.
+        self._head_bias = tf.tile(_tensor(prior.head_bias)[None], [maps, 1])
+        self._reach = config.kernel // 2
+        self._padded = self._width + 2 * self._reach
+        slots = tf.range(len(layers)) * self._padded + self._reach
+        self._slots = slots + tf.range(self._width)[:, None]
+        # One vector for all positions is multiplied once and not for each row.
+        self._all_rows = self._multiply(context) if context.shape[1] == 1 else None
+        self._prepare_inputs(prior)
+        self._attention, self._key_size = None, 0
+        if config.attention:
+            self._attention = IncrementalAttention(
+                prior.attentions, prior.block_ends, config.code_shape, maps
+            )
+            self._key_size = config.heads * config.key_dim
+            self._end_kernel = tf.concat(
+                [self._attention.query_kernel, self._end_kernel], axis=-1
+            )
+
+    def before_first_row(self) -> History:
+        """Returns the history of empty maps."""
+        return History(
+            self._input_taps.before_first_row(self._maps),
+            self._narrow_taps.before_first_row(self._maps),
+            self._wide_taps.before_first_row(self._maps),
+            self._attention.before_first_row() if self._attention else (),
+        )
+
+    def start_row(self, history: History, row: tf.Tensor) -> tuple[Row, State]:
+        """Does what can be done for a row as a whole.
+
+        Args:
+            history: After the rows above.
+            row: Its number, an int32 scalar.
+        """
+        gated, blocks = self._left.shape[0], self._config.blocks
+        context = self._row_context(row)
+        pointwise = context[:, gated:] + self._pointwise_bias[:, None]
+        ends, attention_row, keys = pointwise[:, :blocks], (), ()
+        if self._attention:
+            attention_row, keys = self._attention.start_row(history.attention, row)
+            ends = tf.tile(ends, [self._width // ends.shape[0], 1, 1, 1])
+            ends = tf.concat([self._attention.query_biases(row), ends], axis=-1)
+        ready = Row(
+            inputs=self._input_taps(history.embedded, row)[:, 0]
+            + self._input_places[row][:, None],
+            narrow=self._narrow_taps(history.completed, row),
+            wide=self._wide_taps(history.hidden, row) + context[:, :gated],
+            ends=ends,
+            outputs=pointwise[:, blocks:],
+            slots=self._slots,
+            attention=attention_row,
+        )
+        width = self._config.width
+        state = State(
+            [tf.zeros([gated, self._maps, width])] * self._reach,
+            [tf.zeros([self._maps, width])] * self._reach,
+            self._empty_row(width),
+            self._empty_row(2 * self._config.residual_width),
+            keys,
+        )
+        return ready, state
+
+    def look_up(self, row: Row, column: tf.Tensor, count: int) -> list[Row]:
+        """Returns the parts of some positions in a row, from a column on."""
+
+        def slices(x):
+            if x.shape[0] == 1:
+                return [x[0]] * count
+            begin = tf.concat([[column], tf.zeros([x.shape.rank - 1], tf.int32)], 0)
+            size = [count, *[-1] * (x.shape.rank - 1)]
+            return tf.unstack(tf.slice(x, begin, size), num=count)
+
+        parts = [slices(x) for x in tf.nest.flatten(row)]
+        return [
+            tf.nest.pack_sequence_as(row, list(part))
+            for part in zip(*parts, strict=True)
+        ]
+
+    def step(self, place: Row, state: State) -> tuple[tf.Tensor, Draft]:
+        """Returns the logits of a position, [B, K], and what :meth:`accept` needs.
+
+        Args:
+            place: The position's part of its row.
+            state: After the positions before it.
+        """
+        config = self._config
+        left = tf.matmul(tf.concat(state.completed, axis=-1), self._left)
+        hidden = elu_pair(left + place.narrow)
+        updates = gate(tf.matmul(hidden, self._centre) + place.wide)
+        sums = list(itertools.accumulate(tf.split(updates, config.layers)))
+        x = place.inputs + state.inputs[0]
+        added = tf.unstack(sums[-1], num=config.blocks)
+        found = list(itertools.accumulate([x, *added]))
+        ends = tf.matmul(tf.nn.elu(tf.stack(found[1:])), self._end_kernel) + place.ends
+        if self._attention:
+            queries, ends = tf.split(ends, [self._key_size, 2 * config.width], axis=-1)
+            ends += self._attention.attend(place.attention, state.attention, queries)
+        ends = itertools.accumulate(tf.unstack(gate(ends), num=config.blocks))
+        starts = [x] + [a + b for a, b in zip(found[1:], ends, strict=True)]
+        x = starts.pop()
+        for kernel, added in zip(
+            self._output_kernels,
+            tf.unstack(place.outputs, num=config.output_layers),
+            strict=True,
+        ):
+            x += gate(tf.matmul(tf.nn.elu(x), kernel) + added)
+        logits = tf.matmul(tf.nn.elu(x), self._head) + self._head_bias
+        return logits, Draft(tf.stack(starts), sums, hidden, x)
+
+    def accept(self, place: Row, state: State, draft: Draft, codes: tf.Tensor) -> State:
+        """Completes a position by its codes.
+
+        Args:
+            place: The position's part of its row.
+            state: What :meth:`step` was given; it may not be used again.
+            draft: What :meth:`step` returned.
+            codes: int32 [B].
+        """
+        own, *taps = tf.split(
+            tf.gather(self._code_table, codes), self._reach + 1, axis=-1
+        )
+        first = draft.starts + own
+        reached = [first] + [first + added for added in draft.sums]
+        completed = tf.nn.elu(tf.concat(reached[:-1], axis=0))
+        coming = [a + b for a, b in zip(state.inputs[1:], taps[:-1], strict=True)]
+        keys = ()
+        # What is overwritten here has been read when the last features are there.
+        with tf.control_dependencies([draft.last]):
+            if self._attention:
+                keys = self._attention.add(
+                    place.attention, state.attention, reached[-1]
+                )
+            rows = [
+                tf.raw_ops.InplaceUpdate(x=row, i=place.slots, v=added)
+                for row, added in (
+                    (state.completed_row, completed),
+                    (state.hidden_row, draft.hidden),
+                )
+            ]
+        return State(
+            [*state.completed[1:], completed], [*coming, taps[-1]], *rows, keys
+        )
+
+    def end_row(self, history: History, state: State, codes: tf.Tensor) -> History:
+        """Adds a finished row, its codes int32 [B, W], to the history."""
+
+        def by_layer(flat):
+            gated = self._left.shape[0]
+            return tf.reshape(flat, [gated, self._padded, self._maps, flat.shape[-1]])
+
+        embedded = tf.gather(self._embeddings, tf.transpose(codes))[None]
+        sides = [[0, 0], [self._reach] * 2, [0, 0], [0, 0]]
+        return History(
+            [*history.embedded[1:], tf.pad(embedded, sides)],
+            [*history.completed[1:], by_layer(state.completed_row)],
+            [*history.hidden[1:], by_layer(state.hidden_row)],
+            self._attention.by_map(state.attention) if self._attention else (),
+        )
+
+    def _prepare_inputs(self, prior):
+        """Makes the table of all that a code adds to itself and to the next inputs."""
+        places = background(*self._config.code_shape)
+        self._input_places = tf.tensordot(places, _tensor(prior.input_background), 1)
+        self._embeddings = _tensor(prior.embeddings)
+        # The own row's taps are in the order of columns: the last is the nearest's.
+        taps = [
+            tf.matmul(self._embeddings, tap)
+            for tap in reversed(tf.unstack(_tensor(prior.input_conv.own_row)))
+        ]
+        self._code_table = tf.concat([self._embeddings, *taps], axis=-1)
+
+    def _empty_row(self, channels):
+        # Not zeros(), which may be one constant for all calls: this is written to.
+        return tf.raw_ops.Empty(
+            shape=[self._left.shape[0] * self._padded, self._maps, channels],
+            dtype=tf.float32,
+            init=True,
+        )
+
+    def _row_context(self, row):
+        """Returns what units take from the context, [1 or W, n + M + O, B, 2C]."""
+        if self._all_rows is not None:
+            return self._all_rows
+        return self._multiply(self._context[:, row : row + 1])
+
+    def _multiply(self, context):
+        """Returns the context of one row, [B, 1, W, C], times the units' kernels."""
+        columns, width = context.shape[2], 2 * self._config.width
+        context = tf.tensordot(context, self._context_kernel, 1)
+        context = tf.reshape(context, [self._maps, columns, -1, width])
+        return tf.ensure_shape(
+            tf.transpose(context, [1, 2, 0, 3]), [columns, None, None, width]
+        )
+
+
+def _tensor(weight) -> tf.Tensor:
+    return tf.convert_to_tensor(weight)
