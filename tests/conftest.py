@@ -1,9 +1,90 @@
-"""Fixtures that several rooms of the tests share."""
+"""Fixtures that tests of several packages share; treat their folders as read-only."""
+
+import fcntl
+import os
+import shutil
 
 import pytest
 
+from tests import support
 from tests.export import tiny_model
-from tests.generators import make_generator
+from tests.generators import LABELS, make_generator
+
+
+@pytest.fixture(scope="session")
+def make_once(tmp_path_factory):
+    """Returns ``folder = make_once(name, make)``, where ``make(folder)`` fills it.
+
+    The workers of pytest-xdist share the folder: the first one that asks makes it.
+    """
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+
+    def folder_of(name, make):
+        folder = root / f"shared_{name}"
+        with open(root / f"shared_{name}.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not folder.exists():
+                unfinished = root / f"unfinished_{name}"
+                shutil.rmtree(unfinished, ignore_errors=True)
+                make(unfinished)
+                unfinished.rename(folder)
+        return folder
+
+    return folder_of
+
+
+@pytest.fixture(scope="session")
+def tiny_crops(make_once):
+    """Returns a folder of 12 crops, 16 x 16 pixels, 4 channels, 3 labels, 6 groups."""
+    labels = [["Cytosol"], ["Nucleoli"], ["Golgi apparatus"]] * 4
+
+    def make(folder):
+        support.make_crops(folder, labels, shape=(16, 16, 4))
+
+    return make_once("crops", make)
+
+
+@pytest.fixture(scope="session")
+def tiny_shards(make_once):
+    """Returns a folder of shards: 16 x 16 pixels, 3 channels, 3 labels, 3 splits."""
+    chosen = [[0], [1], [2], [0, 1], [], [1], [0], [2], [1], []]
+
+    def make(folder):
+        support.make_dataset(
+            folder,
+            {"train": 10, "validation": 6, "test": 5},
+            shape=(16, 16, 3),
+            labels=LABELS,
+            example_labels=chosen,
+        )
+
+    return make_once("shards", make)
+
+
+@pytest.fixture(scope="session")
+def trained_workdir(make_once, tiny_shards):
+    """Returns a workdir of `tiny_shards` with every stage trained for 2 steps."""
+    from tfvqgen.training.train import train
+
+    def make(folder):
+        train(
+            data_dir=tiny_shards,
+            workdir=folder,
+            stage="all",
+            steps=2,
+            overrides=support.TINY,
+            strategy="one_device",
+        )
+
+    return make_once("workdir", make)
+
+
+@pytest.fixture(scope="session")
+def tiny_generator():
+    """Returns a generator of untrained models: 16 x 16 pixels, 3 channels, uint8."""
+    return make_generator()
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,43 @@ import numpy as np
 from tfvqgen.data import crops, dataset_info, images, schema, tfrecords
 
 ROOT = Path(__file__).resolve().parents[1]
+# Overrides of the configuration for models that train within seconds.
+TINY = [
+    "vqvae.image_shape=16,16,3",
+    "vqvae.hidden=8",
+    "vqvae.residual_width=4",
+    "vqvae.num_embeddings=8",
+    "vqvae.embedding_dim=4",
+    "vqvae.quantize_after=2",
+    "vqvae.bottom_dropout=0.2",
+    "vqvae.dead_code_threshold=0.5",
+    "vqvae.batch_size=4",
+    "vqvae.warmup_steps=2",
+    "vqvae.decay_steps=20",
+    "vqvae.log_every=2",
+    "vqvae.validate_every=6",
+    "vqvae.checkpoint_every=3",
+    *(
+        f"{level}.{key}"
+        for level in ("top", "bottom")
+        for key in (
+            "width=8",
+            "blocks=1",
+            "layers=1",
+            "residual_width=4",
+            "heads=2",
+            "key_dim=2",
+            "value_dim=2",
+            "condition_layers=1",
+            "batch_size=4",
+            "warmup_steps=2",
+            "decay_steps=20",
+            "log_every=2",
+            "validate_every=6",
+            "checkpoint_every=3",
+        )
+    ),
+]
 CHANNELS = ("red", "green", "blue", "yellow", "c5", "c6", "c7", "c8")
 
 

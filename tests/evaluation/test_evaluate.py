@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from tests import support
-from tests.training.test_run import TINY
+from tests.support import TINY
 from tfvqgen.data.dataset_info import read_info
 from tfvqgen.errors import DataError, UserError
 from tfvqgen.evaluation.evaluate import evaluate

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests import support
-from tests.training.test_run import TINY
+from tests.support import TINY
 from tfvqgen.evaluation.evaluate import evaluate
 from tfvqgen.evaluation.figures.figures import write_figures
 from tfvqgen.evaluation.figures.settings import Settings as FigureSettings

@@ -6,7 +6,7 @@ from PIL import Image
 
 from tests import support
 from tests.evaluation.classifier.drawn_cells import TINY as TINY_CLASSIFIER
-from tests.training.test_run import TINY
+from tests.support import TINY
 from tfvqgen.evaluation import image_store
 from tfvqgen.evaluation.figures import figures
 from tfvqgen.evaluation.figures.figures import write_figures
