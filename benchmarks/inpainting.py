@@ -62,7 +62,7 @@ class Experiment:
 
     Args:
         folder: A :class:`~tfvqgen.data.crops.CropFolder` with a trained network.
-        settings: The network's :class:`~data_prep.embedding.settings.Settings`.
+        settings: The network's :class:`~data_prep.embedding.settings.NetworkSettings`.
     """
 
     def __init__(self, folder, settings):

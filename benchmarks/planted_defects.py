@@ -16,7 +16,7 @@ import numpy as np
 from data_prep.cropping import quality
 from data_prep.segmentation.nuclei import segment_nuclei
 from data_prep.synthetic import scene
-from data_prep.synthetic.cells import Cells, cells_around_crops
+from data_prep.synthetic.cells import CellOutlines, cells_around_crops
 from data_prep.synthetic.defects import Defect, spoil
 from data_prep.synthetic.wells import (
     CHANNELS,
@@ -123,7 +123,7 @@ class _Picture:
         return np.ascontiguousarray(image), found
 
 
-def _change(kind: str, well: Well, cells: Cells, index: int, rng) -> Callable:
+def _change(kind: str, well: Well, cells: CellOutlines, index: int, rng) -> Callable:
     """Returns what changes the light of all channels, [H, W] each."""
     x, y = float(cells.x[index]), float(cells.y[index])
     if kind == "empty":

@@ -7,7 +7,7 @@ import numpy as np
 
 from data_prep.segmentation.nucleus_settings import NucleusSettings
 from data_prep.synthetic.defects import Defect, fade
-from data_prep.synthetic.fields import Field
+from data_prep.synthetic.fields import SyntheticField
 from data_prep.synthetic.wells import CHANNELS, Well
 
 SAME = 0.5  # Intersection over union.
@@ -42,7 +42,7 @@ def overlap(labels: np.ndarray, nuclei: np.ndarray) -> np.ndarray:
 
 
 def states(
-    labels: np.ndarray, field: Field, clean: Field, well: Well, crop_size: int
+    labels: np.ndarray, field: SyntheticField, clean: SyntheticField, well: Well, crop_size: int
 ) -> list[str]:
     """Says of every found nucleus whether its cell is spoiled.
 
@@ -88,7 +88,7 @@ def _cut(labels: np.ndarray, crop_size: int) -> list[bool]:
     return (~inside.all(1)).tolist()
 
 
-def _damage(field: Field, clean: Field, well: Well):
+def _damage(field: SyntheticField, clean: SyntheticField, well: Well):
     """Returns a function of nucleus and cell masks: which share is spoiled."""
     kind = field.defects[0].kind if field.defects else "empty"
     if kind == "blur":
@@ -105,7 +105,7 @@ def _damage(field: Field, clean: Field, well: Well):
     return lambda nucleus, cell: 0.0
 
 
-def _light_lost(clean: Field, defect: Defect, well: Well, cell: np.ndarray) -> float:
+def _light_lost(clean: SyntheticField, defect: Defect, well: Well, cell: np.ndarray) -> float:
     """Returns the share of a cell's light that clipping cut, in the worst channel."""
     worst = 0.0
     for name in defect.channels:

@@ -12,7 +12,7 @@ import shlex
 from collections.abc import Iterable, Sequence
 
 from data_prep.cropping.field_crops import CropTask
-from data_prep.cropping.field_results import Outcome, read_outcome, write_field
+from data_prep.cropping.field_results import FieldOutcome, read_outcome, write_field
 from data_prep.cropping.run import Runner
 from tfvqgen.errors import UserError
 
@@ -37,7 +37,7 @@ def beam_runner(beam_args: str, workers: int) -> Runner:
         ) from None
     options = _options(beam_args, workers)
 
-    def run(tasks: Sequence[CropTask]) -> Iterable[Outcome]:
+    def run(tasks: Sequence[CropTask]) -> Iterable[FieldOutcome]:
         if not tasks:
             return
         # Bytes, so that no coder has to know our classes.

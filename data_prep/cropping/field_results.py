@@ -24,7 +24,7 @@ _RESULT_SUFFIX, _ERROR_SUFFIX = ".json", ".error"
 
 
 @dataclasses.dataclass(frozen=True)
-class Outcome:
+class FieldOutcome:
     """What became of a field: a count, or why it could not be read."""
 
     field_id: str
@@ -32,7 +32,7 @@ class Outcome:
     error: str = ""
 
 
-def write_field(task: CropTask) -> Outcome:
+def write_field(task: CropTask) -> FieldOutcome:
     """Writes a field's crops and then its result file.
 
     A field that cannot be read is an outcome with an error, and an error file; not
@@ -46,7 +46,7 @@ def write_field(task: CropTask) -> Outcome:
         message = " ".join(str(error).split())
         with whole_file(error_path(task.output, field_id), "w") as file:
             file.write(message + "\n")
-        return Outcome(field_id, error=message)
+        return FieldOutcome(field_id, error=message)
     except Exception as error:
         error.add_note(f"while cropping field {field_id}")
         raise
@@ -64,7 +64,7 @@ def write_field(task: CropTask) -> Outcome:
         "bytes": sizes,
     }
     write_sealed_json(result_path(task.output, field_id), result)
-    return Outcome(field_id, len(rows))
+    return FieldOutcome(field_id, len(rows))
 
 
 def inputs_of(task: CropTask) -> dict[str, Any]:
@@ -103,15 +103,15 @@ def read_rows(output: str | os.PathLike, field_id: str) -> list[Crop]:
     return _rows(read_sealed_json(result_path(output, field_id)))
 
 
-def read_outcome(task: CropTask) -> Outcome:
+def read_outcome(task: CropTask) -> FieldOutcome:
     """Returns what became of a field, from the files that it has left."""
     field_id = task.field.field_id
     error = error_path(task.output, field_id)
     if error.exists():
-        return Outcome(
+        return FieldOutcome(
             field_id, error=error.read_text(encoding="utf-8", errors="replace").strip()
         )
-    return Outcome(field_id, len(read_rows(task.output, field_id)))
+    return FieldOutcome(field_id, len(read_rows(task.output, field_id)))
 
 
 def _rows(result: Any) -> list[Crop]:

@@ -20,7 +20,7 @@ from data_prep import processes
 from data_prep.cropping import crop_settings, field_results, judging, pictures
 from data_prep.cropping.crop_settings import CropSettings
 from data_prep.cropping.field_crops import CropTask
-from data_prep.cropping.field_results import Outcome
+from data_prep.cropping.field_results import FieldOutcome
 from data_prep.fields import FieldFolder
 from tfvqgen.data.crops import TABLE, Crop, write_crops
 from tfvqgen.errors import DataError, UserError
@@ -42,7 +42,7 @@ _TEMPORARY = tuple(
 )
 
 # Does all tasks and says what became of them, in their order.
-Runner = Callable[[Sequence[CropTask]], Iterable[Outcome]]
+Runner = Callable[[Sequence[CropTask]], Iterable[FieldOutcome]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -168,7 +168,7 @@ def _do(
 
 
 @contextlib.contextmanager
-def _closing(outcomes: Iterator[Outcome]) -> Iterator[Iterator[Outcome]]:
+def _closing(outcomes: Iterator[FieldOutcome]) -> Iterator[Iterator[FieldOutcome]]:
     """Stops the runner's processes however the body ends."""
     try:
         yield outcomes

@@ -13,7 +13,7 @@ from data_prep.embedding.extractor import write_extractor
 from data_prep.embedding.features import read_features, require_current, write_features
 from data_prep.embedding.pairing import Groups, Pairs, group_crops
 from data_prep.embedding.settings import (
-    Settings,
+    NetworkSettings,
     crops_fingerprint,
     keep_settings,
     settle,
@@ -96,7 +96,7 @@ def embed(
 
 
 def load_network(
-    folder: CropFolder, settings: Settings
+    folder: CropFolder, settings: NetworkSettings
 ) -> tuple[PairedInpainting, int]:
     """Returns the network of ``<crops>/inpainting`` as it was last saved, and its step.
 
@@ -110,7 +110,7 @@ def load_network(
     return model, step
 
 
-def _groups(folder: CropFolder, settings: Settings) -> Groups:
+def _groups(folder: CropFolder, settings: NetworkSettings) -> Groups:
     config = settings.config
     groups = group_crops(
         folder.rows,
@@ -124,7 +124,7 @@ def _groups(folder: CropFolder, settings: Settings) -> Groups:
 
 
 def _train(
-    images: CropImages, groups: Groups, settings: Settings, strategy
+    images: CropImages, groups: Groups, settings: NetworkSettings, strategy
 ) -> tuple[PairedInpainting, int]:
     """Trains, or goes on to train, in ``<crops>/inpainting``.
 

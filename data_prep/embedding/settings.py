@@ -21,7 +21,7 @@ CONFIG = "config.json"
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
+class NetworkSettings:
     """What a network was trained with, as ``inpainting/config.json`` holds it.
 
     Attributes:
@@ -57,7 +57,7 @@ class Settings:
         return dataclasses.asdict(self)
 
     @classmethod
-    def from_json(cls, values: Any) -> "Settings":
+    def from_json(cls, values: Any) -> "NetworkSettings":
         """Reads what :meth:`to_json` wrote.
 
         Raises:
@@ -82,7 +82,7 @@ def settle(
     seed: int | None = None,
     protein: str | None = None,
     markers: Sequence[str] | None = None,
-) -> Settings:
+) -> NetworkSettings:
     """Decides on the settings of a run: what is asked for, else what was, else usual.
 
     A network that has taken all its steps serves other crops as it is: the settings
@@ -102,8 +102,8 @@ def settle(
     saved = saved_checkpoints(Workdir(folder.folder).checkpoints(SECTION))
     trained = bool(saved)
     old = _read_settings(path) if path.exists() or trained else None
-    base = old or Settings(InpaintingConfig(), 0, PROTEIN, MARKERS, "")
-    new = Settings(
+    base = old or NetworkSettings(InpaintingConfig(), 0, PROTEIN, MARKERS, "")
+    new = NetworkSettings(
         config=base.config.with_overrides(overrides),
         seed=base.seed if seed is None else seed,
         protein=base.protein if protein is None else protein,
@@ -119,7 +119,7 @@ def settle(
     return new
 
 
-def keep_settings(folder: CropFolder, settings: Settings) -> None:
+def keep_settings(folder: CropFolder, settings: NetworkSettings) -> None:
     """Writes settings down, so that later runs and readers have them."""
     path = folder.folder / SECTION / CONFIG
     if not path.exists() or _read_settings(path) != settings:
@@ -139,9 +139,9 @@ def crops_fingerprint(folder: CropFolder) -> str:
     return hashlib.sha256(json.dumps(what).encode()).hexdigest()
 
 
-def _read_settings(path: Path) -> Settings:
+def _read_settings(path: Path) -> NetworkSettings:
     try:
-        return Settings.from_json(read_sealed_json(path))
+        return NetworkSettings.from_json(read_sealed_json(path))
     except (TypeError, ValueError) as error:
         raise DataError(
             f"damaged configuration: expected what embed wrote. Received: {path} "
@@ -149,7 +149,7 @@ def _read_settings(path: Path) -> Settings:
         ) from error
 
 
-def _refuse_changes(path: Path, old: Settings, new: Settings) -> None:
+def _refuse_changes(path: Path, old: NetworkSettings, new: NetworkSettings) -> None:
     changes = frozen_differences(old.config, new.config)
     for name in ("seed", "protein", "markers"):
         before, after = getattr(old, name), getattr(new, name)

@@ -21,8 +21,8 @@ _SOCIABLE = 0.25  # share of cells that seek the touch of another's nucleus
 
 
 @dataclass(frozen=True)
-class Cells:
-    """Cells in units; the first `num_inner` are those that crops are cut around."""
+class CellOutlines:
+    """CellOutlines in units; the first `num_inner` are those that crops are cut around."""
 
     x: np.ndarray  # [n]
     y: np.ndarray  # [n]
@@ -44,7 +44,7 @@ class Cells:
         return turns.astype(np.int64) % NUM_ANGLES
 
 
-def cells_around_crops(well: Well, margin: float) -> tuple[Cells, float]:
+def cells_around_crops(well: Well, margin: float) -> tuple[CellOutlines, float]:
     """Makes a well's cells and those around them.
 
     Args:
@@ -64,7 +64,7 @@ def cells_around_crops(well: Well, margin: float) -> tuple[Cells, float]:
     return _shape(rng, well, x, y, sister, well.num_cells), float(side)
 
 
-def cells_of_field(well: Well, side: float, num_cells: int | None = None) -> Cells:
+def cells_of_field(well: Well, side: float, num_cells: int | None = None) -> CellOutlines:
     """Makes the cells of a whole field of `side` units, some cut by its border."""
     rng = well.rng(CELLS)
     if num_cells is None:
@@ -115,7 +115,7 @@ def _spread(rng, count: int, low, high, x, y, touch: float | None = None):
     return points[:, 0].copy(), points[:, 1].copy()
 
 
-def _shape(rng, well: Well, x, y, sister, num_inner: int) -> Cells:
+def _shape(rng, well: Well, x, y, sister, num_inner: int) -> CellOutlines:
     """Draws the outlines of the cells at the given places."""
     n, line = len(x), well.line
     axis = rng.uniform(-np.pi, np.pi, n)
@@ -138,7 +138,7 @@ def _shape(rng, well: Well, x, y, sister, num_inner: int) -> Cells:
         nucleus = np.where(mitotic[:, None], _plate(rng, axis), nucleus)
         outline = np.where(mitotic[:, None], round_cell, outline)
     outline = np.clip(np.maximum(outline, nucleus + 5), 0, MAX_RADIUS)
-    return Cells(
+    return CellOutlines(
         x=x.astype(np.float32),
         y=y.astype(np.float32),
         axis=axis.astype(np.float32),

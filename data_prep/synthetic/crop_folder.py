@@ -19,7 +19,7 @@ CREDIT = "Synthetic cells drawn by tfvqgen (data_prep synthesize); no real image
 
 
 @dataclass(frozen=True)
-class CropTask:
+class WellTask:
     """One well's work, which any process can do alone."""
 
     folder: str
@@ -36,15 +36,15 @@ def plan_crops(
     num_cells: int,
     vocabulary: tuple[str, ...],
     size: int,
-) -> list[CropTask]:
+) -> list[WellTask]:
     """Divides a data set of `num_cells` crops into wells."""
     return [
-        CropTask(str(folder), seed, well.index, tuple(vocabulary), count, size)
+        WellTask(str(folder), seed, well.index, tuple(vocabulary), count, size)
         for well, count in plan_wells(seed, num_cells, vocabulary)
     ]
 
 
-def write_well(task: CropTask) -> list[Crop]:
+def write_well(task: WellTask) -> list[Crop]:
     """Draws a well's crops, writes their images and returns their rows."""
     well = make_well(task.seed, task.index, task.vocabulary)
     rows = []

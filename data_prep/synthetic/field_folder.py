@@ -9,7 +9,7 @@ import numpy as np
 
 from data_prep.synthetic.crop_folder import CREDIT
 from data_prep.synthetic.defects import Defect
-from data_prep.synthetic.fields import Field, draw_field
+from data_prep.synthetic.fields import SyntheticField, draw_field
 from data_prep.synthetic.proteins import RECIPES
 from data_prep.synthetic.wells import CHANNELS, make_well
 from tfvqgen.data.images import write_image
@@ -57,7 +57,7 @@ def write_field(task: FieldTask) -> FieldTruth:
     return _truth(well, field)
 
 
-def _truth(well, field: Field) -> FieldTruth:
+def _truth(well, field: SyntheticField) -> FieldTruth:
     return FieldTruth(
         field_id=well.name,
         labels=well.labels,

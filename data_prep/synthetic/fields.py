@@ -11,7 +11,7 @@ FIELD_SIDE = 512.0  # units that a field shows, whatever its pixels
 
 
 @dataclass(frozen=True)
-class Field:
+class SyntheticField:
     """A field, its defects, and its pixel size in micrometres."""
 
     scene: Scene
@@ -19,7 +19,7 @@ class Field:
     pixel_size: float
 
 
-def draw_field(well: Well, size: int, defect_share: float = 0.0) -> Field:
+def draw_field(well: Well, size: int, defect_share: float = 0.0) -> SyntheticField:
     """Draws one field of a well: a pure function of its arguments.
 
     Args:
@@ -41,4 +41,4 @@ def draw_field(well: Well, size: int, defect_share: float = 0.0) -> Field:
         vignetting,
         lambda light: spoil(light, defects, well, scale),
     )
-    return Field(scene, defects, UNIT_IN_MICROMETRES / scale)
+    return SyntheticField(scene, defects, UNIT_IN_MICROMETRES / scale)

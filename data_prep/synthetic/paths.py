@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data_prep.synthetic.cells import NUM_ANGLES, Cells
+from data_prep.synthetic.cells import NUM_ANGLES, CellOutlines
 
 _KNOT = 5.0  # units between the turns of a wandering line
 _NOWHERE = np.float32(-1e4)  # where the points after a line's end lie
@@ -26,7 +26,7 @@ class Points:
     cell: np.ndarray
 
 
-def at(cells: Cells, cell, angle, radius) -> Points:
+def at(cells: CellOutlines, cell, angle, radius) -> Points:
     """Returns the points at an angle and a distance from the nuclei's centres."""
     return Points(
         cells.x[cell] + radius * np.cos(angle),
@@ -35,7 +35,7 @@ def at(cells: Cells, cell, angle, radius) -> Points:
     )
 
 
-def points_in_nuclei(rng, cells: Cells, count, reach: float = 0.85) -> Points:
+def points_in_nuclei(rng, cells: CellOutlines, count, reach: float = 0.85) -> Points:
     """Scatters points in nuclei, up to the share `reach` of the radius.
 
     Args:
@@ -51,7 +51,7 @@ def points_in_nuclei(rng, cells: Cells, count, reach: float = 0.85) -> Points:
 
 
 def points_in_cytoplasm(
-    rng, cells: Cells, count, nearness: float = 1.0, reach: float = 0.93
+    rng, cells: CellOutlines, count, nearness: float = 1.0, reach: float = 0.93
 ) -> Points:
     """Scatters points between nucleus and border.
 
@@ -71,12 +71,12 @@ def points_in_cytoplasm(
     return at(cells, cell, angle, np.sqrt(inner**2 + share * (outer**2 - inner**2)))
 
 
-def _repeat(cells: Cells, count) -> np.ndarray:
+def _repeat(cells: CellOutlines, count) -> np.ndarray:
     count = np.rint(np.broadcast_to(count, len(cells))).astype(int)
     return np.repeat(np.arange(len(cells)), count)
 
 
-def _angles(rng, cells: Cells, cell, contour):
+def _angles(rng, cells: CellOutlines, cell, contour):
     """Draws angles so that points are even over the area, and their table columns."""
     area = np.cumsum(np.square(contour, dtype=np.float64), axis=1)
     area /= area[:, -1:]
@@ -113,7 +113,7 @@ def _wander(rng, start, drift: float, length: float, step: float) -> np.ndarray:
 
 def grow(
     rng,
-    cells: Cells,
+    cells: CellOutlines,
     start: Points,
     heading: np.ndarray,
     length: float,

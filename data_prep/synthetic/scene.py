@@ -7,7 +7,7 @@ import numpy as np
 
 from data_prep.synthetic.camera import expose
 from data_prep.synthetic.canvas import Canvas
-from data_prep.synthetic.cells import Cells, cells_around_crops
+from data_prep.synthetic.cells import CellOutlines, cells_around_crops
 from data_prep.synthetic.markers import stain_markers
 from data_prep.synthetic.proteins import stain_protein
 from data_prep.synthetic.tissue import Tissue, paint
@@ -46,7 +46,7 @@ class CropPicture:
 
 def draw_scene(
     well: Well,
-    cells: Cells,
+    cells: CellOutlines,
     side: float,
     scale: float,
     vignetting: float = 0.0,

@@ -1,6 +1,6 @@
-"""Cells painted on a canvas: whose pixel is it, and how far from which border.
+"""CellOutlines painted on a canvas: whose pixel is it, and how far from which border.
 
-Cells that reach for the same place share it: the pixel belongs to the cell that is
+CellOutlines that reach for the same place share it: the pixel belongs to the cell that is
 deeper there, and the border runs where both are equally deep, so that neighbours touch
 along a line as in a confluent culture.
 """
@@ -11,7 +11,7 @@ import functools
 import numpy as np
 
 from data_prep.synthetic.canvas import Canvas
-from data_prep.synthetic.cells import MAX_RADIUS, NUM_ANGLES, Cells
+from data_prep.synthetic.cells import MAX_RADIUS, NUM_ANGLES, CellOutlines
 from data_prep.synthetic.paths import Points, at, points_in_nuclei
 
 _FAR = np.float32(-60.0)
@@ -26,7 +26,7 @@ class Tissue:
     """Maps [H, W] of a canvas; distances in units, positive inside."""
 
     canvas: Canvas
-    cells: Cells
+    cells: CellOutlines
     owner: np.ndarray  # int32: 1 + index of the cell, 0 outside
     depth: np.ndarray  # distance to the cell's border
     second: np.ndarray  # the depth that the next cell would have here
@@ -91,7 +91,7 @@ class Tissue:
         return self.canvas.lines(paths.x, paths.y, sigma, weight)
 
 
-def paint(canvas: Canvas, cells: Cells, rng: np.random.Generator) -> Tissue:
+def paint(canvas: Canvas, cells: CellOutlines, rng: np.random.Generator) -> Tissue:
     """Lays out the cells on the canvas."""
     shape = canvas.shape
     best = np.full(shape, -10, np.float32)
@@ -133,7 +133,7 @@ def paint(canvas: Canvas, cells: Cells, rng: np.random.Generator) -> Tissue:
     return dataclasses.replace(tissue, cells=_with_free_centrosomes(tissue))
 
 
-def _with_free_centrosomes(tissue: Tissue, turns: int = 8) -> Cells:
+def _with_free_centrosomes(tissue: Tissue, turns: int = 8) -> CellOutlines:
     """Turns centrosomes that a neighbour covers around the nucleus to a free place."""
     cells = tissue.cells
     everyone = np.arange(len(cells))
@@ -168,7 +168,7 @@ def _polar_table(scale: float) -> tuple[np.ndarray, np.ndarray]:
     return radius, angle
 
 
-def _window(canvas: Canvas, cells: Cells, cell: int):
+def _window(canvas: Canvas, cells: CellOutlines, cell: int):
     """Returns where on the canvas a cell may be, and that part of the polar table."""
     radius, angle = _polar_table(canvas.scale)
     middle = len(radius) // 2
@@ -187,7 +187,7 @@ def _window(canvas: Canvas, cells: Cells, cell: int):
     return (slice(top, bottom), slice(left, right)), radius[part], angle[part]
 
 
-def _nucleoli(canvas: Canvas, cells: Cells, nucleus, rng) -> np.ndarray:
+def _nucleoli(canvas: Canvas, cells: CellOutlines, nucleus, rng) -> np.ndarray:
     """Draws one to four dark bodies a nucleus, none in dividing cells."""
     count = np.where(cells.mitotic, 0, rng.integers(1, 5, len(cells)))
     points = points_in_nuclei(rng, cells, count, 0.62)

@@ -11,7 +11,7 @@ from data_prep.embedding.crop_images import CropImages
 from data_prep.embedding.extraction import feature_batches
 from data_prep.embedding.features import read_features
 from data_prep.embedding.run import embed
-from data_prep.embedding.settings import Settings
+from data_prep.embedding.settings import NetworkSettings
 from tests import support
 from tests.data_prep.screened_crops import INSTALLED, quick_map
 from tfvqgen.data.crops import read_crops
@@ -257,12 +257,12 @@ def test_a_loss_that_is_not_finite_names_the_pairs(tmp_path):
 
 def test_settings_come_back_from_json(finished):
     stored = read_sealed_json(finished / "inpainting" / "config.json")
-    settings = Settings.from_json(stored)
+    settings = NetworkSettings.from_json(stored)
     assert settings.config.width == 0.05
     assert json.loads(json.dumps(settings.to_json())) == stored
     del stored["seed"]
     with pytest.raises(UserError, match="seed"):
-        Settings.from_json(stored)
+        NetworkSettings.from_json(stored)
 
 
 @pytest.mark.skipif(not INSTALLED, reason="the extra screen is missing")
