@@ -38,9 +38,9 @@ UNTRAINED_SEEDS = (1, 2)
 def main() -> None:
     args = _flags().parse_args()
     case.import_tensorflow(args.threads)
-    from data_prep.embedding.features import read_features
-    from data_prep.embedding.run import embed
-    from data_prep.embedding.settings import settle
+    from data_prep.embedding.crop_features import read_features
+    from data_prep.embedding.feature_learning import embed
+    from data_prep.embedding.network_settings import settle
 
     folder = embed(args.crops, overrides=_overrides(args), seed=args.seed)
     experiment = Experiment(folder, settle(folder))
@@ -62,7 +62,7 @@ class Experiment:
 
     Args:
         folder: A :class:`~tfvqgen.data.crops.CropFolder` with a trained network.
-        settings: The network's :class:`~data_prep.embedding.settings.NetworkSettings`.
+        settings: The network's settings, as ``settle`` returns them.
     """
 
     def __init__(self, folder, settings):
@@ -118,7 +118,7 @@ class Experiment:
         """Returns the features of networks as they are before training."""
         import keras
 
-        from data_prep.embedding.extraction import feature_batches
+        from data_prep.embedding.extractor import feature_batches
         from tfvqgen.models import PairedInpainting
 
         width, seed = self.settings.config.width, self.settings.seed
@@ -181,7 +181,7 @@ class Experiment:
         """Returns the network's error where x is a cell of another group, if any is."""
         import tensorflow as tf
 
-        from data_prep.embedding.run import load_network
+        from data_prep.embedding.feature_learning import load_network
         from tfvqgen.data.schema import to_unit
 
         model, _ = load_network(self.folder, self.settings)

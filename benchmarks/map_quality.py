@@ -65,7 +65,7 @@ def features(args) -> np.ndarray:
         kinds = rng.integers(80, size=args.crops)
         centres = 0.5 * rng.normal(size=(80, 96)).astype(np.float32)
         return centres[kinds] + rng.standard_normal((args.crops, 96), np.float32)
-    from data_prep.embedding.features import read_features
+    from data_prep.embedding.crop_features import read_features
 
     values = np.concatenate([read_features(path).values for path in args.folders])
     return values[rng.permutation(len(values))[: args.crops]]

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.cropping import quality
+from data_prep.cropping import crop_quality
 from data_prep.segmentation.nuclei import segment_nuclei
 from data_prep.synthetic import scene
-from data_prep.synthetic.cells import CellOutlines, cells_around_crops
-from data_prep.synthetic.defects import Defect, spoil
+from data_prep.synthetic.cell_outlines import CellOutlines, cells_around_crops
+from data_prep.synthetic.synthetic_fields import Defect, spoil
 from data_prep.synthetic.wells import (
     CHANNELS,
     CROP_SIDE,
@@ -52,7 +52,7 @@ def write_folder(
             crop_id = f"{well.name}-{number:02d}"
             truth.setdefault(crop_id, "")
             path = image_name(crop_id, len(CHANNELS))
-            why = quality.reasons(columns, well.labels)
+            why = crop_quality.reasons(columns, well.labels)
             rows.append(
                 Crop(
                     crop_id=crop_id,
@@ -96,7 +96,7 @@ class _Picture:
         self._image = image
         plane = image[..., _BLUE].astype(np.float32) / 255
         nuclei = segment_nuclei(plane, UNIT_IN_MICROMETRES)
-        self._columns = quality.measure(
+        self._columns = crop_quality.measure(
             image, nuclei, UNIT_IN_MICROMETRES, SIZE, nucleus=_BLUE, protein=_GREEN
         )
         rows, columns = np.indices(nuclei.shape)

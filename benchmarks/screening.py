@@ -138,17 +138,17 @@ def drawn(folder: Path, args: argparse.Namespace) -> dict[str, str]:
 def write_features(folder: Path, args: argparse.Namespace) -> None:
     """Leaves features beside the crops."""
     if args.steps:
-        from data_prep.embedding.run import embed
+        from data_prep.embedding.feature_learning import embed
 
         embed(folder, overrides=[f"steps={args.steps}"], seed=args.seed)
         return
-    from data_prep.embedding import features
+    from data_prep.embedding import crop_features
     from tfvqgen.data.crops import read_crops
     from tfvqgen.data.images import read_image
 
     opened = read_crops(folder)
     images = (read_image(opened.image_path(crop)) for crop in opened.rows)
-    features.write_features(
+    crop_features.write_features(
         folder,
         (statistics(image)[None] for image in images),
         crop_ids=[crop.crop_id for crop in opened.rows],

@@ -148,7 +148,7 @@ def nuclei_in_cells(folder: Path, name: str) -> np.ndarray:
     """Returns how many found nuclei have their middle in each whole cell."""
     from skimage import io
 
-    from data_prep.cropping.places import centres
+    from data_prep.cropping.cutting import centres
     from data_prep.segmentation.masks import labels_of_mask
 
     blue = io.imread(folder / "images" / f"{name}_blue.png")
@@ -174,10 +174,10 @@ def reduced(plane: np.ndarray, factor: int) -> np.ndarray:
 def draw(seed: int, index: int, defect_share: float):
     """Returns a well and its field."""
     from data_prep.labels import DEFAULT_VOCABULARY, load_vocabulary
-    from data_prep.synthetic import fields, wells
+    from data_prep.synthetic import synthetic_fields, wells
 
     well = wells.make_well(seed, index, load_vocabulary(DEFAULT_VOCABULARY).labels)
-    return well, fields.draw_field(well, SIDE, defect_share)
+    return well, synthetic_fields.draw_field(well, SIDE, defect_share)
 
 
 def segment(image: np.ndarray, nucleus: int = NUCLEUS) -> np.ndarray:
@@ -190,12 +190,12 @@ def segment(image: np.ndarray, nucleus: int = NUCLEUS) -> np.ndarray:
 
 def judge(image: np.ndarray, labels: np.ndarray, names) -> list[list[str]]:
     """Returns the reasons not to take each found nucleus."""
-    from data_prep.cropping import quality
+    from data_prep.cropping import crop_quality
 
-    columns = quality.measure(
+    columns = crop_quality.measure(
         image, labels, PIXEL_SIZE, CROP_SIZE, nucleus=NUCLEUS, protein=PROTEIN
     )
-    return [quality.reasons(one, names) for one in columns]
+    return [crop_quality.reasons(one, names) for one in columns]
 
 
 def timed(work, *arguments) -> tuple[Any, float]:

@@ -5,9 +5,8 @@ Legend: [H, W] rows and columns of a field, N found nuclei.
 
 import numpy as np
 
-from data_prep.segmentation.nucleus_settings import NucleusSettings
-from data_prep.synthetic.defects import Defect, fade
-from data_prep.synthetic.fields import SyntheticField
+from data_prep.segmentation.nuclei import NucleusSettings
+from data_prep.synthetic.synthetic_fields import Defect, SyntheticField, fade
 from data_prep.synthetic.wells import CHANNELS, Well
 
 SAME = 0.5  # Intersection over union.
@@ -42,7 +41,11 @@ def overlap(labels: np.ndarray, nuclei: np.ndarray) -> np.ndarray:
 
 
 def states(
-    labels: np.ndarray, field: SyntheticField, clean: SyntheticField, well: Well, crop_size: int
+    labels: np.ndarray,
+    field: SyntheticField,
+    clean: SyntheticField,
+    well: Well,
+    crop_size: int,
 ) -> list[str]:
     """Says of every found nucleus whether its cell is spoiled.
 
@@ -81,7 +84,7 @@ def _state(share: float, matched: bool) -> str:
 
 
 def _cut(labels: np.ndarray, crop_size: int) -> list[bool]:
-    from data_prep.cropping.places import centres, crop_corners
+    from data_prep.cropping.cutting import centres, crop_corners
 
     corners = crop_corners(centres(labels), crop_size)
     inside = (corners >= 0) & (corners + crop_size <= labels.shape)
@@ -105,7 +108,9 @@ def _damage(field: SyntheticField, clean: SyntheticField, well: Well):
     return lambda nucleus, cell: 0.0
 
 
-def _light_lost(clean: SyntheticField, defect: Defect, well: Well, cell: np.ndarray) -> float:
+def _light_lost(
+    clean: SyntheticField, defect: Defect, well: Well, cell: np.ndarray
+) -> float:
     """Returns the share of a cell's light that clipping cut, in the worst channel."""
     worst = 0.0
     for name in defect.channels:

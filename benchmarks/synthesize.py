@@ -32,13 +32,15 @@ def measure(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
     import numpy as np
 
     from data_prep.labels import DEFAULT_VOCABULARY, load_vocabulary
-    from data_prep.synthetic import crop_folder, scene, wells
+    from data_prep.synthetic import scene, synthetic_folders, wells
 
     labels = load_vocabulary(DEFAULT_VOCABULARY).labels
     (folder / "images").mkdir()
-    tasks = crop_folder.plan_crops(folder, args.seed, args.crops, labels, args.size)
+    tasks = synthetic_folders.plan_crops(
+        folder, args.seed, args.crops, labels, args.size
+    )
 
-    def draw(task: crop_folder.CropTask) -> None:
+    def draw(task: synthetic_folders.WellTask) -> None:
         well = wells.make_well(task.seed, task.index, task.vocabulary)
         scene.draw_crops(well, task.count, task.size)
 
@@ -48,7 +50,7 @@ def measure(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
         [
             args.crops / cpu_seconds(work, tasks)
             for _ in range(args.rounds)
-            for work in (draw, crop_folder.write_well)
+            for work in (draw, synthetic_folders.write_well)
         ]
     ).reshape(args.rounds, 2)
     drawing, writing = np.median(rates, axis=0)

@@ -150,15 +150,15 @@ def import_all(words: Sequence[str]) -> None:
     """Imports what a command needs, without running any of it."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     modules = [
-        "data_prep.cropping.run",
+        "data_prep.cropping.pipeline",
         "data_prep.labels",
-        "data_prep.synthetic.cells",
+        "data_prep.synthetic.cell_outlines",
     ]
     if words[:2] not in (("data_prep", "crop"), ("data_prep", "synthesize")):
         if "tensorflow" not in sys.modules:
             command_line.import_tensorflow()
         modules = [
-            "data_prep.embedding.run",
+            "data_prep.embedding.feature_learning",
             "data_prep.screening.screening",
             "data_prep.shards.shards",
             "tfvqgen.generation.samples",

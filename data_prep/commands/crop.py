@@ -35,7 +35,7 @@ from pathlib import Path
 
 from data_prep import processes
 from data_prep.commands.limits import require_limits
-from data_prep.cropping import choices
+from data_prep.cropping import crop_settings
 from tfvqgen.command_line import GOES_ON
 from tfvqgen.errors import UserError
 
@@ -56,12 +56,13 @@ def add_flags(parser) -> None:
     )
     parser.add_argument(
         "--nucleus_channel",
-        help=f"the channel of the nuclei (one of {', '.join(choices.NUCLEUS_NAMES)})",
+        help="the channel of the nuclei (one of "
+        f"{', '.join(crop_settings.NUCLEUS_NAMES)})",
     )
     parser.add_argument(
         "--protein_channel",
         help="the channel whose signal is measured (one of "
-        f"{', '.join(choices.PROTEIN_NAMES)}; else none)",
+        f"{', '.join(crop_settings.PROTEIN_NAMES)}; else none)",
     )
     _add_flags_of_scale(parser)
     _add_flags_of_masks(parser)
@@ -119,7 +120,7 @@ def _add_flags_of_masks(parser) -> None:
 def _add_flags_of_intensity(parser) -> None:
     parser.add_argument(
         "--intensity",
-        choices=tuple(choices.USUAL_RANGES),
+        choices=tuple(crop_settings.USUAL_RANGES),
         default="fixed",
         help="fixed: one range for all fields; field: percentiles of each channel of "
         "the whole field",
@@ -167,14 +168,14 @@ def run(args) -> None:
         for name in ("fields", "output", "masks"):
             value = getattr(args, name)
             setattr(args, name, value and os.path.abspath(value))
-    from data_prep.cropping.run import crop_fields
+    from data_prep.cropping.pipeline import crop_fields
     from data_prep.fields import refuse_output_inside
     from data_prep.layouts import read_fields
 
     refuse_output_inside(args.fields, args.output)
-    channels = None if args.channels is None else choices.names(args.channels)
+    channels = None if args.channels is None else crop_settings.names(args.channels)
     folder = read_fields(args.fields, args.layout, channels)
-    settings = choices.settings_of(args, folder)
+    settings = crop_settings.settings_of(args, folder)
     summary = crop_fields(
         folder,
         args.output,
@@ -227,7 +228,7 @@ def _check(args) -> None:
 
 def _runner(args):
     if args.runner == "local":
-        from data_prep.cropping.run import local_runner
+        from data_prep.cropping.pipeline import local_runner
 
         return local_runner(args.workers)
     from data_prep.cropping.beam import beam_runner

@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 from data_prep.commands.limits import require_limits
-from data_prep.cropping.choices import names
+from data_prep.cropping.crop_settings import names
 from data_prep.download.index import URL_TEMPLATE, read_index
 from data_prep.download.names import host_of
 from data_prep.layouts.colours import COLOURS, HPA_CREDIT, chosen

@@ -64,7 +64,7 @@ def run(args) -> None:
     """Runs the command."""
     import_tensorflow()
     from data_prep.embedding import projection
-    from data_prep.embedding.run import embed
+    from data_prep.embedding.feature_learning import embed
     from data_prep.screening.screening import open_screening
 
     projection.require_libraries()

@@ -10,7 +10,7 @@ out and counted. Splits never share a group, and each gets its share of every la
 Run again after an interruption it starts over.
 """
 
-from data_prep.cropping.choices import names
+from data_prep.cropping.crop_settings import names
 from data_prep.labels import DEFAULT_VOCABULARY, vocabulary_names
 from tfvqgen.command_line import import_tensorflow
 from tfvqgen.data.dataset_info import LABEL_POLICIES

@@ -90,36 +90,40 @@ def _remove_leftovers(folder: Path) -> None:
 
 
 def _write_crops(args, folder: Path, vocabulary: tuple[str, ...]) -> None:
-    from data_prep.synthetic import crop_folder
+    from data_prep.synthetic import synthetic_folders
 
     (folder / "images").mkdir(exist_ok=True)
-    tasks = crop_folder.plan_crops(
+    tasks = synthetic_folders.plan_crops(
         folder, args.seed, args.num_cells, vocabulary, args.size
     )
     wells = _in_parallel(
-        crop_folder.write_well, tasks, args.workers, "crop", [t.count for t in tasks]
+        synthetic_folders.write_well,
+        tasks,
+        args.workers,
+        "crop",
+        [t.count for t in tasks],
     )
     rows = [row for well in wells for row in well]
     _write_sheet(folder, rows, vocabulary)
-    crop_folder.finish_crops(folder, rows)
+    synthetic_folders.finish_crops(folder, rows)
 
 
 def _write_fields(args, folder: Path, vocabulary: tuple[str, ...]) -> None:
-    from data_prep.synthetic import field_folder
+    from data_prep.synthetic import synthetic_folders
 
-    for name in field_folder.FOLDERS:
+    for name in synthetic_folders.FOLDERS:
         (folder / name).mkdir(parents=True, exist_ok=True)
     tasks = [
-        field_folder.FieldTask(
+        synthetic_folders.FieldTask(
             str(folder), args.seed, index, vocabulary, args.field_size, args.defects
         )
         for index in range(args.fields)
     ]
     weights = [1] * len(tasks)
     truths = _in_parallel(
-        field_folder.write_field, tasks, args.workers, "field", weights
+        synthetic_folders.write_field, tasks, args.workers, "field", weights
     )
-    field_folder.finish_fields(folder, truths)
+    synthetic_folders.finish_fields(folder, truths)
 
 
 def _write_sheet(folder: Path, rows, vocabulary: tuple[str, ...]) -> None:

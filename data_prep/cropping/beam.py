@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 
 from data_prep.cropping.field_crops import CropTask
 from data_prep.cropping.field_results import FieldOutcome, read_outcome, write_field
-from data_prep.cropping.run import Runner
+from data_prep.cropping.pipeline import Runner
 from tfvqgen.errors import UserError
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.cropping import cutting, quality
+from data_prep.cropping import crop_quality, cutting
 from data_prep.cropping.crop_settings import USUAL_PIXEL_SIZE, CropSettings
-from data_prep.cropping.places import centres
+from data_prep.cropping.cutting import centres
 from data_prep.fields import Field
 from data_prep.images.field_images import read_field, read_mask_file
 from data_prep.segmentation.masks import labels_of_mask, nuclei_of_cells
@@ -22,7 +22,7 @@ from tfvqgen.data.crops import COLUMNS, Crop, image_name
 from tfvqgen.errors import DataError
 
 _MASK_SUFFIXES = (".png", ".tif", ".tiff", ".png.gz", ".tif.gz", ".tiff.gz")
-_TAKEN = {*COLUMNS, "sha256", *quality.COLUMNS}
+_TAKEN = {*COLUMNS, "sha256", *crop_quality.COLUMNS}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,7 +84,7 @@ def crop_field(task: CropTask, segment: Segmentation = segment_nuclei) -> Croppe
     del image  # The largest array by far.
     pixel_size *= scale
     nuclei, cells = _cells_of(given, settings, planes, pixel_size, segment)
-    columns = quality.measure(
+    columns = crop_quality.measure(
         cutting.recorded(planes, settings.dtype),
         nuclei,
         pixel_size,

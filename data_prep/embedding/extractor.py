@@ -1,29 +1,79 @@
-"""The pairing network's features as a SavedModel, for programs without this project.
-
-Shapes: B images, H x W pixels, C channels, F features.
-
-``inpainting/extractor/`` is what ``tf.saved_model.load`` reads. Its one signature,
-``serving_default``, takes ``images`` [B, H, W, C] as the crops are stored, with all of
-their channels in their order and of any square size from that which the network sees
-on, and gives ``features`` float32 [B, F]: the numbers of ``features.npy``.
-``assets/about.json`` names network, channels and data type.
-"""
+"""Features of all crops, streamed through the network in batches."""
 
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
+from tqdm import tqdm
 
 from data_prep.embedding.crop_images import CropImages, reduced
+from tfvqgen.data.input_pipeline import Share, batches
 from tfvqgen.data.schema import to_unit
+from tfvqgen.data.tfrecords import READ_ERRORS
 from tfvqgen.errors import DataError
 from tfvqgen.files import blamed_on, read_json, sync_folder
 from tfvqgen.models import PairedInpainting
+from tfvqgen.models.paired_inpainting import FEATURE_BLOCK
+
+# Shapes: N crops, B crops of a batch, F features.
+
+
+BATCH_SIZE = 64
+
+
+def feature_batches(
+    model: PairedInpainting,
+    images: CropImages,
+    *,
+    block: int = FEATURE_BLOCK,
+    batch_size: int = BATCH_SIZE,
+) -> Iterator[np.ndarray]:
+    """Yields the features of all crops, in the table's order.
+
+    A crop's features depend on its image alone. The last batch is filled up, so that
+    all run through one graph.
+
+    Args:
+        model: With the weights to use.
+        images: The crops, their protein first.
+        block: Of the source encoder.
+        batch_size: B.
+
+    Yields:
+        Float32 [B, F], the last one what is left.
+
+    Raises:
+        DataError: A crop cannot be read.
+    """
+    read = images.reader()
+    last = len(images) - 1
+    share = Share(batch_size)
+    steps = -(-len(images) // batch_size)
+    numbers = tf.data.Dataset.range(steps * batch_size)
+    found = batches(
+        numbers, lambda number: {"image": read(tf.minimum(number, last))}, share
+    )
+
+    @tf.function
+    def features(batch):
+        return model.features(to_unit(batch), block)
+
+    with tqdm(total=len(images), desc="features", unit="crop") as progress:
+        try:
+            for batch in found:
+                left = len(images) - progress.n
+                values = features(batch["image"]).numpy()[:left]
+                progress.update(len(values))
+                yield values
+        except READ_ERRORS as error:
+            raise images.explain(error) from error
+
 
 EXTRACTOR = "extractor"
 ABOUT = "assets/about.json"

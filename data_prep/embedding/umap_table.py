@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from data_prep.embedding import projection
-from data_prep.embedding.features import Features
+from data_prep.embedding.crop_features import Features
 from data_prep.screening.decisions import Stamp, shortened
 from data_prep.tables import read_table
 from tfvqgen.errors import DataError

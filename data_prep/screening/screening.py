@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from data_prep.embedding import projection, umap_table
-from data_prep.embedding.features import Features, read_features, require_current
+from data_prep.embedding.crop_features import Features, read_features, require_current
 from data_prep.screening import cluster_table, decision_counts, decisions, suggestions
 from data_prep.screening.review.page_files import Shown, write_page
 from data_prep.screening.review.sprites import write_sheets

@@ -25,7 +25,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from data_prep.cropping.quality import are_exempt
+from data_prep.cropping.crop_quality import are_exempt
 from data_prep.embedding.projection import require_libraries
 from tfvqgen.data.crops import Crop
 

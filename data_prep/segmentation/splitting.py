@@ -8,7 +8,7 @@ import dataclasses
 
 import numpy as np
 
-from data_prep.segmentation.nucleus_settings import NucleusSettings
+from data_prep.segmentation.nuclei import NucleusSettings
 from data_prep.segmentation.shapes import shape_columns
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data_prep.synthetic.cells import NUM_ANGLES, CellOutlines
+from data_prep.synthetic.cell_outlines import NUM_ANGLES, CellOutlines
 
 _KNOT = 5.0  # units between the turns of a wandering line
 _NOWHERE = np.float32(-1e4)  # where the points after a line's end lie

@@ -1,6 +1,6 @@
-"""CellOutlines painted on a canvas: whose pixel is it, and how far from which border.
+"""Cells painted on a canvas: whose pixel is it, and how far from which border.
 
-CellOutlines that reach for the same place share it: the pixel belongs to the cell that is
+Cells that reach for the same place share it: the pixel belongs to the cell that is
 deeper there, and the border runs where both are equally deep, so that neighbours touch
 along a line as in a confluent culture.
 """
@@ -11,7 +11,7 @@ import functools
 import numpy as np
 
 from data_prep.synthetic.canvas import Canvas
-from data_prep.synthetic.cells import MAX_RADIUS, NUM_ANGLES, CellOutlines
+from data_prep.synthetic.cell_outlines import MAX_RADIUS, NUM_ANGLES, CellOutlines
 from data_prep.synthetic.paths import Points, at, points_in_nuclei
 
 _FAR = np.float32(-60.0)

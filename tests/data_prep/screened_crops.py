@@ -11,7 +11,7 @@ import pytest
 
 from data_prep.commands import screen
 from data_prep.embedding import projection
-from data_prep.embedding.features import write_features
+from data_prep.embedding.crop_features import write_features
 from tests.support import make_crops
 from tfvqgen.data.crops import read_crops
 

@@ -209,12 +209,12 @@ def _settings(fields):
     import argparse
 
     from data_prep.commands import crop
-    from data_prep.cropping import choices
+    from data_prep.cropping import crop_settings
 
     parser = argparse.ArgumentParser()
     crop.add_flags(parser)
     flags = ["--fields", "in", "--output", "out", "--crop_size", "64"]
-    return choices.settings_of(parser.parse_args(flags), fields)
+    return crop_settings.settings_of(parser.parse_args(flags), fields)
 
 
 TARGETS: dict[str, Callable[[Path], Inputs]] = {

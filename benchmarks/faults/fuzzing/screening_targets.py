@@ -30,7 +30,7 @@ def _unpickle() -> None:
 
 def _features(folder: Path) -> Inputs:
     """``features.json`` and ``features.npy``."""
-    from data_prep.embedding.features import read_features, require_current
+    from data_prep.embedding.crop_features import read_features, require_current
     from tests.data_prep.screened_crops import make_screened
     from tfvqgen.data.crops import read_crops
 
@@ -97,7 +97,7 @@ def _replace_hash(about: Path, file: Path) -> None:
 
 def _screened(folder: Path):
     from data_prep.embedding import umap_table
-    from data_prep.embedding.features import read_features
+    from data_prep.embedding.crop_features import read_features
     from data_prep.screening import screening
     from tests.data_prep.screened_crops import make_screened
 

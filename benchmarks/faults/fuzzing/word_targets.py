@@ -133,7 +133,7 @@ class _Choices:
 
     def __init__(self, folder: Path):
         from data_prep import labels
-        from data_prep.cropping import choices
+        from data_prep.cropping import crop_settings
         from data_prep.download.index import _check_template
         from data_prep.layouts import colours
         from data_prep.shards import splits
@@ -143,8 +143,10 @@ class _Choices:
         vocabulary = labels.load_vocabulary("hpa24")
         self._readers = {
             "splits": lambda w: splits.parse_splits(w[0]),
-            "channels": lambda w: colours.chosen(colours.COLOURS, choices.names(w[0])),
-            "threshold": lambda w: choices._thresholds(w),
+            "channels": lambda w: colours.chosen(
+                colours.COLOURS, crop_settings.names(w[0])
+            ),
+            "threshold": lambda w: crop_settings._thresholds(w),
             "labels": lambda w: parse_label_sets(w, vocabulary.labels),
             "template": lambda w: _check_template(w[0], ("a", "b")),
             "resolve": lambda w: labels.resolve(w, vocabulary),

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from data_prep.commands import crop
-from data_prep.cropping.quality import Thresholds
+from data_prep.cropping.crop_quality import Thresholds
 from data_prep.images.field_images import read_image_file
 from tests import support
 from tests.data_prep import drawn_fields

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from data_prep.commands import shard
-from data_prep.embedding.features import read_features
+from data_prep.embedding.crop_features import read_features
 from data_prep.embedding.umap_table import make_embedding, read_embedding
 from data_prep.screening import decisions, projector, screening
 from data_prep.tables import read_table

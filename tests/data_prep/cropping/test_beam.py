@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from data_prep.cropping import run
+from data_prep.cropping import pipeline
 from data_prep.cropping.beam import beam_runner
 from tests import support
 from tests.data_prep import drawn_fields
@@ -34,11 +34,13 @@ def fields(tmp_path):
 )
 def test_beam_leaves_the_bytes_of_the_process_pool(beam, fields, tmp_path, beam_args):
     runners = {
-        "pool": run.local_runner(2),
+        "pool": pipeline.local_runner(2),
         "beam": beam_runner(beam_args, 2),
     }
     for name, runner in runners.items():
-        run.crop_fields(fields, tmp_path / name, SETTINGS, runner=runner, overlays=1)
+        pipeline.crop_fields(
+            fields, tmp_path / name, SETTINGS, runner=runner, overlays=1
+        )
     pool, beam_made = (support.digest_of_folder(tmp_path / name) for name in runners)
     assert beam_made == pool and len(pool) > 16
 
@@ -49,9 +51,9 @@ def test_a_bad_field_is_named_by_beam_too(beam, fields, tmp_path):
     runner = beam_runner("--direct_running_mode=in_memory", 1)
     options = {"runner": runner, "max_bad_fields": 0}
     with pytest.raises(DataError, match="the last is f2: a truncated"):
-        run.crop_fields(fields, tmp_path / "crops", SETTINGS, **options)
+        pipeline.crop_fields(fields, tmp_path / "crops", SETTINGS, **options)
     options["max_bad_fields"] = 1
-    summary = run.crop_fields(fields, tmp_path / "crops", SETTINGS, **options)
+    summary = pipeline.crop_fields(fields, tmp_path / "crops", SETTINGS, **options)
     assert summary.num_fields == 3 and list(summary.bad_fields) == ["f2"]
 
 

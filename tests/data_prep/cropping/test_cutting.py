@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_prep.cropping import cutting
-from data_prep.cropping.places import centres
+from data_prep.cropping.cutting import centres
 from tests import support
 from tfvqgen.errors import UserError
 

@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from data_prep.cropping import field_crops, field_results, pictures, run
+from data_prep.cropping import field_crops, field_results, overlays, pipeline
 from data_prep.cropping.cutting import Box
-from data_prep.cropping.pictures import ACCEPTED_COLOUR, CONTOUR_COLOUR, REJECTED_COLOUR
+from data_prep.cropping.overlays import ACCEPTED_COLOUR, CONTOUR_COLOUR, REJECTED_COLOUR
 from tests import support
 from tests.data_prep import drawn_fields
 from tests.data_prep.cropping.test_run import SETTINGS
@@ -35,7 +35,7 @@ def cropped_field(side):
 @pytest.mark.parametrize("side", [100, 1200])
 def test_boxes_and_contours_are_where_the_nuclei_are(side):
     cropped = cropped_field(side)
-    picture = pictures.overlay(cropped, cropped.crops, drawn_fields.CHANNELS)
+    picture = overlays.overlay(cropped, cropped.crops, drawn_fields.CHANNELS)
     zoom = picture.shape[0] // side
     assert picture.shape == (side * zoom, side * zoom, 3)
     assert min(picture.shape[:2]) >= 1000
@@ -59,8 +59,8 @@ def test_sheets_have_a_row_a_label_and_a_row_a_reason(tmp_path, monkeypatch):
         drawn.append({name: len(images) for name, images in lines})
         return np.zeros((1, 1, 3), np.uint8)
 
-    monkeypatch.setattr(pictures, "sheet_of_rows", noted)
-    pictures.write_sheets(tmp_path, rows, support.CHANNELS[:4])
+    monkeypatch.setattr(overlays, "sheet_of_rows", noted)
+    overlays.write_sheets(tmp_path, rows, support.CHANNELS[:4])
     assert drawn == [
         {"a (2)": 2, "b (1)": 1, "(unknown) (1)": 1},
         {"too dim (1)": 1, "too far (1)": 1},
@@ -71,7 +71,7 @@ def test_overlays_are_drawn_of_fields_spread_over_all(tmp_path):
     arrays = [drawn_fields.draw_field(seed) for seed in range(4)]
     folder = drawn_fields.write_fields(tmp_path / "fields", arrays)
     for count, expected in ((1, ["f2"]), (2, ["f1", "f2", "f3"])):
-        run.crop_fields(
+        pipeline.crop_fields(
             folder,
             tmp_path / "crops",
             SETTINGS,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from data_prep.cropping.places import centres, crop_corners
+from data_prep.cropping.cutting import centres, crop_corners
 
 
 def test_the_centre_is_the_centre_of_mass():

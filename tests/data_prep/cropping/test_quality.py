@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from data_prep.cropping.quality import CELL_REACH, COLUMNS, Thresholds, measure, reasons
+from data_prep.cropping.crop_quality import (
+    CELL_REACH,
+    COLUMNS,
+    Thresholds,
+    measure,
+    reasons,
+)
 
 PIXEL_SIZE, CROP_SIZE, SIZE = 0.32, 64, 192
 NUCLEUS, PROTEIN = 2, 1

@@ -6,8 +6,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from data_prep.cropping import crop_settings, cutting, field_results, run
-from data_prep.cropping.quality import Thresholds
+from data_prep.cropping import crop_settings, cutting, field_results, pipeline
+from data_prep.cropping.crop_quality import Thresholds
 from tests import support
 from tests.data_prep import drawn_fields
 from tfvqgen import files
@@ -29,7 +29,7 @@ def one_process(tasks):
 
 def cut(folder, output, settings=SETTINGS, **options):
     options = {"runner": one_process, **options}
-    return run.crop_fields(folder, output, settings, **options)
+    return pipeline.crop_fields(folder, output, settings, **options)
 
 
 @pytest.fixture(scope="module")
@@ -220,7 +220,7 @@ def test_a_mask_that_is_missing_names_the_field(folder, tmp_path):
 
 
 def test_the_bytes_do_not_depend_on_the_number_of_workers(folder, tmp_path, reference):
-    cut(folder, tmp_path, runner=run.local_runner(2), overlays=2, workers=2)
+    cut(folder, tmp_path, runner=pipeline.local_runner(2), overlays=2, workers=2)
     assert support.digest_of_folder(tmp_path) == reference
 
 

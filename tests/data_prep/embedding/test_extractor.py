@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from data_prep.embedding import extractor
-from data_prep.embedding.features import read_features
+from data_prep.embedding.crop_features import read_features
 from tests import support
 from tests.data_prep.embedding.test_run import TINY
 from tfvqgen.data.crops import read_crops
@@ -25,7 +25,7 @@ np.save(sys.argv[3], found)
 
 
 def make(folder, dtype="uint8"):
-    from data_prep.embedding.run import embed
+    from data_prep.embedding.feature_learning import embed
 
     crops = support.make_crops(
         folder / "crops",
@@ -87,7 +87,7 @@ def test_images_that_it_cannot_reduce_are_refused(finished, shape):
 
 
 def again(crops, steps):
-    from data_prep.embedding.run import embed
+    from data_prep.embedding.feature_learning import embed
 
     embed(crops, overrides=[f"steps={steps}"], strategy="one_device")
 

@@ -9,7 +9,7 @@ import pickle
 import numpy as np
 import pytest
 
-from data_prep.embedding import features
+from data_prep.embedding import crop_features
 from tests import support
 from tfvqgen.data.crops import read_crops
 from tfvqgen.errors import DataError, UserError
@@ -21,7 +21,7 @@ HASHES = [f"{i:064x}" for i in range(5)]
 
 def write(folder, batches=(VALUES,), **changed):
     about = {"crop_ids": IDS, "crops": HASHES, "model": "m", "config": {"block": 3}}
-    return features.write_features(folder, batches, **about | changed)
+    return crop_features.write_features(folder, batches, **about | changed)
 
 
 @pytest.mark.parametrize("name", ["crop_ids", "crops"])
@@ -31,13 +31,13 @@ def test_a_description_of_another_form_is_refused(tmp_path, name, value):
     path = tmp_path / "features.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {name: value}))
     with pytest.raises(DataError, match=r"features\.json: expected .*Received"):
-        features.read_features(tmp_path)
+        crop_features.read_features(tmp_path)
 
 
 @pytest.mark.parametrize("sizes", [(5,), (2, 2, 1), (1, 4)])
 def test_features_come_back_as_they_were_in_whatever_batches(tmp_path, sizes):
     digest = write(tmp_path, np.split(VALUES, np.cumsum(sizes)[:-1]))
-    found = features.read_features(tmp_path)
+    found = crop_features.read_features(tmp_path)
     np.testing.assert_array_equal(found.values, VALUES)
     assert found.values.dtype == np.float32
     assert (found.crop_ids, found.crops) == (tuple(IDS), tuple(HASHES))
@@ -48,7 +48,7 @@ def test_features_come_back_as_they_were_in_whatever_batches(tmp_path, sizes):
 
 def test_crops_without_features_are_told_how_to_get_them(tmp_path):
     with pytest.raises(DataError, match=r"no features.*data_prep embed --crops"):
-        features.read_features(tmp_path)
+        crop_features.read_features(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -86,15 +86,15 @@ def test_numbers_of_another_run_are_refused(tmp_path):
     write(tmp_path)
     np.save(tmp_path / "features.npy", VALUES + 1)
     with pytest.raises(DataError, match=r"features\.json does not describe"):
-        features.read_features(tmp_path)
+        crop_features.read_features(tmp_path)
 
 
-@pytest.mark.parametrize("name", [features.ARRAY, features.ABOUT])
+@pytest.mark.parametrize("name", [crop_features.ARRAY, crop_features.ABOUT])
 def test_a_missing_file_is_named(tmp_path, name):
     write(tmp_path)
     (tmp_path / name).unlink()
     with pytest.raises(DataError, match=name.replace(".", r"\.")):
-        features.read_features(tmp_path)
+        crop_features.read_features(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -106,18 +106,18 @@ def test_a_wrong_description_is_refused(tmp_path, changed):
     path = tmp_path / "features.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changed))
     with pytest.raises(DataError, match=r"wrong .*features\.json: expected"):
-        features.read_features(tmp_path)
+        crop_features.read_features(tmp_path)
 
 
 def test_features_are_current_until_a_crop_is_changed_added_or_removed(tmp_path):
     folder = read_crops(support.make_crops(tmp_path / "crops", [["a"]] * 5))
     write(tmp_path, crops=[crop.sha256 for crop in folder.rows])
-    found = features.read_features(tmp_path)
+    found = crop_features.read_features(tmp_path)
     rows = folder.rows
     unknown = dataclasses.replace(rows[2], sha256="")
-    features.require_current(found, folder)
+    crop_features.require_current(found, folder)
     for same in (rows[::-1], [*rows[:2], unknown, *rows[3:]]):
-        features.require_current(found, dataclasses.replace(folder, rows=same))
+        crop_features.require_current(found, dataclasses.replace(folder, rows=same))
     changed = dataclasses.replace(rows[2], sha256="0" * 64)
     added = dataclasses.replace(rows[2], crop_id="crop9")
     for other, name in (
@@ -126,7 +126,9 @@ def test_features_are_current_until_a_crop_is_changed_added_or_removed(tmp_path)
         (rows[1:], "crop0"),
     ):
         with pytest.raises(DataError, match=f"1 crops that were .*'{name}'"):
-            features.require_current(found, dataclasses.replace(folder, rows=other))
+            crop_features.require_current(
+                found, dataclasses.replace(folder, rows=other)
+            )
 
 
 class Trap:
@@ -169,20 +171,20 @@ def _array_of(kind):
 def test_no_array_is_unpickled_unzipped_or_believed_its_size(tmp_path, kind):
     write(tmp_path)
     data = _array_of(kind)
-    (tmp_path / features.ARRAY).write_bytes(data)
-    about = json.loads((tmp_path / features.ABOUT).read_text())
+    (tmp_path / crop_features.ARRAY).write_bytes(data)
+    about = json.loads((tmp_path / crop_features.ABOUT).read_text())
     about["sha256"] = hashlib.sha256(data).hexdigest()
-    (tmp_path / features.ABOUT).write_text(json.dumps(about))
+    (tmp_path / crop_features.ABOUT).write_text(json.dumps(about))
     with pytest.raises(DataError, match=r"features.*expected.*features\.npy"):
-        features.read_features(tmp_path)
+        crop_features.read_features(tmp_path)
     assert not Trap.sprung
 
 
 @pytest.mark.parametrize("ids", [5, True, "abc", None, {"a": 1}, [1]])
 def test_names_of_another_type_are_refused(tmp_path, ids):
     write(tmp_path)
-    about = json.loads((tmp_path / features.ABOUT).read_text())
+    about = json.loads((tmp_path / crop_features.ABOUT).read_text())
     for name in ("crop_ids", "crops"):
-        (tmp_path / features.ABOUT).write_text(json.dumps({**about, name: ids}))
+        (tmp_path / crop_features.ABOUT).write_text(json.dumps({**about, name: ids}))
         with pytest.raises(DataError, match="expected"):
-            features.read_features(tmp_path)
+            crop_features.read_features(tmp_path)

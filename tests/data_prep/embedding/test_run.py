@@ -7,11 +7,11 @@ import pytest
 import tensorflow as tf
 
 from data_prep.commands import embed as command
+from data_prep.embedding.crop_features import read_features
 from data_prep.embedding.crop_images import CropImages
-from data_prep.embedding.extraction import feature_batches
-from data_prep.embedding.features import read_features
-from data_prep.embedding.run import embed
-from data_prep.embedding.settings import NetworkSettings
+from data_prep.embedding.extractor import feature_batches
+from data_prep.embedding.feature_learning import embed
+from data_prep.embedding.network_settings import NetworkSettings
 from tests import support
 from tests.data_prep.screened_crops import INSTALLED, quick_map
 from tfvqgen.data.crops import read_crops

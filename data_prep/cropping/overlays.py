@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from data_prep.cropping.crop_quality import judged, reason_kinds
 from data_prep.cropping.field_crops import CroppedField, CropTask, crop_field
-from data_prep.cropping.judging import judged, reason_kinds
 from data_prep.images.field_images import read_image_file
 from data_prep.images.sheet import pick_examples
 from tfvqgen.data.crops import Crop

@@ -1,15 +1,20 @@
-"""Defects planted in fields of view, with their truth.
-
-A defect changes the light before the camera, so that noise is that of a sharp, clean
-field. The light that it changes lies in its box; haze may carry some of it farther.
-"""
+"""Whole synthetic fields of view with true masks and known defects."""
 
 import dataclasses
+from dataclasses import dataclass
 
 import numpy as np
 
-from data_prep.synthetic import noise
-from data_prep.synthetic.wells import CHANNELS, DEFECTS, Well
+from data_prep.synthetic import canvas
+from data_prep.synthetic.cell_outlines import cells_of_field
+from data_prep.synthetic.scene import Scene, draw_scene
+from data_prep.synthetic.wells import (
+    CHANNELS,
+    DEFECTS,
+    SHADE,
+    UNIT_IN_MICROMETRES,
+    Well,
+)
 
 KINDS = ("blur", "saturation", "debris", "empty")
 MAX_CELLS_OF_EMPTY = 3
@@ -136,7 +141,7 @@ def _debris(rng, defect: Defect, scale: float) -> np.ndarray:
     """Returns a bright lump of ragged outline that ends within its box."""
     y, x = _inner_coordinates(defect)
     shape = (defect.height, defect.width)
-    ragged = noise.smooth_noise(rng, shape, max(3 * scale, 0.5))
+    ragged = canvas.smooth_noise(rng, shape, max(3 * scale, 0.5))
     depth = 0.75 + 0.20 * ragged - np.hypot(y, x)
     inside = np.clip(1 - np.hypot(y, x), 0, 0.1) * 10
     lump = np.clip(4 * depth, 0, 1) * inside * defect.strength
@@ -148,3 +153,40 @@ def _inner_coordinates(defect: Defect) -> tuple[np.ndarray, np.ndarray]:
     rows = np.linspace(-1, 1, defect.height, dtype=np.float32)
     columns = np.linspace(-1, 1, defect.width, dtype=np.float32)
     return rows[:, None], columns[None, :]
+
+
+FIELD_SIDE = 512.0  # units that a field shows, whatever its pixels
+
+
+@dataclass(frozen=True)
+class SyntheticField:
+    """A field, its defects, and its pixel size in micrometres."""
+
+    scene: Scene
+    defects: list[Defect]
+    pixel_size: float
+
+
+def draw_field(well: Well, size: int, defect_share: float = 0.0) -> SyntheticField:
+    """Draws one field of a well: a pure function of its arguments.
+
+    Args:
+        well: Labels, staining, camera.
+        size: Side in pixels: 512 are .32 micrometres a pixel, 2048 are .08.
+        defect_share: Probability that the field has defects.
+    """
+    scale = size / FIELD_SIDE
+    defects = plan_defects(well, size, defect_share)
+    num_cells = None
+    if defects and defects[0].kind == "empty":
+        num_cells = int(defects[0].strength)
+    vignetting = float(well.rng(SHADE).uniform(0.05, 0.25))
+    scene = draw_scene(
+        well,
+        cells_of_field(well, FIELD_SIDE, num_cells),
+        FIELD_SIDE,
+        scale,
+        vignetting,
+        lambda light: spoil(light, defects, well, scale),
+    )
+    return SyntheticField(scene, defects, UNIT_IN_MICROMETRES / scale)

@@ -27,8 +27,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from data_prep.cropping.places import centres, crop_corners
+from data_prep.cropping.cutting import centres, crop_corners
 from data_prep.segmentation.shapes import shape_columns
+from tfvqgen.data.crops import Crop
 
 COLUMNS = (
     "inside_field",
@@ -278,3 +279,25 @@ def _judged(t: Thresholds):
 
 def _key(label: str) -> str:
     return " ".join(label.casefold().split())
+
+
+_SEPARATOR = "; "
+
+
+def judged(crop: Crop, thresholds: Thresholds) -> Crop:
+    """Returns a crop's row with whether it is accepted, and why not.
+
+    Judged are the cells of its row, so that limits can change without cutting again.
+    """
+    columns = {
+        name: float(crop.metadata[name]) for name in COLUMNS if crop.metadata.get(name)
+    }
+    why = reasons(columns, crop.labels, thresholds)
+    reason = _SEPARATOR.join(why)
+    return dataclasses.replace(crop, accepted=not why, reason=reason)
+
+
+def reason_kinds(reason: str) -> list[str]:
+    """Returns a crop's reasons without their figures."""
+    reasons = reason.split(_SEPARATOR) if reason else []
+    return [each.partition(" (")[0] for each in reasons]

@@ -7,17 +7,20 @@ from typing import Any
 import keras
 
 from data_prep.embedding.config import SECTION
+from data_prep.embedding.crop_features import (
+    read_features,
+    require_current,
+    write_features,
+)
 from data_prep.embedding.crop_images import CropImages
-from data_prep.embedding.extraction import feature_batches
-from data_prep.embedding.extractor import write_extractor
-from data_prep.embedding.features import read_features, require_current, write_features
-from data_prep.embedding.pairing import Groups, Pairs, group_crops
-from data_prep.embedding.settings import (
+from data_prep.embedding.extractor import feature_batches, write_extractor
+from data_prep.embedding.network_settings import (
     NetworkSettings,
     crops_fingerprint,
     keep_settings,
     settle,
 )
+from data_prep.embedding.pairing import Groups, Pairs, group_crops
 from data_prep.embedding.stage import InpaintingStage
 from tfvqgen.data.crops import CropFolder, read_crops
 from tfvqgen.errors import DataError

@@ -17,7 +17,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from data_prep import processes
-from data_prep.cropping import crop_settings, field_results, judging, pictures
+from data_prep.cropping import crop_quality, crop_settings, field_results, overlays
 from data_prep.cropping.crop_settings import CropSettings
 from data_prep.cropping.field_crops import CropTask
 from data_prep.cropping.field_results import FieldOutcome
@@ -27,7 +27,7 @@ from tfvqgen.errors import DataError, UserError
 from tfvqgen.files import LOCK, exclusive, whole_file
 
 BAD_FIELDS = "bad_fields.csv"
-_FOLDERS = (field_results.IMAGES, field_results.RESULTS, pictures.OVERLAYS)
+_FOLDERS = (field_results.IMAGES, field_results.RESULTS, overlays.OVERLAYS)
 # Of files that are written whole or not at all, while they are not whole.
 _TEMPORARY = tuple(
     f".{name}."
@@ -36,8 +36,8 @@ _TEMPORARY = tuple(
         BAD_FIELDS,
         TABLE,
         "crops.json",
-        pictures.SHEET,
-        pictures.REJECTED_SHEET,
+        overlays.SHEET,
+        overlays.REJECTED_SHEET,
     )
 )
 
@@ -218,7 +218,7 @@ def _refuse_other_fields(output: Path, done: list[str], folder: FieldFolder) -> 
 
 def _forget_judgements(output: Path) -> None:
     (output / TABLE).unlink(missing_ok=True)
-    for path in (output / pictures.OVERLAYS).glob("*.png"):
+    for path in (output / overlays.OVERLAYS).glob("*.png"):
         path.unlink()
 
 
@@ -234,7 +234,7 @@ def _collect(
             bad[field_id] = field_results.read_outcome(task).error
         else:
             rows.extend(
-                judging.judged(row, settings.thresholds)
+                crop_quality.judged(row, settings.thresholds)
                 for row in field_results.read_rows(task.output, field_id)
             )
     return rows, bad
@@ -248,13 +248,13 @@ def _draw_overlays(tasks: Sequence[CropTask], count: int, workers: int) -> None:
     step = len(tasks) / count
     chosen = [tasks[int((place + 0.5) * step)] for place in range(count)]
     missing = [task for task in chosen if not _overlay_path(task).exists()]
-    drawn = processes.in_parallel(pictures.write_overlay, missing, workers)
+    drawn = processes.in_parallel(overlays.write_overlay, missing, workers)
     for _ in tqdm(drawn, total=len(missing), unit="field", desc="drawing overlays"):
         pass
 
 
 def _overlay_path(task: CropTask) -> Path:
-    return pictures.overlay_path(task.output, task.field.field_id)
+    return overlays.overlay_path(task.output, task.field.field_id)
 
 
 def _write_tables(
@@ -265,7 +265,7 @@ def _write_tables(
     settings: CropSettings,
 ) -> None:
     """Writes what lists the crops; ``crops.csv``, which makes them count, last."""
-    pictures.write_sheets(output, rows, settings.channels)
+    overlays.write_sheets(output, rows, settings.channels)
     (output / BAD_FIELDS).unlink(missing_ok=True)
     if bad:
         with whole_file(output / BAD_FIELDS, "w") as file:
@@ -287,7 +287,7 @@ def _summary(num_fields: int, rows: Sequence[Crop], bad: dict[str, str]) -> Summ
         reason
         for row in rows
         if not row.accepted
-        for reason in judging.reason_kinds(row.reason)
+        for reason in crop_quality.reason_kinds(row.reason)
     )
     return Summary(
         num_fields=num_fields,

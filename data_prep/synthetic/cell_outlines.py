@@ -22,7 +22,7 @@ _SOCIABLE = 0.25  # share of cells that seek the touch of another's nucleus
 
 @dataclass(frozen=True)
 class CellOutlines:
-    """CellOutlines in units; the first `num_inner` are those that crops are cut around."""
+    """Cells in units; the first `num_inner` are those that crops are cut around."""
 
     x: np.ndarray  # [n]
     y: np.ndarray  # [n]
@@ -64,7 +64,9 @@ def cells_around_crops(well: Well, margin: float) -> tuple[CellOutlines, float]:
     return _shape(rng, well, x, y, sister, well.num_cells), float(side)
 
 
-def cells_of_field(well: Well, side: float, num_cells: int | None = None) -> CellOutlines:
+def cells_of_field(
+    well: Well, side: float, num_cells: int | None = None
+) -> CellOutlines:
     """Makes the cells of a whole field of `side` units, some cut by its border."""
     rng = well.rng(CELLS)
     if num_cells is None:
