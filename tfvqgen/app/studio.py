@@ -13,10 +13,10 @@ from tfvqgen.app.cells import Cell, Cells
 from tfvqgen.app.limits import OneAtATime
 from tfvqgen.app.model import Model
 from tfvqgen.app.upload import MOST_REDUCTION, read_crop
-from tfvqgen.client.rows import check_rows
 from tfvqgen.data.sheets import brightening
 from tfvqgen.errors import UserError
 from tfvqgen.generation.request import Request, Sample
+from tfvqgen.generation.rows import check_rows
 from tfvqgen.generation.samples import (
     multi_hot,
     origin,
@@ -67,7 +67,7 @@ class Studio:
         shape = (1, *self.model_info.image_shape)
         image = np.zeros(shape, self.model_info.dtype)
         labels = np.zeros((1, len(self.model_info.labels)), np.float32)
-        rows = check_rows(self.model_info, labels, [0], 1.0, 1.0, 0.0)._asdict()
+        rows = check_rows(self.model_info, labels, [0], 1.0, 1.0, 0.0)
         self._ask("generate_multilabel", **rows)
         self._ask("reconstruct", image=image)
         del rows["labels"]
@@ -147,7 +147,7 @@ class Studio:
     def _rows(self, labels, samples, request: Request) -> dict[str, np.ndarray]:
         seeds = [sample.seed for sample in samples]
         how = (request.temperature, request.top_p, request.guidance)
-        return check_rows(self.model_info, labels, seeds, *how)._asdict()
+        return check_rows(self.model_info, labels, seeds, *how)
 
     def _ask(self, signature: str, **inputs) -> np.ndarray:
         with self._model_use.turn():

@@ -42,7 +42,7 @@ def run(args) -> None:
     """Runs the command."""
     # REST does without it, but not the sheet at the end.
     import_tensorflow()
-    from tfvqgen.client.server import Server
+    from tfvqgen.client import Server
 
     with Server(
         args.server,

@@ -1,0 +1,426 @@
+"""Asks a running TensorFlow Serving for cells, over gRPC or REST."""
+
+# Shapes: N cells of H x W pixels and C channels; L labels.
+
+import base64
+import functools
+import json
+import random
+import textwrap
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+from urllib.parse import SplitResult, quote, urlsplit
+
+import numpy as np
+import requests
+from tqdm import tqdm
+
+from tfvqgen.errors import UserError, require_in_range
+from tfvqgen.generation.model_info import ModelInfo
+from tfvqgen.generation.rows import check_rows
+from tfvqgen.generation.source import Cells
+
+PORTS = {"grpc": 8500, "rest": 8501}
+# Enough rows for efficient matrix products, few enough that a progress bar moves.
+DEFAULT_ROWS = 16
+# A longer reply is not read.
+_MAX_REPLY_BYTES = 256 * 2**20
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 8.0
+_SENTENCES = {
+    "unreachable": "cannot reach TensorFlow Serving: expected a server that is ready, "
+    "over {protocol} (port {port} by default)",
+    "loading": "the model is still loading: expected it to become AVAILABLE",
+    "missing": "the server does not have this model or version: expected one that is "
+    "AVAILABLE",
+    "refused": "the request was refused: expected values that the model accepts",
+    "timeout": "the request timed out: expected an answer in time",
+    "wrong reply": "the reply is wrong: expected TensorFlow Serving with a model that "
+    "export.py wrote",
+    "failed": "the server failed: expected an answer",
+}
+_RETRIED = ("unreachable", "loading")
+# Reading a reply of another form raises one of these.
+_WRONG_FORM = (AttributeError, LookupError, TypeError, ValueError)
+
+
+class _Failure(Exception):
+    """A request without an answer: a key of ``_SENTENCES`` and what was received."""
+
+    def __init__(self, kind: str, detail: object):
+        super().__init__(kind, detail)
+        self.kind = kind
+        self.detail = detail
+
+
+class Server:
+    """A running TensorFlow Serving as a source of cells.
+
+    The first request fixes the version of the model. All cells come from that version,
+    even if the server loads a newer one in between.
+
+    A request is repeated, after growing pauses, if the server cannot be reached, is
+    overloaded or is still loading the model. Repeating it does not change the cells,
+    because each row has its own seed. Proxies of the environment are not used.
+
+    Args:
+        address: ``host:port``; for REST also a URL before ``/v1``. The default port is
+            8500 for gRPC and 8501 for REST.
+        protocol: ``grpc`` (needs the extra ``serving``) or ``rest``.
+        model: Name of the model on the server.
+        version: Number or label of a version. Defaults to the newest.
+        timeout: Seconds after which one request fails.
+        retries: Number of times that a request is repeated.
+        rows_per_request: Maximum number of cells in one request. Defaults to 16.
+
+    Raises:
+        UserError: An argument is wrong or a package is missing.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        protocol: str = "grpc",
+        model: str = "tfvqgen",
+        version: int | str | None = None,
+        *,
+        timeout: float = 120.0,
+        retries: int = 4,
+        rows_per_request: int | None = None,
+    ):
+        if protocol not in PORTS:
+            raise UserError(
+                f"unknown protocol: expected {' or '.join(PORTS)}. "
+                f"Received: protocol={protocol}"
+            )
+        require_in_range("timeout", timeout, 0 < timeout < np.inf, "seconds above 0")
+        if isinstance(version, str) and version.isdecimal():
+            version = int(version)
+        transport = _Grpc if protocol == "grpc" else _Rest
+        self._transport = transport(_parse_address(address, protocol), model, timeout)
+        self._protocol = protocol
+        self._requested_version = version
+        self._retries = retries
+        self._rows_per_request = rows_per_request
+        chosen = "newest version" if version is None else f"version {version}"
+        self._where = f"{protocol} at {address}, model {model}, {chosen}"
+
+    def __enter__(self) -> "Server":
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._transport.close()
+
+    @functools.cached_property
+    def model_info(self) -> ModelInfo:
+        """The description of the model, which is requested once.
+
+        Raises:
+            UserError: The server does not answer, or the model is not of this project.
+        """
+
+        def read(outputs):
+            return ModelInfo.from_json(json.loads(outputs["about_json"][0]))
+
+        row = {"row": np.zeros(1, np.int32)}
+        return self._predict("about", row, ["about_json"], read)
+
+    def generate(
+        self, labels, seeds, temperature=1.0, top_p=1.0, guidance=0.0
+    ) -> Cells:
+        """Returns cells; see :class:`~tfvqgen.generation.source.Source`.
+
+        The last three arguments may be one number for all rows. If several requests are
+        needed, a progress bar is shown on stderr.
+
+        Raises:
+            UserError: A row is wrong, and nothing was sent; or the server fails.
+        """
+        info = self.model_info
+        rows = check_rows(info, labels, seeds, temperature, top_p, guidance)
+        size = self._rows_per_request or min(DEFAULT_ROWS, info.max_rows)
+        expected = f"1 to {info.max_rows}"
+        require_in_range("rows_per_request", size, 1 <= size <= info.max_rows, expected)
+        starts = range(0, len(rows["seed"]), size)
+        parts = []
+        for start in tqdm(starts, "requests", unit="request", disable=len(starts) < 2):
+            batch = {name: x[start : start + size] for name, x in rows.items()}
+            parts.append(self._generate(batch))
+        return Cells(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+
+    def _generate(self, rows: dict[str, np.ndarray]) -> Cells:
+        # TensorFlow Serving cannot write uint16 as JSON, and bytes in base64 are
+        # shorter than decimal numbers: REST gets the image as bytes.
+        rest = self._protocol == "rest"
+        return self._predict(
+            "generate_multilabel_raw" if rest else "generate_multilabel",
+            rows,
+            ["image_bytes" if rest else "image", "top_codes", "bottom_codes"],
+            lambda outputs: read_cells(self.model_info, len(rows["seed"]), outputs),
+        )
+
+    @functools.cached_property
+    def _version(self) -> int:
+        """The version that answers all requests."""
+        version = self._requested_version
+        return self._retried(lambda: self._transport.find_version(version), version)
+
+    def _predict(self, signature, inputs, names, read: Callable[[dict], Any]):
+        """Runs a signature, and returns its outputs as `read` returns them."""
+        version = self._version
+        predict = self._transport.predict
+        return self._retried(
+            lambda: read(predict(version, signature, inputs, names)), version
+        )
+
+    def _retried(self, request: Callable[[], Any], version: int | str | None):
+        """Returns the answer to a request, repeated while the server is not ready."""
+        for attempt in range(self._retries + 1):
+            try:
+                return request()
+            except _Failure as error:
+                failure = error
+                if failure.kind == "missing":
+                    failure = self._explain(failure, version)
+            except _WRONG_FORM as error:
+                failure = _Failure("wrong reply", f"{type(error).__name__}: {error}")
+            if failure.kind not in _RETRIED:
+                break
+            if attempt < self._retries:
+                # The random part separates clients that failed together.
+                longest = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**attempt)
+                time.sleep(longest * random.uniform(0.5, 1))
+        raise self._error(failure)
+
+    def _explain(self, failure: _Failure, version: int | str | None) -> _Failure:
+        """Tells a version that is loading from one that does not exist."""
+        try:
+            states = self._transport.states()
+        except (_Failure, *_WRONG_FORM):
+            return failure
+        loading = {number for number, state in states if state in ("START", "LOADING")}
+        waiting = version in loading if isinstance(version, int) else loading
+        detail = ", ".join(f"version {number} {state}" for number, state in states)
+        return _Failure("loading" if waiting else "missing", detail or failure.detail)
+
+    def _error(self, failure: _Failure) -> UserError:
+        sentence = _SENTENCES[failure.kind].format(
+            protocol=self._protocol, port=PORTS[self._protocol]
+        )
+        # After this TensorFlow describes the place in its graph.
+        detail = textwrap.shorten(str(failure.detail).partition("[[{{")[0], 400)
+        return UserError(f"{sentence}. Received: {detail} ({self._where})")
+
+
+def read_cells(
+    model_info: ModelInfo, rows: int, outputs: dict[str, np.ndarray]
+) -> Cells:
+    """Returns the cells of a reply.
+
+    Args:
+        model_info: Describes the model.
+        rows: The number of cells that were requested (N).
+        outputs: ``top_codes``, ``bottom_codes``, and ``image`` or ``image_bytes``
+            (bytes [N]: the values in the order [H, W, C], little endian). Integers may
+            have 64 bits.
+
+    Raises:
+        KeyError, ValueError: An output is missing, or a shape, type or value is wrong.
+    """
+    pixel, code = np.dtype(model_info.dtype), np.dtype(np.int32)
+    if "image_bytes" in outputs:
+        flat = np.frombuffer(b"".join(outputs["image_bytes"]), pixel.newbyteorder("<"))
+        outputs["image"] = flat.reshape(rows, *model_info.image_shape).astype(pixel)
+    cells = []
+    for name, shape, dtype, largest in (
+        ("image", model_info.image_shape, pixel, np.iinfo(pixel).max),
+        ("top_codes", model_info.top_shape, code, model_info.num_embeddings - 1),
+        ("bottom_codes", model_info.bottom_shape, code, model_info.num_embeddings - 1),
+    ):
+        value, shape = outputs[name], (rows, *shape)
+        if value.shape != shape or value.dtype not in (dtype, np.int64):
+            received = f"{value.dtype} {value.shape}"
+            raise ValueError(f"{name} is {received}, expected {dtype} {shape}")
+        if not 0 <= value.min() <= value.max() <= largest:
+            received = f"{value.min()} to {value.max()}"
+            raise ValueError(f"{name} is {received}, expected 0 to {largest}")
+        cells.append(value.astype(dtype))
+    return Cells(*cells)
+
+
+def _parse_address(address: str, protocol: str) -> SplitResult:
+    """Returns the parts of an address, with the default port if it has none."""
+    try:
+        url = urlsplit(address if "://" in address else f"http://{address}")
+        valid = bool(url.hostname) and url.scheme in ("http", "https")
+        if not url.port and url.scheme == "http":
+            url = url._replace(netloc=f"{url.netloc}:{PORTS[protocol]}")
+    except ValueError:
+        valid = False
+    if protocol == "grpc":
+        valid = valid and "://" not in address and not url.path
+    if not valid:
+        expected = "host:port" + " or http://host:port" * (protocol == "rest")
+        raise UserError(
+            f"not an address for {protocol}: expected {expected}. Received: {address!r}"
+        )
+    return url._replace(path=url.path.rstrip("/"))
+
+
+class _Rest:
+    """Talks to one model over REST."""
+
+    # 504: the server's own limit, --rest_api_timeout_in_ms.
+    _KINDS = {400: "refused", 404: "missing", 504: "timeout"}
+    _KINDS |= dict.fromkeys((429, 502, 503), "unreachable")
+
+    def __init__(self, address: SplitResult, model: str, timeout: float):
+        self._url = f"{address.geturl()}/v1/models/{quote(model, safe='')}"
+        self._timeout = timeout
+        self._session = requests.Session()
+        self._session.trust_env = False
+
+    def find_version(self, version: int | str | None) -> int:
+        path = ""
+        if version is not None:
+            kind = "labels" if isinstance(version, str) else "versions"
+            path = f"/{kind}/{quote(str(version), safe='')}"
+        reply = self._request("GET", f"{path}/metadata")
+        return int(reply["model_spec"]["version"])
+
+    def states(self) -> list[tuple[int, str]]:
+        states = self._request("GET", "")["model_version_status"]
+        return [(int(x["version"]), x["state"]) for x in states]
+
+    def predict(self, version: int, signature: str, inputs, names: Sequence[str]):
+        columns = [value.tolist() for value in inputs.values()]
+        # The server writes a reply by rows more compactly than one by columns.
+        instances = [
+            dict(zip(inputs, row, strict=True)) for row in zip(*columns, strict=True)
+        ]
+        body = {"signature_name": signature, "instances": instances}
+        reply = self._request("POST", f"/versions/{version}:predict", body)
+        rows = reply["predictions"]
+        if len(names) == 1:
+            # The only output of a signature comes without its name.
+            rows = [{names[0]: row} for row in rows]
+        outputs = {name: np.array([row[name] for row in rows]) for name in names}
+        if "image_bytes" in outputs:
+            images = [base64.b64decode(x["b64"]) for x in outputs["image_bytes"]]
+            outputs["image_bytes"] = images
+        return outputs
+
+    def close(self) -> None:
+        self._session.close()
+
+    def _request(self, method: str, path: str, body: object = None) -> dict[str, Any]:
+        try:
+            reply = self._session.request(
+                method,
+                self._url + path,
+                json=body,
+                timeout=self._timeout,
+                allow_redirects=False,
+                stream=True,
+            )
+            data = bytearray()
+            for chunk in reply.iter_content(2**20):
+                data += chunk
+                if len(data) > _MAX_REPLY_BYTES:
+                    raise _Failure("wrong reply", f"more than {_MAX_REPLY_BYTES} bytes")
+        except requests.Timeout as error:
+            raise _Failure("timeout", error) from None
+        except requests.RequestException as error:
+            raise _Failure("unreachable", error) from None
+        if reply.status_code == 200:
+            return json.loads(data)
+        try:
+            detail = json.loads(data)["error"]
+        except _WRONG_FORM:
+            detail = f"status {reply.status_code}, {bytes(data[:80])!r}"
+        raise _Failure(self._KINDS.get(reply.status_code, "failed"), detail)
+
+
+class _Grpc:
+    """Talks to one model over gRPC, without encryption."""
+
+    _KINDS = {
+        "UNAVAILABLE": "unreachable",
+        "NOT_FOUND": "missing",
+        "INVALID_ARGUMENT": "refused",
+        "FAILED_PRECONDITION": "refused",
+        "DEADLINE_EXCEEDED": "timeout",
+    }
+    _OPTIONS = (
+        ("grpc.max_receive_message_length", _MAX_REPLY_BYTES),
+        ("grpc.max_send_message_length", _MAX_REPLY_BYTES),
+        # With the default pauses gRPC fails an attempt without a new connection.
+        ("grpc.initial_reconnect_backoff_ms", 100),
+        ("grpc.max_reconnect_backoff_ms", 200),
+        ("grpc.enable_http_proxy", 0),
+    )
+
+    def __init__(self, address: SplitResult, model: str, timeout: float):
+        try:
+            import grpc
+            from tensorflow_serving.apis import model_service_pb2_grpc as models
+            from tensorflow_serving.apis import prediction_service_pb2_grpc as service
+        except ImportError as error:
+            raise UserError(
+                "tensorflow-serving-api is not installed: expected the extra `serving` "
+                "(pip install 'tfvqgen[serving]'), or the protocol rest, which does "
+                f"not need it. Received: {error}"
+            ) from None
+        self._error = grpc.RpcError
+        self._model = model
+        self._timeout = timeout
+        self._channel = grpc.insecure_channel(address.netloc, self._OPTIONS)
+        self._predictions = service.PredictionServiceStub(self._channel)
+        self._models = models.ModelServiceStub(self._channel)
+
+    def find_version(self, version: int | str | None) -> int:
+        from tensorflow_serving.apis import get_model_metadata_pb2 as metadata
+
+        request = metadata.GetModelMetadataRequest(metadata_field=["signature_def"])
+        reply = self._call(self._predictions.GetModelMetadata, request, version)
+        return reply.model_spec.version.value
+
+    def states(self) -> list[tuple[int, str]]:
+        from tensorflow_serving.apis import get_model_status_pb2 as status
+
+        request = status.GetModelStatusRequest()
+        reply = self._call(self._models.GetModelStatus, request, None)
+        name_of = status.ModelVersionStatus.State.Name
+        return [(x.version, name_of(x.state)) for x in reply.model_version_status]
+
+    def predict(self, version: int, signature: str, inputs, names: Sequence[str]):
+        import tensorflow as tf
+        from tensorflow_serving.apis.predict_pb2 import PredictRequest
+
+        request = PredictRequest()
+        request.model_spec.signature_name = signature
+        for name, value in inputs.items():
+            request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
+        outputs = self._call(self._predictions.Predict, request, version).outputs
+        return {
+            name: tf.make_ndarray(x) for name, x in outputs.items() if name in names
+        }
+
+    def close(self) -> None:
+        self._channel.close()
+
+    def _call(self, method, request, version: int | str | None):
+        request.model_spec.name = self._model
+        if isinstance(version, str):
+            request.model_spec.version_label = version
+        elif version is not None:
+            request.model_spec.version.value = version
+        try:
+            return method(request, timeout=self._timeout)
+        except self._error as error:
+            kind = self._KINDS.get(error.code().name, "failed")
+            raise _Failure(kind, error.details() or error.code().name) from None

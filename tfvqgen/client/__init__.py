@@ -1,1 +1,0 @@
-"""Asks a running TensorFlow Serving."""
