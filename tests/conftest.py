@@ -7,7 +7,6 @@ import shutil
 import pytest
 
 from tests import support
-from tests.export import tiny_model
 from tests.generators import LABELS, make_generator
 
 
@@ -88,22 +87,6 @@ def tiny_generator():
 
 
 @pytest.fixture(scope="session")
-def exported(tmp_path_factory):
-    """Returns folders of the tiny model: one by type, and what it lacks."""
-    made = {}
-
-    def folder(dtype="uint8", without=()):
-        key = (dtype, without)
-        if key not in made:
-            base = tmp_path_factory.mktemp("model")
-            about = tiny_model.make_about(dtype)
-            made[key] = tiny_model.export(base, 3, about, without)
-        return made[key]
-
-    return folder
-
-
-@pytest.fixture(scope="session")
 def real_export(tmp_path_factory):
     """Returns the folder of versions of the tiny generator's export."""
     from tfvqgen.export.export import export_generator
@@ -117,3 +100,19 @@ def real_export(tmp_path_factory):
         patch.setattr(memory, "SCORED_POSITIONS", 4 * 4 * 4)
         export_generator(make_generator(4, "uint16"), folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def _running_server(real_export):
+    from tests.serving import FakeServing
+    from tfvqgen.export.verification.loaded import Loaded
+
+    with FakeServing(Loaded(real_export / "1")).running() as server:
+        yield server
+
+
+@pytest.fixture
+def serving(_running_server):
+    """Returns an imitation of TensorFlow Serving with `real_export` as version 1."""
+    _running_server.reset()
+    return _running_server
