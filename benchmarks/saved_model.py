@@ -40,7 +40,7 @@ def compare(args: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         path = export_generator(generator, folder)
         size = sum(x.stat().st_size for x in Path(path).rglob("*") if x.is_file())
-        loads = [verify(path, only="times")["figures"] for _ in range(args.loads)]
+        loads = [verify(path, only="times")["metrics"] for _ in range(args.loads)]
         model = SavedModel(path)
         figures = drawing(model, generator, args) | cpp_loader(path, model, args)
     weights = loads[0]["weight_bytes"]

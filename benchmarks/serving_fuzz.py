@@ -218,8 +218,8 @@ def right_request(
     import tensorflow as tf
     from tensorflow_serving.apis import predict_pb2
 
-    from tfvqgen.export.signatures import INPUTS
     from tfvqgen.export.verification.examples import example_rows
+    from tfvqgen.generation.saved_model import INPUTS
 
     inputs = example_rows(about, INPUTS[signature], rows, seed)
     if guided:

@@ -45,7 +45,7 @@ _ALLOWED = {
 _SUBPROCESS = {"tfvqgen/export/verify.py"}
 # Exports, and the network that a user brings to measure with.
 _LOADS_GRAPHS = {
-    "tfvqgen/export/verification/loaded.py",
+    "tfvqgen/generation/loaded_graph.py",
     "tfvqgen/evaluation/extractors/saved_model.py",
 }
 _IMPORTS_BY_NAME = {"data_prep/embedding/projection.py"}

@@ -10,8 +10,8 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2
 
-from tfvqgen.export.signatures import INPUTS
 from tfvqgen.export.verification.examples import example_rows, wrong_rows
+from tfvqgen.generation.saved_model import INPUTS
 
 MOST_ROWS = 5
 FAR_TOO_MANY = 4096

@@ -7,7 +7,7 @@ from tests.support import random_image
 from tfvqgen.app.cells import Cells
 from tfvqgen.app.model import WorkdirModel
 from tfvqgen.app.studio import Studio
-from tfvqgen.export.signatures import INPUTS
+from tfvqgen.generation.saved_model import INPUTS
 
 
 def rows(seeds):

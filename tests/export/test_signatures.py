@@ -1,4 +1,4 @@
-"""An export beside the models that it was made of."""
+"""An export compared with the models that it contains."""
 
 # Shapes: B rows.
 
@@ -7,17 +7,19 @@ import io
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from tests.generators import CODES, LABELS, make_generator
 from tests.support import random_image
 from tfvqgen.data.images import composite, decode_png
 from tfvqgen.errors import UserError
-from tfvqgen.export.signatures import INPUTS
-from tfvqgen.export.verification.behaviour import refusal
-from tfvqgen.export.verification.examples import example_rows, wrong_rows
-from tfvqgen.export.verification.loaded import Loaded
-from tfvqgen.generation.saved_model import SavedModel
+from tfvqgen.export.inputs import checked, signature_inputs
+from tfvqgen.export.signatures import in_parts
+from tfvqgen.export.verification.examples import example_rows
+from tfvqgen.generation.rows import RANGES, check_rows
+from tfvqgen.generation.saved_model import INPUTS
 from tfvqgen.models import Codes
 
 
@@ -27,8 +29,8 @@ def generator():
 
 
 @pytest.fixture(scope="module")
-def model(real_export):
-    return SavedModel(real_export)
+def model(saved_model):
+    return saved_model
 
 
 def rows(about, signature, number=5, seed=0):
@@ -39,14 +41,14 @@ def multi_hot(class_id):
     return np.eye(len(LABELS) + 1, dtype=np.float32)[class_id][:, :-1]
 
 
-def how(inputs):
+def sampling_of(inputs):
     return [inputs[x] for x in ("seed", "temperature", "top_p", "guidance")]
 
 
 def test_generate_draws_the_generators_cells(model, generator):
     inputs = rows(model.model_info, "generate")
     made = model.ask("generate", **inputs)
-    expected = generator.generate(multi_hot(inputs["class_id"]), *how(inputs))
+    expected = generator.generate(multi_hot(inputs["class_id"]), *sampling_of(inputs))
     for name, value in expected._asdict().items():
         np.testing.assert_array_equal(made[name], value)
     assert made["image"].dtype == np.uint16
@@ -55,7 +57,7 @@ def test_generate_draws_the_generators_cells(model, generator):
 
 def test_the_saved_model_is_a_source_of_the_generators_cells(model, generator):
     inputs = rows(model.model_info, "generate_multilabel")
-    request = (inputs["labels"], *how(inputs))
+    request = (inputs["labels"], *sampling_of(inputs))
     made, expected = model.generate(*request), generator.generate(*request)
     for name in made._fields:
         np.testing.assert_array_equal(getattr(made, name), getattr(expected, name))
@@ -92,25 +94,16 @@ def test_class_minus_one_is_no_label_at_all(model):
     np.testing.assert_array_equal(made["bottom_codes"], expected["bottom_codes"])
 
 
-def test_pictures_show_the_display_colours_and_say_what_they_are(model):
+def test_pngs_show_the_display_colors_and_contain_a_disclaimer(model):
     inputs = rows(model.model_info, "generate", 2)
     image = model.ask("generate", **inputs)["image"]
     pngs = model.ask("generate_png", **inputs)["png_bytes"]
     expected = composite(image, model.model_info.display_channels)
-    for png, picture in zip(pngs, expected, strict=True):
-        np.testing.assert_array_equal(decode_png(png), picture)
+    for png, composite_image in zip(pngs, expected, strict=True):
+        np.testing.assert_array_equal(decode_png(png), composite_image)
         text = Image.open(io.BytesIO(png)).text
         assert text["Model"] == model.model_info.id
         assert "not a picture of a real cell" in text["Description"]
-
-
-def test_raw_images_are_their_values_in_little_endian(model):
-    inputs = rows(model.model_info, "generate_multilabel", 2)
-    raw = model.ask("generate_multilabel_raw", **inputs)
-    image = model.ask("generate_multilabel", **inputs)["image"]
-    read = [np.frombuffer(x, "<u2") for x in raw["image_bytes"]]
-    np.testing.assert_array_equal(read, image.reshape(2, -1))
-    assert raw["top_codes"].shape == (2, 2, 2)
 
 
 def test_encode_decode_and_reconstruct_are_the_autoencoders(model, generator):
@@ -144,7 +137,7 @@ def test_complete_keeps_the_codes_of_whole_patches_and_draws_the_rest(model, gen
         tf.constant(inputs["image"]),
         inputs["mask"],
         multi_hot(inputs["class_id"]),
-        *how(inputs),
+        *sampling_of(inputs),
     )
     np.testing.assert_array_equal(made["top_codes"], expected.top_codes)
     np.testing.assert_array_equal(made["bottom_codes"], expected.bottom_codes)
@@ -168,31 +161,6 @@ def test_names_and_description_travel_with_the_model(model, generator):
     assert generator.model_info.credit in card and generator.model_info.id in card
 
 
-@pytest.mark.parametrize("signature", ["serving_default", *INPUTS])
-def test_wrong_rows_are_refused_in_words(model, signature):
-    names = INPUTS.get(signature, INPUTS["generate"])
-    wrong = wrong_rows(model.model_info.to_json(), names)
-    assert len(wrong) >= 3
-    for what, word, inputs in wrong:
-        with pytest.raises(UserError) as refused:
-            model.ask(signature, **inputs)
-        sentence = str(refused.value)
-        assert word in sentence and ": expected " in sentence, (what, sentence)
-        assert "{{node" not in sentence
-
-
-def test_wrong_rows_of_a_model_without_labels_are_wrong_too(model):
-    about = {**model.model_info.to_json(), "labels": []}
-    names = INPUTS["generate_multilabel"]
-    right = example_rows(about, names, 2)
-    shapes = {
-        what: inputs[word].shape != right[word].shape
-        for what, word, inputs in wrong_rows(about, names)
-        if what.endswith("of a wrong shape")
-    }
-    assert len(shapes) == len(names) and all(shapes.values()), shapes
-
-
 def test_a_refusal_names_the_value_and_the_row(model):
     inputs = rows(model.model_info, "decode", 3)
     inputs["bottom_codes"][2, 1, 1] = CODES
@@ -204,47 +172,53 @@ def test_a_refusal_names_the_value_and_the_row(model):
     )
 
 
-def test_as_many_rows_as_are_allowed_are_answered(model):
+def test_max_rows_rows_are_answered(model):
     most = model.model_info.max_rows
     names = model.ask("class_names", class_id=np.zeros(most, np.int32))["name"]
     assert len(names) == most
+    with pytest.raises(UserError, match=f"wrong number of rows: expected 1 to {most}"):
+        model.ask("class_names", class_id=np.zeros(most + 1, np.int32))
 
 
-def test_random_requests_are_answered_or_refused_in_words(real_export):
-    loaded = Loaded(real_export / "1")
-    about = make_generator(4, "uint16").model_info.to_json()
-    rng = np.random.default_rng(0)
-    answers = 0
-    for _ in range(200):
-        signature = rng.choice(list(INPUTS))
-        number = int(rng.integers(0, 5))
-        inputs = example_rows(about, INPUTS[signature], max(1, number))
-        for name in inputs:
-            inputs[name] = inputs[name][:number]
-            if rng.random() < 0.3:
-                inputs[name] = spoilt(inputs[name], rng)
-        try:
-            made = loaded(signature, inputs)
-        except tf.errors.InvalidArgumentError as error:
-            assert ": expected " in refusal(error), (error.message, inputs)
-            continue
-        answers += 1
-        assert len({len(x) for x in made.values()}) == 1
-    assert 20 < answers < 180
+VALUES = st.sampled_from([-1.0, 0.0, 0.5, 1.0, 1.5, 3e38, np.nan, np.inf])
 
 
-def spoilt(value, rng):
-    """Returns an array of another shape, or with another number in it."""
-    kind = rng.integers(4)
-    if kind == 0:
-        return value[..., None]
-    if kind == 1:
-        return value[0] if len(value) else value
-    if kind == 2:
-        return np.repeat(value, 2, axis=-1)
-    value = value.copy()
-    number = rng.choice([-2.0, -1.0, 0.0, 0.5, 1e9, np.nan, np.inf])
-    if value.dtype.kind != "f":
-        number = np.nan_to_num(number, posinf=1e9).astype(value.dtype)
-    value.reshape(-1)[:1] = number
-    return value
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(st.tuples(st.sampled_from([0, 0.5, 1]), VALUES, VALUES, VALUES))
+def test_the_graph_refuses_exactly_the_rows_that_the_check_refuses(values):
+    info = make_generator(4, "uint16").model_info
+    label, *sampling = values
+    labels = np.array([[0, label, 1]], np.float32)
+    try:
+        check_rows(info, labels, [7], *sampling)
+        accepted = True
+    except UserError:
+        accepted = False
+    known = signature_inputs(info)
+    arrays = [labels, *(np.array([x], np.float32) for x in sampling)]
+    try:
+        checked([known[name] for name in RANGES], arrays, 1)
+        assert accepted
+    except tf.errors.InvalidArgumentError as error:
+        assert not accepted and ": expected " in error.message
+
+
+@pytest.mark.parametrize("number", [1, 3, 4, 9])
+def test_parts_of_a_batch_give_the_results_of_the_whole(number):
+    outputs = {
+        "sum": tf.TensorSpec([None], tf.int32),
+        "squares": tf.TensorSpec([None, 1], tf.uint16),
+    }
+
+    def function(x, y):
+        return {"sum": x + y, "squares": tf.cast(x[:, None] ** 2, tf.uint16)}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.int32)] * 2)
+    def whole(x, y):
+        return in_parts(function, [x, y], 3, outputs, 100)
+
+    x, y = np.arange(number, dtype=np.int32), np.full(number, 5, np.int32)
+    made = whole(x, y)
+    np.testing.assert_array_equal(made["sum"], x + 5)
+    np.testing.assert_array_equal(made["squares"], x[:, None] ** 2)
+    assert made["squares"].dtype == tf.uint16

@@ -1,24 +1,23 @@
-"""Checks an exported model the way a server will use it.
+"""Checks an exported model as a server will use it.
 
   python -m tfvqgen verify --model runs/first/export
 
-The model is a folder that export.py made: a version, or the folder of versions, then
-the newest. It is loaded in a process where neither Keras nor this project can be
-imported, fed without any check of shapes before the graph's own, as a server feeds it,
-and
+--model is a version that export.py wrote, or the folder of versions; then the newest is
+checked. The export is loaded in a process that can import neither Keras nor this
+project. The graph gets its inputs unchecked, as from a server. These are the checks:
 
-* every signature is asked, one row at a time and five at once: each row must come out
-  the same, and the signatures must not contradict each other;
-* requests with wrong rows must be refused, with a sentence that says why;
-* the warm-up requests, which a server replays when it loads the model, must work;
-* operations must be those of the stock server: none of others, none compiled by XLA;
-* inputs and outputs must have rows first (for batching); each signature must have an
-  input, and outputs of bytes be called so (for REST);
-* the folder must not be larger than its weights and 2 MB.
+* Every signature is run with one row at a time and with five at once. Each row must
+  give the same result, and the signatures must be consistent with each other.
+* Requests with wrong rows must be refused with a sentence that says why.
+* The warm-up requests, which a server replays when it loads the model, must work.
+* Every operation must be one of the stock server; none may be compiled by XLA.
+* Inputs and outputs must have a leading batch dimension (for batching). Each signature
+  must have an input, and the names of outputs of bytes must end in _bytes (for REST).
+* The folder must not be much larger than the weights.
 
-It takes some minutes for large models. What it prints beside are seconds to load and
-for the first and later requests of one cell, and the process's peak memory. The exit
-status is 2 if anything fails.
+Large models take some minutes. The command also prints the seconds to load, those of
+the first and of later requests for one cell, and the peak memory of the process. The
+exit status is 2 if a check fails.
 """
 
 INTERRUPTED = "nothing was changed; run the same command again to start over"
@@ -26,8 +25,8 @@ INTERRUPTED = "nothing was changed; run the same command again to start over"
 
 def add_flags(parser) -> None:
     """Adds the flags of this command."""
-    parser.add_argument("--model", required=True, help="a folder of export.py's")
-    parser.add_argument("--json", metavar="FILE", help="what was found is written here")
+    parser.add_argument("--model", required=True, help="Folder that export.py wrote.")
+    parser.add_argument("--json", metavar="FILE", help="Write the results here.")
 
 
 def run(args) -> None:
@@ -53,7 +52,7 @@ def run(args) -> None:
 
 
 def table(found: dict) -> str:
-    """Returns the checks and figures as lines for people."""
+    """Returns the checks and metrics as lines of text."""
     width = max(len(check["name"]) for check in found["checks"])
     lines = [
         f"  {'ok' if x['ok'] else 'FAILED':6}  {x['name']:{width}}  {x['detail']}"
@@ -61,6 +60,6 @@ def table(found: dict) -> str:
     ]
     lines += [
         f"  {'':6}  {name.replace('_', ' '):{width}}  {value:,}"
-        for name, value in found["figures"].items()
+        for name, value in found["metrics"].items()
     ]
     return "\n".join(lines)

@@ -1,1 +1,1 @@
-"""Models outside of this project: exported, checked, and asked over the wire."""
+"""Exports trained models as SavedModels, and checks them."""

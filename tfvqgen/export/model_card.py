@@ -1,126 +1,143 @@
-"""The model card: what a model is, what it learned from and what it is not for."""
+"""The model card: what a model is, its training data, and its limits."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from tfvqgen.generation.model_info import ModelInfo
 from tfvqgen.training.metrics_log import read_metrics
 from tfvqgen.training.workdir import Workdir
 
-LIMITS = """\
-- **Generated images are not evidence.** They are what a model finds likely; nothing in
-  them was seen under a microscope. They say so within their files. Do not publish,
-  train a diagnostic on or conclude from them as if they were data.
-- It knows the cells that it was trained on: other cell lines, stainings, microscopes
-  and sizes of pixels are not in it. What is rare in the data is worse, and may be
-  missing; what is wrong in the data's labels is wrong in the images.
-- Labels are a field's, copied to each of its cells: a cell of a label need not show it.
-- The finest structure is not seen: fibres are smoothed, and grain, where the model adds
-  any, is drawn by chance. Do not count specks.
-- A seed's images may resemble images of the data: look for near copies before you
-  share images of a model of few data.
-"""
+_CARD = """\
+# Generator of single-cell microscopy images, `{id}`
 
-
-def model_card(about: ModelInfo, figures: Mapping[str, Mapping[str, float]]) -> str:
-    """Returns the card in Markdown.
-
-    Args:
-        about: Describes the model.
-        figures: Of each stage, measured on held-out data; see :func:`held_out`.
-    """
-    height, width, _ = about.image_shape
-    size = f", {about.pixel_size:g} um a pixel" if about.pixel_size else ""
-    labels = "\n".join(f"- {label}" for label in about.labels) or "- none"
-    shown = ", ".join(
-        f"{colour} = {name}" for colour, name in about.display.items() if name
-    )
-    fingerprints = "\n".join(
-        f"| {name} | `{value}` |" for name, value in about.fingerprints.items()
-    )
-    rows = "\n".join(
-        f"| {stage} | {about.steps[stage]:,} | {_sentence(figures.get(stage, {}))} |"
-        for stage in about.steps
-    )
-    return f"""\
-# A generator of single-cell images, `{about.id}`
-
-A two-level VQ-VAE-2 with {about.num_embeddings} codes a level and two PixelSNAIL priors
-(tfvqgen, preset {about.preset or "of its own"}). It draws images of single cells by the
-localization of a protein, reconstructs and completes images, and says how likely they
-are.
+This model generates images of single cells for a given protein localization. It can
+also reconstruct and complete images, and score how likely they are. It is a
+hierarchical VQ-VAE-2 with two levels of {codes} codes, and a PixelSNAIL prior for each
+level (tfvqgen, preset {preset}).
 
 | | |
 |---|---|
-| images | {height} x {width} pixels{size}, {about.dtype} |
-| channels | {", ".join(about.channels)} |
-| pictures show | {shown} |
-| codes | {_by(about.top_shape)} top, {_by(about.bottom_shape)} bottom |
-| rows a request | at most {about.max_rows} |
+| image size | {size} |
+| image type | {dtype} |
+| channels | {channels} |
+| display colors | {display} |
+| code maps | {top} (top), {bottom} (bottom) |
+| rows in one request | at most {max_rows} |
 
-## Data and credit
+## Training data
 
-{about.credit or "The data's licence and source are not said; ask whoever trained it."}
+{credit}
 
-Labels, in the order of `class_id` (-1 is none of them):
+Labels in the order of `class_id` (-1 means no label):
 
 {labels}
 
 ## Training
 
-| stage | steps | on held-out data |
+| stage | steps | validation |
 |---|---|---|
-{rows}
+{stages}
 
-Bits per code compare models of the same codes only.
+Compare bits per code only between models that use the same codes.
 
 ## Limits
 
-{LIMITS}
-## Exactly which
+- **Generated images are not evidence.** They show what the model considers likely. No
+  microscope recorded them, and their files say so. Do not publish them as data, train a
+  diagnostic tool with them, or draw biological conclusions from them.
+- The model knows only cells like those of its training data. It does not know other
+  cell lines, stains, microscopes or pixel sizes. Rare patterns look worse or are
+  missing, and wrong labels of the data lead to wrong images.
+- A label describes a whole field of view and was copied to every cell in it. A cell
+  with a label may not show that localization.
+- Fine structure is lost: fibers are smoothed, and texture noise, where the model adds
+  it, is random. Do not count small spots.
+- A generated image may resemble an image of the training data. If the data set was
+  small, look for near copies before you share images.
+
+## Fingerprints
+
+The sha256 of the data set and of the weights:
 
 | | sha256 |
 |---|---|
 {fingerprints}
 """
+_METRICS = (
+    ("reconstruction_mse", "mean squared error {:.5f} (pixels in [0, 1])"),
+    ("top_codebook_perplexity", "top codebook perplexity {:.0f}"),
+    ("bottom_codebook_perplexity", "bottom codebook perplexity {:.0f}"),
+    ("bits_per_code", "{:.3f} bits per code"),
+    ("unigram_bits_per_code", "unigram baseline {:.3f} bits per code"),
+)
 
 
-def held_out(workdir: Workdir, about: ModelInfo) -> dict[str, dict[str, float]]:
-    """Returns what validation says of the weights that a model has.
+def model_card(info: ModelInfo, metrics: Mapping[str, Mapping[str, float]]) -> str:
+    """Returns the card in Markdown.
 
-    Of the autoencoder these are the newest, of a prior the averages with the lowest
-    loss.
+    Args:
+        info: Describes the model.
+        metrics: Validation metrics by stage; see :func:`validation_metrics`.
+    """
+    size = _shape(info.image_shape[:2]) + " pixels"
+    if info.pixel_size:
+        size += f", {info.pixel_size:g} micrometers per pixel"
+    stages = [
+        f"| {stage} | {steps:,} | {_row_of_metrics(metrics.get(stage, {}))} |"
+        for stage, steps in info.steps.items()
+    ]
+    credit = "The license and the source of the data are unknown; ask who trained it."
+    shown = [f"{color} = {name}" for color, name in info.display.items() if name]
+    prints = [f"| {name} | `{value}` |" for name, value in info.fingerprints.items()]
+    return _CARD.format(
+        id=info.id,
+        codes=info.num_embeddings,
+        preset=info.preset or "custom",
+        size=size,
+        dtype=info.dtype,
+        channels=", ".join(info.channels),
+        display=", ".join(shown),
+        top=_shape(info.top_shape),
+        bottom=_shape(info.bottom_shape),
+        max_rows=info.max_rows,
+        credit=info.credit or credit,
+        labels="\n".join(f"- {label}" for label in info.labels) or "- none",
+        stages="\n".join(stages),
+        fingerprints="\n".join(prints),
+    )
+
+
+def validation_metrics(workdir: Workdir, info: ModelInfo) -> dict[str, dict]:
+    """Returns the validation metrics of the exported weights, by stage.
+
+    The weights of the autoencoder are the newest, those of a prior have the lowest
+    validation loss.
     """
     found = {}
-    for stage, step in about.steps.items():
+    for stage, step in info.steps.items():
         lines = [
             line
             for line in read_metrics(workdir.stage(stage) / "metrics.jsonl")
             if line["split"] == "validation" and line["step"] <= step
         ]
         if stage != "vqvae":
-            lines.sort(key=lambda line: -_number(line.get("loss")))
+            lines.sort(key=_loss, reverse=True)
         found[stage] = lines[-1] if lines else {}
     return found
 
 
-def _number(value) -> float:
-    return float("inf") if value is None else value
+def _loss(line: Mapping[str, float | None]) -> float:
+    loss = line.get("loss")
+    return float("inf") if loss is None else loss
 
 
-def _sentence(figures: Mapping[str, float]) -> str:
-    parts = [
-        text.format(figures[name])
-        for name, text in (
-            ("reconstruction_mse", "mean squared error {:.5f} (pixels in [0, 1])"),
-            ("top_codebook_perplexity", "codebook perplexity {:.0f} top"),
-            ("bottom_codebook_perplexity", "{:.0f} bottom"),
-            ("bits_per_code", "{:.3f} bits per code"),
-            ("unigram_bits_per_code", "frequencies alone {:.3f}"),
-        )
-        if figures.get(name) is not None
+def _row_of_metrics(metrics: Mapping[str, float]) -> str:
+    texts = [
+        text.format(metrics[name])
+        for name, text in _METRICS
+        if metrics.get(name) is not None
     ]
-    return ", ".join(parts) or "not measured"
+    return ", ".join(texts) or "not measured"
 
 
-def _by(shape) -> str:
+def _shape(shape: Sequence[int]) -> str:
     return " x ".join(map(str, shape))

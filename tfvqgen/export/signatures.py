@@ -1,19 +1,20 @@
-"""What an exported model can be asked, as graphs that need nothing but TensorFlow."""
+"""The signatures of an export, as graphs that need nothing but TensorFlow."""
 
 # Shapes: B rows; H x W pixels, C channels; h x w top codes, 2h x 2w bottom codes; L
 # labels.
 
 import json
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import tensorflow as tf
 
 from tfvqgen.data.images import text_chunk
-from tfvqgen.export.columns import checked, columns
-from tfvqgen.export.in_parts import in_parts
+from tfvqgen.export.inputs import checked, signature_inputs
 from tfvqgen.generation.generator import Generator
 from tfvqgen.generation.request import UNCONDITIONAL
 from tfvqgen.generation.samples import DISCLAIMER
+from tfvqgen.generation.saved_model import INPUTS, SAMPLING_INPUTS
 from tfvqgen.models import Codes
 from tfvqgen.sampling.memory import (
     convolved_at_once,
@@ -21,50 +22,35 @@ from tfvqgen.sampling.memory import (
     scored_at_once,
 )
 
-# Signature, inputs. `serving_default` is `generate`.
-_HOW = ("seed", "temperature", "top_p", "guidance")
-INPUTS = {
-    "generate": ("class_id", *_HOW),
-    "generate_png": ("class_id", *_HOW),
-    "generate_multilabel": ("labels", *_HOW),
-    "generate_multilabel_raw": ("labels", *_HOW),
-    "encode": ("image",),
-    "decode": ("top_codes", "bottom_codes"),
-    "reconstruct": ("image",),
-    "score": ("image", "labels"),
-    "complete": ("image", "mask", "class_id", *_HOW),
-    "class_names": ("class_id",),
-    "about": ("row",),
-}
 _PNG_HEADER_END = 33
 
 
 class Signatures:
-    """The signatures of a model, and the weights that they need, each once.
+    """The signatures of a model, and the weights that they need.
 
     Args:
         generator: The models.
 
     Attributes:
         functions: A ``tf.function`` for each signature, by name.
-        weights: The variables that the graphs read; no Keras object is among them.
+        weights: The variables that the graphs read, each once; no Keras objects.
     """
 
     def __init__(self, generator: Generator):
-        known = columns(generator.model_info)
+        known = signature_inputs(generator.model_info)
         answers = _Answers(generator)
 
-        def signature(name: str, inputs: Sequence[str]):
-            of = [known[name] for name in inputs]
+        def signature(name: str, names: Sequence[str]):
+            inputs = [known[each] for each in names]
             answer = getattr(answers, name)
-            most = generator.model_info.max_rows
+            max_rows = generator.model_info.max_rows
             return tf.function(
-                lambda *values: answer(*checked(of, values, most)),
-                input_signature=[column.spec for column in of],
+                lambda *values: answer(*checked(inputs, values, max_rows)),
+                input_signature=[each.spec for each in inputs],
                 autograph=False,
             )
 
-        functions = {name: signature(name, inputs) for name, inputs in INPUTS.items()}
+        functions = {name: signature(name, names) for name, names in INPUTS.items()}
         self.functions = {"serving_default": functions["generate"], **functions}
         graphs = [x.get_concrete_function().graph for x in functions.values()]
         # Several graphs read the same variable.
@@ -73,33 +59,33 @@ class Signatures:
 
 
 class _Answers:
-    """The signatures' answers in graph, for inputs that are right.
+    """The outputs of the signatures in graph, for checked inputs.
 
-    What several of them do is a function of its own, which is saved once.
+    What several signatures compute is a function of its own, which is saved once.
     """
 
     def __init__(self, generator: Generator):
-        self._generator, self._about = generator, generator.model_info
-        known = {name: x.spec for name, x in columns(self._about).items()}
-        image, labels = known["image"], known["labels"]
-        codes = Codes(known["top_codes"], known["bottom_codes"])
+        self._generator, self._info = generator, generator.model_info
+        specs = {name: x.spec for name, x in signature_inputs(self._info).items()}
+        image, labels = specs["image"], specs["labels"]
+        codes = Codes(specs["top_codes"], specs["bottom_codes"])
         keep = [tf.TensorSpec(x.shape, tf.bool) for x in codes]
-        how = [known[name] for name in _HOW]
+        sampling = [specs[name] for name in SAMPLING_INPUTS]
         bits = tf.TensorSpec([None], tf.float32)
-        most = self._about.max_rows
+        max_rows = self._info.max_rows
 
         def shared(function: Callable, at_once: int, inputs: Sequence, outputs):
             return tf.function(
-                lambda *rows: in_parts(function, rows, at_once, outputs, most),
+                lambda *rows: in_parts(function, rows, at_once, outputs, max_rows),
                 input_signature=inputs,
                 autograph=False,
             )
 
-        few = convolved_at_once(self._about.image_shape)
-        many = drawn_at_once(generator.top.config, generator.bottom.config, most)
-        self._encode = shared(generator.encode, few, [image], codes)
+        images = convolved_at_once(self._info.image_shape)
+        cells = drawn_at_once(generator.top.config, generator.bottom.config, max_rows)
+        self._encode = shared(generator.encode, images, [image], codes)
         self._decode = shared(
-            lambda *codes: generator.decode(Codes(*codes)), few, codes, image
+            lambda *codes: generator.decode(Codes(*codes)), images, codes, image
         )
         self._score = shared(
             lambda *rows: generator.score_codes(Codes(*rows[:2]), rows[2]),
@@ -107,36 +93,36 @@ class _Answers:
             [*codes, labels],
             (bits, bits),
         )
-        self._draw = shared(
+        self._sample = shared(
             lambda *rows: generator.sample_codes(
                 *rows[:5], Codes(*rows[5:7]), Codes(*rows[7:])
             ),
-            many,
-            [labels, *how, *codes, *keep],
+            cells,
+            [labels, *sampling, *codes, *keep],
             codes,
         )
 
-    def generate(self, class_id, *how):
-        return self.generate_multilabel(self._labels(class_id), *how)
+    def generate(self, class_id, *sampling):
+        return self.generate_multilabel(self._labels(class_id), *sampling)
 
-    def generate_png(self, class_id, *how):
-        image = self.generate(class_id, *how)["image"]
+    def generate_png(self, class_id, *sampling):
+        image = self.generate(class_id, *sampling)["image"]
         return {"png_bytes": tf.map_fn(self._png, image, fn_output_signature=tf.string)}
 
-    def generate_multilabel(self, labels, *how):
-        # Nothing is kept. A graph without that would be a tenth of a promille faster,
-        # and half as much again to save, load and optimize.
+    def generate_multilabel(self, labels, *sampling):
+        # No code is given. A second graph without given codes would hardly be faster,
+        # and would take half as much time again to save, load and optimize.
         rows = tf.shape(labels)[:1]
         shapes = [
             tf.concat([rows, shape], 0)
-            for shape in (self._about.top_shape, self._about.bottom_shape)
+            for shape in (self._info.top_shape, self._info.bottom_shape)
         ]
         given = [tf.zeros(shape, tf.int32) for shape in shapes]
         keep = [tf.zeros(shape, tf.bool) for shape in shapes]
-        return self._cells(self._draw(labels, *how, *given, *keep))
+        return self._cells(self._sample(labels, *sampling, *given, *keep))
 
     def generate_multilabel_raw(self, *inputs):
-        """The image as bytes, which REST carries better than numbers."""
+        """Returns the image as bytes, which REST transfers better than numbers."""
         cells = self.generate_multilabel(*inputs)
         image = cells.pop("image")
         return {
@@ -157,50 +143,97 @@ class _Answers:
         top, bottom = self._score(*self._encode(image), labels)
         return {"top_bits": top, "bottom_bits": bottom}
 
-    def complete(self, image, mask, class_id, *how):
+    def complete(self, image, mask, class_id, *sampling):
         given = self._encode(self._generator.visible(image, mask))
         keep = self._generator.kept(mask)
-        return self._cells(self._draw(self._labels(class_id), *how, *given, *keep))
+        labels = self._labels(class_id)
+        return self._cells(self._sample(labels, *sampling, *given, *keep))
 
     def class_names(self, class_id):
-        names = tf.constant([*self._about.labels, UNCONDITIONAL])
-        place = tf.where(class_id < 0, len(self._about.labels), class_id)
-        return {"name": tf.gather(names, place)}
+        names = tf.constant([*self._info.labels, UNCONDITIONAL])
+        index = tf.where(class_id < 0, len(self._info.labels), class_id)
+        return {"name": tf.gather(names, index)}
 
     def about(self, row):
-        text = json.dumps(self._about.to_json(), sort_keys=True, ensure_ascii=False)
+        text = json.dumps(self._info.to_json(), sort_keys=True, ensure_ascii=False)
         return {"about_json": tf.fill(tf.shape(row), text)}
 
     def _cells(self, codes):
         return {"image": self._decode(*codes), **_by_name(codes)}
 
     def _labels(self, class_id):
-        """Multi-hot; -1 has none."""
-        return tf.one_hot(class_id, len(self._about.labels))
+        """Returns multi-hot labels; those of -1 are all zero."""
+        return tf.one_hot(class_id, len(self._info.labels))
 
     def _png(self, image):
-        """Encodes [H, W, C] in the display colours, and says within what it is."""
+        """Encodes [H, W, C] in the display colours, with a disclaimer in the file."""
         planes = [
             tf.zeros(image.shape[:2], tf.uint8) if index is None else image[..., index]
-            for index in self._about.display_channels
+            for index in self._info.display_channels
         ]
         if image.dtype == tf.uint16:
             # 65535 / 255 = 257, rounded to nearest.
             planes = [(tf.cast(plane, tf.int32) + 128) // 257 for plane in planes]
-        picture = tf.stack([tf.cast(plane, tf.uint8) for plane in planes], axis=-1)
-        encoded = tf.io.encode_png(picture)
+        composite = tf.stack([tf.cast(plane, tf.uint8) for plane in planes], axis=-1)
+        encoded = tf.io.encode_png(composite)
         parts = [
             tf.strings.substr(encoded, 0, _PNG_HEADER_END),
-            text_chunk("Description", DISCLAIMER) + text_chunk("Model", self._about.id),
+            text_chunk("Description", DISCLAIMER) + text_chunk("Model", self._info.id),
             tf.strings.substr(encoded, _PNG_HEADER_END, tf.strings.length(encoded)),
         ]
         return tf.strings.join(parts)
 
 
+def in_parts(
+    function: Callable[..., Any],
+    rows: Sequence[tf.Tensor],
+    at_once: int,
+    outputs: Any,
+    max_rows: int,
+) -> Any:
+    """Calls a function on parts of a batch, so that memory does not grow with it.
+
+    Args:
+        function: Takes tensors [b, ...] with b up to `at_once`.
+        rows: The arguments, [B, ...] each, B from 1.
+        at_once: The largest number of rows of a call.
+        outputs: ``tf.TensorSpec``s [None, ...] of the results, a tensor or any
+            structure of them.
+        max_rows: The largest B; if it is one part, there is no loop.
+
+    Returns:
+        The results of the calls, concatenated: [B, ...].
+    """
+    if at_once >= max_rows:
+        return function(*rows)
+    total = tf.shape(rows[0])[0]
+    parts = (total + at_once - 1) // at_once
+    arrays = [
+        tf.TensorArray(x.dtype, parts, element_shape=x.shape, infer_shape=False)
+        for x in tf.nest.flatten(outputs)
+    ]
+
+    def call(part, arrays):
+        some = [x[part * at_once : (part + 1) * at_once] for x in rows]
+        results = tf.nest.flatten(function(*some))
+        return part + 1, [
+            array.write(part, x) for array, x in zip(arrays, results, strict=True)
+        ]
+
+    # Parts that run at the same time would need the memory of several.
+    _, arrays = tf.while_loop(
+        lambda part, _: part < parts,
+        call,
+        [tf.constant(0), arrays],
+        parallel_iterations=1,
+    )
+    return tf.nest.pack_sequence_as(outputs, [array.concat() for array in arrays])
+
+
 def _raw(image):
-    """Returns an image's values, little endian, row by row, channels last."""
+    """Returns the values of an image as bytes, little endian, channels last."""
     size = image.shape.num_elements() * image.dtype.size
-    # They are the end of the message that a tensor is written as.
+    # A serialized tensor ends with its values.
     message = tf.io.serialize_tensor(image)
     return tf.strings.substr(message, -size, size)
 

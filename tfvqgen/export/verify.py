@@ -1,4 +1,4 @@
-"""Has an export checked by a process that has TensorFlow and nothing of ours."""
+"""Starts the process that checks an export without Keras and this project."""
 
 import json
 import os
@@ -13,23 +13,23 @@ _PROGRAM = Path(__file__).parent / "verification"
 
 
 def verify(path: str | os.PathLike, only: str | None = None) -> dict[str, Any]:
-    """Checks an export; TensorFlow is not imported in this process.
+    """Checks an export. This process does not import TensorFlow.
 
     Args:
-        path: A version's folder.
-        only: ``warm_up``, to load it and replay its warm-up; ``times``, to load it
-            and to time requests.
+        path: The folder of a version.
+        only: ``warm_up`` loads the export and replays its warm-up; ``times`` loads it
+            and measures requests. Defaults to all checks.
 
     Returns:
-        ``checks``, each with ``name``, ``ok`` and ``detail``, and ``figures``.
+        ``checks``, each with ``name``, ``ok`` and ``detail``, and ``metrics``.
 
     Raises:
         DataError: The process died.
     """
-    words = [f"--{only}"] if only else []
-    # Isolated: neither the working folder nor variables of Python's are looked at.
     done = subprocess.run(
-        [sys.executable, "-I", str(_PROGRAM), os.fspath(path), *words],
+        # Isolated: the working folder and Python's variables have no influence.
+        [sys.executable, "-I", str(_PROGRAM), os.fspath(path)]
+        + ([f"--{only}"] if only else []),
         capture_output=True,
         text=True,
     )
@@ -38,6 +38,6 @@ def verify(path: str | os.PathLike, only: str | None = None) -> dict[str, Any]:
     except (ValueError, IndexError):
         last = (done.stderr.strip() or "nothing on stderr").splitlines()[-1]
         raise DataError(
-            "the process that tries an export died: expected it to end by itself. "
+            "the process that checks the export died: expected it to finish. "
             f"Received: {path}, exit status {done.returncode} ({last})"
         ) from None

@@ -8,15 +8,29 @@ import numpy as np
 import tensorflow as tf
 
 from tfvqgen.errors import DataError, UserError
-from tfvqgen.export.signatures import INPUTS
-from tfvqgen.export.verification.behaviour import refusal
-from tfvqgen.export.verification.loaded import Loaded
 from tfvqgen.files import read_json, require_plain_path
+from tfvqgen.generation.loaded_graph import LoadedGraph
 from tfvqgen.generation.model_info import ModelInfo
 from tfvqgen.generation.source import Cells
 
 ABOUT = "assets/about.json"
 GRAPH = "saved_model.pb"
+
+# The inputs of every signature; `serving_default` is `generate`.
+SAMPLING_INPUTS = ("seed", "temperature", "top_p", "guidance")
+INPUTS = {
+    "generate": ("class_id", *SAMPLING_INPUTS),
+    "generate_png": ("class_id", *SAMPLING_INPUTS),
+    "generate_multilabel": ("labels", *SAMPLING_INPUTS),
+    "generate_multilabel_raw": ("labels", *SAMPLING_INPUTS),
+    "encode": ("image",),
+    "decode": ("top_codes", "bottom_codes"),
+    "reconstruct": ("image",),
+    "score": ("image", "labels"),
+    "complete": ("image", "mask", "class_id", *SAMPLING_INPUTS),
+    "class_names": ("class_id",),
+    "about": ("row",),
+}
 
 
 def version_folder(path: str | os.PathLike) -> Path:
@@ -87,7 +101,7 @@ class SavedModel:
         self.path = version_folder(path)
         self.model_info = ModelInfo.from_json(read_json(self.path / ABOUT))
         try:
-            self._loaded = Loaded(self.path)
+            self._loaded = LoadedGraph(self.path)
         except _DAMAGE as error:
             line = (str(error).strip() or repr(error)).splitlines()[0]
             raise DataError(
@@ -126,6 +140,7 @@ class SavedModel:
         try:
             return self._loaded(signature, inputs)
         except tf.errors.InvalidArgumentError as error:
-            if not (sentence := refusal(error)):
+            _, found, rest = error.message.partition("assertion failed: [")
+            if not found:
                 raise
-            raise UserError(sentence) from error
+            raise UserError(rest.split("]\n")[0].strip()) from error

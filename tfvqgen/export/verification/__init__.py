@@ -1,5 +1,5 @@
-"""Checks an export in a process that has TensorFlow and nothing of this project.
+"""Checks an export in a process that has TensorFlow, without Keras and this project.
 
-The folder is also a program, ``python -I <folder> <export>``: there its modules import
-each other by their bare names. None of them imports anything of this project.
+The folder is also a program, ``python -I <folder> <export>``, in which the modules
+import each other by their bare names.
 """

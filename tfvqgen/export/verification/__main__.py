@@ -2,29 +2,32 @@
 
     python -I <this folder> <export> [--warm_up | --times]
 
-Keras and this project cannot be imported here. Each check is an object with ``name``,
-``ok`` and ``detail``; ``figures`` are seconds, bytes and megabytes. With ``--warm_up``
-the export is loaded and its warm-up requests replayed, and no more; with ``--times`` it
-is loaded, asked for some cells and measured.
+Keras and this project cannot be imported here, except the module that loads graphs. The
+object has ``checks``, each with ``name``, ``ok`` and ``detail``, and ``metrics``:
+seconds, bytes and megabytes. With ``--warm_up`` the export is only loaded and its
+warm-up requests are replayed; with ``--times`` it is loaded and measured.
 """
 
 import json
 import os
 import sys
+from pathlib import Path
 
 ABSENT = ("keras", "tf_keras", "tensorflow_probability", "tfvqgen", "data_prep")
 
 
 def main() -> None:
-    """Runs as the module's documentation says."""
+    """Runs the checks of the command line."""
     # A module that is None cannot be imported.
     sys.modules.update(dict.fromkeys(ABSENT))
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    from verification import Verification
+    # The loader is shared with tfvqgen.generation; it imports TensorFlow only.
+    sys.path.append(str(Path(__file__).resolve().parents[2] / "generation"))
+    from checks import Verification
 
     verification = Verification(sys.argv[1])
     verification.run(sys.argv[2:])
-    found = {"checks": verification.checks, "figures": verification.figures}
+    found = {"checks": verification.checks, "metrics": verification.metrics}
     print(json.dumps(found), flush=True)
 
 

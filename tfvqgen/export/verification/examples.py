@@ -1,4 +1,13 @@
-"""Rows to ask signatures with."""
+"""Example requests for the signatures of an export, valid and wrong, and its warm-up.
+
+TensorFlow Serving replays the warm-up requests of a model when it loads it. They are
+``PredictionLog`` messages, which TensorFlow does not contain; the few fields that a
+request needs are written and read here::
+
+    PredictionLog.predict_log = 6, PredictLog.request = 1
+    PredictRequest.model_spec = 1, .inputs = 2 (map: key = 1, value = 2)
+    ModelSpec.name = 1, .signature_name = 3
+"""
 
 # Shapes: B rows; H x W pixels, C channels; L labels.
 
@@ -6,67 +15,75 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
+from google.protobuf import empty_pb2, unknown_fields
+
+WARM_UP = "assets.extra/tf_serving_warmup_requests"
 
 
 def example_rows(
-    about: Mapping[str, Any], names: Iterable[str], rows: int, seed: int = 0
+    model_info: Mapping[str, Any], names: Iterable[str], rows: int, seed: int = 0
 ) -> dict[str, np.ndarray]:
-    """Returns inputs of a model, by name; the first rows of more rows are these.
+    """Returns valid inputs by name.
 
-    Labels, seeds, temperatures and so on differ from row to row; class -1 is among them
-    from the second row on.
+    Labels, seeds, temperatures and so on differ between rows. More rows start with the
+    rows of fewer.
 
     Args:
-        about: What the model says of itself, as in ``about.json``.
-        names: Of the inputs.
-        rows: B.
-        seed: What all depends on.
+        model_info: The content of ``about.json``.
+        names: Names of the inputs.
+        rows: Number of rows (B).
+        seed: Seed of the values.
     """
-    height, width, _ = about["image_shape"]
-    labels, codes = len(about["labels"]), about["num_embeddings"]
-    place = np.arange(rows)
-    classes = np.where(place == 1, -1, (place + seed) % max(labels, 1))
+    height, width, _ = model_info["image_shape"]
+    labels, codes = len(model_info["labels"]), model_info["num_embeddings"]
+    index = np.arange(rows)
+    # The second row is unconditional, the third has two labels.
+    classes = np.where(index == 1, -1, (index + seed) % max(labels, 1))
     if not labels:
         classes = np.full(rows, -1)
     multi_hot = classes[:, None] == np.arange(labels)
-    # The third row has two labels.
-    multi_hot |= (place[:, None] == 2) & (np.arange(labels) < 2)
-    columns = (np.arange(width) < width // 2) | (place[:, None] == 3)
+    multi_hot |= (index[:, None] == 2) & (np.arange(labels) < 2)
+    # The left half of an image is kept; the fourth row keeps everything.
+    columns = (np.arange(width) < width // 2) | (index[:, None] == 3)
 
-    def draw(shape, limit, dtype):
-        each = [np.random.default_rng([seed, row]) for row in range(rows)]
-        return np.stack([rng.integers(limit, size=shape, dtype=dtype) for rng in each])
+    def random(shape, limit, dtype):
+        rngs = [np.random.default_rng([seed, row]) for row in range(rows)]
+        return np.stack([rng.integers(limit, size=shape, dtype=dtype) for rng in rngs])
 
+    def cycle(*values):
+        return np.resize(values, rows).astype(np.float32)
+
+    dtype = model_info["dtype"]
     makers = {
         "class_id": lambda: classes.astype(np.int32),
         "labels": lambda: multi_hot.astype(np.float32),
-        "seed": lambda: (place + 1000 * seed).astype(np.int64),
-        "temperature": lambda: _cycle([1.0, 0.7, 1.0, 1.3, 1.0], rows),
-        "top_p": lambda: _cycle([1.0, 1.0, 0.9, 1.0, 0.5], rows),
-        "guidance": lambda: _cycle([0.0, 0.0, 1.0, 0.0, 2.5], rows),
-        "image": lambda: draw(
-            about["image_shape"], np.iinfo(about["dtype"]).max, about["dtype"]
-        ),
+        "seed": lambda: (index + 1000 * seed).astype(np.int64),
+        "temperature": lambda: cycle(1, 0.7, 1, 1.3, 1),
+        "top_p": lambda: cycle(1, 1, 0.9, 1, 0.5),
+        "guidance": lambda: cycle(0, 0, 1, 0, 2.5),
+        "image": lambda: random(model_info["image_shape"], np.iinfo(dtype).max, dtype),
         "mask": lambda: np.repeat(columns[:, None], height, 1).astype(np.float32),
-        "top_codes": lambda: draw(about["top_shape"], codes, np.int32),
-        "bottom_codes": lambda: draw(about["bottom_shape"], codes, np.int32),
-        "row": lambda: place.astype(np.int32),
+        "top_codes": lambda: random(model_info["top_shape"], codes, np.int32),
+        "bottom_codes": lambda: random(model_info["bottom_shape"], codes, np.int32),
+        "row": lambda: index.astype(np.int32),
     }
     return {name: makers[name]() for name in names}
 
 
 def wrong_rows(
-    about: Mapping[str, Any], names: Iterable[str]
+    model_info: Mapping[str, Any], names: Iterable[str]
 ) -> list[tuple[str, str, dict[str, np.ndarray]]]:
-    """Returns requests that must be refused, each wrong in one thing.
+    """Returns requests with one mistake each.
 
     Returns:
-        For each: what is wrong, a word that the refusal must have, and the inputs.
+        For each request: the mistake, a word that the error message must contain, and
+        the inputs.
     """
     names = list(names)
-    right = example_rows(about, names, 2)
-    labels, codes = len(about["labels"]), about["num_embeddings"]
-    values = {
+    valid = example_rows(model_info, names, 2)
+    labels, codes = len(model_info["labels"]), model_info["num_embeddings"]
+    wrong_values = {
         "class_id": (labels, -2),
         "temperature": (0, -1, np.nan, np.inf),
         "top_p": (0, 1.5, np.nan),
@@ -78,32 +95,62 @@ def wrong_rows(
     }
     found = []
     for name in names:
-        for value in values.get(name, ()):
-            wrong = right[name].copy()
+        for value in wrong_values.get(name, ()):
+            wrong = valid[name].copy()
             # The last number of the last row.
             wrong.reshape(-1)[-1:] = value
             if wrong.size:
-                found.append((f"{name}={value}", name, {**right, name: wrong}))
-        found.append(
-            (f"{name} of a wrong shape", name, {**right, name: _wide(right[name])})
-        )
+                found.append((f"{name}={value}", name, {**valid, name: wrong}))
+        deeper = {**valid, name: valid[name][..., None]}
+        found.append((f"{name} of a wrong shape", name, deeper))
     if len(names) > 1:
-        fewer = {**right, names[-1]: right[names[-1]][:1]}
+        fewer = {**valid, names[-1]: valid[names[-1]][:1]}
         found.append((f"fewer rows of {names[-1]}", "shape", fewer))
-    many = about["max_rows"] + 1
-    found += [(f"{rows} rows", "rows", _first_row(right, rows)) for rows in (0, many)]
+    for rows in (0, model_info["max_rows"] + 1):
+        repeated = {name: np.repeat(x[:1], rows, axis=0) for name, x in valid.items()}
+        found.append((f"{rows} rows", "rows", repeated))
     return found
 
 
-def _wide(value):
-    if value.ndim == 1:
-        return value[:, None]
-    return np.pad(value, [(0, 0)] * (value.ndim - 1) + [(0, 1)])
+def encode_request(model: str, signature: str, inputs: Mapping[str, Any]) -> bytes:
+    """Returns the serialized ``PredictionLog`` of a request."""
+    spec = _field(1, model.encode()) + _field(3, signature.encode())
+    request = _field(1, spec)
+    for name, value in inputs.items():
+        tensor = tf.make_tensor_proto(value).SerializeToString()
+        request += _field(2, _field(1, name.encode()) + _field(2, tensor))
+    return _field(6, _field(1, request))
 
 
-def _first_row(inputs, rows):
-    return {name: np.repeat(x[:1], rows, axis=0) for name, x in inputs.items()}
+def decode_request(record: bytes) -> tuple[str, dict[str, np.ndarray]]:
+    """Returns the signature and the inputs of a serialized ``PredictionLog``.
+
+    Raises:
+        DecodeError, KeyError: It is damaged, or the log of something else.
+    """
+    request = _fields(_fields(record)[6][0])[1][0]
+    found = _fields(request)
+    inputs = {}
+    for entry in found[2]:
+        name, tensor = (_fields(entry)[number][0] for number in (1, 2))
+        proto = tf.make_tensor_proto(0).FromString(tensor)
+        inputs[name.decode()] = tf.make_ndarray(proto)
+    return _fields(found[1][0])[3][0].decode(), inputs
 
 
-def _cycle(values, rows):
-    return np.resize(values, rows).astype(np.float32)
+def _field(number: int, value: bytes) -> bytes:
+    """Returns a field of bytes in the wire format: tag, length, value."""
+    length, rest = bytearray(), len(value)
+    while rest > 127:
+        length.append(rest & 127 | 128)
+        rest >>= 7
+    return bytes([number << 3 | 2, *length, rest]) + value
+
+
+def _fields(message: bytes) -> dict[int, list[bytes]]:
+    """Returns the values of the fields of a message by number."""
+    values: dict[int, list[bytes]] = {}
+    unknown = empty_pb2.Empty.FromString(message)
+    for field in unknown_fields.UnknownFieldSet(unknown):
+        values.setdefault(field.field_number, []).append(field.data)
+    return values

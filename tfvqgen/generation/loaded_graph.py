@@ -12,7 +12,7 @@ from tensorflow.core.protobuf import config_pb2
 _TAGS = ("serve",)
 
 
-class Loaded:
+class LoadedGraph:
     """The signatures of a SavedModel.
 
     ``tf.saved_model.load`` would make a Python function of every graph first, and would
