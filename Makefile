@@ -70,18 +70,14 @@ bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.input_pipeline --output runs/bench.jsonl
 	$(BIN)/python -m benchmarks.sampling --batch_size 1 --output runs/bench.jsonl
 	$(BIN)/python -m benchmarks.sampling --batch_size 16 --output runs/bench.jsonl
-	$(BIN)/python -m benchmarks.sampling_growth --output runs/bench.jsonl
 	$(BIN)/python -m benchmarks.saved_model --preset demo --output runs/bench.jsonl
 	$(BIN)/python -m benchmarks.saved_model --preset hpa128 --output runs/bench.jsonl
-	$(BIN)/python -m benchmarks.synthesize --output runs/bench.jsonl
 	$(BIN)/python -m benchmarks.segmentation --output runs/bench.jsonl
 	$(BIN)/python -m benchmarks.cropping --output runs/bench.jsonl
 	$(BIN)/python -m benchmarks.sharding --output runs/bench.jsonl
-	$(BIN)/python -m benchmarks.demo_health --output runs/bench.jsonl
 	$(BIN)/python -m benchmarks.screening --output runs/bench.jsonl
 	$(BIN)/python -m benchmarks.embedding --output runs/bench.jsonl
-	$(BIN)/python -m benchmarks.review_page --output runs/bench.jsonl
-	$(BIN)/python -m benchmarks.faults.kill --output runs/bench.jsonl
+	$(BIN)/python -m benchmarks.faults --output runs/bench.jsonl
 
 $(INSTALLED): setup.cfg constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \

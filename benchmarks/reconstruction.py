@@ -1,17 +1,28 @@
-"""How well autoencoders reconstruct real cells that they have not seen.
+"""Reconstruction quality of autoencoders on held-out crops, against training time.
 
-Trains ours and the *recipe* on the crops of four fifths of the fields and measures both
-on the crops of the other fields, with a JSON line for each every `--every` steps. The
-recipe is the plain graph of `plain_vqvae2` with residual width 32, batch 16, Adam 3e-4
-and no augmentation. Ours is a preset's autoencoder, trained by the training loop itself
-on the same crops with the same batch size; `--set` changes its other keys.
+Trains the *baseline* (`plain_vqvae2`, a widely used VQ-VAE-2 implementation as a plain
+TensorFlow graph: residual width 32, Adam 3e-4, no augmentation) and ours (a preset's
+autoencoder, trained by the training loop) on the train split of a data set, and
+measures both on crops of its validation split every `--every` steps:
 
-`--fields` is a folder with fields of the Human Protein Atlas in the layout of the
-Kaggle 2018 data.
+    python -m data_prep crop --fields FOLDER --output crops
+    python -m data_prep shard --crops crops --output shards
+    --splits train=0.8,validation=0.2
+    python -m benchmarks.reconstruction --data_dir shards --models baseline default
+    plain:texture_noise_weight=0
+
+A model is `baseline`, `default` (the preset), or NAME:KEY=VALUE,KEY=VALUE with keys of
+the section vqvae. Each gets one JSON line a measurement: mean squared error and PSNR
+(peak 1) over all pixels and channels with a 95 % bootstrap interval over crops,
+codebook perplexity and usage, the share of spectral power that is kept in two bands of
+spatial frequency for each channel, the Frechet distance between reconstructions and
+originals in the features of a random network, and the seconds of training so far,
+without start-up and measuring. `--plot` draws PSNR against seconds.
 """
 
 import argparse
 import dataclasses
+import re
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -20,154 +31,245 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import case, real_crops
-from benchmarks.reconstruction_measures import BATCH_SIZE, measure, to_unit
+from benchmarks import case
 from tfvqgen import command_line
+from tfvqgen.errors import UserError
 
-RECIPE_WIDTH = 32
-MODELS = ("recipe", "ours")
+BASELINE = "baseline"
+BASELINE_WIDTH = 32
+BATCH_SIZE = 16
+LEVELS = ("top", "bottom")
 
-# Takes the number of steps, what reconstructs, what encodes, the size of each codebook,
-# and further figures.
-Report = Callable[[int, Callable, Callable, int, dict[str, Any]], None]
+# Called with the step, a function that reconstructs images in [0, 1], one that encodes
+# them to codes of both levels, and the number of embeddings.
+Report = Callable[[int, Callable, Callable, int], None]
 
 
 def main() -> None:
     args = _flags().parse_args()
-    crops = real_crops.cut(args.fields)
+    models = read_models(args.models)
     case.import_tensorflow(args.threads)
-    trainers = {"recipe": train_recipe, "ours": train_ours}
-    for model in args.models:
-        trainers[model](crops, args, _reporter(model, crops, args))
+    from tfvqgen.data import schema
+
+    dataset = schema.open_dataset(args.data_dir)
+    split = dataset.split("validation")
+    crops = schema.read_images(split, range(min(args.crops, split.num_examples)))
+    lines = []
+    for name, overrides in models.items():
+        further = {"model": name, "set": overrides}
+        report = _reporter(np.stack(crops), further, lines, args)
+        if name == BASELINE:
+            train_baseline(dataset, args, report)
+        else:
+            train_ours(dataset, overrides, args, report)
+    if args.plot:
+        plot(lines, args.plot)
 
 
-def train_recipe(
-    crops: real_crops.Crops, args: argparse.Namespace, report: Report
-) -> None:
-    """Trains the plain graph, reporting every `args.every` steps."""
+def read_models(texts: list[str]) -> dict[str, list[str]]:
+    """Returns the overrides of each model by its name.
+
+    Raises:
+        UserError: A text cannot be read, or a name occurs twice.
+    """
+    models: dict[str, list[str]] = {}
+    for text in texts:
+        name, _, overrides = text.partition(":")
+        if not re.fullmatch(r"[\w.-]+", name) or name in models:
+            raise UserError(
+                "cannot read a model: expected NAME or NAME:KEY=VALUE,KEY=VALUE with "
+                f"different names. Received: {text!r}"
+            )
+        # Values may contain commas.
+        parts = [x for x in re.split(r",(?=[\w.]+=)", overrides) if x]
+        models[name] = [f"vqvae.{part}" for part in parts]
+    return models
+
+
+def train_baseline(dataset, args: argparse.Namespace, report: Report) -> None:
+    """Trains the plain graph."""
     import tensorflow as tf
 
     from benchmarks import plain_vqvae2
+    from tfvqgen.data import schema
 
-    sizes = plain_vqvae2.Sizes(
-        channels=len(real_crops.CHANNELS), residual_width=RECIPE_WIDTH
-    )
+    split = dataset.split("train")
+    images = np.stack(schema.read_images(split, range(split.num_examples)))
+    batches = random_batches(images, args.seed)
+    sizes = plain_vqvae2.Sizes(channels=images.shape[-1], residual_width=BASELINE_WIDTH)
     model = plain_vqvae2.PlainVQVAE2(sizes, seed=args.seed)
-    batches = random_batches(crops.images[~crops.held_out], args.seed)
-    model.start_codebooks(tf.constant(to_unit(next(batches))))
-    errors = []
+    model.start_codebooks(schema.to_unit(next(batches)))
+    # The first call builds the graph.
+    model.train_step(schema.to_unit(next(batches)))
+    report(0, None, None, 0)
     for step in range(1, args.steps + 1):
-        errors.append(model.train_step(tf.constant(to_unit(next(batches)))))
+        error = model.train_step(tf.constant(schema.to_unit(next(batches))))
         if step % args.every == 0 or step == args.steps:
+            float(error)
             report(
                 step,
                 lambda images: model.reconstruct(images)[0],
                 lambda images: model.reconstruct(images)[1:],
                 sizes.num_embeddings,
-                {"train_mse": float(np.mean(errors))},
             )
-            errors.clear()
 
 
 def random_batches(images: np.ndarray, seed: int) -> Iterator[np.ndarray]:
-    """Yields batches without end; each pass over the images has an order of its own."""
+    """Yields batches without end; each epoch has an order of its own."""
     generator = np.random.default_rng(seed)
-    waiting = np.empty(0, int)
+    order = np.empty(0, int)
     while True:
-        while len(waiting) < BATCH_SIZE:
-            waiting = np.append(waiting, generator.permutation(len(images)))
-        yield images[waiting[:BATCH_SIZE]]
-        waiting = waiting[BATCH_SIZE:]
+        while len(order) < BATCH_SIZE:
+            order = np.append(order, generator.permutation(len(images)))
+        yield images[order[:BATCH_SIZE]]
+        order = order[BATCH_SIZE:]
 
 
 def train_ours(
-    crops: real_crops.Crops, args: argparse.Namespace, report: Report
+    dataset, overrides: list[str], args: argparse.Namespace, report: Report
 ) -> None:
-    """Trains our autoencoder by the training loop, reporting at every validation."""
+    """Trains a preset's autoencoder by the training loop."""
     import keras
+    import tensorflow as tf
 
-    from benchmarks import image_shards
     from tfvqgen import Config
     from tfvqgen.training import distribution
     from tfvqgen.training.loop import Loop
+    from tfvqgen.training.stages.vqvae import AutoencoderStage
     from tfvqgen.training.workdir import Workdir
 
     preset = dataclasses.replace(Config.from_preset(args.preset), seed=args.seed)
+    shape = ",".join(map(str, dataset.info.image_shape))
     config = preset.with_overrides(
         [
-            f"vqvae.image_shape={','.join(map(str, crops.images.shape[1:]))}",
+            f"vqvae.image_shape={shape}",
             f"vqvae.batch_size={BATCH_SIZE}",
             f"vqvae.steps={args.steps}",
             f"vqvae.validate_every={args.every}",
+            f"vqvae.validation_examples={BATCH_SIZE}",
             f"vqvae.log_every={args.every}",
             f"vqvae.checkpoint_every={args.steps}",
-            *args.set,
+            *overrides,
         ]
     )
-    splits = {
-        "train": crops.images[~crops.held_out],
-        "validation": crops.images[crops.held_out],
-    }
-    keras.utils.set_random_seed(args.seed)
-    strategy = distribution.make_strategy("one_device")
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        dataset = image_shards.write(folder, splits, real_crops.CHANNELS)
-        with strategy.scope():
-            further = {"preset": args.preset, "set": args.set}
-            stage = _reporting_stage(config, dataset, args.every, report, further)
-        workdir = Workdir(folder / "workdir")
-        with workdir.locked():
-            Loop(stage, strategy, workdir, seed=args.seed).run()
-
-
-def _reporting_stage(config, dataset, every: int, report: Report, further: dict):
-    """Makes the stage `vqvae` such that each of its validations makes a report."""
-    import tensorflow as tf
-
-    from tfvqgen.training.stages.vqvae import AutoencoderStage
 
     class ReportingStage(AutoencoderStage):
-        """Counts validations to know the step."""
+        """Reports at each validation."""
 
         step = 0
 
         def validation_metrics(self, sums):
-            """Reports, and returns what the stage itself says."""
-            self.step = min(self.step + every, self.config.steps)
-            own = super().validation_metrics(sums)
+            """Reports, and returns the stage's own metrics."""
+            self.step = min(self.step + args.every, args.steps)
             number = self.config.num_embeddings
-            report(self.step, reconstruct, stage.model.encode, number, further)
-            return own
+            report(self.step, reconstruct, self.model.encode, number)
+            return super().validation_metrics(sums)
 
-    stage = ReportingStage(config, dataset)
+    keras.utils.set_random_seed(args.seed)
+    strategy = distribution.make_strategy("one_device")
+    with strategy.scope():
+        stage = ReportingStage(config, dataset)
     reconstruct = tf.function(stage.model.reconstruct)
-    return stage
+    with tempfile.TemporaryDirectory() as folder:
+        workdir = Workdir(folder)
+        with workdir.locked():
+            report(0, None, None, 0)
+            Loop(stage, strategy, workdir, seed=args.seed).run()
 
 
-def _reporter(model: str, crops: real_crops.Crops, args: argparse.Namespace) -> Report:
-    """Returns a function that measures on the held-out crops and writes a case."""
-    held_out = crops.images[crops.held_out]
-    measuring, started = 0.0, time.perf_counter()
+def measure(
+    reconstruct: Callable[[np.ndarray], Any],
+    encode: Callable[[np.ndarray], Any],
+    crops: np.ndarray,
+    num_embeddings: int,
+) -> dict[str, Any]:
+    """Measures an autoencoder on crops that it was not trained on.
 
-    def report(
-        step: int, reconstruct, codes, num_embeddings: int, further: dict[str, Any]
-    ) -> None:
-        nonlocal measuring
+    Args:
+        reconstruct: From float32 images [B, H, W, C] in [0, 1] to images like them.
+        encode: From the same to the codes of both levels, int [B, h, w] each.
+        crops: uint8 or uint16 [N, H, W, C], square.
+        num_embeddings: The size of each codebook.
+    """
+    from tfvqgen.data import schema
+    from tfvqgen.evaluation.extractors.random_network import RandomNetwork
+    from tfvqgen.evaluation.metrics import frechet
+    from tfvqgen.evaluation.metrics.intervals import bootstrap_interval
+    from tfvqgen.evaluation.metrics.spectrum import BANDS, band_power, power
+    from tfvqgen.training.stages import health
+
+    network = RandomNetwork(crops.shape[-1])
+    counts = {level: np.zeros(num_embeddings) for level in LEVELS}
+    errors, powers, features = [], 0.0, ([], [])
+    for start in range(0, len(crops), BATCH_SIZE):
+        batch = crops[start : start + BATCH_SIZE]
+        images = schema.to_unit(batch).numpy()
+        output = np.clip(np.asarray(reconstruct(images)), 0, 1)
+        errors.append(np.square(output - images).mean(axis=(1, 2, 3)))
+        powers += np.stack([band_power(power(x)).sum(axis=0) for x in (output, images)])
+        stored = schema.from_unit(output, batch.dtype.name).numpy()
+        for found, kept in zip((stored, batch), features, strict=True):
+            kept.append(network.features(found))
+        for level, codes in zip(LEVELS, encode(images), strict=True):
+            flat = np.asarray(codes).ravel()
+            counts[level] += np.bincount(flat, minlength=num_embeddings)
+    errors = np.concatenate(errors)
+    ends = bootstrap_interval(errors, lambda mean: -10 * np.log10(mean), seed=0)
+    moments = [frechet.moments(np.concatenate(kept)) for kept in features]
+    measures = {
+        "mse": float(errors.mean()),
+        "psnr": round(-10 * float(np.log10(errors.mean())), 3),
+        "psnr_interval": np.sort(ends).round(3).tolist(),
+        "FD-random": float(f"{frechet.frechet_distance(*moments):.4g}"),
+        "held_out_crops": len(crops),
+    }
+    for band, kept in zip(BANDS, powers[0] / powers[1], strict=True):
+        measures[f"power_kept_{band}"] = kept.round(4).tolist()
+    for level in LEVELS:
+        perplexity = health.codebook_perplexity(counts[level])
+        measures[f"{level}_codebook_perplexity"] = round(perplexity, 1)
+        measures[f"{level}_usage"] = round(health.usage(counts[level]), 3)
+    return measures
+
+
+def plot(lines: list[dict[str, Any]], path: Path) -> None:
+    """Draws PSNR against seconds of training, one line for each model."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axes = figure.add_subplot(xlabel="seconds of training", ylabel="held-out PSNR (dB)")
+    for model in dict.fromkeys(line["model"] for line in lines):
+        own = [line for line in lines if line["model"] == model]
+        seconds, values = ([x[key] for x in own] for key in ("seconds", "psnr"))
+        axes.plot(seconds, values, marker="o", label=model)
+    axes.legend()
+    figure.savefig(path)
+
+
+def _reporter(
+    crops: np.ndarray, further: dict[str, Any], lines: list, args: argparse.Namespace
+) -> Report:
+    """Returns a function that measures and writes a case; step 0 starts the clock."""
+    measuring = started = 0.0
+
+    def report(step: int, reconstruct, encode, num_embeddings: int) -> None:
+        nonlocal measuring, started
         now = time.perf_counter()
+        if step == 0:
+            started = now
+            return
         done = {
             "case": "reconstruction",
-            "model": model,
+            **further,
             "step": step,
-            **measure(reconstruct, codes, held_out, num_embeddings),
-            "train_crops": len(crops.images) - len(held_out),
-            "held_out_crops": len(held_out),
+            "seconds": round(now - started - measuring, 1),
+            **measure(reconstruct, encode, crops, num_embeddings),
+            "preset": args.preset,
             "batch_size": BATCH_SIZE,
             "seed": args.seed,
             "threads": args.threads,
-            "seconds": round(now - started - measuring, 1),
-            **further,
         }
+        lines.append(done)
         case.write(done, args.output)
         measuring += time.perf_counter() - now
 
@@ -176,18 +278,21 @@ def _reporter(model: str, crops: real_crops.Crops, args: argparse.Namespace) -> 
 
 def _flags() -> argparse.ArgumentParser:
     flags = case.parser(__doc__)
-    flags.add_argument("--fields", type=Path, required=True)
-    flags.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
-    flags.add_argument("--steps", type=int, default=1000)
-    flags.add_argument("--every", type=int, default=100, help="steps between cases")
-    flags.add_argument("--preset", default="hpa128", help="of ours")
+    flags.add_argument("--data_dir", type=Path, required=True, help="Folder of shards.")
     flags.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="vqvae.KEY=VALUE",
-        help="changes a key of the preset (repeated)",
+        "--models",
+        nargs="+",
+        default=[BASELINE, "default"],
+        metavar="NAME:KEY=VALUE,KEY=VALUE",
+        help="Models to compare (default: baseline default).",
     )
+    flags.add_argument("--preset", default="hpa128", help="Preset of our models.")
+    flags.add_argument("--steps", type=int, default=1000, help="Training steps.")
+    flags.add_argument("--every", type=int, default=100, help="Steps between lines.")
+    flags.add_argument(
+        "--crops", type=int, default=2000, help="Largest number of crops."
+    )
+    flags.add_argument("--plot", type=Path, help="Image file for the plot.")
     return flags
 
 

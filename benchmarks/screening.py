@@ -56,7 +56,6 @@ def measure(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
         "seed": args.seed,
         **found(truth, dropped),
         **lost(opened.crops, truth, dropped),
-        **reasons(opened, truth),
         "screening_seconds": round(seconds, 1),
     }
 
@@ -95,24 +94,6 @@ def lost(crops, truth: dict[str, str], dropped: set[str]) -> dict[str, Any]:
         "worst_label": worst,
         "worst_label_lost": round(float(np.mean(labels[worst])), 3),
         "worst_label_crops": len(labels[worst]),
-    }
-
-
-def reasons(opened, truth: dict[str, str]) -> dict[str, Any]:
-    """Returns by which kind of suggestion defects are found and good crops lost."""
-    from data_prep.embedding import projection
-    from data_prep.screening import suggestions
-
-    components = projection.principal_components(opened.features.values)
-    made = suggestions.suggest(opened.crops, components, opened.table.clusters)
-    bad = np.array([bool(truth[crop.crop_id]) for crop in opened.crops])
-    shares = {"found_by": made.kinds[bad], "lost_by": made.kinds[~bad]}
-    return {
-        name: {
-            kind: round(float(share), 4)
-            for kind, share in zip(suggestions.KINDS, kinds.mean(axis=0), strict=True)
-        }
-        for name, kinds in shares.items()
     }
 
 

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from benchmarks import sampling, sampling_cost, sampling_growth
+from benchmarks import sampling, sampling_cost
 from tests import priors
 from tfvqgen import Config
 
@@ -65,18 +65,6 @@ def test_the_sampling_benchmark_prints_a_line_a_case(tiny, monkeypatch, capsys):
     assert lines[0]["operations_per_position"] == round(
         2 * sampling_cost.operations_per_position(config)
     )
-
-
-def test_the_growth_benchmark_compares_sizes_with_and_without_attention(
-    tiny, monkeypatch, capsys
-):
-    lines = lines_of(
-        monkeypatch, capsys, sampling_growth, "--map_sizes", 4, 2, "--rounds", 3
-    )
-    found = [(x["attention"], x["map_size"]) for x in lines]
-    assert found == [(False, 2), (False, 4), (True, 2), (True, 4)]
-    assert lines[0]["growth"] == lines[2]["growth"] == 1
-    assert all(line["microseconds_per_position"] > 0 for line in lines)
 
 
 def test_timed_positions_are_spread_over_the_map():

@@ -1,25 +1,43 @@
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benchmarks import image_shards, real_crops
+from data_prep.__main__ import main as data_prep
+from tfvqgen.data import schema
 from tfvqgen.training.metrics_log import read_metrics
 from tfvqgen.training.train import train
 
 FIELDS = os.environ.get("TFVQGEN_HPA_FIELDS")
 
 
+def run(monkeypatch, *words):
+    monkeypatch.setattr("sys.argv", ["data_prep", *map(str, words)])
+    with pytest.raises(SystemExit) as ended:
+        data_prep()
+    assert not ended.value.code
+
+
 @pytest.mark.skipif(not FIELDS, reason="TFVQGEN_HPA_FIELDS names no folder of fields")
-def test_an_autoencoder_learns_from_crops_of_real_fields(tmp_path):
-    crops = real_crops.cut(Path(FIELDS) / "kaggle2018", size=64, most_fields=6)
-    images = crops.images
-    assert len(images) > 40 and images.dtype == np.uint8
-    splits = {"train": images[8:], "validation": images[:8]}
-    image_shards.write(tmp_path / "shards", splits, real_crops.CHANNELS)
+def test_an_autoencoder_learns_from_crops_of_real_fields(tmp_path, monkeypatch):
+    fields = tmp_path / "fields"
+    (fields / "train").mkdir(parents=True)
+    source = Path(FIELDS) / "kaggle2018"
+    header, *rows = (source / "train.csv").read_text().splitlines()
+    (fields / "train.csv").write_text("\n".join([header, *rows[:6]]))
+    for row in rows[:6]:
+        for path in (source / "train").glob(f"{row.split(',')[0]}_*.png"):
+            shutil.copy(path, fields / "train")
+    crops, shards = tmp_path / "crops", tmp_path / "shards"
+    flags = ("--crop_size", 64, "--overlays", 0, "--workers", 1)
+    run(monkeypatch, "crop", "--fields", fields, "--output", crops, *flags)
+    splits = "train=0.8,validation=0.2"
+    words = ("--crops", crops, "--output", shards, "--splits", splits)
+    run(monkeypatch, "shard", *words)
     train(
-        data_dir=tmp_path / "shards",
+        data_dir=shards,
         workdir=tmp_path / "workdir",
         preset="demo",
         stage="vqvae",
@@ -38,5 +56,7 @@ def test_an_autoencoder_learns_from_crops_of_real_fields(tmp_path):
     )
     lines = read_metrics(tmp_path / "workdir" / "vqvae" / "metrics.jsonl")
     last = [line for line in lines if line["split"] == "validation"][-1]
-    mean_image_error = np.mean(np.var(splits["validation"] / 255.0, axis=(0, 1, 2)))
+    split = schema.open_dataset(shards).split("validation")
+    images = np.stack(schema.read_images(split, range(split.num_examples)))
+    mean_image_error = np.mean(np.var(images / 255.0, axis=(0, 1, 2)))
     assert last["reconstruction_mse"] < 0.8 * mean_image_error

@@ -1,7 +1,9 @@
+""""""
+
 import numpy as np
 import pytest
 
-from benchmarks.inpainting_measures import (
+from benchmarks.inpainting import (
     agreements,
     group_mean_errors,
     intensity_statistics,

@@ -1,1 +1,0 @@
-"""Faults injected into real runs, and what they cost."""
