@@ -2,14 +2,14 @@
 
   python export.py --workdir=runs/first --export_dir=runs/first/export
 
-writes <export_dir>/1, next time <export_dir>/2, and so on: a SavedModel that draws,
-completes, reconstructs and judges cells by itself, without Keras and without this
-project, with its vocabulary, channels, credit and model card as assets. A server that
-watches <export_dir> loads a version when it appears, which it does whole, after it was
-loaded and asked once here. Nothing that is there is overwritten.
+The command writes <export_dir>/1, the next time <export_dir>/2, and so on: a SavedModel
+that generates, completes, reconstructs and scores cells without Keras and without this
+project, with its vocabulary, channels, credit and model card as assets. A version
+appears only when it is complete and has been loaded and tested, so that a server may
+watch <export_dir>. Existing versions are never overwritten.
 
-Look at <export_dir>/<version>/assets/model_card.md before you share it; check it with
-`python -m tfvqgen verify --model=<export_dir>`; draw cells from it with `python -m
+Read <export_dir>/<version>/assets/model_card.md before you share the model. Check it
+with `python -m tfvqgen verify --model=<export_dir>` and generate cells with `python -m
 tfvqgen sample --model=<export_dir>`. All stages must be trained (train.py).
 """
 
@@ -17,12 +17,12 @@ from absl import flags
 
 from tfvqgen.command_line import STARTS_OVER, import_tensorflow, run_with_flags
 
-_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of train.py.", required=True)
+_WORKDIR = flags.DEFINE_string("workdir", None, "Workdir of train.py.", required=True)
 _EXPORT_DIR = flags.DEFINE_string(
-    "export_dir", None, "Folder of versions; made if need be.", required=True
+    "export_dir", None, "Folder of versions; it is created if needed.", required=True
 )
 _VERSION = flags.DEFINE_integer(
-    "version", None, "Number of the new version; default: one more than the largest."
+    "version", None, "Number of the new version. Defaults to one more than the largest."
 )
 
 

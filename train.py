@@ -1,13 +1,14 @@
 """Trains the stages of a generator of single-cell images.
 
-The autoencoder, the code shards that the priors learn from, the priors of the top and
-the bottom codes:
+The stages are the autoencoder, the code shards that the priors are trained on, and the
+priors of the top and the bottom codes:
 
   python train.py --data_dir=shards --workdir=runs/first --preset=hpa128
 
-The workdir keeps everything; the same command run again goes on where it stopped, and
-what is done is skipped. Look at <workdir>/vqvae/reconstructions.png,
-<workdir>/bottom/samples.png and metrics.jsonl (or TensorBoard) while it trains.
+The workdir contains all results. Run the same command again to continue where it
+stopped; finished stages are skipped. While it trains, look at
+<workdir>/vqvae/reconstructions.png, <workdir>/bottom/samples.png and metrics.jsonl, or
+use TensorBoard.
 """
 
 from absl import flags
@@ -21,35 +22,39 @@ _DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "Folder of shards with dataset.json.", required=True
 )
 _WORKDIR = flags.DEFINE_string(
-    "workdir", None, "Folder for checkpoints, metrics and pictures.", required=True
+    "workdir", None, "Folder for checkpoints, metrics and images.", required=True
 )
 _PRESET = flags.DEFINE_enum(
     "preset",
     None,
     sorted(presets.PRESETS),
-    "Sizes and schedule to start from; default: what the workdir has, else hpa128.",
+    "Preset of the configuration. Defaults to that of the workdir, else hpa128.",
 )
 _STAGE = flags.DEFINE_enum(
-    "stage", "all", STAGES, "What to train; all runs what is missing, in order."
+    "stage",
+    "all",
+    STAGES,
+    "Stage to train; all trains every unfinished stage in order.",
 )
 _SET = flags.DEFINE_multi_string(
     "set",
     [],
-    "section.key=value, may be repeated. The keys of vqvae, with their values in the "
-    "preset hpa128:\n"
+    "Value of a configuration key, as section.key=value; may be repeated. The keys of "
+    "the section vqvae, with their values in the preset hpa128:\n"
     + config_keys.describe(config.VQVAEConfig)
-    + "\nthose of codes:\n"
+    + "\nThe keys of the section codes:\n"
     + config_keys.describe(config.CodesConfig)
-    + "\nand those of top and bottom (bottom has attention=False):\n"
+    + "\nThe keys of the sections top and bottom (bottom has attention=False):\n"
     + config_keys.describe(config.PriorConfig),
 )
 _STEPS = flags.DEFINE_integer(
-    "steps", None, "Training steps of each stage that runs.", lower_bound=1
+    "steps", None, "Number of training steps of each stage that runs.", lower_bound=1
 )
 _SEED = flags.DEFINE_integer(
     "seed",
     None,
-    "Of weights, data order and draws; default: the workdir's, else 0.",
+    "Random seed for weight initialization, shuffling and sampling. Defaults to that "
+    "of the workdir, else 0.",
     lower_bound=0,
     upper_bound=config.MAX_SEED,
 )
@@ -57,13 +62,16 @@ _STRATEGY = flags.DEFINE_enum(
     "strategy",
     "auto",
     config.STRATEGIES,
-    "Devices: the first, all of this machine, or the cluster of TF_CONFIG; auto picks.",
+    "Devices: the first one, all of this machine, or the cluster of TF_CONFIG; auto "
+    "selects one of these.",
 )
 _INIT_FROM = flags.DEFINE_string(
-    "init_from", None, "Another workdir, whose weights a new stage starts from."
+    "init_from", None, "Another workdir, whose weights initialize a new stage."
 )
 _VERIFY_DATA = flags.DEFINE_bool(
-    "verify_data", False, "Compare every shard's sha256 first (reads every byte)."
+    "verify_data",
+    False,
+    "Compare the sha256 of every shard first, which reads every byte.",
 )
 
 

@@ -42,38 +42,49 @@ MAX_SEED = 2**32 - 1
 class StageConfig:
     """How one stage is trained: what all the stages have in common."""
 
-    steps: int = key(100_000, "training steps", low=1, free=True)
+    steps: int = key(100_000, "number of training steps", low=1, free=True)
     batch_size: int = key(
-        128, "examples a step, over all replicas", low=1, high=1_000_000
+        128, "examples in a step, over all replicas", low=1, high=1_000_000
     )
-    learning_rate: float = key(1e-3, "Adam's learning rate at its peak", low=0.0)
-    warmup_steps: int = key(100, "steps of linear rise to the peak", low=0)
+    learning_rate: float = key(1e-3, "peak learning rate of Adam", low=0.0)
+    warmup_steps: int = key(
+        100, "steps of linear warm-up to the peak learning rate", low=0
+    )
     decay_steps: int = key(
         0,
-        "step at which the cosine decay ends; 0: the steps first asked for",
+        "step at which the cosine decay ends; 0: the steps requested first",
         low=0,
     )
     final_learning_rate: float = key(
-        0.05, "share of the peak that the decay ends at", low=0.0, high=1.0
+        0.05,
+        "learning rate at the end of the decay, as a fraction of the peak",
+        low=0.0,
+        high=1.0,
     )
-    beta_1: float = key(0.9, "decay of Adam's mean of the gradient", low=0.0, below=1.0)
+    beta_1: float = key(0.9, "decay of Adam's first moment", low=0.0, below=1.0)
     clip_norm: float = key(
-        1.0, "largest global norm of the gradient; 0: no clipping", low=0.0
+        1.0, "largest global norm of the gradient; 0 disables clipping", low=0.0
     )
     precision: str = key(
-        "float32", "arithmetic of the layers", choices=("float32", "bfloat16")
+        "float32",
+        "data type of the layers' computations",
+        choices=("float32", "bfloat16"),
     )
-    cache: bool = key(False, "keep the decoded training data in memory", free=True)
-    log_every: int = key(50, "steps between training figures", low=1, free=True)
+    cache: bool = key(
+        False, "whether to keep the decoded training data in memory", free=True
+    )
+    log_every: int = key(
+        50, "steps between lines of training metrics", low=1, free=True
+    )
     validate_every: int = key(1000, "steps between validations", low=1, free=True)
     validation_examples: int = key(
         10_000,
-        "examples of the validation split used at most, rounded up to whole batches",
+        "largest number of validation examples, rounded up to whole batches",
         low=1,
         free=True,
     )
     checkpoint_every: int = key(500, "steps between checkpoints", low=1, free=True)
-    keep_checkpoints: int = key(2, "checkpoints kept", low=1, free=True)
+    keep_checkpoints: int = key(2, "number of checkpoints to keep", low=1, free=True)
 
     def __post_init__(self):
         for field in fields(self):
@@ -91,7 +102,7 @@ class ShardStageConfig(StageConfig):
 
     label_balance: float = key(
         0.0,
-        "0: examples as they come; 1: every label equally often",
+        "sampling of labels; 0: natural frequency, 1: equal frequency",
         low=0.0,
         high=1.0,
     )
@@ -101,80 +112,102 @@ class ShardStageConfig(StageConfig):
 class VQVAEConfig(ShardStageConfig):
     """The hierarchical autoencoder (VQ-VAE-2, Razavi et al. 2019)."""
 
-    learning_rate: float = key(3e-3, "Adam's learning rate at its peak", low=0.0)
-    warmup_steps: int = key(50, "steps of linear rise to the peak", low=0)
+    learning_rate: float = key(3e-3, "peak learning rate of Adam", low=0.0)
+    warmup_steps: int = key(
+        50, "steps of linear warm-up to the peak learning rate", low=0
+    )
     image_shape: tuple[int, int, int] = key(
         (128, 128, 4), "height, width and channels of the images", low=1
     )
     protein_channel: int = key(
-        -1, "the channel shown green, the protein's; -1: none", low=-1, derived=True
+        -1,
+        "index of the protein channel, which is shown green; -1: none",
+        low=-1,
+        derived=True,
     )
     protein_weight: float = key(
-        1.0, "what the protein's squared error counts beside another channel's", low=0.0
+        1.0,
+        "loss weight of the protein channel relative to the other channels",
+        low=0.0,
     )
     laplacian_weight: float = key(
-        0.0, "weight of the absolute error of three Laplacian bands; 0: none", low=0.0
+        0.0,
+        "loss weight of the absolute error of three Laplacian bands; 0 disables it",
+        low=0.0,
     )
     frequency_weight: float = key(
-        0.0, "weight of the focal frequency loss; 0: none", low=0.0
+        0.0, "loss weight of the focal frequency loss; 0 disables it", low=0.0
     )
     texture_noise_weight: float = key(
         1.0,
-        "what the local strength of texture counts beside the squared error when the "
-        "grain is learnt that finishes images; 0: no grain",
+        "loss weight of the local power of the texture noise relative to "
+        "the squared error; 0 disables texture noise",
         low=0.0,
     )
     adversarial_weight: float = key(
         0.0,
-        "pull of a patch critic on the pixels beside that of the reconstruction "
-        "losses; 0: no critic",
+        "adversarial loss weight, relative to the norm of the "
+        "reconstruction gradient; 0 disables the patch critic",
         low=0.0,
     )
     adversarial_after: int = key(
-        2000, "steps before the critic pulls", low=0, high=1_000_000_000
+        2000, "steps before the adversarial loss starts", low=0, high=1_000_000_000
     )
     adversarial_ramp: int = key(
         1000,
-        "steps in which the pull rises; before it the critic learns for as many",
+        "steps of linear increase of the adversarial loss; the critic is "
+        "trained for as many steps before",
         low=1,
     )
     critic_width: int = key(
-        32, "channels of the critic's first convolution, of three", low=1
+        32, "filters of the first of three convolutions of the critic", low=1
     )
     critic_learning_rate: float = key(
-        5e-4, "the learning rate of the critic's own Adam", low=0.0
+        5e-4, "learning rate of the critic's Adam", low=0.0
     )
-    augment: bool = key(True, "show each image in a random symmetry of the square")
-    hidden: int = key(128, "channels of the convolutions", low=2)
+    augment: bool = key(
+        True, "whether to apply a random symmetry of the square to each image"
+    )
+    hidden: int = key(128, "filters of the convolutions", low=2)
     residual_layers: int = key(2, "residual layers of each stack", low=0)
-    residual_width: int = key(64, "channels inside a residual layer", low=1)
+    residual_width: int = key(64, "filters inside a residual layer", low=1)
     bottom_stride: int = key(
         4,
-        "pixels a bottom code spans; a top code spans twice as many",
+        "pixels for each bottom code along one side; a top code covers twice as many",
         choices=(2, 4, 8),
     )
-    num_embeddings: int = key(512, "codes of each codebook (K)", low=2, high=65_536)
-    embedding_dim: int = key(64, "length of a code's embedding (D)", low=1)
+    num_embeddings: int = key(
+        512, "number of embeddings in each codebook (K)", low=2, high=65_536
+    )
+    embedding_dim: int = key(64, "length of an embedding (D)", low=1)
     codebook_update: str = key(
-        "ema", "how the codebook learns", choices=("ema", "gradient")
+        "ema",
+        "update of the codebook: exponential moving averages or gradient",
+        choices=("ema", "gradient"),
     )
     commitment_cost: float = key(0.25, "weight of the commitment loss (beta)", low=0.0)
     decay: float = key(
-        0.95, "decay of the codebook's moving averages", low=0.0, below=1.0
+        0.95,
+        "decay of the exponential moving averages of the codebook",
+        low=0.0,
+        below=1.0,
     )
     epsilon: float = key(1e-5, "Laplace smoothing of the code counts", low=0.0)
     dead_code_threshold: float = key(
         0.01,
-        "share of even use below which a code is re-seeded from the batch; 0: never",
+        "share of uniform use below which a code is re-initialized from "
+        "the batch; 0 disables it",
         low=0.0,
         high=1.0,
     )
     quantize_after: int = key(
-        50, "steps without quantization before the codebooks start from data", low=0
+        50,
+        "steps without quantization before the codebooks are initialized from data",
+        low=0,
     )
     bottom_dropout: float = key(
         0.1,
-        "share of images whose bottom level is hidden from the decoder in training",
+        "share of training images for which the decoder does not see the bottom level",
         low=0.0,
         high=1.0,
     )
@@ -243,49 +276,52 @@ class PriorConfig(ShardStageConfig):
     code_shape: tuple[int, int] = key(
         (16, 16), "height and width of the code map", low=1, derived=True
     )
-    num_embeddings: int = key(512, "codes of the codebook (K)", low=2, derived=True)
-    num_labels: int = key(0, "labels of the vocabulary", low=0, derived=True)
+    num_embeddings: int = key(
+        512, "number of embeddings in each codebook (K)", low=2, derived=True
+    )
+    num_labels: int = key(0, "number of labels in the vocabulary", low=0, derived=True)
     condition_shape: tuple[int, int] = key(
         (0, 0),
-        "height and width of the code map that it is conditioned on; 0,0: none",
+        "height and width of the code map given as condition; 0,0: none",
         low=0,
         derived=True,
     )
-    width: int = key(128, "channels of the features", low=1)
-    blocks: int = key(4, "blocks", low=1)
-    layers: int = key(2, "gated residual layers of each block", low=1)
-    residual_width: int = key(64, "channels inside a gated residual layer", low=1)
+    width: int = key(128, "filters of the features", low=1)
+    blocks: int = key(4, "number of blocks", low=1)
+    layers: int = key(2, "gated residual layers in each block", low=1)
+    residual_width: int = key(64, "filters inside a residual layer", low=1)
     kernel: int = key(5, "side of the causal kernels", choices=(3, 5, 7, 9))
-    attention: bool = key(True, "causal attention at the end of each block")
-    heads: int = key(8, "attention heads", low=1)
-    key_dim: int = key(8, "length of a head's keys and queries", low=1)
-    value_dim: int = key(8, "length of a head's values", low=1)
+    attention: bool = key(True, "whether each block ends with causal attention")
+    heads: int = key(8, "number of attention heads", low=1)
+    key_dim: int = key(8, "length of the keys and queries of a head", low=1)
+    value_dim: int = key(8, "length of the values of a head", low=1)
     output_layers: int = key(1, "gated layers before the logits", low=0)
-    condition_layers: int = key(
-        3, "residual layers that read the condition", low=0, high=100
-    )
+    condition_layers: int = key(3, "residual layers for the condition", low=0, high=100)
     dropout: float = key(
         0.1,
-        "share of features dropped inside gated layers in training",
+        "dropout rate inside the gated layers",
         low=0,
         high=0.9,
     )
     label_dropout: float = key(
-        0.1, "share of examples whose labels are hidden in training", low=0, high=1
+        0.1, "share of training examples without their labels", low=0, high=1
     )
 
     polyak: float = key(
         0.999,
-        "decay of the averages of the weights that validation and sampling use",
+        "decay of the averages of the weights used for validation and sampling",
         low=0.0,
         below=1.0,
     )
     accumulation: int = key(
-        1, "parts that a replica's batch is taken in, to save memory", low=1
+        1,
+        "number of parts in which the batch of a replica is processed, to save memory",
+        low=1,
     )
     patience: int = key(
         0,
-        "validations without a lower held-out loss after which to stop; 0: never",
+        "number of validations without improvement after which training "
+        "stops; 0 disables early stopping",
         low=0,
         free=True,
     )
@@ -317,7 +353,7 @@ class CodesConfig:
 
     symmetries: int = key(
         1,
-        "symmetries of the square that training images are encoded in",
+        "symmetries of the square in which training images are encoded",
         choices=(1, 8),
     )
 

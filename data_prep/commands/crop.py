@@ -1,26 +1,28 @@
 r"""Cuts a crop around every nucleus of a folder of fields.
 
-Finds the nuclei of each field (or takes the masks of another tool), measures every
-cell, and leaves in the output folder
+The command segments the nuclei of each field (or uses the masks of another tool),
+measures every cell, and writes to the output folder
 
-  images/             a lossless image a crop, all channels, 8 or 16 bit as the fields
-  crops.csv           a row a crop: labels, place, quality, accepted or why not
-  crops.json          the channels' names, the depth, the credit line
-  contact_sheet.png   accepted crops by label; rejected_sheet.png: the others by reason
-  overlays/           a few fields with nuclei, accepted (green) and rejected boxes
-  fields/             what has been done, for the next run
-  cropping.json       the settings, which stay what they are
+  images/             one lossless image for each crop, all channels, 8 or 16 bit
+  crops.csv           one row for each crop: labels, position, quality columns, and
+                      whether it is accepted or the reason why not
+  crops.json          channel names, bit depth, credit line
+  contact_sheet.png   accepted crops by label; rejected_sheet.png: rejected crops by
+                      reason
+  overlays/           some fields with nuclei, accepted (green) and rejected crops
+  fields/             the result of each field, for the next run
+  cropping.json       the settings
   bad_fields.csv      the fields that could not be read, if any
 
-Every nucleus has a row and an image, also those that are rejected: run again with other
-thresholds, and the crops are judged anew in seconds. What a crop shows outside its
-field is black. Brightness is never adjusted to a single crop.
+Rejected nuclei have a row and an image too. Run the command again with other thresholds
+to apply them to the existing crops within seconds. Pixels outside the field are black.
+The brightness is never adjusted to a single crop.
 
-The layout of the fields is found by looking. Run again after an interruption it goes on
-with the fields that are missing; the files are the same, byte by byte, as those of one
-run, with any number of workers, and with --runner=beam. Needs no TensorFlow.
+The layout of the fields is detected. After an interruption run the same command again:
+it continues with the missing fields. The files are identical byte by byte to those of
+one run, with any number of workers and with --runner=beam. TensorFlow is not needed.
 
-For instance
+For example:
 
   python -m data_prep crop --fields kaggle2018 --output crops --crop_size 64
   python -m data_prep crop --fields plates --layout manifest --pixel_size 0.1 \
@@ -44,25 +46,28 @@ INTERRUPTED = GOES_ON
 
 def add_flags(parser) -> None:
     """Adds the flags of this command."""
-    parser.add_argument("--fields", required=True, help="folder with the fields")
-    parser.add_argument("--output", required=True, help="folder for the crops")
+    parser.add_argument(
+        "--fields", required=True, help="Folder with the fields of view."
+    )
+    parser.add_argument("--output", required=True, help="Output folder for the crops.")
     parser.add_argument(
         "--layout",
-        help="how the fields are kept, see docs/layouts.md (found by looking)",
+        help="Layout of the fields, see docs/layouts.md. By default it is detected.",
     )
     parser.add_argument(
         "--channels",
-        help="names of the channels to keep, in order, with commas between (all)",
+        help="Names of the channels to keep, in order, separated by commas. By "
+        "default all channels are kept.",
     )
     parser.add_argument(
         "--nucleus_channel",
-        help="the channel of the nuclei (one of "
-        f"{', '.join(crop_settings.NUCLEUS_NAMES)})",
+        help=f"Channel of the nuclei. Defaults to the first of "
+        f"{', '.join(crop_settings.NUCLEUS_NAMES)} that exists.",
     )
     parser.add_argument(
         "--protein_channel",
-        help="the channel whose signal is measured (one of "
-        f"{', '.join(crop_settings.PROTEIN_NAMES)}; else none)",
+        help=f"Channel of the protein, whose signal is measured. Defaults to the first "
+        f"of {', '.join(crop_settings.PROTEIN_NAMES)} that exists, else none.",
     )
     _add_flags_of_scale(parser)
     _add_flags_of_masks(parser)
@@ -72,8 +77,8 @@ def add_flags(parser) -> None:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="a limit of its own, NAME=none for no limit; repeat for more. Names: "
-        "see docs/cropping.md",
+        help="Threshold of a quality column; NAME=none removes a threshold. "
+        "May be repeated. docs/cropping.md lists the names.",
     )
     _add_flags_of_work(parser)
 
@@ -83,37 +88,41 @@ def _add_flags_of_scale(parser) -> None:
         "--crop_size",
         type=int,
         default=128,
-        help="side of a crop, pixels after --scale",
+        help="Side of a crop in pixels, after downsampling by --scale.",
     )
     parser.add_argument(
         "--pixel_size",
         type=float,
-        help="micrometres a pixel of the fields (what the layout says)",
+        help="Size of a pixel of the fields in micrometres. By default the "
+        "value of the layout.",
     )
     parser.add_argument(
         "--scale",
         type=float,
-        help="how many pixels' widths become one, by the mean over the area (so that "
-        "pixels become .32 micrometres)",
+        help="Downsampling factor (area averaging). By default a pixel becomes "
+        "0.32 micrometres.",
     )
 
 
 def _add_flags_of_masks(parser) -> None:
     parser.add_argument(
         "--masks",
-        help="folder with a label image a field, <field>.png or .tif, of any tool: 0 "
-        "is background, every other number is one object (one number alone: every "
-        "connected piece)",
+        help="Folder with one label image for each field, <field>.png or "
+        "<field>.tif, from any segmentation tool. 0 is the background, "
+        "every other number is one object. If an image contains only one "
+        "number, every connected component is an object.",
     )
     parser.add_argument(
         "--mask_kind",
         choices=("nuclei", "cells"),
-        help="what the masks show; with cells, a cell's nucleus is looked for in it",
+        help="Kind of objects in the masks. With cells, the nucleus is "
+        "searched inside each cell.",
     )
     parser.add_argument(
         "--mask_neighbours",
         action="store_true",
-        help="make black what is nearer to another nucleus, or in another cell",
+        help="Set pixels to black that belong to another cell or are nearer to "
+        "another nucleus.",
     )
 
 
@@ -122,14 +131,15 @@ def _add_flags_of_intensity(parser) -> None:
         "--intensity",
         choices=tuple(crop_settings.USUAL_RANGES),
         default="fixed",
-        help="fixed: one range for all fields; field: percentiles of each channel of "
-        "the whole field",
+        help="Scaling of the intensity. fixed: the same range for all fields; "
+        "field: percentiles of each channel of the whole field.",
     )
     parser.add_argument(
         "--intensity_range",
         metavar="LOW,HIGH",
-        help="what becomes 0 and full: shares of what 8 or 16 bits hold with fixed "
-        "(0,1: values stay as they are), percentiles with field (0.1,99.9)",
+        help="Input values that become black and white. With --intensity "
+        "fixed, fractions of the 8-bit or 16-bit range (default: 0,1, no "
+        "change); with field, percentiles (default: 0.1,99.9).",
     )
 
 
@@ -138,25 +148,32 @@ def _add_flags_of_work(parser) -> None:
         "--max_bad_fields",
         type=int,
         default=0,
-        help="how many fields may be left out that cannot be read",
+        help="Number of fields that may be unreadable and are skipped.",
     )
     parser.add_argument(
-        "--overlays", type=int, default=8, help="fields to draw with their boxes"
+        "--overlays",
+        type=int,
+        default=8,
+        help="Number of fields for which an overlay of nuclei and crops is written.",
     )
     parser.add_argument(
-        "--workers", type=int, default=processes.num_cores(), help="processes that cut"
+        "--workers",
+        type=int,
+        default=processes.num_cores(),
+        help="Number of processes.",
     )
     parser.add_argument(
         "--runner",
         choices=("local", "beam"),
         default="local",
-        help="local: processes of this machine; beam: an Apache Beam pipeline",
+        help="local: processes on this machine; beam: an Apache Beam pipeline.",
     )
     parser.add_argument(
         "--beam_args",
         default="",
-        help='options of Beam in one word, e.g. --beam_args="--runner=FlinkRunner '
-        '--flink_master=host:8081"; see docs/cropping.md',
+        help="Options for Apache Beam as one word, for example "
+        '--beam_args="--runner=FlinkRunner --flink_master=host:8081". See '
+        "docs/cropping.md.",
     )
 
 

@@ -1,14 +1,15 @@
-"""Fetches images of the Human Protein Atlas that a table lists.
+"""Downloads images of the Human Protein Atlas that a table lists.
 
-The table has a column url, and if wanted sha256 and path (below the output folder; by
-default the last two parts of the address); or it is the atlas's own IF-image.csv, whose
-addresses --url makes. What comes is checked: its length, its sha256 if the table says
-it, its first and last bytes. It leaves images that `crop` reads, the credit line
-(CREDIT.txt, fields.json), and failed.csv with what did not come; then the exit status
-is 2.
+The table is a CSV file with a column url and optional columns sha256 and path (relative
+to the output folder; by default the last two parts of the address), or the file
+IF-image.csv of the atlas, for which --url makes the addresses. Each image is checked:
+its length, its sha256 if the table has one, its first and last bytes. The output folder
+contains the images, which `crop` reads, the credit line (CREDIT.txt and fields.json),
+and failed.csv with the images that could not be downloaded. If there are any, the exit
+status is 2.
 
-Images that are there and unchanged are not asked for again, and those that were begun
-are continued. Please keep --workers and --rate low: the atlas is there for everybody.
+Images that exist and are unchanged are not downloaded again, and partial downloads are
+continued. Please keep --workers and --rate low: the atlas is a shared resource.
 """
 
 import collections
@@ -31,49 +32,65 @@ _NAMED = 20
 
 def add_flags(parser) -> None:
     """Adds the flags of this command."""
-    parser.add_argument("--index", required=True, help="CSV: see above")
-    parser.add_argument("--output", required=True, help="folder for the images")
     parser.add_argument(
-        "--channels", default=",".join(COLOURS), help="colours to fetch"
+        "--index", required=True, help="CSV file that lists the images, see above."
+    )
+    parser.add_argument("--output", required=True, help="Output folder for the images.")
+    parser.add_argument(
+        "--channels",
+        default=",".join(COLOURS),
+        help="Channels to download, separated by commas.",
     )
     parser.add_argument(
         "--url",
         default=URL_TEMPLATE,
-        help="addresses of the images of IF-image.csv, from its columns",
+        help="Template for the addresses of the images of IF-image.csv, with "
+        "names of its columns in braces.",
     )
     parser.add_argument(
-        "--credit", help="licence and source line; the atlas's for its own images"
+        "--credit",
+        help="Licence and source of the images. Defaults to the credit line of "
+        "the Human Protein Atlas for images of its site.",
     )
     _add_manners(parser)
     parser.add_argument(
         "--verify",
         action="store_true",
-        help="read the images that are there and compare their sha256",
+        help="Compare the sha256 of existing images too.",
     )
 
 
 def _add_manners(parser) -> None:
-    parser.add_argument("--workers", type=int, default=4, help="images at a time")
     parser.add_argument(
-        "--rate", type=float, default=8.0, help="requests a second, 0: without limit"
+        "--workers", type=int, default=4, help="Number of simultaneous downloads."
     )
     parser.add_argument(
-        "--retries", type=int, default=5, help="further attempts at an image"
+        "--rate",
+        type=float,
+        default=8.0,
+        help="Largest number of requests per second of all workers; 0 disables "
+        "the limit.",
+    )
+    parser.add_argument(
+        "--retries", type=int, default=5, help="Number of retries for each image."
     )
     parser.add_argument(
         "--timeout",
         type=float,
         default=30.0,
-        help="seconds to wait for a connection and for each piece of an image",
+        help="Timeout in seconds for a connection and for each part of an image.",
     )
     parser.add_argument(
         "--image_timeout",
         type=float,
         default=600.0,
-        help="seconds that an attempt at an image may take",
+        help="Timeout in seconds for one attempt at a whole image.",
     )
     parser.add_argument(
-        "--max_megabytes", type=float, default=200.0, help="of one image"
+        "--max_megabytes",
+        type=float,
+        default=200.0,
+        help="Largest size of an image in megabytes.",
     )
 
 

@@ -1,22 +1,23 @@
 """Learns features of the crops without labels, by paired cell inpainting.
 
-A network sees a cell with its protein, and the markers of another cell of the same
-group, and paints that cell's protein. Groups are what the table says: one antibody or
-well, across its fields. Beside crops.csv it leaves
+A network (Lu et al. 2018) sees a cell with its protein and the marker channels of
+another cell of the same group, and predicts the protein of that cell. A group is one
+antibody or well with all its fields. The command writes beside crops.csv
 
-  inpainting/      checkpoints, metrics.jsonl, config.json, pairs.png to look at, and
-                   extractor/, the same features for other programs
-  features.npy     float32, a row a crop (also of crops that are not accepted)
-  features.json    which crops those are, and the hashes of what they were made by
-  umap.csv         every crop's cluster and its place on a map, for `screen`
-  umap.json        how those were made
+  inpainting/      checkpoints, metrics.jsonl, config.json, pairs.png with examples, and
+                   extractor/, a SavedModel that computes the same features
+  features.npy     float32, one row for each crop, also for rejected crops
+  features.json    the ids of these crops, and hashes of crops and network
+  umap.csv         the cluster and the UMAP coordinates of each crop, for `screen`
+  umap.json        the settings of clusters and coordinates
 
-The network learns from accepted crops alone. The defaults train in a quarter of an hour
-or so on two cores; with a GPU take the paper's network: --width 1 --steps 50000
---set learning_rate=1e-4 --set final_learning_rate=1. Run again it goes on, also with
-more --steps. Needs the extra `screen`.
+The network is trained on accepted crops only. With the defaults, training takes about a
+quarter of an hour on two cores. On a GPU use the network of the paper: --width 1
+--steps 50000 --set learning_rate=1e-4 --set final_learning_rate=1. Run the same command
+again to continue, also with more --steps. The command needs the extra `screen`.
 
-Examples:
+For example:
+
   python -m data_prep embed --crops crops
   python -m data_prep embed --crops crops --protein gfp --markers dapi,tubulin,er
 """
@@ -28,35 +29,51 @@ INTERRUPTED = GOES_ON
 
 def add_flags(parser) -> None:
     """Adds the flags of this command."""
-    parser.add_argument("--crops", required=True, help="folder with crops.csv")
-    parser.add_argument("--steps", type=int, help="training steps (2000)")
+    parser.add_argument("--crops", required=True, help="Folder with crops.csv.")
     parser.add_argument(
-        "--width", type=float, help="multiplies the filters of all layers (0.25)"
+        "--steps", type=int, help="Number of training steps. Defaults to 2000."
     )
     parser.add_argument(
-        "--seed", type=int, help="of weights, pairs and what is held out (0)"
+        "--width",
+        type=float,
+        help="Width multiplier for the number of filters of all layers. "
+        "Defaults to 0.25.",
     )
-    parser.add_argument("--protein", help="the channel that is painted (green)")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        help="Random seed for weight initialization, pairs and the held-out "
+        "groups. Defaults to 0.",
+    )
+    parser.add_argument(
+        "--protein", help="Channel that the network predicts. Defaults to green."
+    )
     parser.add_argument(
         "--markers",
-        help="the channels that both cells show, with commas between (blue,red); "
-        "blue,red,yellow adds the endoplasmic reticulum",
+        help="Channels that the network sees of both cells, separated by "
+        "commas. Defaults to blue,red; blue,red,yellow adds the "
+        "endoplasmic reticulum.",
     )
     parser.add_argument(
-        "--min_group", type=int, help="fewest cells of a group that makes pairs (6)"
+        "--min_group",
+        type=int,
+        help="Smallest number of cells in a group from which pairs are made. "
+        "Defaults to 6.",
     )
     parser.add_argument(
         "--set",
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="another key of the training, e.g. batch_size=64; repeat for more",
+        help="Value of another training key, for example batch_size=64. May be "
+        "repeated.",
     )
     parser.add_argument(
         "--strategy",
         default="auto",
         choices=("auto", "one_device", "mirrored"),
-        help="where to train",
+        help="Devices for training: the first one, all devices of this "
+        "machine, or automatic.",
     )
 
 

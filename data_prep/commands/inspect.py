@@ -1,8 +1,8 @@
-"""Shows what is in shards, and checks every byte of them.
+"""Shows the contents of shards and checks every byte of them.
 
-Prints the counts of every label in every split, compares every shard's sha256, reads
-every record and names those that are damaged, and writes a contact sheet with one row
-of crops a label.
+The command prints the number of crops of each label and split, compares the sha256 of
+every shard, reads every record and names damaged ones, and writes a contact sheet with
+one row of crops for each label.
 """
 
 import sys
@@ -13,9 +13,10 @@ from tfvqgen.command_line import import_tensorflow
 
 def add_flags(parser) -> None:
     """Adds the flags of this command."""
-    parser.add_argument("--data", required=True, help="folder with dataset.json")
+    parser.add_argument("--data", required=True, help="Folder with dataset.json.")
     parser.add_argument(
-        "--output", help="the contact sheet (<data>/contact_sheet.png if not given)"
+        "--output",
+        help="File for the contact sheet. Defaults to <data>/contact_sheet.png.",
     )
 
 

@@ -1,13 +1,15 @@
-"""Shows crops by what they look like, so that a person can keep or drop them.
+"""Shows all crops by similarity, so that a person can keep or drop them.
 
-After `embed`, it makes review/index.html beside crops.csv: a page that a browser opens
-as a file, with a map of all crops, their clusters, and what looks wrong. Decide there
-with mouse or keyboard, and download decisions.csv; or write keep or drop into
-review/clusters.csv. review/suggestions.csv has what the machine would drop.
+After `embed`, the command writes review/index.html beside crops.csv: a page that a
+browser opens as a file, with a UMAP of all crops, their clusters, and suggestions of
+crops to drop. Decide on the page with mouse or keyboard and download decisions.csv, or
+write keep or drop into review/clusters.csv. review/suggestions.csv contains the crops
+that the program suggests to drop.
 
-With --apply FILE [FILE ...] those files become review/decisions.csv, which
-`shard --decisions` takes, and review/dropped.csv says what that leaves of each label
-and group. Decisions about other crops, features or clusters are refused.
+With --apply FILE [FILE ...] the decisions of these files are written to
+review/decisions.csv, which `shard --decisions` reads, and the remaining crops of each
+label and group to review/dropped.csv. Decisions about other crops, features or clusters
+are refused.
 """
 
 import collections
@@ -21,32 +23,38 @@ _MOST_CLUSTERS = 2000
 
 def add_flags(parser) -> None:
     """Adds the flags of this command."""
-    parser.add_argument("--crops", required=True, help="folder with crops.csv")
+    parser.add_argument("--crops", required=True, help="Folder with crops.csv.")
     parser.add_argument(
         "--clusters",
         type=int,
-        help=f"how many clusters, 2 to {_MOST_CLUSTERS} (as there are, else half "
-        "the root of the number of crops)",
+        help=f"Number of clusters, from 2 to {_MOST_CLUSTERS}. Defaults to that of the "
+        "existing clusters, else to half the square root of the number of crops.",
     )
     parser.add_argument(
-        "--seed", type=int, help="of clusters and map (that which was used, else 0)"
+        "--seed",
+        type=int,
+        help="Random seed of clusters and UMAP. Defaults to that of the "
+        "existing clusters, else 0.",
     )
     parser.add_argument(
         "--overwrite",
         action="store_true",
-        help="make clusters anew though clusters.csv has decisions about other ones",
+        help="Make new clusters even if clusters.csv contains decisions about "
+        "the existing ones.",
     )
     what = parser.add_mutually_exclusive_group()
     what.add_argument(
         "--apply",
         nargs="+",
         metavar="FILE",
-        help="decisions.csv of the page, or clusters.csv or suggestions.csv",
+        help="Files with decisions: decisions.csv of the page, clusters.csv or "
+        "suggestions.csv.",
     )
     what.add_argument(
         "--projector",
         metavar="DIR",
-        help="write at most 100,000 crops for TensorBoard's projector instead",
+        help="Instead, write at most 100,000 crops for the projector of "
+        "TensorBoard to this folder.",
     )
 
 

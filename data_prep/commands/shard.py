@@ -1,13 +1,12 @@
-"""Turns a folder of crops into TFRecord shards, split by group.
+"""Writes a folder of crops as TFRecord shards, split by group.
 
-The folder has crops.csv, or with --layout ready-made crops as somebody keeps them:
-class folders (folder: <label>/<id>.png or <label>/<id>_<colour>.png), SubCell crops
-(subcell), or any images that manifest.csv lists (manifest; docs/layouts.md has the
-columns).
+The folder contains crops.csv or, with --layout, ready-made crops: folders by class
+(folder: <label>/<id>.png or <label>/<id>_<colour>.png), SubCell crops (subcell), or
+images that are listed in manifest.csv (manifest). docs/layouts.md describes them.
 
-Crops that are not accepted, or whose labels all lie outside the vocabulary, are left
-out and counted. Splits never share a group, and each gets its share of every label.
-Run again after an interruption it starts over.
+Crops that are not accepted, or whose labels are all outside the vocabulary, are left
+out and counted. Splits never share a group, and each split gets its share of every
+label. After an interruption run the same command again: it starts over.
 """
 
 from data_prep.cropping.crop_settings import names
@@ -18,51 +17,65 @@ from tfvqgen.data.dataset_info import LABEL_POLICIES
 
 def add_flags(parser) -> None:
     """Adds the flags of this command."""
-    parser.add_argument("--crops", required=True, help="folder with the crops")
+    parser.add_argument("--crops", required=True, help="Folder with the crops.")
     parser.add_argument(
         "--layout",
         choices=("folder", "subcell", "manifest"),
-        help="how ready-made crops are kept (crops.csv if not given)",
+        help="Layout of ready-made crops. By default the crops are those of crops.csv.",
     )
     parser.add_argument(
         "--channels",
-        help="with --layout: those to keep, in order, with commas between",
+        help="With --layout: names of the channels to keep, in order, "
+        "separated by commas.",
     )
     parser.add_argument(
         "--decisions",
         metavar="FILE",
-        help="review/decisions.csv of `screen --apply`: what to keep and to drop",
+        help="The file review/decisions.csv written by `screen --apply`.",
     )
-    parser.add_argument("--output", required=True, help="new folder for the shards")
+    parser.add_argument("--output", required=True, help="Output folder for the shards.")
     parser.add_argument(
         "--vocabulary",
         default=DEFAULT_VOCABULARY,
-        help=f"{', '.join(vocabulary_names())}, or a file with one label a line",
+        help=f"Vocabulary of labels: {', '.join(vocabulary_names())}, or a text file "
+        "with one label on each line.",
     )
     parser.add_argument(
         "--label_policy",
         default=LABEL_POLICIES[0],
         choices=LABEL_POLICIES,
-        help="what a crop with several labels becomes",
+        help="Treatment of crops with several labels. multi_hot: one record "
+        "with all labels; single_only: only crops with exactly one label; "
+        "primary: the first label; duplicate: one record for each label.",
     )
     parser.add_argument(
         "--min_count",
         type=int,
         default=0,
-        help="take labels with fewer crops out of the vocabulary",
+        help="Remove labels with fewer crops from the vocabulary.",
     )
     parser.add_argument(
-        "--size", type=int, help="reduce crops to this side (their own if not given)"
+        "--size",
+        type=int,
+        help="Side to which crops are downsampled, in pixels. By default crops "
+        "keep their size.",
     )
-    parser.add_argument("--num_shards", type=int, default=8, help="shards a split")
+    parser.add_argument(
+        "--num_shards", type=int, default=8, help="Number of shards of each split."
+    )
     parser.add_argument(
         "--splits",
         default="train=0.8,validation=0.1,test=0.1",
-        help="shares of the crops",
+        help="Share of the crops in each split.",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of splits and order")
     parser.add_argument(
-        "--overwrite", action="store_true", help="replace shards that are there"
+        "--seed",
+        type=int,
+        default=0,
+        help="Random seed of the splits and of the order of records.",
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="Replace existing shards."
     )
 
 

@@ -1,13 +1,13 @@
-"""Draws synthetic cells: crops, or whole fields with their true masks.
+"""Generates synthetic cells: crops, or whole fields with their true masks.
 
-With --num_cells it leaves crops.csv, crops.json and images/ in the output folder, as
-real crops are kept, and contact_sheet.png to look at. With --fields it leaves fields in
-the layout of Kaggle 2018 (train.csv, train/, fields.json), true masks (masks/nuclei,
-masks/cells), truth.csv with what each field shows, and defects.csv with the defects
-planted in some of them. synthetic.json in either holds the settings.
+With --num_cells the output folder contains crops.csv, crops.json and images/, in the
+same form as real crops, and contact_sheet.png. With --fields it contains fields in the
+layout of Kaggle 2018 (train.csv, train/, fields.json), the true masks (masks/nuclei and
+masks/cells), truth.csv with the contents of each field, and defects.csv with the
+defects planted in some of the fields. synthetic.json contains the settings.
 
-The same seed gives the same bytes with any number of workers. Run again after an
-interruption it starts over; a finished folder is left as it is.
+The same seed gives the same bytes with any number of workers. After an interruption run
+the same command again: it starts over. A finished folder is not changed.
 """
 
 from pathlib import Path
@@ -28,36 +28,47 @@ _OF_FIELDS = {"field_size": 512, "defects": 0.25}
 
 def add_flags(parser) -> None:
     """Adds the flags of this command."""
-    parser.add_argument("--output", required=True, help="folder to make")
+    parser.add_argument("--output", required=True, help="Output folder.")
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--num_cells", type=int, help="how many crops")
-    what.add_argument("--fields", type=int, help="how many whole fields instead")
+    what.add_argument("--num_cells", type=int, help="Number of crops.")
+    what.add_argument(
+        "--fields", type=int, help="Number of whole fields, instead of crops."
+    )
     parser.add_argument(
         "--size",
         type=int,
-        help="side of a crop in pixels, always 41 um: an even number, 16 to 1024; "
-        "default: 128",
+        help="Side of a crop in pixels, an even number from 16 to 1024; a crop "
+        "always shows 41 micrometres. Defaults to 128.",
     )
     parser.add_argument(
         "--field_size",
         type=int,
-        help="side of a field in pixels, always 164 um: 128 to 4096 (the Kaggle 2018 "
-        "fields have 512 or 2048); default: 512",
+        help="Side of a field in pixels, from 128 to 4096; a field always "
+        "shows 164 micrometres. Defaults to 512, as in Kaggle 2018.",
     )
     parser.add_argument(
         "--defects",
         type=float,
-        help="share of the fields that have a planted defect; default: 0.25",
+        help="Share of the fields with a planted defect, from 0 to 1. Defaults "
+        "to 0.25.",
     )
-    parser.add_argument("--seed", type=int, default=0, help="what all depends on")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        help="Random seed. The same seed gives the same bytes.",
+    )
     parser.add_argument(
         "--vocabulary",
         default=DEFAULT_VOCABULARY,
-        help="labels to draw: hpa24, kaggle2018, or a file with some of the labels of "
-        "kaggle2018, one a line, spelt as there",
+        help="Labels of the cells: hpa24, kaggle2018, or a text file with "
+        "labels of kaggle2018, one on each line.",
     )
     parser.add_argument(
-        "--workers", type=int, default=processes.num_cores(), help="processes that draw"
+        "--workers",
+        type=int,
+        default=processes.num_cores(),
+        help="Number of processes.",
     )
 
 

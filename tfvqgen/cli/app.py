@@ -1,14 +1,14 @@
-"""Opens a page on this machine to play with a model.
+"""Opens a web page on this machine to try a model.
 
   python -m tfvqgen app --model runs/first/export
 
-Then open the address that it prints. The page draws cells for localizations that you
-choose, shows each channel, reconstructs or completes a crop that you upload, and gives
-everything as files without loss that say that they are generated.
+Open the address that the command prints. The page generates cells for chosen
+localizations, shows each channel, reconstructs or completes an uploaded crop, and
+offers all images as lossless files whose metadata says that they are generated.
 
-The model is a folder that export.py made, or a workdir of train.py. The page needs no
-network and no further package, and only this machine can reach it. If the model is on
-another machine, forward the port: ssh -L 8600:localhost:8600 machine. Ctrl-C ends it.
+The model is a folder of export.py or a workdir of train.py. The page needs no network
+and can only be reached from this machine. If the model is on another machine, forward
+the port: ssh -L 8600:localhost:8600 machine. Ctrl-C closes the page.
 """
 
 import contextlib
@@ -21,9 +21,14 @@ INTERRUPTED = "the page is closed; run the same command again to open it"
 
 def add_flags(parser) -> None:
     """Adds the flags of this command."""
-    parser.add_argument("--model", required=True, help="an export, or a workdir")
     parser.add_argument(
-        "--port", type=int, default=8600, help="of the page; 0 is any free one"
+        "--model", required=True, help="Folder of export.py or workdir of train.py."
+    )
+    parser.add_argument(
+        "--port",
+        type=int,
+        default=8600,
+        help="Port of the page; 0 selects a free port.",
     )
 
 

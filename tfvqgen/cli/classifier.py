@@ -1,4 +1,4 @@
-"""The flag of the commands that train a localization classifier."""
+"""The flag of commands that train an evaluation classifier."""
 
 
 def add_classifier_flag(parser) -> None:
@@ -7,5 +7,6 @@ def add_classifier_flag(parser) -> None:
         "--classifier_steps",
         type=int,
         default=None,
-        help="training steps of each classifier (its own default if not given)",
+        help="Training steps of each evaluation classifier. Defaults to the "
+        "classifier's own configuration.",
     )

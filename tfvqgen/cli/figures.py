@@ -1,21 +1,22 @@
-"""Draws four figures: reconstructions, generated cells, real ones, confusions.
+"""Writes four figures: reconstructions, generated cells, real cells, confusions.
 
   python -m tfvqgen figures --workdir runs/first --data_dir shards
 
-leaves in <workdir>/figures, or --output:
+The files in <workdir>/figures (or --output) are:
 
-  figure1_reconstructions.png   crops that the model was not trained on, each above what
-                                comes back from its codes
-  figure2_generated.png         generated cells, a row a localization
+  figure1_reconstructions.png   crops that the model was not trained on, above their
+                                reconstructions
+  figure2_generated.png         generated cells, one row for each localization
   figure3_originals.png         real cells, the same rows
-  figure4_confusions.png        what was asked for by what a classifier recognises, and
-                                the same of real crops; left out where there are
-                                no crops with labels for the classifier
+  figure4_confusions.png        confusion matrix of an evaluation classifier for
+                                generated and for real cells; left out if there are
+                                no labelled crops to train the classifier
 
-Each has its caption in the picture. The classifier learns from the validation split,
-which has trained nothing else; it takes minutes, is kept in <workdir>/classifiers, and
-is found again by this command and by `evaluate`. The cells that were drawn stay in
-cells/ beside the figures: the same command does not draw them again.
+Each image contains its caption. The classifier is trained on the validation split,
+which no other stage uses for training. It takes minutes, is kept in
+<workdir>/classifiers, and is used again by this command and by `evaluate`. The
+generated cells stay in cells/ beside the figures and are not generated again by the
+same command.
 """
 
 from tfvqgen.cli.classifier import add_classifier_flag
@@ -27,17 +28,31 @@ INTERRUPTED = GOES_ON
 
 def add_flags(parser) -> None:
     """Adds the flags of this command."""
-    parser.add_argument("--workdir", required=True, help="with all stages trained")
     parser.add_argument(
-        "--data_dir", required=True, help="the shards that it was trained on"
-    )
-    parser.add_argument("--output", help="a folder (<workdir>/figures if not given)")
-    parser.add_argument("--split", default="test", help="whose crops are shown")
-    parser.add_argument(
-        "--num_per_label", type=int, default=16, help="cells drawn; 8 are shown"
+        "--workdir", required=True, help="Workdir with all stages trained."
     )
     parser.add_argument(
-        "--seed", type=int, default=0, help="of the first cell, and of every choice"
+        "--data_dir",
+        required=True,
+        help="Folder of the shards on which it was trained.",
+    )
+    parser.add_argument(
+        "--output", help="Output folder. Defaults to <workdir>/figures."
+    )
+    parser.add_argument(
+        "--split", default="test", help="Split of the real crops that are shown."
+    )
+    parser.add_argument(
+        "--num_per_label",
+        type=int,
+        default=16,
+        help="Number of cells generated for each label; 8 are shown.",
+    )
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        help="Seed of the first cell, and random seed of all selections.",
     )
     add_drawing_flags(parser)
     add_classifier_flag(parser)

@@ -1,14 +1,12 @@
-r"""Draws cells for localizations and seeds from a running TensorFlow Serving.
+r"""Generates cells for localizations and seeds by a running TensorFlow Serving.
 
   python -m tfvqgen request --server localhost:8500 --output cells \
       --labels "Golgi apparatus,Mitochondria" --num_per_label 4
 
-The server says which model it has: its labels, its channels, its licence. What is
-written is what `python -m tfvqgen sample` writes from the same model, and --labels and
-the flags after it mean the same.
-
-A server that is not there yet or is still loading is asked again, after ever longer
-pauses; everything else that is wrong is said in one line.
+The server provides the labels, channels and licence of its model. The output is the
+same as that of `python -m tfvqgen sample` with the same model, and the flags have the
+same meaning. If the server cannot be reached yet or is still loading, requests are
+repeated with growing pauses.
 """
 
 from tfvqgen.cli.sample import add_request_flags, write
@@ -20,20 +18,26 @@ INTERRUPTED = GOES_ON
 def add_flags(parser) -> None:
     """Adds the flags of this command."""
     parser.add_argument(
-        "--server", required=True, help="host:port (ports if not given: 8500, 8501)"
+        "--server",
+        required=True,
+        help="Address of the server, host:port. The default ports are 8500 for "
+        "gRPC and 8501 for REST.",
     )
     parser.add_argument(
         "--protocol",
         default="grpc",
         choices=("grpc", "rest"),
-        help="how to ask; grpc needs the extra `serving`",
-    )
-    parser.add_argument("--model", default="tfvqgen", help="its name on the server")
-    parser.add_argument(
-        "--version", help="a version's number or label (the newest if not given)"
+        help="Protocol of the requests; grpc needs the extra `serving`.",
     )
     parser.add_argument(
-        "--timeout", type=float, default=120.0, help="seconds for one request"
+        "--model", default="tfvqgen", help="Name of the model on the server."
+    )
+    parser.add_argument(
+        "--version",
+        help="Number or label of the version. Defaults to the newest version.",
+    )
+    parser.add_argument(
+        "--timeout", type=float, default=120.0, help="Timeout of a request in seconds."
     )
     add_request_flags(parser)
 

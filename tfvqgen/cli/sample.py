@@ -1,21 +1,19 @@
-r"""Draws cells for localizations and seeds from a trained model.
+r"""Generates cells for localizations and seeds with a trained model.
 
   python -m tfvqgen sample --model runs/first --output cells \
       --labels "Golgi apparatus,Mitochondria" --num_per_label 16
 
-The model is a workdir of train.py, or a folder that export.py made. --labels takes
-names of the model's vocabulary, separated by commas; several joined by | are one
-cell's, and `any` asks for a cell of no particular label. Without --labels every label
-is drawn.
+The model is a workdir of train.py or a folder of export.py. --labels takes names of the
+model's vocabulary, separated by commas. Several labels joined by | belong to the same
+cell, and `any` asks for a cell without a particular label. Without --labels, cells of
+every label are generated.
 
-The same label and seed give the same cell, whatever else is drawn beside it. A
-temperature below 1 and a top_p below 1 give more typical and less varied cells;
-guidance above 0 makes the labels show more, at the price of a second pass.
+The same label and seed give the same cell in any batch.
 
-The output folder gets every channel of every cell without loss (images/), pictures to
-look at (composites/), samples.csv, a table of crops that can be given to
-`python -m data_prep shard --crops cells/samples.csv`, and samples.png, a sheet with a
-row a label: composites, then the protein alone. Every file says within that it is
+The output folder contains every channel of every cell as a lossless image (images/),
+composites (composites/), samples.csv, a table of crops which `python -m data_prep shard
+--crops cells/samples.csv` reads, and samples.png, a sheet with one row for each label:
+composites, then the protein alone. The metadata of every file says that the cell is
 generated, by which model, for which label and from which seed.
 """
 
@@ -27,28 +25,40 @@ INTERRUPTED = GOES_ON
 
 def add_flags(parser) -> None:
     """Adds the flags of this command."""
-    parser.add_argument("--model", required=True, help="a workdir, or an export")
+    parser.add_argument(
+        "--model", required=True, help="Workdir of train.py or folder of export.py."
+    )
     add_request_flags(parser)
 
 
 def add_request_flags(parser) -> None:
     """Adds the flags that say which cells are wanted, and where."""
-    parser.add_argument("--output", required=True, help="a new folder")
+    parser.add_argument("--output", required=True, help="New output folder.")
     parser.add_argument(
-        "--overwrite", action="store_true", help="remove another request's cells there"
+        "--overwrite",
+        action="store_true",
+        help="Remove the cells of another request from the output folder.",
     )
     parser.add_argument(
         "--labels",
         nargs="+",
         metavar="NAMES",
-        help="names, separated by commas; joined by | they are one cell's; any: none "
-        "(every label if not given)",
+        help="Names of labels, separated by commas. Labels joined by | belong "
+        "to the same cell; any asks for a cell without label. By default "
+        "cells of every label are generated.",
     )
-    parser.add_argument("--num_per_label", type=int, default=8, help="cells a label")
-    parser.add_argument("--seed", type=int, default=0, help="of each label's first")
+    parser.add_argument(
+        "--num_per_label", type=int, default=8, help="Number of cells for each label."
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, help="Seed of the first cell of each label."
+    )
     add_drawing_flags(parser)
     parser.add_argument(
-        "--batch_size", type=int, default=16, help="cells drawn at a time"
+        "--batch_size",
+        type=int,
+        default=16,
+        help="Number of cells generated at the same time.",
     )
 
 

@@ -1,23 +1,23 @@
-"""Checks an exported model as a server will use it.
+"""Checks an exported model in the way that a server uses it.
 
   python -m tfvqgen verify --model runs/first/export
 
---model is a version that export.py wrote, or the folder of versions; then the newest is
-checked. The export is loaded in a process that can import neither Keras nor this
-project. The graph gets its inputs unchecked, as from a server. These are the checks:
+The model is a folder of export.py: a version, or the folder of versions, whose newest
+version is checked. It is loaded in a process in which neither Keras nor this project
+can be imported. The checks are:
 
-* Every signature is run with one row at a time and with five at once. Each row must
-  give the same result, and the signatures must be consistent with each other.
-* Requests with wrong rows must be refused with a sentence that says why.
-* The warm-up requests, which a server replays when it loads the model, must work.
-* Every operation must be one of the stock server; none may be compiled by XLA.
-* Inputs and outputs must have a leading batch dimension (for batching). Each signature
-  must have an input, and the names of outputs of bytes must end in _bytes (for REST).
-* The folder must not be much larger than the weights.
+* every signature is run with one row and with five rows: each row must give the same
+  result, and the signatures must agree with each other;
+* requests with wrong rows must be refused with a sentence that gives the reason;
+* the warm-up requests, which a server replays when it loads the model, must work;
+* all operations must exist in the stock server, and none may be compiled by XLA;
+* inputs and outputs must have a leading batch dimension; each signature must have an
+  input, and outputs of bytes must have names that REST needs;
+* the folder must not be larger than its weights and 2 MB.
 
-Large models take some minutes. The command also prints the seconds to load, those of
-the first and of later requests for one cell, and the peak memory of the process. The
-exit status is 2 if a check fails.
+The command also prints the seconds to load the model, the seconds of the first and
+later requests for one cell, and the peak memory of the process. Large models take some
+minutes. The exit status is 2 if a check fails.
 """
 
 INTERRUPTED = "nothing was changed; run the same command again to start over"
@@ -25,8 +25,10 @@ INTERRUPTED = "nothing was changed; run the same command again to start over"
 
 def add_flags(parser) -> None:
     """Adds the flags of this command."""
-    parser.add_argument("--model", required=True, help="Folder that export.py wrote.")
-    parser.add_argument("--json", metavar="FILE", help="Write the results here.")
+    parser.add_argument("--model", required=True, help="Folder of export.py.")
+    parser.add_argument(
+        "--json", metavar="FILE", help="File to which the results are written."
+    )
 
 
 def run(args) -> None:
