@@ -57,7 +57,7 @@ class Interruption:
 
     def leave(self, message: str) -> None:
         """Exits as a process ended by the signal does, 128 + its number."""
-        print(f"{message}; run the same command again to go on", file=sys.stderr)
+        print(f"{message}; run the same command again to continue", file=sys.stderr)
         sys.exit(128 + self._signal)
 
     def _note(self, number, frame):

@@ -139,7 +139,7 @@ def test_an_interrupted_run_is_gone_on_with(site, index, tmp_path, number):
     _, err = process.communicate(timeout=20)
     over.set()
     assert process.returncode == 128 + number
-    assert "run the same command again to go on" in err.splitlines()[-1]
+    assert "run the same command again to continue" in err.splitlines()[-1]
     assert [x.name for x in output.rglob("*.png")] == ["1.png"]
     site.put("/a/2.png", whole(LARGE))
     site.asked.clear()
