@@ -61,6 +61,7 @@ test: $(INSTALLED)
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 
 bench: $(INSTALLED)
 	@mkdir -p runs && rm -f runs/bench.jsonl
