@@ -118,6 +118,12 @@ def _thinned(counts: np.ndarray) -> np.ndarray:
     return np.ceil(counts * scale).astype(int)
 
 
+# Names of sums in checkpoints, where they differ from the present names: those that
+# version 0.1 wrote.
+_STORED_NAMES = {"local_power_loss": "grain_loss"}
+_NAMES = {stored: name for name, stored in _STORED_NAMES.items()}
+
+
 class RunningSums(tf.Module):
     """Adds up the sums of steps; part of a checkpoint, so that figures resume too.
 
@@ -130,7 +136,7 @@ class RunningSums(tf.Module):
 
         def zeros():
             return {
-                name: tf.Variable(tf.zeros(shape, tf.float64), trainable=False)
+                _stored(name): tf.Variable(tf.zeros(shape, tf.float64), trainable=False)
                 for name, shape in shapes.items()
             }
 
@@ -143,13 +149,13 @@ class RunningSums(tf.Module):
     def add(self, sums: Mapping[str, tf.Tensor], steps: int) -> None:
         """Adds the sums of some steps, float64."""
         for name, value in sums.items():
-            self.since_taken[name].assign_add(value)
-            self.epoch[name].assign_add(value)
+            self.since_taken[_stored(name)].assign_add(value)
+            self.epoch[_stored(name)].assign_add(value)
         self.steps.assign_add(steps)
 
     def take(self) -> tuple[dict[str, np.ndarray], int]:
         """Returns the sums since the last call and of how many steps they are."""
-        taken = {name: v.numpy() for name, v in self.since_taken.items()}
+        taken = {_name(x): v.numpy() for x, v in self.since_taken.items()}
         steps = int(self.steps)
         for variable in (*self.since_taken.values(), self.steps):
             variable.assign(tf.zeros_like(variable))
@@ -165,4 +171,12 @@ class RunningSums(tf.Module):
     def epoch_values(self) -> dict[str, np.ndarray]:
         """Returns the sums of the last whole epoch, or what there is of the first."""
         chosen = self.last_epoch if self.epoch_ended else self.epoch
-        return {name: variable.numpy() for name, variable in chosen.items()}
+        return {_name(x): variable.numpy() for x, variable in chosen.items()}
+
+
+def _stored(name: str) -> str:
+    return _STORED_NAMES.get(name, name)
+
+
+def _name(stored: str) -> str:
+    return _NAMES.get(stored, stored)

@@ -1,0 +1,372 @@
+"""Writes golden files: what version 0.1.0 of tfvqgen wrote, and what it answered.
+
+Run with 0.1.0 from the root of its source tree, with the extras prep and screen:
+
+  python make_golden.py data
+
+makes the folder ``data``, which test_golden.py reads with later versions. It was run
+with version 0.1.0, whose names of commands, flags and keys it uses. Later versions are
+to read these files, not to write them again: the script is kept to show how they were
+made.
+
+The models are tiny, and every key that may be renamed has a value of its own, so that a
+key that is lost on reading shows. The folder has
+
+  labels.txt       the vocabulary
+  crops/           synthetic crops: crops.csv, crops.json, images/
+  written.tar.xz   shards/, workdir/, export/, samples/, and screened/, which is what
+                   ``embed`` and ``screen`` leave beside crops.csv
+  expected.npz     arrays: what was asked, and the answers
+  expected.json    the rest: texts, figures of resumed training, sums of weights
+
+Pictures for people and TensorBoard's files are left out.
+"""
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+
+VERSION = "0.1.0"
+LABELS = ("Golgi apparatus", "Mitochondria", "Nucleoli")
+SHARD_FLAGS = ("--num_shards=1", "--splits=train=0.6,validation=0.2,test=0.2")
+
+VQVAE = {
+    "image_shape": "32,32,4",
+    "protein_weight": 3,
+    "laplacian_weight": 0.1,
+    "frequency_weight": 0.05,
+    "grain_weight": 0.9,
+    "adversarial_weight": 0.2,
+    "adversarial_after": 8,
+    "adversarial_ramp": 16,
+    "critic_width": 4,
+    "critic_learning_rate": 0.001,
+    "hidden": 8,
+    "residual_layers": 1,
+    "residual_width": 4,
+    "num_embeddings": 16,
+    "embedding_dim": 8,
+    "codebook_rule": "ema",
+    "commitment_cost": 0.3,
+    "decay": 0.8,
+    "epsilon": 2e-5,
+    "revive_below": 0.2,
+    "quantize_after": 4,
+    "bottom_dropout": 0.3,
+    "steps": 48,
+    "batch_size": 8,
+    "learning_rate": 0.004,
+    "warmup_steps": 4,
+    "decay_steps": 96,
+    "final_learning_rate": 0.1,
+    "beta_1": 0.8,
+    "clip_norm": 2.0,
+    "cache": True,
+    "label_balance": 0.5,
+    "log_every": 8,
+    "validate_every": 24,
+    "validation_examples": 8,
+    "checkpoint_every": 24,
+    "keep_checkpoints": 1,
+}
+PRIOR = {
+    "width": 12,
+    "layers": 1,
+    "residual_width": 6,
+    "kernel": 3,
+    "heads": 2,
+    "key_dim": 4,
+    "value_dim": 3,
+    "output_layers": 1,
+    "condition_layers": 1,
+    "dropout": 0.2,
+    "label_dropout": 0.15,
+    "polyak": 0.9,
+    "patience": 9,
+    "steps": 32,
+    "batch_size": 8,
+    "learning_rate": 0.004,
+    "warmup_steps": 4,
+    "decay_steps": 64,
+    "final_learning_rate": 0.1,
+    "beta_1": 0.8,
+    "clip_norm": 2.0,
+    "label_balance": 0.5,
+    "log_every": 8,
+    "validate_every": 16,
+    "validation_examples": 8,
+    "checkpoint_every": 16,
+    "keep_checkpoints": 1,
+}
+SECTIONS = {
+    "vqvae": VQVAE,
+    "codes": {"symmetries": 8},
+    "top": {**PRIOR, "blocks": 2},
+    "bottom": {**PRIOR, "blocks": 1, "accumulation": 2},
+}
+# Stage -> the step to which a copy is trained on. The autoencoder is last, since priors
+# refuse codes of another one.
+RESUMED = {"top": 40, "bottom": 40, "vqvae": 56}
+_NO_FIGURES = ("step", "split", "images_per_second", "codes_per_second")
+
+# Labels, seed, temperature, top_p, guidance; the last two are those of samples/.
+SAMPLED_HOW = (5, 0.9, 0.95, 0.5)
+ASKED = (
+    ((1, 0, 0), 0, 1.0, 1.0, 0.0),
+    ((0, 1, 0), 1, 0.8, 1.0, 0.0),
+    ((0, 0, 1), 2, 1.0, 0.9, 0.0),
+    ((1, 1, 0), 3, 1.0, 1.0, 0.5),
+    ((0, 0, 0), 2**40 + 7, 1.2, 0.8, 1.0),
+    ((0, 1, 0), 5, 0.7, 0.85, 1.5),
+    ((1, 0, 0), *SAMPLED_HOW),
+    ((0, 1, 1), *SAMPLED_HOW),
+)
+
+
+def main() -> None:
+    """Makes the folder that the command line names."""
+    if metadata.version("tfvqgen") != VERSION:
+        sys.exit(f"expected tfvqgen {VERSION}. Received: {metadata.version('tfvqgen')}")
+    output = Path(sys.argv[1]).resolve()
+    output.mkdir(parents=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        work = Path(scratch)
+        write_everything(work)
+        expected, arrays = answers(work)
+        expected["resumed"] = resume(work)
+        shutil.copy(work / "labels.txt", output)
+        shutil.copytree(work / "crops", output / "crops", ignore=_only_for_people)
+        pack(work, output / "written.tar.xz")
+    np.savez_compressed(output / "expected.npz", **arrays)
+    text = json.dumps(expected, indent=1, ensure_ascii=False) + "\n"
+    (output / "expected.json").write_text(text, encoding="utf-8")
+
+
+def run(*words: object) -> None:
+    """Runs a command of the project as its user would."""
+    quiet = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    subprocess.run([sys.executable, *map(str, words)], check=True, env=quiet)
+
+
+def write_everything(work: Path) -> None:
+    """Calls every command that writes something."""
+    vocabulary, crops, workdir = work / "labels.txt", work / "crops", work / "workdir"
+    vocabulary.write_text("".join(f"{label}\n" for label in LABELS))
+    run(
+        *("-m", "data_prep", "synthesize", "--output", crops, "--vocabulary"),
+        *(vocabulary, "--num_cells=40", "--size=32", "--seed=1", "--workers=1"),
+    )
+    run(
+        *("-m", "data_prep", "shard", "--crops", crops, "--output", work / "shards"),
+        *("--vocabulary", vocabulary, *SHARD_FLAGS),
+    )
+    settings = [
+        f"--set={section}.{key}={value}"
+        for section, keys in SECTIONS.items()
+        for key, value in keys.items()
+    ]
+    run(
+        *("train.py", f"--data_dir={work / 'shards'}", f"--workdir={workdir}"),
+        *("--preset=demo", "--seed=3", *settings),
+    )
+    run("export.py", f"--workdir={workdir}", f"--export_dir={work / 'export'}")
+    seed, temperature, top_p, guidance = SAMPLED_HOW
+    run(
+        *("-m", "tfvqgen", "sample", "--model", workdir, "--output", work / "samples"),
+        *("--labels", LABELS[0], "|".join(LABELS[1:]), "--num_per_label=1"),
+        *(f"--seed={seed}", f"--temperature={temperature}", f"--top_p={top_p}"),
+        f"--guidance={guidance}",
+    )
+    screen(crops, work / "screened")
+
+
+def screen(crops: Path, screened: Path) -> None:
+    """Embeds crops, and decides about each cluster: drop the first, keep the rest."""
+    shutil.copytree(crops, screened)
+    run(
+        *("-m", "data_prep", "embed", "--crops", screened, "--steps=2", "--seed=2"),
+        *("--width=0.02", "--min_group=4", "--set=size=32", "--set=batch_size=4"),
+    )
+    run("-m", "data_prep", "screen", "--crops", screened, "--clusters=3")
+    table = screened / "review" / "clusters.csv"
+    with open(table, encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        row["decision"] = "drop" if row["cluster"] == "0" else "keep"
+    with open(table, "w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    run("-m", "data_prep", "screen", "--crops", screened, "--apply", table)
+
+
+def answers(work: Path) -> tuple[dict, dict]:
+    """Asks data, workdir and export; what is no array comes first."""
+    from tfvqgen.serving.open_source import open_source
+
+    from tfvqgen.data import crops, images, schema
+    from tfvqgen.models import Codes
+
+    dataset = schema.open_dataset(work / "shards")
+    splits = {}
+    for name in dataset.info.splits:
+        split = dataset.split(name)
+        splits[name] = {
+            "crop_ids": split.crop_ids(range(split.num_examples)),
+            "labels": split.read_labels().astype(int).tolist(),
+        }
+    chosen = [f"synthetic-1-0000{well}-00" for well in (0, 3, 5, 8)]
+    folder = crops.read_crops(work / "crops")
+    rows = [row for row in folder.rows if row.crop_id in chosen]
+    image = np.stack(
+        [images.read_image(folder.image_path(row), folder.channels) for row in rows]
+    )
+    image_labels = np.float32([[name in row.labels for name in LABELS] for row in rows])
+
+    generator = open_source(work / "workdir")
+    asked = _asked()
+    cells = generator.generate(*asked.values())
+    codes = generator.encode(image)
+    bits = generator.score(image, image_labels)
+    arrays = {
+        **asked,
+        "generated_top": cells.top_codes.numpy(),
+        "generated_bottom": cells.bottom_codes.numpy(),
+        "generated_image": cells.image.numpy(),
+        "image": image,
+        "image_labels": image_labels,
+        "image_top": codes.top.numpy(),
+        "image_bottom": codes.bottom.numpy(),
+        "reconstruction": generator.decode(Codes(*codes)).numpy(),
+        "top_bits": bits[0].numpy(),
+        "bottom_bits": bits[1].numpy(),
+        "top_logits": generator.top.logits(codes.top, image_labels).numpy(),
+        "bottom_logits": generator.bottom.logits(
+            codes.bottom, image_labels, condition=codes.top
+        ).numpy(),
+    }
+
+    saved = open_source(work / "export")
+    again = saved.generate(*asked.values())
+    np.testing.assert_array_equal(again.top_codes, cells.top_codes)
+    np.testing.assert_array_equal(again.bottom_codes, cells.bottom_codes)
+    # What `generate` says, by class id, of the rows that have one label or none.
+    single = asked["labels"].sum(axis=1) < 2
+    class_id = np.where(asked["labels"].any(1), asked["labels"].argmax(1), -1)
+    names = ("seed", "temperature", "top_p", "guidance")
+    how = dict(zip(names, [x[single] for x in list(asked.values())[1:]], strict=True))
+    made = saved.ask("generate", class_id=class_id[single].astype(np.int32), **how)
+    np.testing.assert_array_equal(made["top_codes"], cells.top_codes[single])
+    np.testing.assert_array_equal(made["bottom_codes"], cells.bottom_codes[single])
+    arrays["exported_class_id"] = class_id[single].astype(np.int32)
+    arrays["exported_rows"] = np.flatnonzero(single)
+    arrays["exported_top"] = made["top_codes"]
+    arrays["exported_bottom"] = made["bottom_codes"]
+    expected = {
+        "version": VERSION,
+        "libraries": {x: metadata.version(x) for x in ("tensorflow", "keras", "numpy")},
+        "splits": splits,
+        "encoded_crops": [row.crop_id for row in rows],
+        "about": saved.about.to_json(),
+        "model": saved.about.id,
+    }
+    return expected, arrays
+
+
+def resume(work: Path) -> dict:
+    """Trains a copy of the workdir on; returns figures and sums of weights by stage."""
+    from tfvqgen.training.metrics_log import read_metrics
+    from tfvqgen.training.trained_models import (
+        fingerprint,
+        load_autoencoder,
+        load_prior,
+    )
+    from tfvqgen.training.workdir import Workdir
+
+    workdir = Workdir(work / "resumed")
+    shutil.copytree(work / "workdir", workdir.path)
+    resumed = {}
+    for stage, steps in RESUMED.items():
+        run(
+            *("train.py", f"--data_dir={work / 'shards'}", f"--stage={stage}"),
+            *(f"--workdir={workdir.path}", f"--steps={steps}"),
+        )
+        model, step = load_autoencoder(workdir)
+        if stage != "vqvae":
+            model, step = load_prior(workdir, stage, fingerprint(model))
+        # Of a prior, the averages that it samples with.
+        weights = model.trainable_variables if stage != "vqvae" else model.variables
+        lines = read_metrics(workdir.stage(stage) / "metrics.jsonl")
+        resumed[stage] = {
+            "step": step,
+            **{
+                split: next(
+                    {k: v for k, v in line.items() if k not in _NO_FIGURES}
+                    for line in lines
+                    if line["step"] == steps and line["split"] == split
+                )
+                for split in ("train", "validation")
+            },
+            "weights": [
+                {
+                    "path": weight.path,
+                    "shape": list(weight.shape),
+                    "sum": float(np.sum(weight.numpy(), dtype=np.float64)),
+                    "norm": float(np.linalg.norm(weight.numpy().astype(np.float64))),
+                }
+                for weight in weights
+            ],
+        }
+    return resumed
+
+
+def _asked() -> dict[str, np.ndarray]:
+    labels, seeds, *how = zip(*ASKED, strict=True)
+    names = ("temperature", "top_p", "guidance")
+    return {
+        "labels": np.float32(labels),
+        "seeds": np.int64(seeds),
+        **{name: np.float32(x) for name, x in zip(names, how, strict=True)},
+    }
+
+
+def pack(work: Path, archive: Path) -> None:
+    """Packs what was written, with neither times nor owners."""
+
+    def anonymous(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
+        folder, _, name = entry.name.rpartition("/")
+        if name in _only_for_people(folder, [name]):
+            return None
+        # The crops of screened/ are those of crops/.
+        if folder == "screened" and (work / "crops" / name).exists():
+            return None
+        plain = tarfile.TarInfo(entry.name)
+        plain.type, plain.size = entry.type, entry.size
+        plain.mode = 0o755 if entry.isdir() else 0o644
+        return plain
+
+    with tarfile.open(archive, "w:xz", preset=9) as file:
+        for name in ("shards", "workdir", "export", "samples", "screened"):
+            file.add(work / name, name, filter=anonymous)
+
+
+def _only_for_people(folder: str, names: list[str]) -> set[str]:
+    """Returns what the golden files do without."""
+    pictures = {"contact_sheet.png", "pairs.png", "reconstructions.png", "samples.png"}
+    others = {"tensorboard", "composites", "sprites"}
+    page = {x for x in names if Path(x).suffix in (".html", ".js", ".css", ".jpg")}
+    hidden = {x for x in names if x.startswith(".")}
+    return (pictures | others | page | hidden) & set(names)
+
+
+if __name__ == "__main__":
+    main()
