@@ -20,6 +20,8 @@ later requests for one cell, and the peak memory of the process. Large models ta
 minutes. The exit status is 2 if a check fails.
 """
 
+from tfvqgen.command_line import import_tensorflow
+
 INTERRUPTED = "nothing was changed; run the same command again to start over"
 
 
@@ -33,6 +35,7 @@ def add_flags(parser) -> None:
 
 def run(args) -> None:
     """Runs the command."""
+    import_tensorflow()
     from tfvqgen.errors import DataError
     from tfvqgen.export.verify import verify
     from tfvqgen.files import write_json
