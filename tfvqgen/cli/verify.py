@@ -13,7 +13,7 @@ can be imported. The checks are:
 * all operations must exist in the stock server, and none may be compiled by XLA;
 * inputs and outputs must have a leading batch dimension; each signature must have an
   input, and outputs of bytes must have names that REST needs;
-* the folder must not be larger than its weights and 2 MB.
+* the folder must not be larger than its weights and 2.5 MB.
 
 The command also prints the seconds to load the model, the seconds of the first and
 later requests for one cell, and the peak memory of the process. Large models take some
