@@ -17,7 +17,8 @@ the section vqvae. Each gets one JSON line a measurement: mean squared error and
 codebook perplexity and usage, the share of spectral power that is kept in two bands of
 spatial frequency for each channel, the Frechet distance between reconstructions and
 originals in the features of a random network, and the seconds of training so far,
-without start-up and measuring. `--plot` draws PSNR against seconds.
+without measuring. Ours include building the graph; the baseline's do not. `--plot`
+draws PSNR against seconds.
 """
 
 import argparse

@@ -61,15 +61,19 @@ def evaluate(setting: str, report: Path, args: argparse.Namespace) -> None:
 
 
 def read(report: Path) -> dict[str, Any]:
-    """Returns a report's metrics of generated cells."""
+    """Returns the label agreement and the distances of a report's generated cells.
+
+    There is no label agreement where no evaluation classifier could be trained.
+    """
     generation = read_json(report / "metrics.json")["generation"]
-    found = {"label_agreement": generation["label_agreement"]["generated"]}
+    found = {}
+    if "label_agreement" in generation:
+        found["label_agreement"] = generation["label_agreement"]["generated"][
+            "accuracy"
+        ]
     for name, distances in generation["distances"].items():
-        found[name] = {
-            metric: distances["generated"][metric]
-            for metric in METRICS
-            if metric in distances["generated"]
-        }
+        generated = distances["sets"]["generated"]
+        found[name] = {metric: generated[metric] for metric in METRICS}
     return found
 
 
@@ -80,8 +84,10 @@ def plot(lines: list[dict[str, Any]], path: Path) -> None:
     figure = Figure(figsize=(6, 5), layout="constrained")
     axes = figure.add_subplot(xlabel="coverage", ylabel="label agreement")
     for line in lines:
-        features = line.get("classifier") or line["random"]
-        x, y = features["coverage"]["value"], line["label_agreement"]["value"]
+        if "label_agreement" not in line:
+            continue
+        x = line["classifier"]["coverage"]["value"]
+        y = line["label_agreement"]["value"]
         axes.plot(x, y, "o")
         axes.annotate(line["setting"], (x, y))
     figure.savefig(path)

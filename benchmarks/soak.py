@@ -2,7 +2,7 @@
 
 `--clients` threads request one cell after another from a TensorFlow Serving (or any
 server with its interface) for `--seconds`. Every `--wrong`-th request is invalid and
-must be refused; no other may fail. One JSON line: requests a second, percentiles of the
+must be refused by the client before it is sent; no other may fail. One JSON line: requests a second, percentiles of the
 latency, errors by message, and, with `--pid`, the memory of the server's process over
 time, in which the first tenth is warm-up.
 
