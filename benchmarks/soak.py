@@ -2,9 +2,9 @@
 
 `--clients` threads request one cell after another from a TensorFlow Serving (or any
 server with its interface) for `--seconds`. Every `--wrong`-th request is invalid and
-must be refused by the client before it is sent; no other may fail. One JSON line: requests a second, percentiles of the
-latency, errors by message, and, with `--pid`, the memory of the server's process over
-time, in which the first tenth is warm-up.
+must be refused by the client before it is sent; no other may fail. One JSON line:
+requests a second, percentiles of the latency, errors by message, and, with `--pid`, the
+memory of the server's process over time, in which the first tenth is warm-up.
 
     python -m benchmarks.soak --server localhost:8500 --clients 8 --seconds 600
 """
