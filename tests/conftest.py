@@ -3,11 +3,15 @@
 import fcntl
 import os
 import shutil
+import signal
 
 import pytest
 
 from tests import support
 from tests.generators import LABELS, make_generator
+
+# Programs that a shell starts in the background ignore Ctrl-C, which some tests send.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,8 @@ def flags_of(package, command, script):
     if script:
         source = (ROOT / f"{script}.py").read_text()
         return {f"--{x}" for x in re.findall(r'DEFINE_\w+\(\s*"(\w+)"', source)}
-    module = importlib.import_module(f"{package}.commands.{command}")
+    folder = {"tfvqgen": "cli", "data_prep": "commands"}[package]
+    module = importlib.import_module(f"{package}.{folder}.{command}")
     parser = command_line.subcommand_parser("prog", "", {command: module})
     (subparsers,) = (x for x in parser._actions if x.choices)
     return set(subparsers.choices[command]._option_string_actions)
