@@ -16,7 +16,7 @@ import numpy as np
 import requests
 from tqdm import tqdm
 
-from tfvqgen.errors import UserError, require_in_range
+from tfvqgen.errors import UserError, require_in_range, require_package
 from tfvqgen.generation.model_info import ModelInfo
 from tfvqgen.generation.rows import check_rows
 from tfvqgen.generation.source import Cells
@@ -365,16 +365,11 @@ class _Grpc:
     )
 
     def __init__(self, address: SplitResult, model: str, timeout: float):
-        try:
-            import grpc
-            from tensorflow_serving.apis import model_service_pb2_grpc as models
-            from tensorflow_serving.apis import prediction_service_pb2_grpc as service
-        except ImportError as error:
-            raise UserError(
-                "tensorflow-serving-api is not installed: expected the extra `serving` "
-                "(pip install 'tfvqgen[serving]'), or the protocol rest, which does "
-                f"not need it. Received: {error}"
-            ) from None
+        require_package("tensorflow_serving", "serving")
+        import grpc
+        from tensorflow_serving.apis import model_service_pb2_grpc as models
+        from tensorflow_serving.apis import prediction_service_pb2_grpc as service
+
         self._error = grpc.RpcError
         self._model = model
         self._timeout = timeout

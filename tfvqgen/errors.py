@@ -1,24 +1,32 @@
-"""What a person at the keyboard is meant to read when something is wrong."""
+"""Errors whose message is meant for the user."""
+
+import importlib.util
 
 
 class UserError(ValueError):
-    """A mistake that whoever runs the command can mend.
+    """A mistake that the user can correct.
 
-    The message is one sentence in the form *what is wrong, what was expected, what was
-    received*. The commands print it as one line, ``error: <message>``, and exit with
-    status 2 and no traceback; a program that imports the library catches it as a
-    ``ValueError``.
+    The message is one sentence, *what is wrong: expected what. Received: what*. The
+    commands print it as one line, ``error: <message>``, and exit with status 2 and no
+    traceback. Programs that use the library can catch it as a ``ValueError``.
+    """
+
+
+class DataError(UserError):
+    """Data on disk are missing, damaged or do not match their description.
+
+    The message names the file and, where it applies, the record in the file.
     """
 
 
 def require_in_range(name: str, value: object, fits: bool, expected: str) -> None:
-    """Raises UserError if a number that the user gave does not fit.
+    """Raises UserError if a number of the user is out of range.
 
     Args:
-        name: Of the number, as the user knows it.
+        name: Name of the number, as the user knows it.
         value: The number.
-        fits: Whether it fits; write it so that NaN does not.
-        expected: What does.
+        fits: Whether it is in range; must be False for NaN.
+        expected: The range in words.
     """
     if not fits:
         raise UserError(
@@ -26,8 +34,15 @@ def require_in_range(name: str, value: object, fits: bool, expected: str) -> Non
         )
 
 
-class DataError(UserError):
-    """Data on disk are missing, damaged or not what ``dataset.json`` promised.
+def require_package(module: str, extra: str) -> None:
+    """Raises UserError if an optional package is not installed.
 
-    The message names the file, and the record in it where one is to blame.
+    Args:
+        module: The package's top-level module.
+        extra: The extra of this project that installs the package.
     """
+    if importlib.util.find_spec(module) is None:
+        raise UserError(
+            f"a package is not installed: expected the extra `{extra}` "
+            f"(pip install 'tfvqgen[{extra}]'). Received: no module {module}"
+        )

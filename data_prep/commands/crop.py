@@ -39,7 +39,7 @@ from data_prep import processes
 from data_prep.commands.limits import require_limits
 from data_prep.cropping import crop_settings
 from tfvqgen.command_line import GOES_ON
-from tfvqgen.errors import UserError
+from tfvqgen.errors import UserError, require_package
 
 INTERRUPTED = GOES_ON
 
@@ -234,13 +234,7 @@ def _check(args) -> None:
             "--beam_args without Beam: expected --runner=beam. "
             f"Received: runner={args.runner}"
         )
-    try:
-        import skimage  # noqa: F401
-    except ImportError:
-        raise UserError(
-            "scikit-image is not installed: expected the extra `prep` "
-            "(pip install 'tfvqgen[prep]'). Received: no module skimage"
-        ) from None
+    require_package("skimage", "prep")
 
 
 def _runner(args):

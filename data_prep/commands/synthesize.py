@@ -15,7 +15,7 @@ from pathlib import Path
 from data_prep import processes
 from data_prep.commands.limits import require_limits
 from data_prep.labels import DEFAULT_VOCABULARY, Vocabulary, load_vocabulary
-from tfvqgen.errors import UserError
+from tfvqgen.errors import UserError, require_package
 from tfvqgen.files import exclusive
 
 _SETTINGS = "synthetic.json"
@@ -201,13 +201,7 @@ def _check(args) -> None:
         raise UserError(
             f"--size is odd: expected an even number. Received: size={args.size}"
         )
-    try:
-        import scipy.ndimage  # noqa: F401
-    except ImportError:
-        raise UserError(
-            "scipy is not installed: expected the extra `prep` "
-            "(pip install 'tfvqgen[prep]'). Received: no module scipy"
-        ) from None
+    require_package("scipy", "prep")
 
 
 def _labels(name: str) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from data_prep.cropping.field_crops import CropTask
 from data_prep.cropping.field_results import FieldOutcome, read_outcome, write_field
 from data_prep.cropping.pipeline import Runner
-from tfvqgen.errors import UserError
+from tfvqgen.errors import UserError, require_package
 
 
 def beam_runner(beam_args: str, workers: int) -> Runner:
@@ -28,13 +28,9 @@ def beam_runner(beam_args: str, workers: int) -> Runner:
     Raises:
         UserError: Beam is not installed, or does not know its options' runner.
     """
-    try:
-        import apache_beam
-    except ImportError:
-        raise UserError(
-            "Apache Beam is not installed: expected the extra `beam` "
-            "(pip install 'tfvqgen[prep,beam]'). Received: no module apache_beam"
-        ) from None
+    require_package("apache_beam", "beam")
+    import apache_beam
+
     options = _options(beam_args, workers)
 
     def run(tasks: Sequence[CropTask]) -> Iterable[FieldOutcome]:

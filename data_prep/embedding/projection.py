@@ -12,13 +12,12 @@ coordinates are kept.
 """
 
 import importlib
-import importlib.util
 import warnings
 from types import ModuleType
 
 import numpy as np
 
-from tfvqgen.errors import UserError
+from tfvqgen.errors import UserError, require_package
 
 NUM_COMPONENTS = 50
 NUM_NEIGHBOURS = 15
@@ -42,8 +41,7 @@ def usual_clusters(num_crops: int) -> int:
 def require_libraries(*names: str) -> None:
     """Refuses to start what would end without its libraries (all, if none is named)."""
     for name in names or ("sklearn", "umap"):
-        if importlib.util.find_spec(name) is None:
-            raise _missing(name)
+        require_package(name, "screen")
 
 
 def standardised(features: np.ndarray) -> np.ndarray:
@@ -172,17 +170,8 @@ def stratified(strata: np.ndarray, most: int, seed: int) -> np.ndarray:
 
 
 def _screening_library(name: str) -> ModuleType:
-    try:
-        with warnings.catch_warnings():
-            # UMAP says what it could do with other libraries.
-            warnings.simplefilter("ignore")
-            return importlib.import_module(name)
-    except ImportError as error:
-        raise _missing(error) from None
-
-
-def _missing(what: object) -> UserError:
-    return UserError(
-        "a library for screening is not installed: expected the extra `screen` "
-        f"(pip install 'tfvqgen[screen]'). Received: {what}"
-    )
+    require_package(name.partition(".")[0], "screen")
+    with warnings.catch_warnings():
+        # UMAP warns about other libraries that it could use.
+        warnings.simplefilter("ignore")
+        return importlib.import_module(name)

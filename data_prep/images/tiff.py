@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from data_prep.images.tiff_directories import check_directories, check_ome
-from tfvqgen.errors import DataError, UserError
+from tfvqgen.errors import DataError, UserError, require_package
 
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 # What intensities are kept in, and what tools write who number objects.
@@ -66,13 +66,9 @@ def decode_tiff(data: bytes, types: tuple[str, ...] = INTENSITY_TYPES) -> np.nda
 
 @contextlib.contextmanager
 def _opened(data: bytes) -> Iterator:
-    try:
-        import tifffile
-    except ImportError:
-        raise UserError(
-            "tifffile is not installed: expected the extra `prep` "
-            "(pip install 'tfvqgen[prep]'). Received: no module tifffile"
-        ) from None
+    require_package("tifffile", "prep")
+    import tifffile
+
     # What it would log is in the error's sentence or does not matter.
     logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)
     # It would pass over pages that are missing, and go round in circles.

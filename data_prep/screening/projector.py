@@ -5,7 +5,6 @@ three dimensions, and finds neighbours. The coordinates of the map are a tensor 
 own beside the components, so that nothing is computed anew there.
 """
 
-import importlib.util
 import os
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from tqdm import tqdm
 from data_prep.embedding import projection
 from data_prep.screening.review.sprites import Thumbnails, sheet_of
 from data_prep.screening.screening import Screening
-from tfvqgen.errors import UserError
+from tfvqgen.errors import require_package
 from tfvqgen.files import whole_file
 
 MOST_POINTS = 100_000
@@ -41,11 +40,7 @@ def write_projector(
     Raises:
         UserError: TensorBoard is not installed.
     """
-    if importlib.util.find_spec("tensorboard") is None:
-        raise UserError(
-            "tensorboard is not installed: expected the extra `tensorboard` "
-            "(pip install 'tfvqgen[tensorboard]'). Received: no module tensorboard"
-        )
+    require_package("tensorboard", "tensorboard")
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
     chosen = projection.stratified(screening.table.clusters, most, seed=0)
