@@ -2,11 +2,9 @@
 
 # Shapes: B images of H x W pixels and C channels, values in [0, 1].
 
-import importlib.util
-
 import numpy as np
 
-from tfvqgen.errors import UserError
+from tfvqgen.errors import UserError, require_package
 
 # The window of Wang et al. 2004: a Gaussian of 1.5 pixels, cut off at 11 x 11.
 _SIGMA = 1.5
@@ -69,9 +67,5 @@ def structural_similarity(images: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def require_scikit_image() -> None:
-    """Raises UserError with what to install, if scikit-image is not."""
-    if importlib.util.find_spec("skimage") is None:
-        raise UserError(
-            "scikit-image is not installed: expected the extra `evaluate` "
-            "(pip install 'tfvqgen[evaluate]'). Received: no module skimage"
-        )
+    """Raises UserError with the extra to install if scikit-image is missing."""
+    require_package("skimage", "evaluate")
