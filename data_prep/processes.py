@@ -1,4 +1,4 @@
-"""Work shared out among processes, one core's worth each."""
+"""Work in several processes, each on one core."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -17,14 +17,15 @@ def num_cores() -> int:
 def in_parallel(
     work: Callable[[Any], Any], tasks: Sequence[Any], workers: int
 ) -> Iterator[Any]:
-    """Does `work` on every task in processes and yields the results in order.
+    """Calls `work` on every task in processes and yields the results in order.
 
-    Closing the iterator early leaves the tasks undone that no process has begun.
+    One worker, or one task, needs no other process. If the iterator is closed early,
+    tasks that no process has started are not done.
 
     Args:
         work: A function of a module, so that a new process can import it.
-        tasks: What can be sent to a process.
-        workers: How many processes; no more are started than there are tasks.
+        tasks: Arguments of `work` that can be pickled.
+        workers: Number of processes; no more are started than there are tasks.
 
     Raises:
         UserError: A process was killed, for example by lack of memory.
@@ -32,14 +33,16 @@ def in_parallel(
     import concurrent.futures
     import multiprocessing
 
-    if not tasks:
+    workers = min(workers, len(tasks))
+    if workers <= 1:
+        yield from map(work, tasks)
         return
-    # Each process is one core's worth; its libraries must not start threads as well.
+    # Each process uses one core; its libraries must not start threads as well.
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
     pool = concurrent.futures.ProcessPoolExecutor(
-        min(workers, len(tasks)),
-        # Not forked: the parent may hold threads, and reads the settings above.
+        workers,
+        # Not forked: the parent may have threads, and reads the variables above.
         mp_context=multiprocessing.get_context("spawn"),
         initializer=_start_worker,
     )

@@ -15,6 +15,7 @@ from typing import IO, Any
 from tfvqgen.errors import DataError, UserError
 
 LOCK = ".lock"
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{16}")
 _SEAL = "sealed_by"
 
 
@@ -57,6 +58,13 @@ def whole_file(path: str | os.PathLike, mode: str = "wb", **kwargs) -> Iterator[
                 os.unlink(temporary)
             raise
         sync_folder(path.parent)
+
+
+def remove_temporary_files(folder: str | os.PathLike) -> None:
+    """Removes the temporary files of :func:`whole_file` that killed processes left."""
+    for path in Path(folder).glob(".*"):
+        if _TEMPORARY.fullmatch(path.name) and not path.is_dir():
+            path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -46,33 +46,80 @@ INTERRUPTED = GOES_ON
 
 def add_flags(parser) -> None:
     """Adds the flags of this command."""
-    parser.add_argument(
-        "--fields", required=True, help="Folder with the fields of view."
-    )
-    parser.add_argument("--output", required=True, help="Output folder for the crops.")
-    parser.add_argument(
+    add = parser.add_argument
+    add("--fields", required=True, help="Folder with the fields of view.")
+    add("--output", required=True, help="Output folder for the crops.")
+    add(
         "--layout",
         help="Layout of the fields, see docs/layouts.md. By default it is detected.",
     )
-    parser.add_argument(
+    add(
         "--channels",
         help="Names of the channels to keep, in order, separated by commas. By "
         "default all channels are kept.",
     )
-    parser.add_argument(
+    add(
         "--nucleus_channel",
         help=f"Channel of the nuclei. Defaults to the first of "
         f"{', '.join(crop_settings.NUCLEUS_NAMES)} that exists.",
     )
-    parser.add_argument(
+    add(
         "--protein_channel",
         help=f"Channel of the protein, whose signal is measured. Defaults to the first "
         f"of {', '.join(crop_settings.PROTEIN_NAMES)} that exists, else none.",
     )
-    _add_flags_of_scale(parser)
-    _add_flags_of_masks(parser)
-    _add_flags_of_intensity(parser)
-    parser.add_argument(
+    add(
+        "--crop_size",
+        type=int,
+        default=128,
+        help="Side of a crop in pixels, after downsampling by --scale.",
+    )
+    add(
+        "--pixel_size",
+        type=float,
+        help="Size of a pixel of the fields in micrometres. By default the value of "
+        "the layout.",
+    )
+    add(
+        "--scale",
+        type=float,
+        help="Downsampling factor (area averaging). By default a pixel becomes "
+        "0.32 micrometres.",
+    )
+    add(
+        "--masks",
+        help="Folder with one label image for each field, <field>.png or <field>.tif, "
+        "from any segmentation tool. 0 is the background, every other number is one "
+        "object. If an image contains only one number, every connected component is "
+        "an object.",
+    )
+    add(
+        "--mask_kind",
+        choices=("nuclei", "cells"),
+        help="Kind of objects in the masks. With cells, the nucleus is searched "
+        "inside each cell.",
+    )
+    add(
+        "--mask_neighbours",
+        action="store_true",
+        help="Set pixels to black that belong to another cell or are nearer to "
+        "another nucleus.",
+    )
+    add(
+        "--intensity",
+        choices=tuple(crop_settings.DEFAULT_RANGES),
+        default="fixed",
+        help="Scaling of the intensity. fixed: the same range for all fields; "
+        "field: percentiles of each channel of the whole field.",
+    )
+    add(
+        "--intensity_range",
+        metavar="LOW,HIGH",
+        help="Input values that become black and white. With --intensity fixed, "
+        "fractions of the 8-bit or 16-bit range (default: 0,1, no change); with "
+        "field, percentiles (default: 0.1,99.9).",
+    )
+    add(
         "--threshold",
         action="append",
         default=[],
@@ -80,95 +127,31 @@ def add_flags(parser) -> None:
         help="Threshold of a quality column; NAME=none removes a threshold. "
         "May be repeated. docs/cropping.md lists the names.",
     )
-    _add_flags_of_work(parser)
-
-
-def _add_flags_of_scale(parser) -> None:
-    parser.add_argument(
-        "--crop_size",
-        type=int,
-        default=128,
-        help="Side of a crop in pixels, after downsampling by --scale.",
-    )
-    parser.add_argument(
-        "--pixel_size",
-        type=float,
-        help="Size of a pixel of the fields in micrometres. By default the "
-        "value of the layout.",
-    )
-    parser.add_argument(
-        "--scale",
-        type=float,
-        help="Downsampling factor (area averaging). By default a pixel becomes "
-        "0.32 micrometres.",
-    )
-
-
-def _add_flags_of_masks(parser) -> None:
-    parser.add_argument(
-        "--masks",
-        help="Folder with one label image for each field, <field>.png or "
-        "<field>.tif, from any segmentation tool. 0 is the background, "
-        "every other number is one object. If an image contains only one "
-        "number, every connected component is an object.",
-    )
-    parser.add_argument(
-        "--mask_kind",
-        choices=("nuclei", "cells"),
-        help="Kind of objects in the masks. With cells, the nucleus is "
-        "searched inside each cell.",
-    )
-    parser.add_argument(
-        "--mask_neighbours",
-        action="store_true",
-        help="Set pixels to black that belong to another cell or are nearer to "
-        "another nucleus.",
-    )
-
-
-def _add_flags_of_intensity(parser) -> None:
-    parser.add_argument(
-        "--intensity",
-        choices=tuple(crop_settings.USUAL_RANGES),
-        default="fixed",
-        help="Scaling of the intensity. fixed: the same range for all fields; "
-        "field: percentiles of each channel of the whole field.",
-    )
-    parser.add_argument(
-        "--intensity_range",
-        metavar="LOW,HIGH",
-        help="Input values that become black and white. With --intensity "
-        "fixed, fractions of the 8-bit or 16-bit range (default: 0,1, no "
-        "change); with field, percentiles (default: 0.1,99.9).",
-    )
-
-
-def _add_flags_of_work(parser) -> None:
-    parser.add_argument(
+    add(
         "--max_bad_fields",
         type=int,
         default=0,
         help="Number of fields that may be unreadable and are skipped.",
     )
-    parser.add_argument(
+    add(
         "--overlays",
         type=int,
         default=8,
         help="Number of fields for which an overlay of nuclei and crops is written.",
     )
-    parser.add_argument(
+    add(
         "--workers",
         type=int,
         default=processes.num_cores(),
         help="Number of processes.",
     )
-    parser.add_argument(
+    add(
         "--runner",
         choices=("local", "beam"),
         default="local",
         help="local: processes on this machine; beam: an Apache Beam pipeline.",
     )
-    parser.add_argument(
+    add(
         "--beam_args",
         default="",
         help="Options for Apache Beam as one word, for example "
@@ -179,36 +162,50 @@ def _add_flags_of_work(parser) -> None:
 
 def run(args) -> None:
     """Runs the command."""
-    _check(args)
+    _check_flags(args)
     if args.runner == "beam":
-        # Its workers need not start where this command does.
+        # The workers may start in another folder.
         for name in ("fields", "output", "masks"):
             value = getattr(args, name)
             setattr(args, name, value and os.path.abspath(value))
-    from data_prep.cropping.pipeline import crop_fields
+    from data_prep.cropping.pipeline import crop_fields, local_runner
     from data_prep.fields import refuse_output_inside
     from data_prep.layouts import read_fields
 
     refuse_output_inside(args.fields, args.output)
-    channels = None if args.channels is None else crop_settings.names(args.channels)
+    channels = None if args.channels is None else crop_settings.names_of(args.channels)
     folder = read_fields(args.fields, args.layout, channels)
-    settings = crop_settings.settings_of(args, folder)
+    settings = crop_settings.settings_from_flags(args, folder)
+    runner = local_runner(args.workers)
+    if args.runner == "beam":
+        from data_prep.cropping.beam import beam_runner
+
+        runner = beam_runner(args.beam_args, args.workers)
     summary = crop_fields(
         folder,
         args.output,
         settings,
-        runner=_runner(args),
+        runner=runner,
         masks=args.masks,
         max_bad_fields=args.max_bad_fields,
-        overlays=args.overlays,
+        num_overlays=args.overlays,
         workers=args.workers,
     )
-    _report(summary, Path(args.output))
+    print(f"fields   {summary.num_fields}")
+    print(
+        f"crops    {summary.num_crops}, one a nucleus; {summary.num_accepted} accepted"
+    )
+    for reason, count in summary.reasons.items():
+        print(f"rejected {count}: {reason}")
+    sys.stdout.flush()
+    for field_id, error in summary.bad_fields.items():
+        print(f"left out: field {field_id}: {error}", file=sys.stderr)
+    print(f"crops: {os.path.join(args.output, 'crops.csv')}", flush=True)
     if not summary.num_accepted:
-        print(_advice(summary, args.masks), file=sys.stderr)
+        print(_advice(summary.num_crops, args.masks), file=sys.stderr)
 
 
-def _check(args) -> None:
+def _check_flags(args) -> None:
     require_limits(
         args,
         {
@@ -222,13 +219,11 @@ def _check(args) -> None:
     )
     if (args.masks is None) != (args.mask_kind is None):
         raise UserError(
-            "half of what masks need: expected --masks and --mask_kind (nuclei or "
-            f"cells). Received: masks={args.masks} mask_kind={args.mask_kind}"
+            "a flag is missing: expected both --masks and --mask_kind. "
+            f"Received: masks={args.masks} mask_kind={args.mask_kind}"
         )
     if args.masks is not None and not Path(args.masks).is_dir():
-        raise UserError(
-            f"no masks there: expected a folder. Received: masks={args.masks}"
-        )
+        raise UserError(f"no masks: expected a folder. Received: masks={args.masks}")
     if args.beam_args and args.runner != "beam":
         raise UserError(
             "--beam_args without Beam: expected --runner=beam. "
@@ -237,33 +232,10 @@ def _check(args) -> None:
     require_package("skimage", "prep")
 
 
-def _runner(args):
-    if args.runner == "local":
-        from data_prep.cropping.pipeline import local_runner
-
-        return local_runner(args.workers)
-    from data_prep.cropping.beam import beam_runner
-
-    return beam_runner(args.beam_args, args.workers)
-
-
-def _report(summary, output: Path) -> None:
-    print(f"fields   {summary.num_fields}")
-    print(
-        f"crops    {summary.num_crops}, one a nucleus; {summary.num_accepted} accepted"
-    )
-    for reason, count in summary.reasons.items():
-        print(f"rejected {count}: {reason}")
-    sys.stdout.flush()
-    for field_id, error in summary.bad_fields.items():
-        print(f"left out: field {field_id}: {error}", file=sys.stderr)
-    print(f"crops: {os.path.join(output, 'crops.csv')}", flush=True)
-
-
-def _advice(summary, masks: str | None) -> str:
-    """Says where to look when there is no crop to take."""
-    if summary.num_crops:
-        return "no crop was accepted: look at --pixel_size and rejected_sheet.png"
+def _advice(num_crops: int, masks: str | None) -> str:
+    """Returns what to check if no crop was accepted."""
+    if num_crops:
+        return "no crop was accepted: check --pixel_size and rejected_sheet.png"
     if masks is not None:
-        return f"the masks show no object: look at those in {masks}"
-    return "no nucleus was found: look at --nucleus_channel and --pixel_size"
+        return f"the masks show no object: check those in {masks}"
+    return "no nucleus was found: check --nucleus_channel and --pixel_size"

@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 
 from data_prep.commands.limits import require_limits
-from data_prep.cropping.crop_settings import names
+from data_prep.cropping.crop_settings import names_of
 from data_prep.download.index import URL_TEMPLATE, read_index
 from data_prep.download.names import host_of
 from data_prep.layouts.colours import COLOURS, HPA_CREDIT, chosen
@@ -97,7 +97,7 @@ def _add_manners(parser) -> None:
 def run(args) -> None:
     """Runs the command."""
     _check(args)
-    channels = chosen(COLOURS, names(args.channels))
+    channels = chosen(COLOURS, names_of(args.channels))
     index = read_index(Path(args.index), channels, args.url)
     credit = _credit(args.credit, index)
     folder = Path(args.output)

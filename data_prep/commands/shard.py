@@ -9,7 +9,7 @@ out and counted. Splits never share a group, and each split gets its share of ev
 label. After an interruption run the same command again: it starts over.
 """
 
-from data_prep.cropping.crop_settings import names
+from data_prep.cropping.crop_settings import names_of
 from data_prep.labels import DEFAULT_VOCABULARY, vocabulary_names
 from tfvqgen.command_line import import_tensorflow
 from tfvqgen.data.dataset_info import LABEL_POLICIES
@@ -127,7 +127,7 @@ def _source(args):
         )
     if args.layout:
         refuse_output_inside(args.crops, args.output)
-        channels = None if args.channels is None else names(args.channels)
+        channels = None if args.channels is None else names_of(args.channels)
         fields = read_fields(args.crops, args.layout, channels)
         return crop_source.source_of_layout(fields)
     if args.channels is not None:

@@ -1,34 +1,33 @@
-"""Quality columns of every cell of a field, and the reasons not to take one.
+"""Quality columns of every cell of a field, and the reasons to reject a cell.
 
 Legend: [H, W, C] rows, columns and channels of a field, N nuclei.
 
 ================  =====================================================================
 inside_field      share of the crop's pixels that lie in the field
-touches_border    1 if the nucleus reaches the field's border, else 0
+touches_border    1 if the nucleus touches the field's border, else 0
 nucleus_area      square micrometres; 0 for a cell without a nucleus
-solidity          the nucleus's area over that of its convex hull
-eccentricity      of the ellipse of the same second moments: 0 a disk, 1 a line
-focus             sharpness of the nucleus channel: variance of its Laplacian over its
-                  variance, on the nucleus and just around it
-saturated         share of the cell's pixels at the type's limit, in the worst channel
-protein_signal    mean of the protein in the cell above the field's background, of full
-                  scale
+solidity          area of the nucleus divided by the area of its convex hull
+eccentricity      of the ellipse with the same second moments: 0 a disk, 1 a line
+focus             sharpness of the nucleus channel: variance of its Laplacian divided by
+                  its variance, on the nucleus and just around it
+saturated         share of the cell's saturated pixels, in the worst channel
+protein_signal    mean protein signal of the cell above the field's background, as a
+                  share of the type's maximum
 crowding          share of the crop's pixels that belong to other nuclei
 ================  =====================================================================
 
-The cell is the given one, or else what lies within `CELL_REACH` of the nucleus and is
-nearer to it than to any other.
+The cell is the given one; without given cells it is the area within `CELL_REACH` of the
+nucleus that is nearer to it than to any other nucleus.
 """
 
 import dataclasses
-import functools
 import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from data_prep.cropping.cutting import centres, crop_corners
-from data_prep.segmentation.shapes import shape_columns
+from data_prep.segmentation.shapes import label_means, shape_columns
 from tfvqgen.data.crops import Crop
 
 COLUMNS = (
@@ -45,17 +44,19 @@ COLUMNS = (
 CELL_REACH = 6.4  # Micrometres.
 _EDGE_REACH = 1.28  # Micrometres around a nucleus that show how sharp its edge is.
 _FOCUS_SMOOTHING = 0.64  # Micrometres.
-_LIMIT = 0.98  # Of the type's maximum: a reduced pixel at the limit has some noise.
+# Share of the type's maximum: downscaled pixels at the maximum have some noise.
+_SATURATION = 0.98
 _BACKGROUND = 2  # Percentile of the protein channel.
+_SEPARATOR = "; "
 
 
 @dataclasses.dataclass(frozen=True)
 class Thresholds:
-    """What a cell must be to be accepted; None takes a limit away.
+    """Limits of an accepted cell; None removes a limit.
 
     Attributes:
-        exempt_labels: Labels of fields whose cells divide, so that the limits on the
-            nucleus's area, solidity and eccentricity do not count.
+        exempt_labels: Labels of fields with dividing cells, for which the limits on the
+            nucleus's area, solidity and eccentricity do not apply.
     """
 
     least_inside_field: float | None = 1.0
@@ -79,6 +80,19 @@ class Thresholds:
     )
 
 
+# Column, words for a value that is too low or too high, whether it is about the shape.
+_LIMITED = (
+    ("inside_field", "crop leaves the field", "", False),
+    ("nucleus_area", "nucleus too small", "nucleus too large", True),
+    ("solidity", "nucleus not convex", "", True),
+    ("eccentricity", "", "nucleus too long", True),
+    ("focus", "out of focus", "", False),
+    ("saturated", "", "saturated", False),
+    ("protein_signal", "no protein signal", "", False),
+    ("crowding", "", "crowded by other nuclei", False),
+)
+
+
 def measure(
     field: np.ndarray,
     nuclei: np.ndarray,
@@ -89,142 +103,97 @@ def measure(
     protein: int | None = None,
     cells: np.ndarray | None = None,
 ) -> list[dict[str, float]]:
-    """Measures every nucleus of a field, all at once.
+    """Measures all cells of a field.
 
     Args:
-        field: uint8 or uint16 [H, W, C] as it was recorded (reduced, not stretched).
+        field: uint8 or uint16 [H, W, C], downscaled but not rescaled in intensity.
         nuclei: int32 labels [H, W].
         pixel_size: Micrometres a pixel.
-        crop_size: Pixels of the side of the crops that will be cut.
-        nucleus: Which channel shows nuclei.
-        protein: Which channel shows the protein; None: there is none, and no column
-            `protein_signal`.
-        cells: int32 labels [H, W] whose numbers are those of `nuclei`.
+        crop_size: Side of the crops, in pixels.
+        nucleus: Index of the nucleus channel.
+        protein: Index of the protein channel; None leaves out `protein_signal`.
+        cells: int32 labels [H, W] with the numbers of `nuclei`.
 
     Returns:
-        For label 1, 2, ..., N: the columns by name, in the order of `COLUMNS`. They are
-        rounded to 5 digits, so that a table says exactly what was judged. Shape and
-        focus of a cell without a nucleus are nan.
+        For label 1, 2, ..., N: values by column, in the order of `COLUMNS`, rounded to
+        5 digits, so that a table holds exactly the values that are compared with the
+        limits. Shape and focus of a cell without a nucleus are nan.
     """
-    found = _Found(nuclei, pixel_size, crop_size, cells)
-    columns = {
-        "inside_field": _inside_field(found),
-        "touches_border": _touches_border(found),
-        **shape_columns(nuclei, found.number, pixel_size),
-        "focus": _focus(field[..., nucleus], found),
-        "saturated": _saturated(field, found),
-        "crowding": _crowding(found),
-    }
-    if protein is not None:
-        columns["protein_signal"] = _protein_signal(field[..., protein], found)
-    names = [name for name in COLUMNS if name in columns]
-    return [
-        {name: float(f"{columns[name][i]:.5g}") for name in names}
-        for i in range(found.number)
-    ]
-
-
-@dataclasses.dataclass(frozen=True)
-class _Found:
-    """The nuclei of a field, and what several columns need of them."""
-
-    nuclei: np.ndarray
-    pixel_size: float
-    crop_size: int
-    given_cells: np.ndarray | None
-
-    @functools.cached_property
-    def number(self) -> int:
-        objects = self.nuclei if self.given_cells is None else self.given_cells
-        return int(objects.max(initial=0))
-
-    @functools.cached_property
-    def corners(self) -> np.ndarray:
-        """[N, 2] row and column of the crops' upper left pixels."""
-        return crop_corners(centres(self.nuclei, self.given_cells), self.crop_size)
-
-    @functools.cached_property
-    def _nearest(self) -> tuple[np.ndarray, np.ndarray]:
-        """[H, W] how far the nearest nucleus is, in micrometres, and its label."""
-        from scipy import ndimage
-
-        distance, (rows, columns) = ndimage.distance_transform_edt(
-            self.nuclei == 0, self.pixel_size, return_indices=True
-        )
-        return distance, self.nuclei[rows, columns]
-
-    def within(self, reach: float) -> np.ndarray:
-        """Returns labels [H, W] of the nuclei and of what is within `reach` of them."""
-        distance, nearest = self._nearest
-        return np.where(distance <= reach, nearest, 0)
-
-    @functools.cached_property
-    def cells(self) -> np.ndarray:
-        """Labels [H, W] of the cells: the given ones, or what is near the nuclei."""
-        return self.within(CELL_REACH) if self.given_cells is None else self.given_cells
-
-    def mean(self, values: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Returns [N] the mean of an image over each label; nan without a pixel."""
-        flat, length = labels.ravel(), self.number + 1
-        total = np.bincount(flat, values.ravel(), length)[1:]
-        with np.errstate(invalid="ignore"):
-            return total / np.bincount(flat, minlength=length)[1:]
-
-
-def _inside_field(found: _Found) -> np.ndarray:
-    size = np.array(found.nuclei.shape)
-    low = np.clip(found.corners, 0, size)
-    high = np.clip(found.corners + found.crop_size, 0, size)
-    return (high - low).prod(1) / found.crop_size**2
-
-
-def _touches_border(found: _Found) -> np.ndarray:
-    nuclei = found.nuclei
-    border = np.concatenate([nuclei[0], nuclei[-1], nuclei[:, 0], nuclei[:, -1]])
-    return np.bincount(border, minlength=found.number + 1)[1:] > 0
-
-
-def _crowding(found: _Found) -> np.ndarray:
-    share = np.zeros(found.number)
-    for i, (row, column) in enumerate(found.corners.tolist()):
-        window = found.nuclei[
-            max(row, 0) : max(row + found.crop_size, 0),
-            max(column, 0) : max(column + found.crop_size, 0),
-        ]
-        share[i] = np.count_nonzero(window) - np.count_nonzero(window == i + 1)
-    return share / found.crop_size**2
-
-
-def _focus(plane: np.ndarray, found: _Found) -> np.ndarray:
     from scipy import ndimage
 
-    sigma = _FOCUS_SMOOTHING / found.pixel_size
-    smooth = ndimage.gaussian_filter(plane.astype(np.float32), sigma)
-    # Times the scale squared, so that pixels of another size give the same.
-    sharp = ndimage.laplace(smooth) * np.float32(sigma**2)
-    near = found.within(_EDGE_REACH)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return _variance(sharp, near, found) / _variance(smooth, near, found)
-
-
-def _variance(values: np.ndarray, labels: np.ndarray, found: _Found) -> np.ndarray:
-    # Less a constant first: squares of large numbers would lose the small differences.
-    values = values.astype(np.float64) - values.mean()
-    return found.mean(values**2, labels) - found.mean(values, labels) ** 2
-
-
-def _saturated(field: np.ndarray, found: _Found) -> np.ndarray:
-    limit = math.ceil(_LIMIT * np.iinfo(field.dtype).max)
-    shares = [
-        found.mean(field[..., channel] >= limit, found.cells)
-        for channel in range(field.shape[-1])
+    number = int((nuclei if cells is None else cells).max(initial=0))
+    if not number:
+        return []
+    numbers = np.arange(1, number + 1)
+    corners = crop_corners(centres(nuclei, cells), crop_size)
+    distance, (rows, columns) = ndimage.distance_transform_edt(
+        nuclei == 0, pixel_size, return_indices=True
+    )
+    nearest = nuclei[rows, columns]
+    around = np.where(distance <= _EDGE_REACH, nearest, 0)
+    if cells is None:
+        cells = np.where(distance <= CELL_REACH, nearest, 0)
+    values = {
+        "inside_field": _inside_field(nuclei.shape, corners, crop_size),
+        "touches_border": np.isin(numbers, _labels_at_border(nuclei)),
+        **shape_columns(nuclei, number, pixel_size),
+        "focus": _focus(field[..., nucleus], around, numbers, pixel_size),
+        "saturated": _saturated(field, cells, number),
+        "crowding": _crowding(nuclei, corners, crop_size),
+    }
+    if protein is not None:
+        values["protein_signal"] = _protein_signal(field[..., protein], cells, number)
+    names = [name for name in COLUMNS if name in values]
+    return [
+        {name: float(f"{values[name][i]:.5g}") for name in names} for i in range(number)
     ]
-    return np.max(shares, axis=0)
 
 
-def _protein_signal(plane: np.ndarray, found: _Found) -> np.ndarray:
+def _inside_field(
+    shape: tuple[int, ...], corners: np.ndarray, crop_size: int
+) -> np.ndarray:
+    low, high = np.clip(corners, 0, shape), np.clip(corners + crop_size, 0, shape)
+    return (high - low).prod(1) / crop_size**2
+
+
+def _labels_at_border(nuclei: np.ndarray) -> np.ndarray:
+    return np.concatenate([nuclei[0], nuclei[-1], nuclei[:, 0], nuclei[:, -1]])
+
+
+def _crowding(nuclei: np.ndarray, corners: np.ndarray, crop_size: int) -> np.ndarray:
+    pixels = np.zeros(len(corners))
+    for i, (row, column) in enumerate(corners.tolist()):
+        window = nuclei[
+            max(row, 0) : max(row + crop_size, 0),
+            max(column, 0) : max(column + crop_size, 0),
+        ]
+        pixels[i] = np.count_nonzero(window) - np.count_nonzero(window == i + 1)
+    return pixels / crop_size**2
+
+
+def _focus(
+    plane: np.ndarray, around: np.ndarray, numbers: np.ndarray, pixel_size: float
+) -> np.ndarray:
+    from scipy import ndimage
+
+    sigma = _FOCUS_SMOOTHING / pixel_size
+    smooth = ndimage.gaussian_filter(plane.astype(np.float32), sigma)
+    # Multiplied by the squared scale: the same value for any pixel size.
+    laplacian = ndimage.laplace(smooth) * np.float32(sigma**2)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        sharp = ndimage.variance(laplacian.astype(np.float64), around, numbers)
+        return sharp / ndimage.variance(smooth.astype(np.float64), around, numbers)
+
+
+def _saturated(field: np.ndarray, cells: np.ndarray, number: int) -> np.ndarray:
+    limit = math.ceil(_SATURATION * np.iinfo(field.dtype).max)
+    planes = np.moveaxis(field, -1, 0) >= limit
+    return np.max([label_means(plane, cells, number)[1:] for plane in planes], axis=0)
+
+
+def _protein_signal(plane: np.ndarray, cells: np.ndarray, number: int) -> np.ndarray:
     background = np.percentile(plane[::2, ::2], _BACKGROUND)
-    signal = found.mean(plane, found.cells) - background
+    signal = label_means(plane, cells, number)[1:] - background
     return signal / np.iinfo(plane.dtype).max
 
 
@@ -233,71 +202,57 @@ def reasons(
     labels: Sequence[str] = (),
     thresholds: Thresholds = Thresholds(),
 ) -> list[str]:
-    """Returns why a cell is not accepted, in words; empty: it is.
+    """Returns the reasons to reject a cell; an empty list accepts it.
 
     Args:
-        columns: What `measure` returned for it; a column that is missing is not judged.
+        columns: From `measure`; a missing column is not checked.
         labels: The names of its localizations.
         thresholds: The limits.
     """
     if columns.get("nucleus_area") == 0:
         return ["no nucleus found in the cell"]
-    divides = are_exempt(labels, thresholds)
+    exempt = are_exempt(labels, thresholds)
     found = []
     if columns.get("touches_border") and not thresholds.border_allowed:
         found.append("nucleus touches the field's border")
-    for column, least, most, words, is_shape in _judged(thresholds):
-        if column not in columns or (is_shape and divides):
+    for column, too_low, too_high, is_shape in _LIMITED:
+        if column not in columns or (is_shape and exempt):
             continue
         value = columns[column]
-        # What is unknown (nan) is neither: it is refused too.
+        least = getattr(thresholds, f"least_{column}", None)
+        most = getattr(thresholds, f"most_{column}", None)
+        # Written so that nan is rejected too.
         if least is not None and not value >= least:
-            found.append(f"{words[0]} ({column} {value:g} < {least:g})")
+            found.append(f"{too_low} ({column} {value:g} < {least:g})")
         if most is not None and not value <= most:
-            found.append(f"{words[-1]} ({column} {value:g} > {most:g})")
+            found.append(f"{too_high} ({column} {value:g} > {most:g})")
     return found
 
 
 def are_exempt(labels: Sequence[str], thresholds: Thresholds = Thresholds()) -> bool:
-    """Whether one of a cell's labels says that cells divide in its field."""
-    exempt = {_key(label) for label in thresholds.exempt_labels}
-    return any(_key(label) in exempt for label in labels)
+    """Returns whether one of the labels belongs to dividing cells."""
+    exempt = {_label_key(label) for label in thresholds.exempt_labels}
+    return any(_label_key(label) in exempt for label in labels)
 
 
-def _judged(t: Thresholds):
-    """Yields column, least, most, words for too low and too high, and whether shape."""
-    yield "inside_field", t.least_inside_field, None, ("crop leaves the field",), False
-    area = (t.least_nucleus_area, t.most_nucleus_area)
-    yield "nucleus_area", *area, ("nucleus too small", "nucleus too large"), True
-    yield "solidity", t.least_solidity, None, ("nucleus not convex",), True
-    yield "eccentricity", None, t.most_eccentricity, ("nucleus too long",), True
-    yield "focus", t.least_focus, None, ("out of focus",), False
-    yield "saturated", None, t.most_saturated, ("saturated",), False
-    yield "protein_signal", t.least_protein_signal, None, ("no protein signal",), False
-    yield "crowding", None, t.most_crowding, ("crowded by other nuclei",), False
-
-
-def _key(label: str) -> str:
+def _label_key(label: str) -> str:
     return " ".join(label.casefold().split())
 
 
-_SEPARATOR = "; "
+def with_decision(crop: Crop, thresholds: Thresholds) -> Crop:
+    """Returns a crop's row with `accepted` and `reason` set.
 
-
-def judged(crop: Crop, thresholds: Thresholds) -> Crop:
-    """Returns a crop's row with whether it is accepted, and why not.
-
-    Judged are the cells of its row, so that limits can change without cutting again.
+    The decision uses the row's own columns, so that limits can change without cutting
+    the crops again.
     """
     columns = {
         name: float(crop.metadata[name]) for name in COLUMNS if crop.metadata.get(name)
     }
-    why = reasons(columns, crop.labels, thresholds)
-    reason = _SEPARATOR.join(why)
-    return dataclasses.replace(crop, accepted=not why, reason=reason)
+    found = reasons(columns, crop.labels, thresholds)
+    return dataclasses.replace(crop, accepted=not found, reason=_SEPARATOR.join(found))
 
 
 def reason_kinds(reason: str) -> list[str]:
-    """Returns a crop's reasons without their figures."""
-    reasons = reason.split(_SEPARATOR) if reason else []
-    return [each.partition(" (")[0] for each in reasons]
+    """Returns a crop's reasons without their numbers."""
+    found = reason.split(_SEPARATOR) if reason else []
+    return [each.partition(" (")[0] for each in found]

@@ -1,20 +1,31 @@
-"""What decides the bytes of crops, kept beside them so that no folder mixes two."""
+"""How crops are cut: the settings, from the flags of ``crop`` to ``cropping.json``.
+
+The settings are kept beside the crops, so that no folder mixes crops of two settings.
+"""
 
 import dataclasses
+import math
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from data_prep.cropping.crop_quality import Thresholds
-from data_prep.cropping.cutting import Intensity
+from data_prep.cropping.cutting import Intensity, working_scale
+from data_prep.fields import Field, FieldFolder
 from tfvqgen.errors import DataError, UserError
 from tfvqgen.files import read_json, write_json
 
 FILE_NAME = "cropping.json"
 FORMAT = "tfvqgen-cropping-1"
-# Micrometres a pixel of crops unless --scale says otherwise: a quarter of the Human
-# Protein Atlas's full size.
-USUAL_PIXEL_SIZE = 0.32
+# Default pixel size of crops in micrometres: a quarter of the Human Protein Atlas's
+# full resolution.
+DEFAULT_PIXEL_SIZE = 0.32
+# Usual names of channels, in lower case.
+NUCLEUS_NAMES = ("blue", "nucleus", "nuclei", "dapi", "dna", "hoechst")
+PROTEIN_NAMES = ("green", "protein", "gfp")
+# Default range by mode: shares of the type's maximum, or percentiles.
+DEFAULT_RANGES = {"fixed": (0.0, 1.0), "field": (0.1, 99.9)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,16 +34,16 @@ class CropSettings:
 
     Attributes:
         channels: The channels' names in order.
-        dtype: ``uint8`` or ``uint16``, that of all fields.
+        dtype: Type of all fields, ``uint8`` or ``uint16``.
         nucleus_channel: The channel that shows nuclei.
         protein_channel: The channel that shows the protein, None if there is none.
-        crop_size: Side of a crop, pixels.
-        pixel_size: Micrometres a pixel of every field; None: what each field says.
-        scale: How many pixels' widths become one; None: to `USUAL_PIXEL_SIZE`.
-        mask_kind: What given masks show, ``nuclei`` or ``cells``; None: none are given.
-        mask_neighbours: Whether other cells in a crop are made background.
-        intensity: How recorded values become those of crops.
-        thresholds: Which crops are accepted.
+        crop_size: Side of a crop in pixels.
+        pixel_size: Micrometres a pixel of every field; None: as each field says.
+        scale: Downscaling factor; None: the factor that gives `DEFAULT_PIXEL_SIZE`.
+        mask_kind: Objects of given masks, ``nuclei`` or ``cells``; None: no masks.
+        mask_neighbours: Whether other cells in a crop are set to the background.
+        intensity: How recorded values are mapped to the values of crops.
+        thresholds: The limits of accepted crops.
     """
 
     channels: tuple[str, ...]
@@ -48,119 +59,58 @@ class CropSettings:
     thresholds: Thresholds = Thresholds()  # noqa: RUF009 (frozen)
 
     def channel_index(self, name: str | None) -> int | None:
-        """Returns a channel's place, None for no name."""
+        """Returns a channel's index, None for no name."""
         return None if name is None else self.channels.index(name)
 
 
-def freeze(folder: str | os.PathLike, settings: CropSettings, *, begun: bool) -> None:
-    """Writes the settings into a folder, or compares them with those that are there.
-
-    Limits may change: they say which crops are taken, not what is in them.
-
-    Args:
-        folder: The folder of the crops.
-        settings: Those of this run.
-        begun: Whether there are crops, so that the settings must stay.
+def settings_from_flags(args, folder: FieldFolder) -> CropSettings:
+    """Returns the settings given by the flags of ``crop`` and by the fields.
 
     Raises:
-        UserError: Crops were cut there with other settings; says which differ.
+        UserError: A flag is wrong, or a channel or the pixel size is not known.
     """
-    path = Path(folder) / FILE_NAME
-    if not begun:
-        write(folder, settings)
-        return
-    mine = _flat({"format": FORMAT, **dataclasses.asdict(settings)})
-    stored = read_json(path)
-    if not isinstance(stored, dict):
-        raise DataError(f"damaged file: expected an object. Received: {path}")
-    theirs = _flat(stored)
-    differences = [
-        f"{name} {theirs.get(name)!r} there, {mine.get(name)!r} now"
-        for name in {**theirs, **mine}
-        if (name not in theirs or name not in mine or theirs[name] != mine[name])
-        and not name.startswith("thresholds.")
-    ]
-    if differences:
-        raise UserError(
-            "the folder holds crops that were cut otherwise: expected a new folder, or "
-            f"the settings in {path}. Received: {'; '.join(differences)}"
-        )
-
-
-def judged_otherwise(folder: str | os.PathLike, settings: CropSettings) -> bool:
-    """Says whether the crops of a folder were judged by other limits."""
-    stored = _flat(
-        {"thresholds": read_json(Path(folder) / FILE_NAME).get("thresholds")}
-    )
-    return stored != _flat({"thresholds": dataclasses.asdict(settings.thresholds)})
-
-
-def write(folder: str | os.PathLike, settings: CropSettings) -> None:
-    """Writes the settings into a folder."""
-    value = {"format": FORMAT, **dataclasses.asdict(settings)}
-    write_json(Path(folder) / FILE_NAME, value)
-
-
-def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Returns settings by dotted name, in the types that JSON keeps."""
-    flat: dict[str, Any] = {}
-    for name, value in settings.items():
-        if isinstance(value, dict):
-            flat |= _flat(value, f"{prefix}{name}.")
-        else:
-            flat[prefix + name] = list(value) if isinstance(value, tuple) else value
-    return flat
-
-
-# What channels are called, in lower case.
-NUCLEUS_NAMES = ("blue", "nucleus", "nuclei", "dapi", "dna", "hoechst")
-PROTEIN_NAMES = ("green", "protein", "gfp")
-# By mode: shares of what the type holds, or percentiles.
-USUAL_RANGES = {"fixed": (0.0, 1.0), "field": (0.1, 99.9)}
-
-
-def settings_of(args, folder):
-    """Returns the settings that the flags and the fields together make.
-
-    Args:
-        args: The flags of the command ``crop``.
-        folder: The fields, a ``FieldFolder``.
-
-    Raises:
-        UserError: A flag is wrong, or a channel or the size of pixels is not known.
-    """
-    from data_prep.cropping.crop_settings import CropSettings
-    from data_prep.cropping.field_crops import scale_of
-
     settings = CropSettings(
         channels=folder.channels,
         dtype=_dtype(folder),
-        nucleus_channel=_channel(
-            folder.channels, "nucleus_channel", args.nucleus_channel, NUCLEUS_NAMES
-        ),
-        protein_channel=_channel(
-            folder.channels, "protein_channel", args.protein_channel, PROTEIN_NAMES
-        ),
+        nucleus_channel=_channel(folder, args, "nucleus_channel", NUCLEUS_NAMES),
+        protein_channel=_channel(folder, args, "protein_channel", PROTEIN_NAMES),
         crop_size=args.crop_size,
         pixel_size=args.pixel_size,
         scale=args.scale,
         mask_kind=args.mask_kind,
         mask_neighbours=args.mask_neighbours,
         intensity=_intensity(args),
-        thresholds=_thresholds(args.threshold),
+        thresholds=thresholds_from_flags(args.threshold),
     )
     for field in folder.fields:
         scale_of(field, settings)
     return settings
 
 
-def names(text: str) -> tuple[str, ...]:
-    """Returns the names in a list with commas."""
+def scale_of(field: Field, settings: CropSettings) -> tuple[float, float]:
+    """Returns a field's micrometres a pixel and its downscaling factor.
+
+    Raises:
+        DataError: The pixel size is not known.
+    """
+    pixel_size = settings.pixel_size or field.pixel_size
+    if pixel_size is None:
+        raise DataError(
+            "the pixel size is unknown: expected --pixel_size in micrometres. "
+            f"Received: field {field.field_id}"
+        )
+    if settings.scale is not None:
+        return pixel_size, settings.scale
+    return pixel_size, working_scale(pixel_size, DEFAULT_PIXEL_SIZE)
+
+
+def names_of(text: str) -> tuple[str, ...]:
+    """Returns the names in a comma-separated list."""
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
-def _dtype(folder) -> str:
-    """Returns the depth of the first field that can be read."""
+def _dtype(folder: FieldFolder) -> str:
+    """Returns the type of the first field that can be read."""
     from data_prep.images.field_images import image_form
 
     errors = []
@@ -172,32 +122,31 @@ def _dtype(folder) -> str:
             continue
         return f"uint{form.depth}"
     raise DataError(
-        "no field can be read: expected one at least. "
-        f"Received: {len(errors)}, the first: {errors[0]}"
+        "no field can be read: expected at least one. "
+        f"Received: {len(errors)} unreadable fields, the first: {errors[0]}"
     )
 
 
-def _channel(channels, flag: str, name: str | None, usual) -> str | None:
-    if name is not None and name not in channels:
-        raise UserError(
-            f"unknown --{flag}: expected one of {', '.join(channels)}. "
-            f"Received: {flag}={name}"
-        )
+def _channel(folder: FieldFolder, args, flag: str, usual: Sequence[str]) -> str | None:
+    name, channels = getattr(args, flag), folder.channels
     if name is not None:
+        if name not in channels:
+            raise UserError(
+                f"unknown --{flag}: expected one of {', '.join(channels)}. "
+                f"Received: {flag}={name}"
+            )
         return name
     found = [channel for channel in channels if channel.lower() in usual]
     if not found and flag == "nucleus_channel":
         raise UserError(
-            f"the channel of the nuclei is not known: expected --{flag}, one of "
+            f"the nucleus channel is not known: expected --{flag}, one of "
             f"{', '.join(channels)}. Received: none of {', '.join(usual)}"
         )
     return found[0] if found else None
 
 
-def _intensity(args):
-    from data_prep.cropping.cutting import Intensity
-
-    low, high = USUAL_RANGES[args.intensity]
+def _intensity(args) -> Intensity:
+    low, high = DEFAULT_RANGES[args.intensity]
     most = 1 if args.intensity == "fixed" else 100
     if args.intensity_range is not None:
         try:
@@ -212,36 +161,91 @@ def _intensity(args):
     return Intensity(args.intensity, low, high)
 
 
-def _thresholds(words):
-    from data_prep.cropping.crop_quality import Thresholds
-
-    usual = dataclasses.asdict(Thresholds())
+def thresholds_from_flags(words: Sequence[str]) -> Thresholds:
+    """Returns the limits given by ``NAME=VALUE`` words; others have their default."""
+    defaults = dataclasses.asdict(Thresholds())
     given = {}
     for word in words:
         name, _, text = word.partition("=")
-        if name not in usual:
+        if name not in defaults:
             raise UserError(
-                f"unknown --threshold: expected one of {', '.join(usual)}. "
+                f"unknown --threshold: expected one of {', '.join(defaults)}. "
                 f"Received: {word}"
             )
-        given[name] = _limit(word, text, usual[name])
+        try:
+            given[name] = _parse_limit(text, defaults[name])
+        except (ValueError, KeyError):
+            is_flag = isinstance(defaults[name], bool)
+            expected = "true or false" if is_flag else "a number or none"
+            raise UserError(
+                f"wrong --threshold: expected {expected}. Received: {word}"
+            ) from None
     return Thresholds(**given)
 
 
-def _limit(word: str, text: str, usual):
-    if isinstance(usual, tuple):
-        return names(text)
-    if isinstance(usual, bool):
-        if text.lower() in ("true", "false"):
-            return text.lower() == "true"
-    elif text.lower() == "none":
+def _parse_limit(text: str, default: Any) -> Any:
+    if isinstance(default, tuple):
+        return names_of(text)
+    word = text.strip().lower()
+    if isinstance(default, bool):
+        return {"true": True, "false": False}[word]
+    if word == "none":
         return None
-    else:
-        try:
-            value = float(text)
-        except ValueError:
-            value = float("nan")
-        if abs(value) < float("inf"):
-            return value
-    expected = "true or false" if isinstance(usual, bool) else "a number or none"
-    raise UserError(f"wrong --threshold: expected {expected}. Received: {word}")
+    if not math.isfinite(number := float(word)):
+        raise ValueError(word)
+    return number
+
+
+def write_settings(folder: str | os.PathLike, settings: CropSettings) -> None:
+    """Writes the settings into a folder of crops."""
+    write_json(Path(folder) / FILE_NAME, _as_dict(settings))
+
+
+def keep_or_compare_settings(
+    folder: str | os.PathLike, settings: CropSettings, *, has_crops: bool
+) -> bool:
+    """Writes the settings, or compares them with those of the crops in the folder.
+
+    Limits may differ: they decide which crops are accepted, not what the crops show.
+
+    Returns:
+        Whether the crops were accepted or rejected by other limits.
+
+    Raises:
+        UserError: The crops were cut with other settings; names the differences.
+    """
+    path = Path(folder) / FILE_NAME
+    if not has_crops:
+        write_settings(folder, settings)
+        return False
+    there = read_json(path)
+    if not isinstance(there, dict):
+        raise DataError(f"damaged file: expected an object. Received: {path}")
+    before, now = _flat(there), _flat(_as_dict(settings))
+    changed = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+    cut = [name for name in changed if not name.startswith("thresholds.")]
+    if cut:
+        differences = "; ".join(
+            f"{name} {before.get(name)!r} there, {now.get(name)!r} now" for name in cut
+        )
+        raise UserError(
+            "the folder contains crops that were cut with other settings: expected a "
+            f"new folder, or the settings in {path}. Received: {differences}"
+        )
+    return bool(changed)
+
+
+def _as_dict(settings: CropSettings) -> dict[str, Any]:
+    """Returns what ``cropping.json`` contains."""
+    return {"format": FORMAT, **dataclasses.asdict(settings)}
+
+
+def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Returns settings by dotted name, in the types that JSON keeps."""
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = list(value) if isinstance(value, tuple) else value
+    return flat

@@ -1,7 +1,11 @@
-"""Where nuclei are, and which window of the field is cut around each.
+"""From a field and its nuclei to crops: pure functions of arrays.
 
-Legend: [H, W] rows and columns of a field, N nuclei. Coordinates are (row, column);
-(0, 0) is the middle of the first pixel.
+Brightness and scale are changed once for the whole field, never for a single crop: the
+crop of an empty corner stays as dark as the corner is.
+
+Legend: [H, W] rows and columns of a field, [h, w] the same after downscaling, C
+channels, N nuclei, S side of a crop. Coordinates are (row, column); (0, 0) is the
+middle of the first pixel.
 """
 
 import dataclasses
@@ -11,61 +15,14 @@ import numpy as np
 
 from tfvqgen.errors import UserError
 
-
-def centres(nuclei: np.ndarray, cells: np.ndarray | None = None) -> np.ndarray:
-    """Returns the centres of mass of nuclei.
-
-    Args:
-        nuclei: int32 labels [H, W].
-        cells: int32 labels [H, W] of cells whose numbers are those of `nuclei`; where
-            a cell has no nucleus, its own centre of mass counts.
-
-    Returns:
-        float64 [N, 2]; N is the number of cells where they are given.
-    """
-    if cells is None:
-        return _centres_of_mass(nuclei, int(nuclei.max(initial=0)))
-    number = int(cells.max(initial=0))
-    found = _centres_of_mass(nuclei, number)
-    return np.where(np.isnan(found), _centres_of_mass(cells, number), found)
-
-
-def crop_corners(middles: np.ndarray, crop_size: int) -> np.ndarray:
-    """Returns the upper left pixels of crops around `middles`.
-
-    Args:
-        middles: float [N, 2], as :func:`centres` returns them.
-        crop_size: Pixels of a crop's side.
-
-    Returns:
-        int64 [N, 2]: row and column; negative where the crop leaves the field.
-    """
-    # The middle of pixel 0 is half a pixel from the field's corner.
-    return np.floor(np.asarray(middles) + 1 - crop_size / 2).astype(np.int64)
-
-
-def _centres_of_mass(labels: np.ndarray, number: int) -> np.ndarray:
-    rows, columns = np.nonzero(labels)
-    owner = labels[rows, columns]
-    area = np.bincount(owner, minlength=number + 1)[1:]
-    with np.errstate(invalid="ignore"):
-        return np.stack(
-            [
-                np.bincount(owner, place, number + 1)[1:] / area
-                for place in (rows, columns)
-            ],
-            axis=1,
-        )
-
-
-# A scale nearer than this to a whole number is taken for it: pixel sizes are known to
-# about three digits, and whole blocks of pixels are averaged exactly and fast.
-_WHOLE = 0.005
+# A scale this close to a whole number is rounded to it: pixel sizes are known to about
+# three digits, and blocks of whole pixels are averaged exactly and fast.
+_WHOLE_NUMBER_TOLERANCE = 0.005
 
 
 @dataclasses.dataclass(frozen=True)
 class Box:
-    """The square of S x S pixels that a crop shows; it may reach out of the field."""
+    """The square of S x S pixels that a crop shows; parts may lie outside the field."""
 
     top: int
     left: int
@@ -73,21 +30,21 @@ class Box:
 
     @property
     def centre(self) -> tuple[float, float]:
-        """Row and column of the middle."""
+        """Row and column of the middle, counted from the field's upper left corner."""
         return self.top + self.size / 2, self.left + self.size / 2
 
 
 @dataclasses.dataclass(frozen=True)
 class Intensity:
-    """How a field's recorded values become those of its crops.
+    """How a field's recorded values are mapped to the values of its crops.
 
     Attributes:
         mode: ``fixed``: the same range for all fields; ``field``: percentiles of each
             channel of the whole field.
-        low: What becomes 0: a share of what the type holds, or a percentile.
-        high: What becomes the type's largest value, likewise.
-        least_span: With ``field``: the range is at least this share of what the type
-            holds, so that the noise of an empty channel stays dark.
+        low: The value that becomes 0: a share of the type's maximum, or a percentile.
+        high: The value that becomes the type's maximum, likewise.
+        least_span: With ``field``: the smallest width of the range, as a share of the
+            type's maximum, so that the noise of an empty channel stays dark.
     """
 
     mode: str = "fixed"
@@ -96,38 +53,65 @@ class Intensity:
     least_span: float = 0.1
 
 
-def working_scale(pixel_size: float, target: float) -> float:
-    """Returns how many pixels' widths become one so that pixels are `target` wide.
-
-    Fields of larger pixels are left as they are: enlarging adds nothing.
+def centres(nuclei: np.ndarray, cells: np.ndarray | None = None) -> np.ndarray:
+    """Returns the centres of mass of nuclei, float64 [N, 2].
 
     Args:
-        pixel_size: Micrometres a pixel of the field.
-        target: Micrometres a pixel of the crops.
+        nuclei: int32 labels [H, W].
+        cells: int32 labels [H, W] of N cells with the numbers of their nuclei. A cell
+            without a nucleus has its own centre of mass.
     """
-    return max(1.0, whole_if_near(target / pixel_size))
+    if cells is None:
+        return _centres_of_mass(nuclei, int(nuclei.max(initial=0)))
+    number = int(cells.max(initial=0))
+    found = _centres_of_mass(nuclei, number)
+    return np.where(np.isnan(found), _centres_of_mass(cells, number), found)
 
 
-def whole_if_near(scale: float) -> float:
-    """Returns the nearest whole number if `scale` is as good as that."""
+def _centres_of_mass(labels: np.ndarray, number: int) -> np.ndarray:
+    rows, columns = np.nonzero(labels)
+    owner = labels[rows, columns]
+    area = np.bincount(owner, minlength=number + 1)
+    sums = [np.bincount(owner, axis, number + 1) for axis in (rows, columns)]
+    with np.errstate(invalid="ignore"):
+        return (np.array(sums) / area)[:, 1:].T
+
+
+def crop_corners(centres: np.ndarray, crop_size: int) -> np.ndarray:
+    """Returns the upper left pixels of crops around [N, 2] centres, int64 [N, 2].
+
+    They are negative where the crop leaves the field.
+    """
+    # The middle of pixel 0 is half a pixel from the field's corner.
+    return np.floor(np.asarray(centres) + 1 - crop_size / 2).astype(np.int64)
+
+
+def working_scale(pixel_size: float, target: float) -> float:
+    """Returns the downscaling factor from a pixel size to a target, in micrometres.
+
+    Fields with larger pixels are left as they are (factor 1).
+    """
+    scale = target / pixel_size
     nearest = max(1.0, float(round(scale)))
-    return nearest if abs(scale / nearest - 1) < _WHOLE else scale
+    if abs(scale / nearest - 1) < _WHOLE_NUMBER_TOLERANCE:
+        return nearest
+    return max(1.0, scale)
 
 
-def reduced(field: np.ndarray, scale: float) -> np.ndarray:
-    """Reduces a field by the mean over the area of each new pixel.
+def downscale(field: np.ndarray, scale: float) -> np.ndarray:
+    """Downscales a field by averaging over the area of each new pixel.
 
-    What is left at the lower and right border and does not fill a pixel is cut off.
+    Rows and columns at the lower and right border that do not fill a pixel are dropped.
 
     Args:
         field: uint8 or uint16 [H, W, C].
-        scale: How many pixels' widths become one, at least 1.
+        scale: Downscaling factor, at least 1.
 
     Returns:
         float32 [C, h, w] in the values of `field`, not rounded.
 
     Raises:
-        UserError: Nothing is left.
+        UserError: No pixel is left.
     """
     height, width, _ = field.shape
     if not 1 <= scale <= min(height, width):
@@ -146,8 +130,8 @@ def _mean_of_blocks(plane: np.ndarray, factor: int) -> np.ndarray:
     if factor == 1:
         return plane.astype(np.float32)
     height, width = (side // factor * factor for side in plane.shape)
+    # 255 * 16 * 16 still fits into 16 bits; narrow integers are added faster.
     small = plane.itemsize == 1 and factor <= 16
-    # Whole numbers, and 255 * 16 * 16 still fits: adding rows is what takes the time.
     rows = plane[0:height:factor, :width].astype(np.uint16 if small else np.uint32)
     for row in range(1, factor):
         rows += plane[row:height:factor, :width]
@@ -167,7 +151,7 @@ def _mean_of_strips(plane: np.ndarray, scale: float) -> np.ndarray:
     height = plane.shape[0]
     sums = np.zeros((height + 1, plane.shape[1]))
     np.cumsum(plane, axis=0, dtype=np.float64, out=sums[1:])
-    # The sum down to an edge within a row is between those at the row's borders.
+    # Up to an edge within a row the sum is interpolated between the row's borders.
     edges = np.minimum(np.arange(int(height / scale) + 1) * scale, height)
     above = np.minimum(edges.astype(int), height - 1)
     share = (edges - above)[:, None]
@@ -175,31 +159,20 @@ def _mean_of_strips(plane: np.ndarray, scale: float) -> np.ndarray:
     return np.diff(at_edges, axis=0) / scale
 
 
-def recorded(planes: np.ndarray, dtype: str) -> np.ndarray:
-    """Rounds reduced planes to the type they were recorded in.
-
-    Args:
-        planes: float32 [C, h, w], from :func:`reduced`.
-        dtype: ``uint8`` or ``uint16``.
-
-    Returns:
-        `dtype` [h, w, C].
-    """
+def rounded(planes: np.ndarray, dtype: str) -> np.ndarray:
+    """Rounds planes, float32 [C, h, w], to an image of type `dtype`, [h, w, C]."""
     return np.ascontiguousarray(np.rint(planes).astype(dtype).transpose(1, 2, 0))
 
 
 def intensity_ranges(
     planes: np.ndarray, dtype: str, intensity: Intensity
 ) -> list[tuple[float, float]]:
-    """Returns what becomes 0 and the largest value in each channel of a field.
+    """Returns each channel's values that become 0 and the type's maximum.
 
     Args:
         planes: float32 [C, h, w], the whole field.
-        dtype: The type it was recorded in.
-        intensity: How to choose.
-
-    Returns:
-        A pair for each channel, in the values of `planes`.
+        dtype: Type of the field's files.
+        intensity: How to choose the range.
     """
     top = float(np.iinfo(dtype).max)
     if intensity.mode == "fixed":
@@ -211,18 +184,15 @@ def intensity_ranges(
     return ranges
 
 
-def stretched(
+def rescale_intensity(
     planes: np.ndarray, ranges: Sequence[tuple[float, float]], dtype: str
 ) -> np.ndarray:
-    """Maps each channel's range to all of the type, and clips what lies outside.
+    """Maps each channel's range to the whole range of the type, and clips the rest.
 
     Args:
         planes: float32 [C, h, w].
-        ranges: From :func:`intensity_ranges`.
-        dtype: ``uint8`` or ``uint16``.
-
-    Returns:
-        `dtype` [h, w, C]. The type's own range keeps every value as it is.
+        ranges: From :func:`intensity_ranges`. The type's own range changes no value.
+        dtype: Type of the result, [h, w, C]: ``uint8`` or ``uint16``.
     """
     top = np.iinfo(dtype).max
     scaled = np.empty_like(planes)
@@ -233,30 +203,11 @@ def stretched(
         np.subtract(plane, np.float32(low), out=out)
         out *= np.float32(top / (high - low))
         np.clip(out, 0, top, out=out)
-    return recorded(scaled, dtype)
-
-
-def boxes(centres: np.ndarray, size: int) -> list[Box]:
-    """Returns the square around every nucleus, as near to its middle as pixels allow.
-
-    Args:
-        centres: float [N, 2] from ``places.centres``.
-        size: S.
-    """
-    corners = crop_corners(centres, size)
-    return [Box(top, left, size) for top, left in corners.tolist()]
+    return rounded(scaled, dtype)
 
 
 def cut(image: np.ndarray, box: Box) -> np.ndarray:
-    """Cuts a crop; what lies outside the field is 0.
-
-    Args:
-        image: [h, w, C] or [h, w].
-        box: Where.
-
-    Returns:
-        [S, S, C] or [S, S], a copy.
-    """
+    """Cuts a crop, [S, S, ...], out of an image [h, w, ...]; 0 outside the field."""
     crop = np.zeros((box.size, box.size, *image.shape[2:]), image.dtype)
     height, width = image.shape[:2]
     top, left = max(box.top, 0), max(box.left, 0)
@@ -268,35 +219,13 @@ def cut(image: np.ndarray, box: Box) -> np.ndarray:
     return crop
 
 
-def owners(nuclei: np.ndarray, cells: np.ndarray | None = None) -> np.ndarray:
-    """Says which cell every pixel of a field belongs to.
+def cell_of_pixels(nuclei: np.ndarray, cells: np.ndarray | None = None) -> np.ndarray:
+    """Returns the number of the cell that every pixel belongs to, int32 [h, w].
 
-    Args:
-        nuclei: int labels [h, w].
-        cells: int labels [h, w] with the same numbers, if known.
-
-    Returns:
-        int32 [h, w]: the cell that covers the pixel, else the nucleus that is nearest;
-        0 where there is none at all.
+    It is the given cell that covers the pixel, or else the nearest nucleus; 0 if there
+    is no nucleus at all.
     """
-    from scipy import ndimage
+    from skimage.segmentation import expand_labels
 
-    if not nuclei.any():
-        nearest = np.zeros(nuclei.shape, np.int32)
-    else:
-        rows, columns = ndimage.distance_transform_edt(
-            nuclei == 0, return_distances=False, return_indices=True
-        )
-        nearest = nuclei[rows, columns].astype(np.int32)
+    nearest = expand_labels(nuclei, np.inf) if nuclei.any() else nuclei
     return nearest if cells is None else np.where(cells > 0, cells, nearest)
-
-
-def without_neighbours(crop: np.ndarray, owner: np.ndarray, number: int) -> np.ndarray:
-    """Makes what belongs to other cells background (0).
-
-    Args:
-        crop: [S, S, C].
-        owner: [S, S], cut from what :func:`owners` returned.
-        number: The cell to keep.
-    """
-    return np.where((owner == number)[..., None], crop, 0).astype(crop.dtype)

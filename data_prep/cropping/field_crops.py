@@ -1,33 +1,44 @@
-"""One field's crops: what a task is, and how a field is read, measured and cut.
+"""One field: it is read, its cells are measured, and its crops are cut and written.
 
-Legend: [h, w, C] rows, columns and channels of a field at the crops' scale, N nuclei.
+The images of a field are written first and its result file last: a field with a result
+file is finished. A field that cannot be read leaves an error file instead. The same
+field and settings give the same bytes on any machine.
+
+Legend: [h, w, C] rows, columns and channels of a field at the crops' scale, N nuclei,
+S side of a crop.
 """
 
 import dataclasses
 import math
 import os
-from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from data_prep.cropping import crop_quality, cutting
-from data_prep.cropping.crop_settings import USUAL_PIXEL_SIZE, CropSettings
-from data_prep.cropping.cutting import centres
+from data_prep.cropping.crop_settings import CropSettings, scale_of
 from data_prep.fields import Field
 from data_prep.images.field_images import read_field, read_mask_file
 from data_prep.segmentation.masks import labels_of_mask, nuclei_of_cells
-from data_prep.segmentation.nuclei import Segmentation, segment_nuclei
-from tfvqgen.data.crops import COLUMNS, Crop, image_name
-from tfvqgen.errors import DataError
+from data_prep.segmentation.nuclei import segment_nuclei
+from tfvqgen.data.crops import COLUMNS, Crop, check_crop, image_name
+from tfvqgen.data.images import channel_paths, write_image
+from tfvqgen.errors import DataError, UserError
+from tfvqgen.files import read_sealed_json, whole_file, write_sealed_json
 
+IMAGES = "images"
+RESULTS = "fields"
+# Errors that a damaged result file may raise.
+_DAMAGE = (DataError, KeyError, TypeError, AttributeError)
+_RESULT_SUFFIX, _ERROR_SUFFIX = ".json", ".error"
 _MASK_SUFFIXES = (".png", ".tif", ".tiff", ".png.gz", ".tif.gz", ".tiff.gz")
-_TAKEN = {*COLUMNS, "sha256", *crop_quality.COLUMNS}
+_RESERVED_COLUMNS = {*COLUMNS, "sha256", *crop_quality.COLUMNS}
 
 
 @dataclasses.dataclass(frozen=True)
 class CropTask:
-    """One field's work.
+    """The task to cut one field.
 
     Attributes:
         field: The field.
@@ -41,17 +52,27 @@ class CropTask:
     output: str
     masks: str | None = None
 
+    @property
+    def result_path(self) -> Path:
+        """The result file of the field, which exists when the field is finished."""
+        return Path(self.output) / RESULTS / f"{self.field.field_id}{_RESULT_SUFFIX}"
+
+    @property
+    def error_path(self) -> Path:
+        """The error file of the field, which exists if it cannot be read."""
+        return self.result_path.with_name(f"{self.field.field_id}{_ERROR_SUFFIX}")
+
 
 @dataclasses.dataclass(frozen=True)
 class CroppedField:
-    """A field at the crops' scale and its crops, row i about box i.
+    """A field at the crops' scale, with its crops.
 
     Attributes:
         image: uint8 or uint16 [h, w, C] in the crops' intensities.
         nuclei: int32 labels [h, w], 1 to N.
-        owners: int32 [h, w], which cell a pixel belongs to, if neighbours are masked.
+        owners: int32 [h, w], the cell of every pixel; None: neighbours are not masked.
         boxes: Where the crops are.
-        crops: Their rows, still without sha256 and not judged.
+        crops: One row for each box, still without sha256, `accepted` and `reason`.
     """
 
     image: np.ndarray
@@ -65,11 +86,11 @@ class CroppedField:
         crop = cutting.cut(self.image, self.boxes[index])
         if self.owners is None:
             return crop
-        owner = cutting.cut(self.owners, self.boxes[index])
-        return cutting.without_neighbours(crop, owner, index + 1)
+        own = cutting.cut(self.owners, self.boxes[index]) == index + 1
+        return np.where(own[..., None], crop, 0).astype(crop.dtype)
 
 
-def crop_field(task: CropTask, segment: Segmentation = segment_nuclei) -> CroppedField:
+def crop_field(task: CropTask) -> CroppedField:
     """Reads a field, finds its nuclei and measures the cell around each.
 
     Raises:
@@ -77,15 +98,20 @@ def crop_field(task: CropTask, segment: Segmentation = segment_nuclei) -> Croppe
     """
     settings, field = task.settings, task.field
     image = read_field(field)
-    _check_depth(image, task)
+    if image.dtype.name != settings.dtype:
+        raise DataError(
+            f"a field of another depth: expected {settings.dtype} as in the first "
+            "field; crops of another depth need a folder of their own. "
+            f"Received: {image.dtype.name} in field {field.field_id}"
+        )
     pixel_size, scale = scale_of(field, settings)
-    planes = cutting.reduced(image, scale)
-    given = _given_mask(task, image.shape[:2], planes.shape[1:], scale)
-    del image  # The largest array by far.
+    planes = cutting.downscale(image, scale)
+    mask = _read_mask(task, image.shape[:2], planes.shape[1:], scale)
+    del image  # By far the largest array.
     pixel_size *= scale
-    nuclei, cells = _cells_of(given, settings, planes, pixel_size, segment)
+    nuclei, cells = _find_nuclei(mask, settings, planes, pixel_size)
     columns = crop_quality.measure(
-        cutting.recorded(planes, settings.dtype),
+        cutting.rounded(planes, settings.dtype),
         nuclei,
         pixel_size,
         settings.crop_size,
@@ -94,41 +120,47 @@ def crop_field(task: CropTask, segment: Segmentation = segment_nuclei) -> Croppe
         cells=cells,
     )
     ranges = cutting.intensity_ranges(planes, settings.dtype, settings.intensity)
-    boxes = cutting.boxes(centres(nuclei, cells), settings.crop_size)
-    about = {**_range_columns(ranges, settings), **_own_columns(field)}
-    return CroppedField(
-        image=cutting.stretched(planes, ranges, settings.dtype),
-        nuclei=nuclei,
-        owners=cutting.owners(nuclei, cells) if settings.mask_neighbours else None,
-        boxes=boxes,
-        crops=[
-            _crop(field, settings, number, box, scale, pixel_size, measured, about)
-            for number, (box, measured) in enumerate(
-                zip(boxes, columns, strict=True), start=1
+    size = settings.crop_size
+    corners = cutting.crop_corners(cutting.centres(nuclei, cells), size)
+    boxes = [cutting.Box(top, left, size) for top, left in corners.tolist()]
+    field_columns = _range_columns(ranges, settings) | {
+        f"field_{name}" if name in _RESERVED_COLUMNS else name: value
+        for name, value in field.metadata.items()
+    }
+    crops = []
+    for number, (box, measured) in enumerate(zip(boxes, columns, strict=True), 1):
+        crop_id = f"{field.field_id}-{number:03d}"
+        y, x = (_rounded_coordinate(middle * scale) for middle in box.centre)
+        metadata = {
+            name: "" if math.isnan(value) else f"{value:.10g}"
+            for name, value in measured.items()
+        }
+        crops.append(
+            Crop(
+                crop_id=crop_id,
+                path=image_name(crop_id, len(settings.channels)),
+                labels=tuple(field.labels),
+                group=field.group,
+                field=field.field_id,
+                x=x,
+                y=y,
+                size=size,
+                pixel_size=round(pixel_size, 9),
+                metadata={**metadata, **field_columns},
             )
-        ],
+        )
+    masked = settings.mask_neighbours
+    return CroppedField(
+        image=cutting.rescale_intensity(planes, ranges, settings.dtype),
+        nuclei=nuclei,
+        owners=cutting.cell_of_pixels(nuclei, cells) if masked else None,
+        boxes=boxes,
+        crops=crops,
     )
 
 
-def scale_of(field: Field, settings: CropSettings) -> tuple[float, float]:
-    """Returns micrometres a pixel of the field, and how many pixels become one.
-
-    Raises:
-        DataError: The pixels' size is not known.
-    """
-    pixel_size = settings.pixel_size or field.pixel_size
-    if pixel_size is None:
-        raise DataError(
-            "the size of pixels is unknown: expected --pixel_size in micrometres. "
-            f"Received: field {field.field_id}"
-        )
-    if settings.scale is not None:
-        return pixel_size, settings.scale
-    return pixel_size, cutting.working_scale(pixel_size, USUAL_PIXEL_SIZE)
-
-
 def mask_path(folder: str | os.PathLike, field_id: str) -> Path:
-    """Returns a field's mask.
+    """Returns the path of a field's mask.
 
     Raises:
         DataError: There is none.
@@ -143,25 +175,16 @@ def mask_path(folder: str | os.PathLike, field_id: str) -> Path:
     )
 
 
-def _check_depth(image: np.ndarray, task: CropTask) -> None:
-    if image.dtype.name != task.settings.dtype:
-        raise DataError(
-            f"a field of another depth: expected {task.settings.dtype} as in the first "
-            "field; crops of another depth need a folder of their own. "
-            f"Received: {image.dtype.name} in field {task.field.field_id}"
-        )
-
-
-def _given_mask(
+def _read_mask(
     task: CropTask, full: tuple[int, ...], shape: tuple[int, ...], scale: float
 ) -> np.ndarray | None:
-    """Returns the labels that are given for a field, at the crops' scale."""
+    """Returns the given labels of a field at the crops' scale, None without masks."""
     if task.masks is None:
         return None
     path = mask_path(task.masks, task.field.field_id)
     mask = read_mask_file(path)
     if mask.shape[:2] == full:
-        # Reduction has cut off what does not fill a pixel.
+        # Downscaling has dropped the border that does not fill a pixel.
         mask = mask[: round(shape[0] * scale), : round(shape[1] * scale)]
     try:
         return labels_of_mask(mask, shape)
@@ -169,66 +192,30 @@ def _given_mask(
         raise DataError(f"{error}, in {path}") from None
 
 
-def _cells_of(
-    given: np.ndarray | None,
+def _find_nuclei(
+    mask: np.ndarray | None,
     settings: CropSettings,
     planes: np.ndarray,
     pixel_size: float,
-    segment: Segmentation,
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Returns labels of nuclei, and of cells where they are given."""
-    if given is not None and settings.mask_kind == "nuclei":
-        return given, None
+    if mask is not None and settings.mask_kind == "nuclei":
+        return mask, None
     index = settings.channel_index(settings.nucleus_channel)
     plane = planes[index] / np.float32(np.iinfo(settings.dtype).max)
-    found = segment(plane, pixel_size)
-    if given is None:
-        return found, None
-    return nuclei_of_cells(given, found), given
+    nuclei = segment_nuclei(plane, pixel_size)
+    return (nuclei, None) if mask is None else (nuclei_of_cells(mask, nuclei), mask)
 
 
-def _crop(
-    field: Field,
-    settings: CropSettings,
-    number: int,
-    box: cutting.Box,
-    scale: float,
-    pixel_size: float,
-    measured: Mapping[str, float],
-    about: Mapping[str, str],
-) -> Crop:
-    crop_id = f"{field.field_id}-{number:03d}"
-    y, x = (place * scale for place in box.centre)
-    return Crop(
-        crop_id=crop_id,
-        path=image_name(crop_id, len(settings.channels)),
-        labels=tuple(field.labels),
-        group=field.group,
-        field=field.field_id,
-        x=_plain(x),
-        y=_plain(y),
-        size=settings.crop_size,
-        pixel_size=round(pixel_size, 9),
-        metadata={**{name: _cell(v) for name, v in measured.items()}, **about},
-    )
-
-
-def _plain(place: float) -> float | int:
-    place = round(place, 3)
-    return int(place) if place.is_integer() else place
-
-
-def _cell(value: float) -> str:
-    return "" if math.isnan(value) else f"{value:.10g}"
+def _rounded_coordinate(value: float) -> float | int:
+    value = round(value, 3)
+    return int(value) if value.is_integer() else value
 
 
 def _range_columns(ranges, settings: CropSettings) -> dict[str, str]:
-    """Returns what became 0 and full in each channel, as shares of what the type holds.
-
-    With a fixed range the settings say it.
-    """
+    """Returns each channel's range as shares of the type's maximum."""
     if settings.intensity.mode == "fixed":
-        return {}
+        return {}  # It is in the settings.
     top = np.iinfo(settings.dtype).max
     return {
         f"{name}_{end}": f"{value / top:.5f}"
@@ -237,9 +224,139 @@ def _range_columns(ranges, settings: CropSettings) -> dict[str, str]:
     }
 
 
-def _own_columns(field: Field) -> dict[str, str]:
-    """Returns what is known about the field under names that no other column has."""
-    return {
-        f"field_{name}" if name in _TAKEN else name: value
-        for name, value in field.metadata.items()
+@dataclasses.dataclass(frozen=True)
+class FieldOutcome:
+    """A field's number of crops, or the error because of which it cannot be read."""
+
+    field_id: str
+    num_crops: int = 0
+    error: str = ""
+
+
+def write_field(task: CropTask) -> FieldOutcome:
+    """Writes a field's crops and then its result file, or the error file.
+
+    An error while writing is raised.
+    """
+    field_id = task.field.field_id
+    try:
+        inputs = inputs_of(task)
+        cropped = crop_field(task)
+    except (UserError, OSError) as error:
+        message = " ".join(str(error).split())
+        with whole_file(task.error_path, "w") as file:
+            file.write(message + "\n")
+        return FieldOutcome(field_id, error=message)
+    except Exception as error:
+        error.add_note(f"while cropping field {field_id}")
+        raise
+    rows, sizes = [], []
+    for index, crop in enumerate(cropped.crops):
+        path = Path(task.output) / crop.path
+        channels = task.settings.channels
+        digest = write_image(path, cropped.crop_image(index), channels)
+        files = channel_paths(path, channels)
+        sizes.append([file.stat().st_size for file in files])
+        rows.append(dataclasses.replace(crop, sha256=digest))
+    result = {
+        "inputs": inputs,
+        "crops": [dataclasses.asdict(row) for row in rows],
+        "bytes": sizes,
     }
+    write_sealed_json(task.result_path, result)
+    return FieldOutcome(field_id, len(rows))
+
+
+def inputs_of(task: CropTask) -> dict[str, Any]:
+    """Returns a description of the field, to detect later that it has changed.
+
+    It names the files and their sizes: reading them again would take too long.
+    """
+    field = task.field
+    mask = None if task.masks is None else mask_path(task.masks, field.field_id)
+    return {
+        "planes": {
+            name: [plane.path.name, plane.index, plane.path.stat().st_size]
+            for name, plane in field.planes.items()
+        },
+        "mask": None if mask is None else [mask.name, mask.stat().st_size],
+        "labels": list(field.labels),
+        "group": field.group,
+        "metadata": dict(field.metadata),
+        "pixel_size": field.pixel_size,
+    }
+
+
+def read_rows(task: CropTask) -> list[Crop]:
+    """Returns the rows of a finished field."""
+    return _rows(read_sealed_json(task.result_path))
+
+
+def _rows(result: Any) -> list[Crop]:
+    """Returns the crops in a result file; raises one of `_DAMAGE` if it is damaged."""
+    rows = [Crop(**{**row, "labels": tuple(row["labels"])}) for row in result["crops"]]
+    seen: set[str] = set()
+    for row in rows:
+        check_crop(row, seen, "a result")
+    return rows
+
+
+def read_error(task: CropTask) -> str:
+    """Returns the error of a field that cannot be read; empty for other fields."""
+    if not task.error_path.exists():
+        return ""
+    return task.error_path.read_text(encoding="utf-8", errors="replace").strip()
+
+
+def read_outcome(task: CropTask) -> FieldOutcome:
+    """Returns the outcome of a field, from the files that it has left."""
+    error = read_error(task)
+    num_crops = 0 if error else len(read_rows(task))
+    return FieldOutcome(task.field.field_id, num_crops, error)
+
+
+def is_finished(task: CropTask) -> bool:
+    """Returns whether all crops of a field are there and the field is unchanged."""
+    if not task.result_path.exists():
+        return False
+    try:
+        result = read_sealed_json(task.result_path)
+        if result["inputs"] != inputs_of(task):
+            return False
+        _rows(result)
+        # After a power failure there may be files that are named but empty.
+        for row, sizes in zip(result["crops"], result["bytes"], strict=True):
+            image = Path(task.output) / row["path"]
+            files = channel_paths(image, task.settings.channels)
+            if [file.stat().st_size for file in files] != sizes:
+                return False
+    except (*_DAMAGE, OSError, ValueError):
+        return False
+    return True
+
+
+def finished_fields(output: str | os.PathLike) -> list[str]:
+    """Returns the ids of the fields that have a result file, in order."""
+    paths = (Path(output) / RESULTS).glob(f"*{_RESULT_SUFFIX}")
+    return sorted(path.name.removesuffix(_RESULT_SUFFIX) for path in paths)
+
+
+def remove_field(task: CropTask) -> None:
+    """Removes the result file and the images of a field."""
+    if not task.result_path.exists():
+        return
+    try:
+        names = [Path(row.path).name for row in read_rows(task)]
+    except _DAMAGE:
+        names = []
+    task.result_path.unlink()
+    for name in names:
+        image = Path(task.output) / IMAGES / name
+        for file in channel_paths(image, task.settings.channels):
+            file.unlink(missing_ok=True)
+
+
+def remove_errors(output: str | os.PathLike) -> None:
+    """Removes the error files, so that their fields are tried again."""
+    for path in (Path(output) / RESULTS).glob(f"*{_ERROR_SUFFIX}"):
+        path.unlink()

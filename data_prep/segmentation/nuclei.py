@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from data_prep.segmentation.shapes import shape_columns
+from data_prep.segmentation.shapes import label_means, shape_columns
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,7 +119,7 @@ def segment_nuclei(
     gap &= level > settings.dark
     labels = cut_concave(labels, gap, pixel_size, settings)
     noise = 1.48 * float(np.median(np.abs(plane - smooth)[::2, ::2]))
-    contrast = _means(coarse - around, labels[::step, ::step], labels.max())
+    contrast = label_means(coarse - around, labels[::step, ::step], labels.max())
     keep = contrast >= max(settings.least_contrast, settings.least_signal * noise)
     keep &= np.bincount(labels.ravel()) >= settings.smallest_area / pixel_size**2
     return numbered(labels, keep)
@@ -137,17 +137,10 @@ def _levels(
     labels = split(mask, mask, pixel_size, settings)
     labels = expand_labels(labels, settings.growth / pixel_size)
     number = labels.max()
-    upper = np.where(smooth > _means(smooth, labels, number)[labels], labels, 0)
-    level = _means(smooth, upper, number)
+    upper = np.where(smooth > label_means(smooth, labels, number)[labels], labels, 0)
+    level = np.nan_to_num(label_means(smooth, upper, number))
     level[0] = np.inf
     return level[labels]
-
-
-def _means(values: np.ndarray, labels: np.ndarray, number: int) -> np.ndarray:
-    """Returns [N + 1] the mean of an image over each label, 0 without a pixel."""
-    flat = labels.ravel()
-    total = np.bincount(flat, values.ravel(), number + 1)
-    return total / np.maximum(np.bincount(flat, minlength=number + 1), 1)
 
 
 def _enlarged(image: np.ndarray, step: int, shape: tuple[int, int]) -> np.ndarray:

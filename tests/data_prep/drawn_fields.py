@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
+from data_prep.cropping import field_crops, pipeline
+from data_prep.cropping.crop_settings import CropSettings
 from data_prep.fields import Field, FieldFolder, Plane
 from tfvqgen.data import images
 
@@ -13,6 +15,13 @@ RADIUS = 14
 # Rows and columns of the middles; the last nucleus is in the last rows, and the crop
 # of 64 pixels around it fits in a field of 192.
 PLACES = ((40, 50), (60, 130), (110, 60), (150, 150))
+SETTINGS = CropSettings(
+    channels=CHANNELS,
+    dtype="uint8",
+    nucleus_channel="blue",
+    protein_channel="green",
+    crop_size=64,
+)
 
 
 def draw_field(seed=0, places=PLACES, side=192, dtype="uint8", dim=1.0):
@@ -47,3 +56,9 @@ def write_fields(folder: Path, arrays, channels=CHANNELS, **attributes) -> Field
         }
         fields.append(Field(f"f{index}", planes, **{**known, **attributes}))
     return FieldFolder("drawn", folder, channels, tuple(fields), False, "drawn")
+
+
+def crop(folder: FieldFolder, output: Path, settings=SETTINGS, **options):
+    """Crops fields in this process."""
+    options = {"runner": lambda tasks: map(field_crops.write_field, tasks), **options}
+    return pipeline.crop_fields(folder, output, settings, **options)

@@ -1,4 +1,4 @@
-"""Work shared out among processes."""
+"""Work in several processes."""
 
 import os
 
@@ -8,14 +8,12 @@ from data_prep import processes
 from tfvqgen.errors import UserError
 
 
-def test_results_come_in_the_order_of_the_tasks():
-    assert list(processes.in_parallel(abs, [-3, 2, -1], workers=2)) == [3, 2, 1]
+@pytest.mark.parametrize("workers", [1, 2])
+def test_results_come_in_the_order_of_the_tasks(workers):
+    assert list(processes.in_parallel(abs, [-3, 2, -1], workers)) == [3, 2, 1]
+    assert list(processes.in_parallel(abs, [], workers)) == []
 
 
-def test_no_task_needs_no_process():
-    assert list(processes.in_parallel(abs, [], workers=2)) == []
-
-
-def test_a_worker_that_is_killed_is_a_sentence():
+def test_a_worker_that_is_killed_is_a_user_error():
     with pytest.raises(UserError, match="was killed: expected memory"):
-        list(processes.in_parallel(os._exit, [1], workers=1))
+        list(processes.in_parallel(os._exit, [1, 1], workers=2))
