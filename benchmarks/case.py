@@ -1,10 +1,14 @@
-"""Shared parts of the benchmarks: flags, threads and JSON lines."""
+"""Shared parts of the benchmarks: flags, threads, timing and JSON lines."""
 
 import argparse
 import json
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from tfvqgen import command_line
 
@@ -41,3 +45,21 @@ def write(case: dict[str, Any], output: Path | None) -> None:
     if output is not None:
         with open(output, "a", encoding="utf-8") as file:
             file.write(line + "\n")
+
+
+def alternate(runs: dict[str, Callable[[], Any]], rounds: int) -> dict[str, np.ndarray]:
+    """Times functions alternately, after one untimed call of each.
+
+    Returns:
+        Seconds of wall time and of processor time by name, float64 [rounds, 2].
+    """
+    for run in runs.values():
+        run()
+    times = {name: np.zeros([rounds, 2]) for name in runs}
+    for turn in range(rounds):
+        for name, run in runs.items():
+            started = time.perf_counter(), time.process_time()
+            run()
+            ended = time.perf_counter(), time.process_time()
+            times[name][turn] = np.subtract(ended, started)
+    return times

@@ -1,13 +1,12 @@
-"""How many fields a second become crops, and whether memory grows with their number.
+"""Throughput and memory of `python -m data_prep crop`.
 
-Draws a few synthetic fields of 2048 x 2048 pixels in four channels, lists them again
-and again under other names, and runs `python -m data_prep crop` on them as a user does:
-from PNGs to written crops, quality columns included, without overlays. The seconds are
-of the cropping alone: the workers' start is timed by a run on a few fields and taken
-off, and printed too. `core_seconds_per_field` is processor time, likewise, which other
-programs on the machine disturb less. Memory is that of the command and its workers
+Draws a few synthetic fields of 2048 x 2048 pixels in four channels, lists them many
+times under other names, and crops them as a user does: from PNG files to written crops,
+with quality metrics, without overlays. The start of the workers is timed by a run on a
+few fields and subtracted, and it is printed. `core_seconds_per_field` is processor
+time, which other programs disturb less. Memory is that of the command and its workers
 together, sampled while it runs: `memory_growth` is the mean of the last quarter over
-that of the second. One JSON line.
+that of the second. The output is one JSON line.
 """
 
 import argparse
@@ -38,7 +37,7 @@ def main() -> None:
 
 
 def measure(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
-    """Draws the fields, crops few and many of them, and returns the case."""
+    """Draws the fields, crops few and many of them, and measures."""
     drawn = _drawn(folder / "drawn", args)
     few, many = 2 * args.threads, args.fields
     start = _crop(_listed(drawn, folder / "few", few), few, args)
@@ -77,7 +76,7 @@ def _drawn(folder: Path, args: argparse.Namespace) -> Path:
 
 
 def _listed(drawn: Path, folder: Path, count: int) -> Path:
-    """Makes a folder that lists the drawn fields again and again."""
+    """Makes a folder that lists the drawn fields many times."""
     (folder / "train").mkdir(parents=True)
     os.link(drawn / "fields.json", folder / "fields.json")
     with open(drawn / "train.csv", newline="") as file:
@@ -121,7 +120,7 @@ def _crop(fields: Path, count: int, args: argparse.Namespace) -> _Run:
 
 
 def _core_seconds() -> float:
-    """Returns the processor time of all processes that have been waited for."""
+    """Returns the processor time of all finished child processes."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
 
@@ -134,7 +133,7 @@ def _run(command: str, *words: object) -> subprocess.Popen:
 
 
 def _megabytes(pid: int) -> float:
-    """Returns the resident memory of a process and all that it has started."""
+    """Returns the resident memory of a process and its children."""
     total, pages = 0.0, os.sysconf("SC_PAGE_SIZE") / 2**20
     waiting = [pid]
     while waiting:
@@ -151,10 +150,18 @@ def _megabytes(pid: int) -> float:
 
 def _flags() -> argparse.ArgumentParser:
     flags = case.parser(__doc__)
-    flags.add_argument("--fields", type=int, default=200, help="fields to crop")
-    flags.add_argument("--drawn", type=int, default=8, help="different ones of them")
-    flags.add_argument("--field_size", type=int, default=2048, help="side in pixels")
-    flags.add_argument("--folder", help="where to work (the system's temporary one)")
+    flags.add_argument(
+        "--fields", type=int, default=200, help="Number of fields to crop."
+    )
+    flags.add_argument(
+        "--drawn", type=int, default=8, help="Number of different fields among them."
+    )
+    flags.add_argument(
+        "--field_size", type=int, default=2048, help="Side of a field in pixels."
+    )
+    flags.add_argument(
+        "--folder", help="Folder for temporary files (default: that of the system)."
+    )
     return flags
 
 

@@ -1,8 +1,8 @@
-"""What clusters, map and suggestions of many crops take: seconds, memory, and sameness.
+"""Time, memory and reproducibility of clusters, map and suggestions for many crops.
 
-Features of no meaning (a mixture of normal distributions, F numbers a crop) go through
-what `python -m data_prep embed` and `screen` do after the network, in a process of
-their own a round. Equal hashes of the rounds mean equal clusters and map. One JSON
+Random features (a mixture of normal distributions) go through the steps of
+`python -m data_prep embed` and `screen` that follow the network, in one process per
+round. Equal hashes of all rounds mean equal clusters and maps. The output is one JSON
 line.
 """
 
@@ -18,10 +18,10 @@ from tfvqgen import command_line
 
 def main() -> None:
     flags = case.parser(__doc__)
-    flags.add_argument("--crops", type=int, default=157_000, help="how many")
-    flags.add_argument("--features", type=int, default=384, help="of each crop")
-    flags.add_argument("--clusters", type=int, default=300, help="how many")
-    flags.add_argument("--rounds", type=int, default=2, help="to compare")
+    flags.add_argument("--crops", type=int, default=157_000, help="Number of crops.")
+    flags.add_argument("--features", type=int, default=384, help="Features per crop.")
+    flags.add_argument("--clusters", type=int, default=300, help="Number of clusters.")
+    flags.add_argument("--rounds", type=int, default=2, help="Rounds to compare.")
     args = flags.parse_args()
     context = multiprocessing.get_context("spawn")
     rounds = []
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def once(args: dict[str, Any]) -> dict[str, Any]:
-    """Runs one round; returns its times in seconds and its peak of memory."""
+    """Runs one round; returns its times in seconds and its peak memory."""
     import numpy as np
 
     from data_prep.embedding import projection
@@ -73,7 +73,6 @@ def once(args: dict[str, Any]) -> dict[str, Any]:
     suggestions.nearest(components, suggestions.Limits().num_neighbours)
     found["neighbour_seconds"] = seconds()
     found["seconds"] = round(marks[-1] - marks[0], 1)
-    # What other programs on the machine disturb little.
     found["processor_seconds"] = round(time.process_time() - processor, 1)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     found["gigabytes"] = round(peak / 2**20, 2)

@@ -1,4 +1,4 @@
-"""Shards for the benchmarks: images made up on the spot, or given ones."""
+"""Shards of given or artificial images for the benchmarks."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,12 +20,12 @@ def write(
     """Writes images as shards and opens them.
 
     Args:
-        folder: Where to; made if it is not there.
-        splits: By the split's name, uint8 images [N, H, W, C].
-        channels: The C channels' names.
-        num_shards: How many shards each split has.
-        labels: By the split's name, bool [N, L], the vocabulary being the numbers of
-            the L labels; None: all images have the same one.
+        folder: Output folder; created if it does not exist.
+        splits: Images by the name of the split, uint8 [N, H, W, C].
+        channels: Names of the C channels.
+        num_shards: Number of shards per split.
+        labels: Labels by the name of the split, bool [N, L]; the label names are their
+            numbers. None gives all images the same label.
     """
     if labels is None:
         vocabulary = (LABEL,)
@@ -84,8 +84,8 @@ def _write_split(
 def made_up_images(number: int, size: int, channels: int, seed: int) -> np.ndarray:
     """Makes images that compress about as well as stained cells do.
 
-    A bright spot on a dark background with noise that grows with the light; what is in
-    the picture does not matter here, how much work it is to decode does.
+    A bright spot on a dark background with shot noise. Only the work of decoding
+    matters here, not the content.
 
     Returns:
         uint8 [number, size, size, channels].

@@ -1,17 +1,18 @@
-"""What paired cell inpainting learns: its held-out error, and what its features know.
+"""Held-out error of paired cell inpainting, and label agreement of its features.
 
-Trains the network of `python -m data_prep embed` on the folder `--crops` (or takes the
-one that is there) and prints
+Trains the network of `python -m data_prep embed` on the folder `--crops` (or uses the
+trained network in it) and prints
 
-- the error on pairs of held-out groups beside its baselines: the mean image of the
-  group's other cells, the network where x is a cell of another group, and one that was
-  trained alike but never sees x's protein (`--blind_steps 0` leaves it out);
-- for each crop, whether its nearest neighbour in another group shares a label, by the
-  features, by those of the network before training, by those of untrained networks of
-  other seeds and of the paper's width, and by intensity statistics. Neighbours are
-  looked for among all crops; `held_out_right` is that of held-out groups' crops.
+- the error on pairs of held-out groups beside four baselines: the mean image of the
+  other cells of the group, the mean image of all, the network with a source cell of
+  another group, and a network that was trained without the source protein
+  (`--blind_steps 0` omits it);
+- the share of crops whose nearest neighbour in another group shares a label, by the
+  features, by those of untrained networks (the same seed, other seeds, width 1), and by
+  intensity statistics. Neighbours are searched among all crops; `held_out_right` is
+  restricted to crops of held-out groups.
 
-Intervals are of drawings of whole groups with replacement.
+Intervals are bootstrap intervals over groups.
 """
 
 import argparse
@@ -51,11 +52,11 @@ def main() -> None:
 
 
 class Experiment:
-    """A folder of crops, a network's settings, and what is measured with them.
+    """Measurements on a folder of crops with a trained network.
 
     Args:
         folder: A :class:`~tfvqgen.data.crops.CropFolder` with a trained network.
-        settings: The network's settings, as ``settle`` returns them.
+        settings: Settings of the network, as ``settle`` returns them.
     """
 
     def __init__(self, folder, settings):
@@ -108,7 +109,7 @@ class Experiment:
         return figures
 
     def untrained_features(self) -> dict[str, np.ndarray]:
-        """Returns the features of networks as they are before training."""
+        """Returns the features of untrained networks."""
         import keras
 
         from data_prep.embedding.extractor import feature_batches
@@ -128,13 +129,13 @@ class Experiment:
         return found
 
     def agreements(self, features: np.ndarray) -> np.ndarray:
-        """Returns whose nearest neighbour across groups shares a label, bool [N]."""
+        """Returns whether the nearest neighbour shares a label, bool [N]."""
         return agreements(neighbours_across_groups(features, self.groups), self.labels)
 
     def agreement_figures(
         self, right: np.ndarray, untrained: np.ndarray
     ) -> dict[str, Any]:
-        """Returns how often features are right, beside those of the first weights."""
+        """Returns the label agreement of features, relative to untrained ones."""
         share, ratio = self._ratio(right, untrained)
         held_out, held_out_ratio = self._ratio(right, untrained, self.held_out)
         return {
@@ -154,7 +155,7 @@ class Experiment:
         }
 
     def _ratio(self, right, untrained, chosen=None) -> tuple:
-        """Returns the intervals of a share and of its ratio to the untrained's."""
+        """Returns the intervals of a share and of its ratio to the untrained one."""
         from tfvqgen.evaluation.metrics.intervals import bootstrap_interval
 
         chosen = np.ones(len(right), bool) if chosen is None else chosen
@@ -166,12 +167,12 @@ class Experiment:
             return np.array([means[0] / means[2], means[0] / max(means[1], 1e-9)])
 
         found = bootstrap_interval(sums, figures, seed=0)
-        # Of a single group nothing can be said.
+        # A single group gives no interval.
         ends = found.T.tolist() if np.isfinite(found).all() else (None, None)
         return ends[0], ends[1]
 
     def _swapped_error(self) -> float | None:
-        """Returns the network's error where x is a cell of another group, if any is."""
+        """Returns the error with source cells of other groups, if there are any."""
         import tensorflow as tf
 
         from data_prep.embedding.feature_learning import load_network
@@ -259,12 +260,14 @@ def _overrides(args: argparse.Namespace) -> list[str]:
 
 def _flags() -> argparse.ArgumentParser:
     parser = case.parser(__doc__)
-    parser.add_argument("--crops", type=Path, required=True, help="with crops.csv")
-    parser.add_argument("--steps", type=int, help="of the training")
-    parser.add_argument("--width", type=float, help="of the network")
+    parser.add_argument("--crops", type=Path, required=True, help="Folder of crops.")
+    parser.add_argument("--steps", type=int, help="Training steps.")
+    parser.add_argument("--width", type=float, help="Width of the network.")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument(
-        "--blind_steps", type=int, help="of the network without protein"
+        "--blind_steps",
+        type=int,
+        help="Training steps of the network without the source protein.",
     )
     return parser
 
@@ -274,13 +277,13 @@ _CHUNK = 512
 
 
 def neighbours_across_groups(features: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """Returns every crop's nearest crop of another group.
+    """Returns the nearest crop of another group for each crop.
 
     Features are standardized, distances are Euclidean.
 
     Args:
         features: [N, F].
-        groups: [N], anything that can be compared.
+        groups: Group names, [N].
 
     Returns:
         Indices, int [N].
@@ -293,7 +296,7 @@ def neighbours_across_groups(features: np.ndarray, groups: np.ndarray) -> np.nda
     nearest = np.empty(len(values), int)
     for start in range(0, len(values), _CHUNK):
         rows = slice(start, start + _CHUNK)
-        # Less the row's own square, which changes no order.
+        # Without the square of the row itself, which does not change the order.
         distances = squares - 2 * values[rows] @ values.T
         distances[groups[rows, None] == groups] = np.inf
         nearest[rows] = distances.argmin(axis=1)
@@ -301,20 +304,20 @@ def neighbours_across_groups(features: np.ndarray, groups: np.ndarray) -> np.nda
 
 
 def agreements(nearest: np.ndarray, labels: Sequence[Sequence[str]]) -> np.ndarray:
-    """Tells whose neighbour shares a label, bool [N]."""
+    """Returns whether the neighbour shares a label, bool [N]."""
     sets = [frozenset(names) for names in labels]
     return np.array([bool(sets[i] & sets[j]) for i, j in enumerate(nearest)])
 
 
 def mean_over_labels(right: np.ndarray, labels: Sequence[Sequence[str]]) -> float:
-    """Returns the mean over the labels of their crops' share of `right`."""
+    """Returns the share of `right`, averaged over labels."""
     names = sorted({name for crop in labels for name in crop})
     has = np.array([[name in crop for name in names] for crop in labels])
     return float(np.mean((has * right[:, None]).sum(axis=0) / has.sum(axis=0)))
 
 
 def group_mean_errors(proteins: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """Returns the error of painting each crop as the mean of its group's others.
+    """Returns the error of predicting each crop as the mean of its group without it.
 
     Args:
         proteins: [N, S, S].
@@ -333,10 +336,10 @@ def group_mean_errors(proteins: np.ndarray, groups: np.ndarray) -> np.ndarray:
 
 
 def intensity_statistics(images: np.ndarray) -> np.ndarray:
-    """Returns what is known of crops without looking at shapes.
+    """Returns intensity statistics of crops, without shape.
 
-    Mean, deviation and quantiles of each channel, and the protein's correlation with
-    each marker over the pixels.
+    They are mean, standard deviation and quantiles of each channel, and the correlation
+    of the protein with each marker over the pixels.
 
     Args:
         images: [N, S, S, C].

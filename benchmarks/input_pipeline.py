@@ -1,10 +1,10 @@
-"""How fast the input pipeline delivers training batches, and in how much memory.
+"""Throughput and memory of the input pipeline of training.
 
-The same images are written as more and more shards; each number of shards is read in a
-process of its own: batches of 16 in training order, decoded and in a random symmetry.
-`memory_megabytes` is what the process grew by from before the data set was opened to
-after the last batch. One JSON line a number of shards; the rate is the median over the
-rounds.
+The same images are written as different numbers of shards; each number is read in its
+own process: batches of 16 in training order, decoded, with a random symmetry.
+`memory_megabytes` is the growth of the process from before the data set is opened to
+after the last batch. The output is one JSON line for each number of shards; the rate is
+the median over the rounds.
 """
 
 import argparse
@@ -30,7 +30,6 @@ def main() -> None:
     for num_shards in args.num_shards:
         with (
             tempfile.TemporaryDirectory() as folder,
-            # A process each: the reader's memory is its own.
             ProcessPoolExecutor(1, mp_context=spawn, max_tasks_per_child=1) as pool,
         ):
             pool.submit(write_shards, Path(folder), num_shards, args).result()
@@ -39,7 +38,7 @@ def main() -> None:
 
 
 def write_shards(folder: Path, num_shards: int, args: argparse.Namespace) -> None:
-    """Writes the images as so many shards."""
+    """Writes the images as `num_shards` shards."""
     command_line.import_tensorflow()
     from benchmarks import image_shards
 
@@ -49,7 +48,7 @@ def write_shards(folder: Path, num_shards: int, args: argparse.Namespace) -> Non
 
 
 def read_shards(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
-    """Times batches and returns the case."""
+    """Measures the rate and memory of reading."""
     case.import_tensorflow(args.threads)
     from tfvqgen.data import input_pipeline, schema
 
@@ -88,7 +87,7 @@ def images_per_second(iterator, batches: int) -> float:
 
 
 def resident_megabytes() -> float:
-    """Returns how much memory this process holds (Linux)."""
+    """Returns the resident memory of this process (Linux)."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) / 1024
@@ -99,7 +98,7 @@ def _flags() -> argparse.ArgumentParser:
     flags = case.parser(__doc__)
     flags.add_argument("--num_shards", type=int, nargs="+", default=[1, 8, 64, 512])
     flags.add_argument("--images", type=int, default=4096)
-    flags.add_argument("--batches", type=int, default=300, help="in a round")
+    flags.add_argument("--batches", type=int, default=300, help="Batches per round.")
     flags.add_argument("--rounds", type=int, default=5)
     return flags
 

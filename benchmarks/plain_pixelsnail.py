@@ -1,10 +1,10 @@
-"""Our PixelSNAIL as a plain TensorFlow graph: what its training step is compared with.
+"""PixelSNAIL as a plain TensorFlow graph, the baseline for the speed of training.
 
-Raw variables, ``tf`` operations and one ``tf.function`` for a training step; none of
-this project's layers and nothing of Keras. The same network as
-``tfvqgen.models.PixelSNAIL``, from the same first weights: with the same batches it
-has the same losses. So is the step the same: clipping by the gradient's norm, Adam
-(fused) with the same learning rates, averages of the weights.
+It has raw variables, ``tf`` operations and one ``tf.function`` for a training step, and
+uses neither Keras nor layers of this project. It is the same network as
+``tfvqgen.models.PixelSNAIL`` and starts from the same weights: the same batches give
+the same losses. The step is the same, too: clipping by the global gradient norm, fused
+Adam with the same learning rates, moving averages of the weights.
 """
 
 # Shapes: B maps, H x W positions, K codes, C channels, L labels; h heads with
@@ -27,9 +27,9 @@ class PlainPixelSNAIL:
     """The network and its optimizer.
 
     Args:
-        config: Its sizes and how it is trained.
-        values: The first weights, by name, as :func:`named_weights` returns them.
-        seed: Of dropout.
+        config: Configuration of the prior.
+        values: Initial weights by name, as :func:`named_weights` returns them.
+        seed: Random seed of dropout.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class PlainPixelSNAIL:
         self.train_step = tf.function(self._train_step, reduce_retracing=True)
 
     def _train_step(self, codes, labels, condition=None):
-        """Takes a step; returns the mean loss in nats per code.
+        """Runs a step and returns the mean loss in nats per code.
 
         Args:
             codes: int32 [B, H, W].
@@ -128,7 +128,7 @@ class PlainPixelSNAIL:
         return _gate(x + tf.tensordot(context, self._w[f"{name}/context_kernel"], 1))
 
     def _above(self, name, x):
-        """Returns what the taps above the row find, and the bias."""
+        """Convolves the rows above and adds the bias."""
         side = self.config.kernel
         reach = side // 2
         x = tf.pad(x[:, :-1], [[0, 0], [side - 1, 0], [reach, reach], [0, 0]])
@@ -136,7 +136,7 @@ class PlainPixelSNAIL:
         return tf.nn.bias_add(x, self._w[f"{name}/bias"])
 
     def _left(self, name, x):
-        """Returns what the taps to the left find."""
+        """Convolves the positions to the left."""
         x = tf.pad(x[:, :, :-1], [[0, 0], [0, 0], [self.config.kernel // 2, 0], [0, 0]])
         return tf.nn.conv2d(x, self._w[f"{name}/own_row"][None], 1, "VALID")
 
@@ -221,7 +221,7 @@ class PlainPixelSNAIL:
 
 
 def named_weights(prior) -> dict[str, np.ndarray]:
-    """Returns the trainable weights of a ``PixelSNAIL`` by the names used here."""
+    """Returns the trainable weights of a ``PixelSNAIL`` by name."""
     return {
         weight.path.partition("/")[2]: weight.numpy()
         for weight in prior.trainable_weights

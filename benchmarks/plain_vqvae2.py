@@ -1,12 +1,12 @@
-"""A two-level VQ-VAE-2 as a plain TensorFlow graph: what ours is measured against.
+"""A two-level VQ-VAE-2 as a plain TensorFlow graph, the baseline of the benchmarks.
 
-Raw variables, ``tf.nn`` operations and one ``tf.function`` for a training step; none
-of this project's layers and nothing of Keras. It follows the layout of the widely used
-PyTorch implementation of Razavi et al. 2019 (https://arxiv.org/abs/1906.00446): the
-same convolutions, weights and biases drawn from U(-1/sqrt(fan in), 1/sqrt(fan in)),
-EMA codebooks with decay .99, Adam. It differs in three points: images are in [0, 1]
-instead of [-1, 1], the codebooks start from encoder outputs instead of normal noise,
-and codes that are no longer used are seeded again from the batch.
+It has raw variables, ``tf.nn`` operations and one ``tf.function`` for a training step,
+and uses neither Keras nor layers of this project. It follows the widely used PyTorch
+implementation of Razavi et al. 2019 (https://arxiv.org/abs/1906.00446): the same
+convolutions, weights and biases drawn from U(-1/sqrt(fan in), 1/sqrt(fan in)), EMA
+codebooks with decay .99, Adam. It differs in three points: images are in [0, 1] instead
+of [-1, 1], the codebooks are initialized from encoder outputs instead of normal noise,
+and unused codes are re-initialized from the batch.
 
 B: batch, H, W: image rows and columns, C: channels, D: embedding dimension,
 K: number of embeddings, N: vectors in a batch of latents.
@@ -26,7 +26,7 @@ BETA_1, BETA_2, ADAM_EPSILON = 0.9, 0.999, 1e-8
 
 @dataclasses.dataclass(frozen=True)
 class Sizes:
-    """What the network's variables are shaped by."""
+    """Sizes of the network."""
 
     channels: int = 3
     hidden: int = 128
@@ -37,7 +37,7 @@ class Sizes:
 
 
 class Weights:
-    """Makes convolutions and remembers their variables in order."""
+    """Makes convolutions and keeps their variables in order."""
 
     def __init__(self, seed: int):
         self.variables: list[tf.Variable] = []
@@ -74,7 +74,7 @@ class Weights:
 
 
 class Codebook:
-    """The EMA codebook of one level: embeddings [K, D] and what they are made of."""
+    """The EMA codebook of one level: embeddings [K, D] and their moving averages."""
 
     def __init__(self, sizes: Sizes):
         shape = [sizes.num_embeddings, sizes.embedding_dim]
@@ -92,14 +92,14 @@ class Codebook:
         return tf.gather(self.embeddings, codes), codes
 
     def start_from(self, latents, seed) -> None:
-        """Takes random latents as embeddings, each as if it had been used once."""
+        """Initializes the embeddings with random latents, each used once."""
         drawn = self._draw(tf.reshape(latents, [-1, self.embeddings.shape[1]]), seed)
         self.embeddings.assign(drawn)
         self.sums.assign(drawn)
         self.counts.assign(tf.ones_like(self.counts))
 
     def update(self, latents, codes, seed) -> None:
-        """Moves the embeddings towards the latents; seeds dead codes from them."""
+        """Updates the embeddings; re-initializes dead codes from the latents."""
         num_embeddings, dim = self.embeddings.shape
         flat, codes = tf.reshape(latents, [-1, dim]), tf.reshape(codes, [-1])
         used = tf.math.unsorted_segment_sum(
@@ -154,9 +154,9 @@ class PlainVQVAE2:
     """The network, its codebooks and its optimizer.
 
     Args:
-        sizes: Its shape.
-        learning_rate: Of Adam.
-        seed: Of the weights and of every random draw.
+        sizes: Sizes of the network.
+        learning_rate: Learning rate of Adam.
+        seed: Random seed for weights and codebooks.
     """
 
     def __init__(self, sizes: Sizes, learning_rate: float = 3e-4, seed: int = 0):
@@ -208,14 +208,14 @@ class PlainVQVAE2:
         )
 
     def start_codebooks(self, images) -> None:
-        """Draws both codebooks from what the encoders make of images [B, H, W, C]."""
+        """Initializes both codebooks from the latents of images [B, H, W, C]."""
         features = self._encode_bottom(images)
         self.top.start_from(self._to_top(self._encode_top(features)), self._draw(0))
         _, bottom = self._quantize(images)
         self.bottom.start_from(bottom[0], self._draw(1))
 
     def _quantize(self, images):
-        """Returns what `_quantize_level` returns, of top and of bottom."""
+        """Returns the results of `_quantize_level` for top and bottom."""
         features = self._encode_bottom(images)
         top = _quantize_level(self.top, self._to_top(self._encode_top(features)))
         decoded = self._decode_top(top[1])
@@ -234,7 +234,7 @@ class PlainVQVAE2:
         return reconstruction, top[2], bottom[2]
 
     def _train_step(self, images):
-        """Takes a step on images [B, H, W, C] in [0, 1]; returns the squared error."""
+        """Runs a step on images [B, H, W, C] in [0, 1]; returns the squared error."""
         with tf.GradientTape() as tape:
             reconstruction, top, bottom = self._forward(images)
             error = tf.reduce_mean(tf.square(reconstruction - images))

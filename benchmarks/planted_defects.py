@@ -1,10 +1,10 @@
-"""Synthetic crops of which some have a planted defect, judged as `crop` judges cells.
+"""Synthetic crops with planted defects, measured and accepted or rejected as by `crop`.
 
-A defect changes the light of one cell's surroundings before the camera, so that noise
-and haze are those of a good crop. Quality columns are measured in the whole picture of
-the well, after the nuclei in it were found.
+A defect changes the light around one cell before the camera model, so noise and haze
+are those of a good crop. Quality metrics are computed in the whole image of the well,
+after its nuclei were found.
 
-Shapes: [H, W] a picture of a well, of which a crop shows S x S pixels.
+Shapes: [H, W] image of a well, [S, S] crop.
 """
 
 import dataclasses
@@ -30,7 +30,7 @@ from tfvqgen.data.images import write_image
 
 KINDS = ("blur", "saturation", "debris", "empty", "two nuclei")
 SIZE = CROP_SIDE
-# How far, in pixels, the middle of a found nucleus may be from that of the cell.
+# Largest distance in pixels between the centres of a found nucleus and its cell.
 _NEAR = 14
 _BLUE, _GREEN = CHANNELS.index("blue"), CHANNELS.index("green")
 
@@ -75,7 +75,7 @@ def write_folder(
 
 
 def draw_well(well: Well, kinds: list[str], rng) -> list[tuple[np.ndarray, dict]]:
-    """Draws a crop, uint8 [S, S, 4], and its quality columns for each of `kinds`."""
+    """Draws a crop, uint8 [S, S, 4], with quality metrics for each of `kinds`."""
     cells, side = cells_around_crops(well, CROP_SIDE / 2 + 1)
     good = _Picture(scene.draw_scene(well, cells, side, 1.0).image)
     drawn = []
@@ -90,7 +90,7 @@ def draw_well(well: Well, kinds: list[str], rng) -> list[tuple[np.ndarray, dict]
 
 
 class _Picture:
-    """A picture of a well, the nuclei found in it, and their columns."""
+    """The image of a well, the nuclei found in it, and their quality metrics."""
 
     def __init__(self, image: np.ndarray):
         self._image = image
@@ -118,13 +118,13 @@ class _Picture:
             away = np.hypot(*(self._middles - [x, y]).T)
             if away.min() < _NEAR:
                 found = dict(self._columns[int(away.argmin())])
-                # Cut around the cell, not around what was found of its nucleus.
+                # The crop is centred on the cell, not on the nucleus that was found.
                 found["inside_field"] = 1.0
         return np.ascontiguousarray(image), found
 
 
 def _change(kind: str, well: Well, cells: CellOutlines, index: int, rng) -> Callable:
-    """Returns what changes the light of all channels, [H, W] each."""
+    """Returns a function that changes the light of all channels, [H, W] each."""
     x, y = float(cells.x[index]), float(cells.y[index])
     if kind == "empty":
         left, top = round(x) - SIZE // 2, round(y) - SIZE // 2

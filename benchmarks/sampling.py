@@ -1,23 +1,23 @@
-"""How long a prior takes to draw codes, beside a full forward pass for each of them.
+"""Duration of cached sampling, relative to a full forward pass for each code.
 
-The cached sampler and the plain reference draw from the same prior with untrained
-weights (a preset's priors, at every map size), in turns in one process; so are the
-floors measured. Seconds are medians over the rounds for whole batches of maps, ratios
-are medians of the rounds' ratios. The reference costs the same at each position: it is
-timed at some, spread over the map, and extrapolated.
+The cached sampler and the plain reference sample from the same prior with untrained
+weights (the priors of a preset, at each map size). They and the floor are timed in one
+process, alternating. Seconds are medians over the rounds for whole batches of maps;
+ratios are medians of the ratios of the rounds. The reference costs the same at each
+position: it is timed at some positions, spread over the map, and extrapolated.
 
-`floor_ratio` is the cached sampler's time for a position over its floor, the larger of
+`floor_ratio` is the time of the cached sampler per position over a lower bound, the
+larger one of
 
-  weight bytes / bandwidth: of the step's matmuls, and a row's over its positions; the
-    bandwidth is that of summing up an array as large as all these weights
-  operations / rate: of the same matmuls and attention's; the rate is that of a loop of
-    exactly these matmuls and nothing else, with as many different weights
+- weight bytes / bandwidth: the weights of the matrix products of a step and of a row
+  divided by its positions; the bandwidth is that of summing an array of this size;
+- operations / rate: the same products and the attention; the rate is that of a loop of
+  exactly these products, with as many different weights.
 
-both with the same threads in the same rounds. One JSON line a case.
+The output is one JSON line for each case.
 """
 
 import argparse
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def compare(name: str, args: argparse.Namespace) -> dict[str, Any]:
-    """Times all there is for a case, in turns."""
+    """Times one case."""
     level, size = (
         name.rstrip("0123456789"),
         int(name.lstrip("abcdefghijklmnopqrstuvwxyz")),
@@ -65,9 +65,10 @@ def compare(name: str, args: argparse.Namespace) -> dict[str, Any]:
         "step": only_matmuls(step, TURNS * size),
         "stream": stream(streamed, TURNS),
     }
-    seconds = in_turns(runs, args.rounds)
+    times = case.alternate(runs, args.rounds)
+    seconds = {name: wall[:, 0] for name, wall in times.items()}
     seconds["reference"] *= positions / len(timed)
-    # The first rows have fewer above them: a row is less than what was timed.
+    # The first rows read fewer rows above them than the timed one.
     seconds["row"] *= sampling_cost.mean_share_of_row(config)
     matmul_seconds = (seconds["row"] + seconds["step"]) / TURNS / size
     operations = args.batch_size * sampling_cost.operations_per_position(config)
@@ -111,7 +112,7 @@ def make_prior(config: PriorConfig, seed: int) -> Any:
 
 
 def cached_sampler(prior: Any, args: argparse.Namespace) -> Callable[[], np.ndarray]:
-    """Returns a function that draws whole maps."""
+    """Returns a function that samples whole maps."""
     from tfvqgen.sampling import ancestral_sample
 
     inputs = _inputs(prior, args.batch_size)
@@ -121,7 +122,7 @@ def cached_sampler(prior: Any, args: argparse.Namespace) -> Callable[[], np.ndar
 def reference_sampler(
     prior: Any, args: argparse.Namespace, timed: np.ndarray
 ) -> Callable[[], np.ndarray]:
-    """Returns a function that draws the codes of some positions."""
+    """Returns a function that samples the codes of some positions."""
     import tensorflow as tf
 
     from tfvqgen.sampling.ancestral import make_request
@@ -155,7 +156,7 @@ def _inputs(prior, batch_size):
 
 
 def only_matmuls(products: list[Matmul], turns: int) -> Callable[[], None]:
-    """Returns a function that goes through products so many times, one by one."""
+    """Returns a function that computes the products `turns` times."""
     import tensorflow as tf
 
     pairs = [
@@ -171,10 +172,10 @@ def only_matmuls(products: list[Matmul], turns: int) -> Callable[[], None]:
     def run():
         last = tf.zeros([])
         for _ in tf.range(turns):
-            # A number of each product is used, so that none is left out.
+            # Using one number of each product keeps all of them in the graph.
             with tf.control_dependencies([last]):
                 used = [
-                    # In three dimensions a single product takes longer.
+                    # A batch of one product would take longer.
                     tf.matmul(left, right)[0, 0, 0]
                     if left.shape[0] > 1
                     else tf.matmul(left[0], right[0])[0, 0]
@@ -195,7 +196,7 @@ def _batches(product: Matmul) -> list[int]:
 
 
 def stream(size: int, turns: int) -> Callable[[], None]:
-    """Returns a function that reads an array of so many bytes so many times."""
+    """Returns a function that reads an array of `size` bytes `turns` times."""
     import tensorflow as tf
 
     data = tf.Variable(tf.ones([size // 4]))
@@ -211,19 +212,6 @@ def stream(size: int, turns: int) -> Callable[[], None]:
     return lambda: run().numpy()
 
 
-def in_turns(runs: dict[str, Callable[[], Any]], rounds: int) -> dict[str, np.ndarray]:
-    """Times functions in turns, after a warm-up of each; seconds [rounds] by name."""
-    for run in runs.values():
-        run()
-    seconds = {name: np.zeros(rounds) for name in runs}
-    for turn in range(rounds):
-        for name, run in runs.items():
-            started = time.perf_counter()
-            run()
-            seconds[name][turn] = time.perf_counter() - started
-    return seconds
-
-
 def _positions(number: int, timed: int) -> np.ndarray:
     return np.unique(np.linspace(0, number - 1, timed).astype(int))
 
@@ -235,14 +223,17 @@ def median(values: np.ndarray) -> float:
 
 def _flags() -> argparse.ArgumentParser:
     flags = case.parser(__doc__)
-    # One thread gives the shortest time for a map; several serve several requests.
+    # One thread is the fastest for a single map.
     flags.set_defaults(threads=1)
     flags.add_argument("--preset", default="hpa128")
     flags.add_argument("--batch_size", type=int, default=1)
     flags.add_argument("--cases", nargs="+", choices=CASES, default=CASES)
     flags.add_argument("--rounds", type=int, default=5)
     flags.add_argument(
-        "--positions", type=int, default=8, help="that the reference is timed at"
+        "--positions",
+        type=int,
+        default=8,
+        help="Positions at which the reference is timed.",
     )
     return flags
 

@@ -1,7 +1,7 @@
-"""What drawing a code costs: operations, bytes and memory by a prior's sizes.
+"""Operations, bytes and memory for sampling a code, computed from the sizes of a prior.
 
-Prints the table of docs/sampling_cost.md for a preset's priors at several map sizes,
-without and with attention. Nothing is measured.
+Prints the table of docs/sampling_cost.md for the priors of a preset at several map
+sizes, with and without attention. Nothing is measured.
 """
 
 import argparse
@@ -44,12 +44,13 @@ class Matmul:
 def row_matmuls(
     config: PriorConfig, maps: int, above: int | None = None
 ) -> list[Matmul]:
-    """Returns the products that are done once a row, for all its positions.
+    """Returns the matrix products that are computed once per row.
 
     Args:
-        config: The prior's sizes.
-        maps: How many are drawn at once.
-        above: How many rows are read, fewer than k - 1 (the default) at the top.
+        config: Configuration of the prior.
+        maps: Number of maps sampled at once.
+        above: Number of rows above that are read. Defaults to kernel - 1; the first
+            rows of a map have fewer.
     """
     positions = maps * config.code_shape[1]
     side, gated = config.kernel, config.blocks * config.layers
@@ -67,7 +68,7 @@ def row_matmuls(
 
 
 def step_matmuls(config: PriorConfig, maps: int, keys: int) -> list[Matmul]:
-    """Returns the products of one position; `keys` is how many it attends to."""
+    """Returns the products of one position that attends to `keys` positions."""
     gated, blocks, width = config.blocks * config.layers, config.blocks, config.width
     key_size = config.heads * config.key_dim * config.attention
     value_size = config.heads * config.value_dim * config.attention
@@ -90,10 +91,7 @@ def step_matmuls(config: PriorConfig, maps: int, keys: int) -> list[Matmul]:
 
 
 def mean_share_of_row(config: PriorConfig) -> float:
-    """Returns what a row's products are on average, of those of one with k - 1 above.
-
-    The first rows have fewer above, and what would read the others is left out.
-    """
+    """Returns the mean cost of a row relative to a row with kernel - 1 rows above."""
     height, most = config.code_shape[0], config.kernel - 1
     all_rows = sum(
         product.operations
@@ -104,26 +102,26 @@ def mean_share_of_row(config: PriorConfig) -> float:
 
 
 def operations_per_position(config: PriorConfig) -> float:
-    """Returns multiplications and additions for a code of one map, on average."""
+    """Returns the mean number of operations for a code of one map."""
     row = sum(x.operations for x in row_matmuls(config, 1)) / config.code_shape[1]
     step = step_matmuls(config, 1, mean_keys(config))
     return row * mean_share_of_row(config) + sum(x.operations for x in step)
 
 
 def weight_bytes_per_position(config: PriorConfig) -> float:
-    """Returns the bytes of weights read for a position, whatever the batch."""
+    """Returns the bytes of weights read per position, for any batch size."""
     row = sum(x.weight_bytes for x in row_matmuls(config, 1)) / config.code_shape[1]
     step = sum(x.weight_bytes for x in step_matmuls(config, 1, 1))
     return row * mean_share_of_row(config) + step
 
 
 def mean_keys(config: PriorConfig) -> int:
-    """Returns how many keys a position attends to on average."""
+    """Returns the mean number of keys that a position attends to."""
     return math.prod(config.code_shape) // 2 + 1
 
 
 def at_size(config: PriorConfig, size: int) -> PriorConfig:
-    """Returns a prior's sizes for maps of size x size."""
+    """Returns the configuration for maps of size x size."""
     above = (size // 2, size // 2) if config.conditioned else (0, 0)
     return dataclasses.replace(config, code_shape=(size, size), condition_shape=above)
 

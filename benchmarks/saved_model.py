@@ -1,18 +1,16 @@
-"""What an exported model costs beside the models that it was made of.
+"""Speed and size of an exported model, relative to the models that it was made from.
 
 Models of a preset with random weights are exported and loaded as a server loads them.
-Cells are drawn by the export and by the models in process (the cached sampler in a
-graph of its own), in turns: `ratio` is the median over the rounds of the first's
-seconds over the second's. `size_ratio` is the exported folder's bytes over those of the
-weights that it needs. Loading and the first request are timed by the process that
-`python -m tfvqgen verify` uses, which has no Keras; each is the best of `--loads`. One
-JSON line.
+The export and the models in process (the cached sampler in its own graph) generate the
+same cells, alternating: `ratio` is the median over the rounds of the ratio of their
+seconds. `size_ratio` is the size of the export over that of its weights. Loading and
+the first request are timed in the process that `python -m tfvqgen verify` uses, which
+has no Keras; each is the best of `--loads`. The output is one JSON line.
 """
 
 import argparse
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +29,7 @@ def main() -> None:
 
 
 def compare(args: argparse.Namespace) -> dict[str, Any]:
-    """Exports, loads and draws."""
+    """Exports, loads and generates."""
     from tfvqgen.export.export import export_generator
     from tfvqgen.export.verify import verify
     from tfvqgen.generation.saved_model import SavedModel
@@ -61,7 +59,7 @@ def compare(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def drawing(model, generator, args: argparse.Namespace) -> dict[str, Any]:
-    """Draws the same cells both ways, in turns."""
+    """Generates the same cells both ways, alternating."""
     rng = np.random.default_rng(args.seed)
     classes = rng.integers(NUM_LABELS, size=args.batch_size)
     ones = np.ones(args.batch_size, np.float32)
@@ -77,12 +75,8 @@ def drawing(model, generator, args: argparse.Namespace) -> dict[str, Any]:
         "in_process": lambda: [x.numpy() for x in generator.generate(*request)],
     }
     made = {name: run() for name, run in runs.items()}
-    seconds = {name: np.zeros(args.rounds) for name in runs}
-    for turn in range(args.rounds):
-        for name, run in runs.items():
-            started = time.perf_counter()
-            run()
-            seconds[name][turn] = time.perf_counter() - started
+    times = case.alternate(runs, args.rounds)
+    seconds = {name: wall[:, 0] for name, wall in times.items()}
     same = np.all(made["saved_model"][2] == made["in_process"][2], axis=(1, 2))
     return {
         "saved_model_seconds": _median(seconds["saved_model"]),
@@ -93,7 +87,7 @@ def drawing(model, generator, args: argparse.Namespace) -> dict[str, Any]:
 
 
 def cpp_loader(path: Path, model, args: argparse.Namespace) -> dict[str, Any]:
-    """Draws a few cells in C++ as well, where there is a compiler."""
+    """Generates a few cells in C++, too, if there is a compiler."""
     from benchmarks.cpp_loader.build import build, draw
 
     rows = 2
@@ -120,7 +114,7 @@ def cpp_loader(path: Path, model, args: argparse.Namespace) -> dict[str, Any]:
 
 
 def random_generator(preset: str, seed: int):
-    """Returns untrained models of a preset's sizes."""
+    """Returns a generator of untrained models of a preset."""
     import keras
 
     from tfvqgen.generation.generator import Generator
@@ -161,7 +155,7 @@ def _flags() -> argparse.ArgumentParser:
     flags.add_argument("--batch_size", type=int, default=16)
     flags.add_argument("--rounds", type=int, default=7)
     flags.add_argument("--loads", type=int, default=3)
-    flags.add_argument("--compiler", default="g++", help="of C++; not needed")
+    flags.add_argument("--compiler", default="g++", help="C++ compiler (optional).")
     return flags
 
 

@@ -1,10 +1,10 @@
-"""How many planted defects screening finds, and how many good crops it would cost.
+"""Share of planted defects that screening finds, and of good crops that it would cost.
 
-Synthetic crops of which 5 % have a defect (blur, saturation, debris, no cell, two
-nuclei) get quality columns, features, clusters and suggestions as real ones do; then
-all that is suggested is dropped, clusters and crops. Features are those of the pairing
-network after --steps, or with --steps 0 plain statistics of intensity and texture.
-One JSON line.
+Synthetic crops of which 5 % have a defect (blur, saturation, debris, empty, two nuclei)
+get quality metrics, features, clusters and suggestions as real crops do. Then all
+suggested crops and clusters are dropped. The features are those of the paired
+inpainting network after --steps, or, with --steps 0, statistics of intensity and
+texture. The output is one JSON line.
 """
 
 import argparse
@@ -23,11 +23,20 @@ from tfvqgen import command_line
 
 def main() -> None:
     flags = case.parser(__doc__)
-    flags.add_argument("--crops", type=int, default=3000, help="how many")
-    flags.add_argument("--share", type=float, default=0.05, help="with a defect")
-    flags.add_argument("--clusters", type=int, help="how many")
-    flags.add_argument("--steps", type=int, default=0, help="of the pairing network")
-    flags.add_argument("--folder", type=Path, help="keeps the crops; goes on with them")
+    flags.add_argument("--crops", type=int, default=3000, help="Number of crops.")
+    flags.add_argument(
+        "--share", type=float, default=0.05, help="Share of crops with a defect."
+    )
+    flags.add_argument("--clusters", type=int, help="Number of clusters.")
+    flags.add_argument(
+        "--steps",
+        type=int,
+        default=0,
+        help="Training steps of the paired inpainting network.",
+    )
+    flags.add_argument(
+        "--folder", type=Path, help="Folder in which the crops are kept and reused."
+    )
     args = flags.parse_args()
     case.import_tensorflow(args.threads)
     with tempfile.TemporaryDirectory() as temporary:
@@ -36,7 +45,7 @@ def main() -> None:
 
 
 def measure(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
-    """Draws, screens and counts."""
+    """Draws and screens crops, and counts."""
     from data_prep.screening import screening
 
     truth = drawn(folder, args)
@@ -61,14 +70,14 @@ def measure(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
 
 
 def left(decision) -> bool:
-    """Whether a crop goes into shards."""
+    """Returns whether a crop goes into shards."""
     if decision.decision == "undecided":
         return decision.crop.accepted
     return decision.decision == "keep"
 
 
 def found(truth: dict[str, str], dropped: set[str]) -> dict[str, Any]:
-    """Returns which share of the defects was dropped, overall and by kind."""
+    """Returns the share of defects that were dropped, overall and by kind."""
     kinds = collections.defaultdict(list)
     for crop_id, kind in truth.items():
         if kind:
@@ -81,7 +90,7 @@ def found(truth: dict[str, str], dropped: set[str]) -> dict[str, Any]:
 
 
 def lost(crops, truth: dict[str, str], dropped: set[str]) -> dict[str, Any]:
-    """Returns which share of the good crops was dropped, overall and at worst."""
+    """Returns the share of good crops that were dropped, and the worst label."""
     labels = collections.defaultdict(list)
     good = [crop for crop in crops if not truth[crop.crop_id]]
     for crop in good:
@@ -98,7 +107,7 @@ def lost(crops, truth: dict[str, str], dropped: set[str]) -> dict[str, Any]:
 
 
 def drawn(folder: Path, args: argparse.Namespace) -> dict[str, str]:
-    """Draws the crops unless they are there; returns each one's defect."""
+    """Draws the crops unless they exist; returns the defect of each."""
     from tqdm import tqdm
 
     from benchmarks.planted_defects import write_folder
@@ -117,7 +126,7 @@ def drawn(folder: Path, args: argparse.Namespace) -> dict[str, str]:
 
 
 def write_features(folder: Path, args: argparse.Namespace) -> None:
-    """Leaves features beside the crops."""
+    """Writes features of the crops."""
     if args.steps:
         from data_prep.embedding.feature_learning import embed
 
@@ -140,7 +149,7 @@ def write_features(folder: Path, args: argparse.Namespace) -> None:
 
 
 def statistics(image: np.ndarray) -> np.ndarray:
-    """Returns quantiles and the energy of bands of each channel, float32 [F]."""
+    """Returns quantiles and band energies of each channel, float32 [F]."""
     from scipy import ndimage
 
     found = []

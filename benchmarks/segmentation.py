@@ -1,24 +1,24 @@
-"""Whether nuclei are found, cells with a planted defect refused, and good ones kept.
+"""Quality of segmentation and of the rejection of cells with planted defects.
 
-One JSON line a case, on synthetic fields whose truth is known:
+On synthetic fields, whose ground truth is known, one JSON line for each case:
 
-nuclei: the F1 score of found nuclei against the true ones at an intersection over union
-    of .5, on fields without defects. Slivers at the border that are smaller than the
-    smallest nucleus count neither way.
-defects: fields with one kind of planted defect each. A cell is *spoiled* if the defect
-    truly changed it: more than half of its nucleus in the blurred region; more than a
-    tenth of a channel's light in the cell lost by clipping; more than a tenth of its
-    pixels under debris; and so is what was found where no nucleus is. It is *good* if
-    nothing of the kind exceeds a tenth of that. What lies between counts neither way,
-    nor does what the border cuts. Recall is the share of spoiled cells that are
-    refused, and `good_rejected` the share of good cells that are.
+- nuclei: F1 score of the segmented nuclei at an intersection over union of .5, on
+  fields without defects. Nuclei that the border cuts to less than the smallest area are
+  ignored.
+- defects: fields with one kind of planted defect each. A cell is *spoiled* if more than
+  half of its nucleus is blurred, more than a tenth of a channel's light in the cell is
+  lost to clipping, or more than a tenth of its pixels is under debris; a segmented
+  object without a true nucleus is spoiled, too. A cell is *good* if no defect exceeds a
+  tenth of these limits. Cells in between, and those cut by the border, are ignored.
+  `recall` is the share of spoiled cells that are rejected, and `good_rejected` the
+  share of good cells.
 
-and, with --hpa_fields, on the full-size fields there:
+With --hpa_fields, on the full-size fields there:
 
-cell_masks: the share of cells that do not touch the border, in the masks that came with
-    the fields, that hold exactly one found nucleus.
+- cell_masks: the share of cells off the border, in the masks that come with the fields,
+  that contain exactly one segmented nucleus.
 
-Seconds are of processor time for a field, after decoding and reduction.
+Seconds are processor time per field, after decoding and downsampling.
 """
 
 import argparse
@@ -42,7 +42,7 @@ PIXEL_SIZE, SIDE, CROP_SIZE = 0.32, 512, 64
 
 def main() -> None:
     args = _flags().parse_args()
-    # A core's worth: the libraries below must not start threads.
+    # One thread: the seconds are those of one core.
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = "1"
     case.write(nuclei_case(args), args.output)
@@ -77,7 +77,7 @@ def nuclei_case(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def defects_case(args: argparse.Namespace) -> dict[str, Any]:
-    """Returns recall of spoiled cells by kind, and the share of good ones refused."""
+    """Returns the recall of spoiled cells and the share of good cells rejected."""
     from benchmarks import segmentation_truth
 
     number, refused, planted = (collections.Counter() for _ in range(3))
@@ -119,7 +119,7 @@ def defects_case(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def cell_masks_case(args: argparse.Namespace) -> dict[str, Any]:
-    """Returns how many given cells hold exactly one found nucleus."""
+    """Returns the share of cells with exactly one segmented nucleus."""
     folder = args.hpa_fields / "full_size"
     if not (folder / "train.csv").is_file():
         raise UserError(
@@ -145,7 +145,7 @@ def cell_masks_case(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def nuclei_in_cells(folder: Path, name: str) -> np.ndarray:
-    """Returns how many found nuclei have their middle in each whole cell."""
+    """Returns the number of nuclei centred in each cell off the border."""
     from skimage import io
 
     from data_prep.cropping.cutting import centres
@@ -181,7 +181,7 @@ def draw(seed: int, index: int, defect_share: float):
 
 
 def segment(image: np.ndarray, nucleus: int = NUCLEUS) -> np.ndarray:
-    """Finds nuclei as `crop` does."""
+    """Segments nuclei as `crop` does."""
     from data_prep.segmentation.nuclei import segment_nuclei
 
     plane = image[..., nucleus].astype(np.float32) / np.iinfo(image.dtype).max
@@ -189,7 +189,7 @@ def segment(image: np.ndarray, nucleus: int = NUCLEUS) -> np.ndarray:
 
 
 def judge(image: np.ndarray, labels: np.ndarray, names) -> list[list[str]]:
-    """Returns the reasons not to take each found nucleus."""
+    """Returns the reasons for rejection of each nucleus."""
     from data_prep.cropping import crop_quality
 
     columns = crop_quality.measure(
@@ -199,7 +199,7 @@ def judge(image: np.ndarray, labels: np.ndarray, names) -> list[list[str]]:
 
 
 def timed(work, *arguments) -> tuple[Any, float]:
-    """Returns what `work` returns and the seconds of processor time it took."""
+    """Returns the result of `work` and its seconds of processor time."""
     started = time.process_time()
     done = work(*arguments)
     return done, time.process_time() - started
@@ -207,8 +207,12 @@ def timed(work, *arguments) -> tuple[Any, float]:
 
 def _flags() -> argparse.ArgumentParser:
     flags = case.parser(__doc__)
-    flags.add_argument("--fields", type=int, default=60, help="synthetic fields a case")
-    flags.add_argument("--hpa_fields", type=Path, help="a folder with full_size/ in it")
+    flags.add_argument(
+        "--fields", type=int, default=60, help="Synthetic fields per case."
+    )
+    flags.add_argument(
+        "--hpa_fields", type=Path, help="Folder that contains full_size/."
+    )
     return flags
 
 

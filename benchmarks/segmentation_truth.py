@@ -1,6 +1,6 @@
-"""What was found in a synthetic field, held against what is truly there.
+"""Comparison of segmented nuclei with the ground truth of a synthetic field.
 
-Legend: [H, W] rows and columns of a field, N found nuclei.
+Shapes: [H, W] rows and columns of a field, N segmented nuclei.
 """
 
 import numpy as np
@@ -10,14 +10,14 @@ from data_prep.synthetic.synthetic_fields import Defect, SyntheticField, fade
 from data_prep.synthetic.wells import CHANNELS, Well
 
 SAME = 0.5  # Intersection over union.
-SPOILED, GOOD = 0.1, 0.01  # Shares of a cell; of a blurred nucleus, five times these.
-BRIGHTER = 64  # Grey levels that debris adds at least.
+SPOILED, GOOD = 0.1, 0.01  # Shares of a cell; five times as much for blurred nuclei.
+BRIGHTER = 64  # Smallest number of grey levels that debris adds.
 
 
 def compare(labels: np.ndarray, nuclei: np.ndarray, pixel_size: float) -> dict:
-    """Counts nuclei that are found, false and missed.
+    """Counts found, false and missed nuclei.
 
-    Slivers of nuclei at the border, too small to be looked for, count neither way.
+    Nuclei that the border cuts to less than the smallest area are ignored.
     """
     ratio = overlap(labels, nuclei)
     smallest = NucleusSettings().smallest_area / pixel_size**2
@@ -47,12 +47,12 @@ def states(
     well: Well,
     crop_size: int,
 ) -> list[str]:
-    """Says of every found nucleus whether its cell is spoiled.
+    """Classifies the cell of each segmented nucleus.
 
     Args:
-        labels: int32 [H, W], the found nuclei.
-        field: The field with defects of one kind.
-        clean: The same field without.
+        labels: Segmented nuclei, int32 [H, W].
+        field: Field with defects of one kind.
+        clean: The same field without defects.
         well: The field's well.
         crop_size: Pixels; cells whose crop leaves the field are ``cut``.
 
@@ -92,7 +92,7 @@ def _cut(labels: np.ndarray, crop_size: int) -> list[bool]:
 
 
 def _damage(field: SyntheticField, clean: SyntheticField, well: Well):
-    """Returns a function of nucleus and cell masks: which share is spoiled."""
+    """Returns a function from nucleus and cell masks to the spoiled share."""
     kind = field.defects[0].kind if field.defects else "empty"
     if kind == "blur":
         (defect,) = field.defects
@@ -111,7 +111,7 @@ def _damage(field: SyntheticField, clean: SyntheticField, well: Well):
 def _light_lost(
     clean: SyntheticField, defect: Defect, well: Well, cell: np.ndarray
 ) -> float:
-    """Returns the share of a cell's light that clipping cut, in the worst channel."""
+    """Returns the share of light lost to clipping in the worst channel."""
     worst = 0.0
     for name in defect.channels:
         channel = CHANNELS.index(name)

@@ -1,23 +1,21 @@
-"""How long a training step takes, beside a plain TensorFlow graph of the network.
+"""Duration of a training step, relative to a plain TensorFlow graph of the network.
 
-Ours is a stage at a preset's sizes, as the training loop runs it: input pipeline (for
-the autoencoder with decoding and symmetries), gradient clipping, figures, for priors
-averages of the weights. The plain graph (`plain_vqvae2`, `plain_pixelsnail`) gets the
-same constant batch again and again, so that everything around the network counts
-against us; so do the autoencoder's shortcuts and grain (none with
-`--set vqvae.texture_noise_weight=0`), which the plain one has not. Both run in one
-process in turns; seconds are medians over the rounds, and `ratio` is the median of the
-rounds' ratios. `cpu_ratio` is that of the processor time instead, which other
-programs on the machine disturb less; our input pipeline's threads are in it.
+Our step is a stage with a preset's sizes, run by the training loop: input pipeline,
+gradient clipping, metrics, and for priors the moving averages of the weights. The plain
+graph (`plain_vqvae2`, `plain_pixelsnail`) gets the same constant batch at every step
+and has neither shortcuts nor texture noise (`--set vqvae.texture_noise_weight=0`
+switches the noise off), so the comparison favours it. Both run in one process,
+alternating; seconds are medians over the rounds, `ratio` is the median of the ratios of
+the rounds, and `cpu_ratio` is the same for processor time, which other programs disturb
+less.
 
-The plain graph of a prior starts from our weights, and its first loss must be ours.
-For the autoencoder `input_pipeline_ratio` is how many times as many images the same
-input pipeline delivers when nothing else runs. One JSON line a case.
+The plain graph of a prior starts from our weights, and its first loss must equal ours.
+For the autoencoder, `input_pipeline_ratio` is the rate of the input pipeline alone
+over the rate of training. The output is one JSON line for each case.
 """
 
 import argparse
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -45,7 +43,7 @@ def main() -> None:
 def compare_autoencoder(
     name: str, folder: Path, args: argparse.Namespace
 ) -> dict[str, Any]:
-    """Times the autoencoder and its plain graph, in turns, and returns the case."""
+    """Compares the autoencoder with its plain graph."""
     from benchmarks import image_shards
     from tfvqgen import Config
     from tfvqgen.training import distribution
@@ -86,10 +84,10 @@ def compare_autoencoder(
 
 
 def compare_prior(name: str, folder: Path, args: argparse.Namespace) -> dict[str, Any]:
-    """Times a prior and its plain graph, in turns, and returns the case.
+    """Compares a prior with its plain graph.
 
     Raises:
-        RuntimeError: Their first losses differ, so that it is not the same network.
+        RuntimeError: Their first losses differ: they are not the same network.
     """
     from tfvqgen import Config
 
@@ -114,10 +112,11 @@ def compare_prior(name: str, folder: Path, args: argparse.Namespace) -> dict[str
 
 
 def compare_steps(ours, plain, args: argparse.Namespace) -> dict[str, Any]:
-    """Times steps of both in turns; returns what every case says."""
-    times = in_turns([ours, plain], args.steps, args.rounds)
-    step, plain_step = np.median(times[..., 0], axis=1)
-    ratios = times[0] / times[1]
+    """Times steps of both alternately; returns the shared entries of a case."""
+    runs = {"ours": lambda: ours(args.steps), "plain": lambda: plain(args.steps)}
+    times = case.alternate(runs, args.rounds)
+    step, plain_step = (np.median(x[:, 0]) / args.steps for x in times.values())
+    ratios = times["ours"] / times["plain"]
     ratio, cpu_ratio = np.median(ratios, axis=0)
     return {
         "preset": args.preset,
@@ -135,10 +134,7 @@ def compare_steps(ours, plain, args: argparse.Namespace) -> dict[str, Any]:
 
 
 def our_steps(stage, strategy, seed: int) -> Callable[[int], float]:
-    """Returns a function that takes so many steps of the training loop.
-
-    It returns their mean loss.
-    """
+    """Returns a function that runs n training steps and returns their mean loss."""
     import keras
     import tensorflow as tf
 
@@ -172,12 +168,12 @@ def our_steps(stage, strategy, seed: int) -> Callable[[int], float]:
 
 
 def training_data(stage, seed: int):
-    """Returns the batches that the training loop would ask for."""
+    """Returns the batches of a stage in training order."""
     return stage.training_data(seed=seed, start_step=0)
 
 
 def plain_steps(config, images: np.ndarray, seed: int) -> Callable[[int], None]:
-    """Returns a function that takes so many steps of the plain graph on one batch."""
+    """Returns a function that runs n steps of the plain graph on one batch."""
     import tensorflow as tf
 
     from benchmarks import plain_vqvae2
@@ -205,29 +201,10 @@ def plain_steps(config, images: np.ndarray, seed: int) -> Callable[[int], None]:
 
 
 def pipeline_rate(stage, seed: int) -> float:
-    """Returns how many images a second the input pipeline delivers alone."""
+    """Returns the images per second of the input pipeline alone."""
     iterator = iter(training_data(stage, seed))
     images_per_second(iterator, WARM_UP_BATCHES)
     return images_per_second(iterator, 5 * WARM_UP_BATCHES)
-
-
-def in_turns(runs: list[Callable], steps: int, rounds: int) -> np.ndarray:
-    """Times functions in turns, after a warm-up of each.
-
-    Returns:
-        Seconds a step by the wall clock and of processor time, float64
-        [functions, rounds, 2].
-    """
-    times = np.zeros([len(runs), rounds, 2])
-    for run in runs:
-        run(steps)
-    for turn in range(rounds):
-        for index, run in enumerate(runs):
-            started = time.perf_counter(), time.process_time()
-            run(steps)
-            ended = time.perf_counter(), time.process_time()
-            times[index, turn] = np.subtract(ended, started) / steps
-    return times
 
 
 def _flags() -> argparse.ArgumentParser:
@@ -241,14 +218,11 @@ def _flags() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="a key of the autoencoder's case, such as vqvae.texture_noise_weight=0",
+        help="Configuration override for the autoencoder.",
     )
-    flags.add_argument("--steps", type=int, default=5, help="in a round")
+    flags.add_argument("--steps", type=int, default=5, help="Steps per round.")
     flags.add_argument("--rounds", type=int, default=7)
     return flags
-
-
-# Shapes: h x w top codes, 2h x 2w bottom codes, B a batch.
 
 
 NUM_CROPS = 512
@@ -256,18 +230,18 @@ NUM_LABELS = 24
 
 
 def make_prior(level: str, folder: Path, config, seed: int):
-    """Returns a prior's stage on made-up codes, its strategy and the plain graph.
+    """Makes the stage of a prior on random codes, and the plain graph.
 
     Args:
         level: ``top`` or ``bottom``.
-        folder: Where code shards are written.
+        folder: Folder for the code shards.
         config: The configuration.
-        seed: Of the codes.
+        seed: Random seed of the codes.
 
     Returns:
-        The stage, its strategy, and a function that takes so many steps of the plain
-        graph on the stage's first batch, from the stage's weights, and returns the
-        first one's loss.
+        The stage, its strategy, and a function that runs n steps of the plain graph on
+        the first batch of the stage, starting from its weights, and returns the loss of
+        the first step.
     """
     from tfvqgen.data import codes
     from tfvqgen.training import distribution
@@ -283,7 +257,7 @@ def make_prior(level: str, folder: Path, config, seed: int):
 
 
 def plain_prior_steps(stage, seed: int) -> Callable[[int], float]:
-    """Returns a function that takes so many steps of the plain graph on one batch."""
+    """Returns a function that runs n steps of the plain graph on one batch."""
     from benchmarks import plain_pixelsnail
 
     weights = plain_pixelsnail.named_weights(stage.model)
@@ -303,7 +277,7 @@ def plain_prior_steps(stage, seed: int) -> Callable[[int], float]:
 
 
 def write_codes(folder: Path, config, seed: int):
-    """Writes shards of random codes; returns what ``codes.json`` says."""
+    """Writes shards of random codes and returns their description."""
     from tfvqgen.data import codes, tfrecords
 
     generator = np.random.default_rng(seed)

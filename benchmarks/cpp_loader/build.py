@@ -29,7 +29,7 @@ def build(compiler: str, folder: Path) -> Path | None:
         [
             compiler,
             "-O1",
-            # Warnings are all about TensorFlow's own headers.
+            # All warnings are about the headers of TensorFlow.
             "-w",
             *tf.sysconfig.get_compile_flags(),
             str(_SOURCE),
