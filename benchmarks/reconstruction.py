@@ -197,7 +197,7 @@ def measure(
     from tfvqgen.evaluation.metrics import frechet
     from tfvqgen.evaluation.metrics.intervals import bootstrap_interval
     from tfvqgen.evaluation.metrics.spectrum import BANDS, band_power, power
-    from tfvqgen.training.stages import health
+    from tfvqgen.training.stages import vqvae
 
     network = RandomNetwork(crops.shape[-1])
     counts = {level: np.zeros(num_embeddings) for level in LEVELS}
@@ -227,9 +227,9 @@ def measure(
     for band, kept in zip(BANDS, powers[0] / powers[1], strict=True):
         measures[f"power_kept_{band}"] = kept.round(4).tolist()
     for level in LEVELS:
-        perplexity = health.codebook_perplexity(counts[level])
+        perplexity = vqvae.codebook_perplexity(counts[level])
         measures[f"{level}_codebook_perplexity"] = round(perplexity, 1)
-        measures[f"{level}_usage"] = round(health.usage(counts[level]), 3)
+        measures[f"{level}_usage"] = round(vqvae.usage(counts[level]), 3)
     return measures
 
 

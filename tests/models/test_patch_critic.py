@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfvqgen.models import PatchCritic
+from tfvqgen.training.stages.adversary import PatchCritic
 
 
 def made(channels=3, **arguments):

@@ -9,7 +9,7 @@ from tests import support
 from tfvqgen.config import Config
 from tfvqgen.losses import hinge_loss
 from tfvqgen.models import VQVAE2
-from tfvqgen.training.stages.adversary import FIGURES, Adversary, norm_ratio
+from tfvqgen.training.stages.adversary import METRICS, Adversary, norm_ratio
 from tfvqgen.training.stages.vqvae import AutoencoderStage
 
 CONFIG = (
@@ -73,24 +73,24 @@ def test_both_sides_in_one_scalar_have_the_gradients_of_two(autoencoder):
     fake = tf.constant(fakes)
     with tf.GradientTape() as tape:
         tape.watch(fake)
-        contest = adversary.contest(images, fake, autoencoder.reconstruction_losses)
-    pull, *of_critic = tape.gradient(contest.loss, [fake, *critics])
+        step = adversary.step(images, fake, autoencoder.reconstruction_losses)
+    pull, *of_critic = tape.gradient(step.loss, [fake, *critics])
 
     with tf.GradientTape() as tape:
         loss = hinge_loss(adversary.critic(images), adversary.critic(fakes))
     for found, expected in zip(of_critic, tape.gradient(loss, critics), strict=True):
         np.testing.assert_allclose(found, expected, atol=1e-7)
-    np.testing.assert_allclose(contest.figures["critic_loss"], loss, rtol=1e-6)
+    np.testing.assert_allclose(step.metrics["critic_loss"], loss, rtol=1e-6)
 
     towards_real = gradient_of(lambda x: -tf.reduce_mean(adversary.critic(x)), fakes)
     towards_image = gradient_of(lambda x: error_of(autoencoder, images, x), fakes)
     weight = 0.4 * np.linalg.norm(towards_image) / np.linalg.norm(towards_real)
     np.testing.assert_allclose(pull, weight * towards_real, rtol=1e-4, atol=1e-9)
     np.testing.assert_allclose(
-        contest.figures["effective_adversarial_weight"], weight, rtol=1e-5
+        step.metrics["effective_adversarial_weight"], weight, rtol=1e-5
     )
     np.testing.assert_allclose(
-        contest.loss, weight * -np.mean(adversary.critic(fakes)), rtol=1e-4
+        step.loss, weight * -np.mean(adversary.critic(fakes)), rtol=1e-4
     )
 
 
@@ -107,7 +107,7 @@ def test_the_pull_is_the_wanted_share_of_the_errors_gradient_whatever_the_logits
 
         def loss(fake, adversary=adversary):
             losses = autoencoder.reconstruction_losses
-            return adversary.contest(images, fake, losses).loss
+            return adversary.step(images, fake, losses).loss
 
         pull = gradient_of(loss, fakes)
         share = np.linalg.norm(pull) / np.linalg.norm(towards_image)
@@ -116,8 +116,8 @@ def test_the_pull_is_the_wanted_share_of_the_errors_gradient_whatever_the_logits
 
 def test_first_the_critic_learns_and_then_it_pulls(autoencoder):
     images, fakes = image_pair()
-    full = at_step(100).contest(images, fakes, autoencoder.reconstruction_losses)
-    full = float(full.figures["effective_adversarial_weight"])
+    full = at_step(100).step(images, fakes, autoencoder.reconstruction_losses)
+    full = float(full.metrics["effective_adversarial_weight"])
     for step, rate, pull in [
         (0, 0, 0),
         (10, 0, 0),
@@ -127,10 +127,10 @@ def test_first_the_critic_learns_and_then_it_pulls(autoencoder):
         (30, 1, 1),
     ]:
         adversary = at_step(step)
-        found = adversary.contest(images, fakes, autoencoder.reconstruction_losses)
-        weight = float(found.figures["effective_adversarial_weight"])
+        found = adversary.step(images, fakes, autoencoder.reconstruction_losses)
+        weight = float(found.metrics["effective_adversarial_weight"])
         assert weight == pytest.approx(pull * full, rel=1e-5)
-        assert adversary.is_pulling == (pull > 0)
+        assert adversary.is_active == (pull > 0)
         assert float(adversary.optimizer.learning_rate) == pytest.approx(rate * 5e-4)
 
 
@@ -141,7 +141,7 @@ def test_a_critic_without_a_gradient_pulls_nowhere(autoencoder):
         weight.assign(tf.zeros_like(weight.value))
 
     def loss(fake):
-        return adversary.contest(images, fake, autoencoder.reconstruction_losses).loss
+        return adversary.step(images, fake, autoencoder.reconstruction_losses).loss
 
     assert not gradient_of(loss, fakes).any()
     assert float(norm_ratio(tf.ones([3]), tf.zeros([3]))) == 0
@@ -154,9 +154,9 @@ def test_half_precision_keeps_the_pull_and_the_figures_in_float32(autoencoder):
     fake = tf.constant(fakes)
     with tf.GradientTape() as tape:
         tape.watch(fake)
-        found = adversary.contest(images, fake, autoencoder.reconstruction_losses)
+        found = adversary.step(images, fake, autoencoder.reconstruction_losses)
     pull = tape.gradient(found.loss, fake)
-    assert {pull.dtype, *(x.dtype for x in found.figures.values())} == {tf.float32}
+    assert {pull.dtype, *(x.dtype for x in found.metrics.values())} == {tf.float32}
     assert np.isfinite(pull).all() and np.any(pull)
 
 
@@ -193,7 +193,7 @@ def test_the_autoencoder_has_the_same_weights_with_a_critic_as_without(stages):
 def test_the_loss_says_what_both_sides_do(stages):
     images = (255 * image_pair()[0]).astype(np.uint8)
     loss, sums = stages[1].loss({"image": tf.constant(images)})
-    assert set(sums) == set(stages[1].sum_shapes) >= {*FIGURES, "frequency_loss"}
+    assert set(sums) == set(stages[1].sum_shapes) >= {*METRICS, "frequency_loss"}
     names = (
         "reconstruction_loss",
         "frequency_loss",
@@ -203,7 +203,7 @@ def test_the_loss_says_what_both_sides_do(stages):
     )
     np.testing.assert_allclose(loss, sum(sums[name] for name in names), rtol=1e-5)
     assert stages[0].adversary is None
-    assert not set(FIGURES) & set(stages[0].sum_shapes)
+    assert not set(METRICS) & set(stages[0].sum_shapes)
 
 
 def test_held_out_accuracy_counts_rows_of_weight_one(stages):
@@ -235,7 +235,7 @@ def test_people_are_told_when_codes_fall_out_of_use_after_the_critic_pulls(stage
     stage.adversary.optimizer.iterations.assign(21)
     assert stage.warnings({**healthy, "top_codebook_perplexity": 4.0}) == []
     (warning,) = stage.warnings({**healthy, "top_codebook_perplexity": 2.0})
-    assert warning.startswith("the top codes are used less since the critic pulls")
+    assert warning.startswith("the top codes are used less since the critic is active")
     won = {"critic_accuracy_real": 0.99, "critic_accuracy_fake": 0.99}
     (warning,) = stage.warnings({**healthy, **won})
     assert warning.startswith("the critic has won")

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tfvqgen.training.stages.health import codebook_perplexity, level_warnings, usage
+from tfvqgen.training.stages.vqvae import codebook_perplexity, level_warnings, usage
 
 HEALTHY = {
     "reconstruction_mse": 0.005,

@@ -165,5 +165,5 @@ def free_port():
 )
 def test_a_missing_or_wrong_cluster_is_refused_in_words(monkeypatch, tf_config):
     monkeypatch.setenv("TF_CONFIG", tf_config)
-    with pytest.raises(UserError, match="needs the cluster in TF_CONFIG"):
+    with pytest.raises(UserError, match="needs a cluster in TF_CONFIG"):
         make_strategy("multi_worker")

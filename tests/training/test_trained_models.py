@@ -30,7 +30,7 @@ def save_prior(workdir, losses=()):
 
     for value, loss in enumerate(losses):
         fill(value)
-        averages.judge(loss)
+        averages.keep_if_best(loss)
     fill(len(losses))
     Checkpoints(
         workdir.checkpoints("top"), model=prior, optimizer=optimizer, averages=averages
@@ -80,5 +80,5 @@ def test_what_is_not_trained_is_refused(tmp_path):
     with pytest.raises(UserError, match="no workdir: expected"):
         load_prior(Workdir(tmp_path), "top", "a")
     save_prior(Workdir(tmp_path))
-    with pytest.raises(UserError, match=r"bottom codes is not trained: expected"):
+    with pytest.raises(UserError, match=r"bottom prior is not trained: expected"):
         load_prior(Workdir(tmp_path), "bottom", "a")

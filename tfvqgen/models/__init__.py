@@ -2,7 +2,6 @@
 
 from tfvqgen.models.localization_classifier import LocalizationClassifier
 from tfvqgen.models.paired_inpainting import PairedInpainting
-from tfvqgen.models.patch_critic import PatchCritic
 from tfvqgen.models.pixelsnail import PixelSNAIL
 from tfvqgen.models.vqvae2 import (
     LEVELS,
@@ -18,7 +17,6 @@ __all__ = [
     "Codes",
     "LocalizationClassifier",
     "PairedInpainting",
-    "PatchCritic",
     "PixelSNAIL",
     "Reconstructions",
     "VQVAE2Output",

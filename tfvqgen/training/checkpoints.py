@@ -1,4 +1,4 @@
-"""Checkpoints of a stage: model, optimizer and step, whole or not at all."""
+"""Checkpoints of a stage: model, optimizer and step, complete or not at all."""
 
 import contextlib
 import os
@@ -15,15 +15,15 @@ import tensorflow as tf
 from tfvqgen.data.tfrecords import as_os_error
 from tfvqgen.errors import DataError, UserError
 
-# What restoring raises for files that are cut or flipped.
-DAMAGE = (tf.errors.OpError, ValueError, IndexError, RuntimeError, AssertionError)
+# Errors of restoring from files that are cut off or have flipped bits.
+_DAMAGE = (tf.errors.OpError, ValueError, IndexError, RuntimeError, AssertionError)
 
 
 class Variables(tf.Module):
-    """All variables of a Keras model or optimizer, in their order, to be saved.
+    """All variables of a Keras model or optimizer, in their order, for a checkpoint.
 
-    ``tf.train.Checkpoint`` finds variables by following attributes, and passes over
-    those of layers that are held in lists.
+    ``tf.train.Checkpoint`` finds variables by following attributes, and misses those of
+    layers that are kept in lists.
     """
 
     def __init__(self, owner: keras.Model | keras.optimizers.Optimizer):
@@ -36,13 +36,13 @@ class Checkpoints:
 
     Args:
         folder: ``<workdir>/<stage>/checkpoints``.
-        keep: How many are kept.
-        is_chief: Whether this process writes them. Other workers take part in saving,
-            as MultiWorkerMirroredStrategy wants it, but into a folder of their own that
-            is removed again.
-        model: Built.
-        optimizer: Built.
-        **tracked: What else is saved: ``step``, ...
+        keep: Number of checkpoints to keep. Defaults to 2.
+        is_chief: Whether this process writes them. MultiWorkerMirroredStrategy wants
+            the other workers to save too; they do so in a folder of their own, which is
+            removed again.
+        model: A built model.
+        optimizer: A built optimizer.
+        **tracked: Other objects to save: ``step``, ...
     """
 
     def __init__(
@@ -68,10 +68,10 @@ class Checkpoints:
         )
 
     def save(self, step: int) -> None:
-        """Writes a checkpoint; it counts once TensorFlow has renamed its index.
+        """Writes a checkpoint; TensorFlow renames its index last.
 
         Raises:
-            OSError: It cannot be written; names it. Those before it stay.
+            OSError: It cannot be written. Earlier checkpoints are kept.
         """
         path = (self._scratch or self._folder) / f"step-{step}"
         try:
@@ -84,13 +84,13 @@ class Checkpoints:
             shutil.rmtree(self._scratch, ignore_errors=True)
 
     def restore_latest(self) -> int | None:
-        """Restores the newest checkpoint that is whole.
+        """Restores the newest checkpoint that is not damaged.
 
         Returns:
-            Its step, or None where there is no checkpoint.
+            Its step, or None if there is no checkpoint.
 
         Raises:
-            DataError: There are checkpoints, and none is whole.
+            DataError: All checkpoints are damaged.
         """
 
         def restore(path: str) -> None:
@@ -113,38 +113,39 @@ def saved_checkpoints(folder: str | os.PathLike) -> list[tuple[int, str]]:
 
 
 def restore_model(model: keras.Model, folder: str | os.PathLike) -> int:
-    """Restores a model's weights alone from a stage's newest checkpoint.
+    """Restores only the model from the newest checkpoint of a stage.
 
     Args:
         model: A built model.
         folder: ``<workdir>/<stage>/checkpoints``.
 
     Returns:
-        The checkpoint's step.
+        The step of the checkpoint.
 
     Raises:
-        UserError: There is no checkpoint, or it is of another architecture.
-        DataError: None is whole.
+        UserError: There is no checkpoint, or its model has another architecture.
+        DataError: All checkpoints are damaged.
     """
     values = [variable.value for variable in model.variables]
     return _restore_values(folder, values, lambda path: ("model", "values"))
 
 
 def restore_averages(model: keras.Model, folder: str | os.PathLike) -> int:
-    """Restores the best averages of a model's weights, in the weights' place.
+    """Restores the best averages of the weights, in place of the weights.
 
-    Before the first validation there is no best: then the averages as they are.
+    Before the first validation there are no best averages; then the present averages
+    are restored.
 
     Args:
-        model: A built model, trained with :class:`WeightAverages`.
+        model: A built model that was trained with :class:`WeightAverages`.
         folder: ``<workdir>/<stage>/checkpoints``.
 
     Returns:
-        The checkpoint's step.
+        The step of the checkpoint.
 
     Raises:
-        UserError: There is no checkpoint, or it is of another architecture.
-        DataError: None is whole.
+        UserError: There is no checkpoint, or its model has another architecture.
+        DataError: All checkpoints are damaged.
     """
 
     def which(path: str) -> tuple[str, str]:
@@ -160,13 +161,13 @@ def _restore_values(
     values: list[tf.Variable],
     which: Callable[[str], tuple[str, str]],
 ) -> int:
-    """Restores variables from a list in the newest whole checkpoint.
+    """Restores variables from a list in the newest checkpoint that is not damaged.
 
     Args:
         folder: ``<workdir>/<stage>/checkpoints``.
-        values: The variables, in the list's order.
-        which: Gives, for a checkpoint's path prefix, the names of what was tracked and
-            of its list.
+        values: The variables, in the order of the list.
+        which: Returns, for the path prefix of a checkpoint, the names of the tracked
+            object and of its list.
     """
     if not saved_checkpoints(folder):
         raise UserError(
@@ -177,10 +178,9 @@ def _restore_values(
     def restore(path: str) -> None:
         tracked, name = which(path)
         stored = tf.train.load_checkpoint(path).get_variable_to_shape_map()
-        found = [n for n in stored if n.startswith(f"{tracked}/{name}/")]
+        number = sum(n.startswith(f"{tracked}/{name}/") for n in stored)
         shapes = [
-            tuple(stored.get(_key(f"{tracked}/{name}/{i}"), ()))
-            for i in range(len(found))
+            tuple(stored.get(_key(f"{tracked}/{name}/{i}"), ())) for i in range(number)
         ]
         if shapes != expected:
             raise UserError(
@@ -201,7 +201,7 @@ def _key(path: str) -> str:
 
 
 def _assert_restored(status, check: str) -> None:
-    # What is not restored is told by the check; TensorFlow would list it line by line.
+    # The check reports everything that is missing; TensorFlow would warn as well.
     try:
         getattr(status, check)()
     finally:
@@ -209,27 +209,25 @@ def _assert_restored(status, check: str) -> None:
 
 
 def _restore_newest(folder: str | os.PathLike, restore: Callable[[str], None]) -> int:
-    """Calls `restore` on checkpoints, the newest first, until one is whole."""
+    """Calls `restore` on checkpoints, newest first, until one is not damaged."""
     damaged = []
     for step, path in reversed(saved_checkpoints(folder)):
         try:
             restore(path)
         except UserError:
             raise
-        except DAMAGE as error:
-            damaged.append(f"{path} ({_first_line(error)})")
+        except _DAMAGE as error:
+            lines = str(error).strip().splitlines() or [repr(error)]
+            damaged.append(f"{path} ({lines[0]})")
             continue
         for description in damaged:
             print(
-                f"warning: damaged checkpoint passed over: {description}; going on "
+                f"warning: skipped a damaged checkpoint: {description}; continuing "
                 f"from step {step}",
                 file=sys.stderr,
             )
         return step
     raise DataError(
-        f"no checkpoint can be read: expected a whole one. Received: {damaged[0]}"
+        "no checkpoint can be read: expected at least one undamaged checkpoint. "
+        f"Received: {damaged[0]}"
     )
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else repr(error)

@@ -1,4 +1,4 @@
-"""Which devices a stage trains on."""
+"""Distribution strategies: the devices and processes that train a stage."""
 
 import json
 import os
@@ -14,16 +14,15 @@ def make_strategy(name: str = "auto") -> tf.distribute.Strategy:
 
     Args:
         name: ``"one_device"`` (the first GPU, else the CPU), ``"mirrored"`` (all GPUs
-            of this machine, else its logical CPUs), ``"multi_worker"`` (the cluster of
-            the environment variable ``TF_CONFIG``), or ``"auto"``: multi_worker where
-            ``TF_CONFIG`` is set, mirrored where there are several GPUs, else
-            one_device.
+            of this machine, else its logical CPUs), ``"multi_worker"`` (the cluster in
+            the environment variable ``TF_CONFIG``), or ``"auto"``: multi_worker if
+            ``TF_CONFIG`` is set, mirrored if there are several GPUs, else one_device.
 
     Raises:
-        UserError: There is no such strategy, or ``TF_CONFIG`` is missing or damaged.
+        UserError: The name is unknown, or ``TF_CONFIG`` is missing or invalid.
     """
     if name == "multi_worker" or (name == "auto" and os.environ.get("TF_CONFIG")):
-        # Before devices are looked at, which would fix how processes communicate.
+        # Before any device is listed, which would initialize the communication.
         _check_tf_config()
         return tf.distribute.MultiWorkerMirroredStrategy()
     gpus = tf.config.list_logical_devices("GPU")
@@ -40,35 +39,31 @@ def make_strategy(name: str = "auto") -> tf.distribute.Strategy:
 
 
 def num_workers(strategy: tf.distribute.Strategy) -> int:
-    """Returns how many processes train together."""
+    """Returns the number of processes that train together."""
     resolver = strategy.cluster_resolver
     cluster = resolver.cluster_spec().as_dict() if resolver else {}
     return len(cluster.get("worker", ())) or 1
 
 
 def worker_index(strategy: tf.distribute.Strategy) -> int:
-    """Returns this process's number among the workers, from 0."""
+    """Returns the number of this process among the workers, from 0."""
     resolver = strategy.cluster_resolver
     return int(resolver.task_id or 0) if resolver else 0
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
-    """Whether this process is the one that writes logs and final checkpoints."""
+    """Whether this process writes the logs and the checkpoints that are kept."""
     return worker_index(strategy) == 0
 
 
 def lost_worker(error: tf.errors.OpError) -> UserError | None:
-    """Returns what to tell of an error that another worker's end has caused.
-
-    Returns:
-        None if the error is of something else.
-    """
+    """Returns the user's error if another worker has ended; None for other errors."""
     if "Collective" not in (error.message or ""):
         return None
     return UserError(
-        "another worker has ended, and with it what all of them do together: expected "
-        "every worker of TF_CONFIG until the end; look at what the others said, and "
-        "run all of them again to go on from the last checkpoint. "
+        "another worker has ended: expected every worker of TF_CONFIG until the end; "
+        "look at the messages of the others, and run all of them again to continue "
+        "from the last checkpoint. "
         f"Received: {type(error).__name__}"
     )
 
@@ -85,7 +80,7 @@ def _check_tf_config() -> None:
         valid = False
     if not valid:
         raise UserError(
-            "multi_worker needs the cluster in TF_CONFIG: expected JSON like "
+            "multi_worker needs a cluster in TF_CONFIG: expected JSON like "
             '{"cluster": {"worker": ["host:port", ...]}, "task": {"type": "worker", '
             f'"index": 0}}}}. Received: TF_CONFIG={text!r}'
         )

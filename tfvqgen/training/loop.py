@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: finish the step, save, go."""
+"""The training loop of a stage: steps, metrics, validation, checkpoints, resume."""
 
 import contextlib
 import signal
@@ -27,66 +27,35 @@ from tfvqgen.training.steps import (
 )
 from tfvqgen.training.workdir import Workdir
 
-
-class Interruption:
-    """Notes a first SIGINT or SIGTERM instead of dying of it; a second one kills.
-
-    A context manager; outside the main thread, where signals cannot be caught, it does
-    nothing.
-
-    Attributes:
-        requested: Whether a signal came.
-    """
-
-    def __init__(self):
-        self.requested = False
-        self._signal = signal.SIGINT
-        self._previous = {}
-
-    def __enter__(self):
-        for number in (signal.SIGINT, signal.SIGTERM):
-            try:
-                self._previous[number] = signal.signal(number, self._note)
-            except ValueError:
-                break
-        return self
-
-    def __exit__(self, *exception):
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
-
-    def leave(self, message: str) -> None:
-        """Exits as a process ended by the signal does, 128 + its number."""
-        print(f"{message}; run the same command again to continue", file=sys.stderr)
-        sys.exit(128 + self._signal)
-
-    def _note(self, number, frame):
-        del frame
-        self.requested = True
-        self._signal = number
-        signal.signal(number, self._previous[number])
-
-
-# Seconds of steps between looks at the clock, the progress bar and Ctrl-C.
+# Steps are run in graph for about so many seconds at a time. In between the loop looks
+# at the clock, the progress bar and signals.
 CHUNK_SECONDS = 1.0
 
 
 class Loop:
-    """Trains one stage up to its number of steps, from wherever it stands.
+    """Trains one stage up to its number of steps, from its last checkpoint on.
 
-    Everything random is a function of the seed and the step, and the data's position is
-    one of the step, so that what a checkpoint holds (weights, optimizer, step, the sums
-    of the epoch so far) is all that going on exactly needs.
+    Every random number is a function of the seed and the step, and so is the position
+    in the data. A checkpoint holds weights, optimizer, step and the running sums of
+    metrics, and this is all that is needed to resume exactly: an interrupted run ends
+    with the weights and metrics of an uninterrupted one.
+
+    Resuming goes in this order:
+
+    1. The newest checkpoint that is not damaged is restored.
+    2. Lines of ``metrics.jsonl`` after its step are removed.
+    3. A validation that was due at its step but is not in ``metrics.jsonl`` is made.
+    4. Training continues with the next batch.
 
     Args:
-        stage: Made in the strategy's scope.
-        strategy: Where it trains.
-        workdir: Where it is kept; the caller holds its lock.
-        seed: Of the order of the data and its symmetries.
+        stage: The stage, created in the scope of the strategy.
+        strategy: The strategy.
+        workdir: The workdir, locked by the caller.
+        seed: Seed of the order of the data and of random symmetries.
 
     Raises:
-        UserError: The batch does not divide over the replicas, or no checkpoint is
-            whole.
+        UserError: The batch size is not a multiple of the number of replicas, or no
+            checkpoint can be read.
     """
 
     def __init__(
@@ -107,17 +76,17 @@ class Loop:
         self._is_chief = distribution.is_chief(strategy)
         self._step = tf.Variable(0, dtype=tf.int64, trainable=False)
         self._sums = RunningSums(all_sum_shapes(stage))
-        # Kept in the checkpoint, so that asking for more steps later does not bend the
-        # schedule of those already taken.
+        # A part of the checkpoint, so that a later request for more steps does not
+        # change the learning rates of the steps that are already made.
         self._decay_steps = tf.Variable(
             config.decay_steps or config.steps, dtype=tf.int64, trainable=False
         )
         with strategy.scope():
             self._optimizer = _make_optimizer(stage, self._decay_steps)
-        further = {} if stage.averages is None else {"averages": stage.averages}
+        optional = {} if stage.averages is None else {"averages": stage.averages}
         if stage.adversary is not None:
-            further["critic"] = Variables(stage.adversary.critic)
-            further["critic_optimizer"] = Variables(stage.adversary.optimizer)
+            optional["critic"] = Variables(stage.adversary.critic)
+            optional["critic_optimizer"] = Variables(stage.adversary.optimizer)
         self._checkpoints = Checkpoints(
             workdir.checkpoints(stage.name),
             keep=config.keep_checkpoints,
@@ -127,7 +96,7 @@ class Loop:
             step=self._step,
             decay_steps=self._decay_steps,
             sums=self._sums,
-            **further,
+            **optional,
         )
         self._checkpoints.restore_latest()
         self._speed = _Speed(config.batch_size)
@@ -135,12 +104,12 @@ class Loop:
 
     @property
     def step(self) -> int:
-        """Steps taken so far."""
+        """Number of steps so far."""
         return int(self._step)
 
     @property
     def finished(self) -> bool:
-        """Whether all steps are taken, or the held-out loss has stopped falling."""
+        """Whether all steps are done, or the validation loss has stopped falling."""
         averages = self._stage.averages
         if averages and averages.has_stalled(self._stage.patience):
             return True
@@ -149,36 +118,33 @@ class Loop:
     def run(self) -> dict[str, float]:
         """Trains until it is :attr:`finished`.
 
-        A validation that was due at the last checkpoint but is not written down (the
-        run was interrupted in it) is made up for first.
-
         Returns:
-            The figures of the last validation; empty if there was nothing left to do.
+            The metrics of the last validation; empty if there was nothing to do.
 
         Raises:
-            UserError: The loss is not finite; the message names the step and the
-                batch's records, and the last checkpoint stays.
+            UserError: The loss is not finite. The message names the step and the
+                records of the batch; the last checkpoint is kept.
             DataError: A record cannot be read.
-            SystemExit: Ctrl-C or SIGTERM came; a checkpoint was saved first.
+            SystemExit: SIGINT (Ctrl-C) or SIGTERM arrived; a checkpoint was saved.
         """
-        owed = self._owes_validation()
-        if self.finished and not owed:
+        validation_missing = self._is_validation_missing()
+        if self.finished and not validation_missing:
             return {}
         log = MetricsLog(self._folder, step=self.step, enabled=self._is_chief)
-        figures: dict[str, float] = {}
-        with Interruption() as interruption, self._progress() as bar:
-            if owed:
-                figures = self._validate(log, bar, interruption)
-                if self._stage.averages and figures:
+        metrics: dict[str, float] = {}
+        with _Interruption() as interruption, self._progress() as bar:
+            if validation_missing:
+                metrics = self._validate(log, bar, interruption)
+                if self._stage.averages and metrics:
                     self._checkpoints.save(self.step)
-            # Where it was interrupted a step more would have it forgotten.
+            # After an interruption no step may follow, or the validation would be lost.
             chunks = () if interruption.requested else self._chunks(bar)
             for step in chunks:
                 if self._is_due("log_every"):
                     self._log(log, bar)
                 if self._is_due("validate_every") and not interruption.requested:
                     try:
-                        figures = self._validate(log, bar, interruption)
+                        metrics = self._validate(log, bar, interruption)
                     except BaseException:
                         self._checkpoints.save(step)
                         raise
@@ -187,10 +153,15 @@ class Loop:
                 if self.finished or interruption.requested:
                     break
         if interruption.requested:
-            interruption.leave(f"stage {self._stage.name}: saved at step {self.step}")
-        return figures
+            print(
+                f"stage {self._stage.name}: saved at step {self.step}; run the same "
+                "command again to continue",
+                file=sys.stderr,
+            )
+            sys.exit(128 + interruption.signal)
+        return metrics
 
-    def _owes_validation(self) -> bool:
+    def _is_validation_missing(self) -> bool:
         return self._is_due("validate_every") and not any(
             line["step"] == self.step and line["split"] == "validation"
             for line in read_metrics(self._folder / "metrics.jsonl")
@@ -211,12 +182,12 @@ class Loop:
         )
 
     def _chunks(self, bar) -> Iterator[int]:
-        """Advances in chunks of about a second; yields the step.
+        """Trains in chunks of about a second; yields the step after each.
 
-        Chunks end where something is due. How steps fall into chunks changes no result.
+        A chunk ends where something is due. No result depends on the chunks.
         """
         config = self._stage.config
-        # An epoch, but not less than is worth a line of figures.
+        # An epoch, but at least the steps of a line of metrics.
         epoch_steps = max(
             -(-self._stage.num_training_examples // config.batch_size),
             config.log_every,
@@ -235,15 +206,15 @@ class Loop:
         while self.step < config.steps:
             ends = [every - self.step % every for every in due]
             length = min(length, config.steps - self.step, *ends)
-            begun = time.perf_counter()
-            with self._explained():
+            start = time.perf_counter()
+            with self._read_errors_explained():
                 result = training_steps(iterator, tf.constant(length, tf.int32))
                 finite = bool(result.finite)
             if not finite:
                 raise self._not_finite(self.step + int(result.steps))
             self._step.assign_add(length)
-            # Coarse clocks may stand still for a step.
-            seconds = max(time.perf_counter() - begun, 1e-9)
+            # A coarse clock may show no difference.
+            seconds = max(time.perf_counter() - start, 1e-9)
             self._sums.add(result.sums, length)
             if self.step % epoch_steps == 0:
                 self._sums.end_epoch()
@@ -253,44 +224,45 @@ class Loop:
             yield self.step
 
     def _log(self, log: MetricsLog, bar) -> None:
+        stage = self._stage
         sums, steps = self._sums.take()
         epoch = self._sums.epoch_values()
-        figures = self._stage.training_metrics(sums, steps, epoch)
-        figures["learning_rate"] = float(self._optimizer.learning_rate)
-        speed = self._speed.take() * self._stage.items_per_example
-        figures[self._stage.speed_metric] = speed
-        log.write(self.step, "train", figures)
+        metrics = stage.training_metrics(sums, steps, epoch)
+        metrics["learning_rate"] = float(self._optimizer.learning_rate)
+        speed = self._speed.take() * stage.items_per_example
+        metrics[stage.speed_metric] = speed
+        log.write(self.step, "train", metrics)
         for name, value in epoch.items():
             if name.endswith("_counts"):
                 log.write_histogram(self.step, name, value)
-        unit = self._stage.speed_metric.partition("_")[0]
-        bar.set_postfix_str(f"loss {figures['loss']:.4g}, {speed:.1f} {unit}/s")
+        unit = stage.speed_metric.partition("_")[0]
+        bar.set_postfix_str(f"loss {metrics['loss']:.4g}, {speed:.1f} {unit}/s")
 
     def _validate(
-        self, log: MetricsLog, bar, interruption: Interruption
+        self, log: MetricsLog, bar, interruption: "_Interruption"
     ) -> dict[str, float]:
         averages = self._stage.averages
         with averages.in_place() if averages else contextlib.nullcontext():
             sums = self._validation_sums(interruption)
             if interruption.requested:
                 return {}
-            figures = self._stage.validation_metrics(sums)
-            pictures = self._stage.pictures() if self._is_chief else {}
+            metrics = self._stage.validation_metrics(sums)
+            images = self._stage.images() if self._is_chief else {}
         if averages:
-            averages.judge(figures["loss"])
-        log.write(self.step, "validation", figures)
+            averages.keep_if_best(metrics["loss"])
+        log.write(self.step, "validation", metrics)
         if self._is_chief:
-            for name, picture in pictures.items():
-                log.write_picture(self.step, name, picture)
+            for name, image in images.items():
+                log.write_image(self.step, name, image)
                 with whole_file(self._folder / f"{name}.png") as file:
-                    Image.fromarray(picture).save(file, format="png")
-            for warning in self._stage.warnings(figures):
+                    Image.fromarray(image).save(file, format="png")
+            for warning in self._stage.warnings(metrics):
                 bar.write(f"warning: step {self.step}: {warning}", file=sys.stderr)
-        return figures
+        return metrics
 
-    def _validation_sums(self, interruption: Interruption) -> dict[str, np.ndarray]:
+    def _validation_sums(self, interruption: "_Interruption") -> dict[str, np.ndarray]:
         sums: dict[str, np.ndarray] = {}
-        with self._explained():
+        with self._read_errors_explained():
             for batch in self._validation_data():
                 for name, value in self._validation_step(batch).items():
                     sums[name] = sums.get(name, 0) + value.numpy().astype(np.float64)
@@ -299,30 +271,28 @@ class Loop:
         return sums
 
     def _training_data(self):
-        def share(context):
+        def batches(context):
             return self._stage.training_data(
-                seed=self._seed, start_step=self.step, **_worker(context)
+                seed=self._seed, start_step=self.step, **_share(context)
             )
 
-        return self._strategy.distribute_datasets_from_function(share)
+        return self._strategy.distribute_datasets_from_function(batches)
 
     def _validation_data(self):
         config = self._stage.config
 
-        def share(context):
-            worker = _worker(context)
-            examples = self._stage.validation_data(**worker)
-            batches = -(-config.validation_examples // config.batch_size)
-            return examples.take(batches * worker["num_replicas_per_worker"])
+        def batches(context):
+            share = _share(context)
+            number = -(-config.validation_examples // config.batch_size)
+            return self._stage.validation_data(**share).take(
+                number * share["num_replicas_per_worker"]
+            )
 
-        return self._strategy.distribute_datasets_from_function(share)
+        return self._strategy.distribute_datasets_from_function(batches)
 
     @contextlib.contextmanager
-    def _explained(self) -> Iterator[None]:
-        """Turns an error of reading into one that names file and record.
-
-        And the end of another worker into one that says so.
-        """
+    def _read_errors_explained(self) -> Iterator[None]:
+        """Replaces TensorFlow's errors about damaged records and about lost workers."""
         try:
             yield
         except READ_ERRORS as error:
@@ -335,30 +305,64 @@ class Loop:
         names = self._stage.example_names(next(iter(data)))
         return UserError(
             f"the loss or its gradient is not finite at step {step} of stage "
-            f"{self._stage.name}: expected numbers. What was saved before is kept; "
-            "look at the batch, or lower the learning rate. Received: records "
+            f"{self._stage.name}: expected finite numbers. The last checkpoint is "
+            "kept; look at the batch, or lower the learning rate. Received: records "
             + ", ".join(names)
         )
 
 
 def require_even_parts(batch_size: int, parts: int) -> None:
-    """Refuses a batch that cannot be taken in as many equal parts.
+    """Checks that a batch can be split into equal parts.
 
     Raises:
-        UserError: It does not divide.
+        UserError: It cannot.
     """
     if batch_size % parts:
         raise UserError(
-            "the batch does not divide over the replicas and the parts that gradients "
-            f"are added up over: expected batch_size in multiples of {parts}. "
+            "the batch cannot be split into equal parts for replicas and gradient "
+            f"accumulation: expected batch_size to be a multiple of {parts}. "
             f"Received: batch_size={batch_size}"
         )
 
 
-class _Speed:
-    """Examples a second since the last line of figures, without the first chunk.
+class _Interruption:
+    """Context manager that notes the first SIGINT or SIGTERM; a second one kills.
 
-    In the first chunk the graph is made, which says nothing about what is to come.
+    Outside the main thread, where signals cannot be handled, it does nothing.
+
+    Attributes:
+        requested: Whether a signal arrived.
+        signal: Number of that signal.
+    """
+
+    def __init__(self):
+        self.requested = False
+        self.signal = signal.SIGINT
+        self._previous = {}
+
+    def __enter__(self):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            try:
+                self._previous[number] = signal.signal(number, self._note)
+            except ValueError:
+                break
+        return self
+
+    def __exit__(self, *exception):
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def _note(self, number, frame):
+        del frame
+        self.requested = True
+        self.signal = number
+        signal.signal(number, self._previous[number])
+
+
+class _Speed:
+    """Examples per second since the last line of metrics.
+
+    The first chunk does not count, because the graph is traced in it.
     """
 
     def __init__(self, batch_size: int):
@@ -395,7 +399,8 @@ def _make_optimizer(stage: Stage, decay_steps: tf.Variable) -> keras.optimizers.
     return optimizer
 
 
-def _worker(context: tf.distribute.InputContext) -> dict[str, int]:
+def _share(context: tf.distribute.InputContext) -> dict[str, int]:
+    """Returns the part of the data that is this worker's."""
     workers = context.num_input_pipelines
     return {
         "num_workers": workers,

@@ -1,10 +1,9 @@
-"""What a stage writes down while it trains: metrics.jsonl, and TensorBoard's files."""
+"""Metrics of a stage: running sums, ``metrics.jsonl`` and TensorBoard's files."""
 
 import importlib.util
 import json
 import math
 import os
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,17 +13,20 @@ import tensorflow as tf
 from tfvqgen.errors import DataError
 from tfvqgen.files import whole_file
 
+# A histogram needs no more values than this.
 _HISTOGRAM_COUNTS = 10_000
+# Names of sums in checkpoints where version 0.1 used other names than today.
+_STORED_NAMES = {"local_power_loss": "grain_loss"}
 
 
 class MetricsLog:
-    """Appends figures to ``metrics.jsonl`` and, where it is installed, TensorBoard.
+    """Appends metrics to ``metrics.jsonl`` and, if it is installed, TensorBoard.
 
     Args:
-        folder: The stage's folder.
-        step: The step that training goes on from; lines after it, which a killed run
-            wrote after its last checkpoint, are taken out again.
-        enabled: False in workers other than the chief.
+        folder: The folder of the stage.
+        step: The step at which training continues. Lines of later steps, which a killed
+            run wrote after its last checkpoint, are removed.
+        enabled: False in all workers except for the chief.
     """
 
     def __init__(self, folder: str | os.PathLike, *, step: int, enabled: bool = True):
@@ -34,47 +36,51 @@ class MetricsLog:
         if not enabled:
             return
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        _drop_lines_after(self._path, step)
+        if self._path.exists():
+            kept = [line for line in read_metrics(self._path) if line["step"] <= step]
+            with whole_file(self._path, "w") as file:
+                file.writelines(json.dumps(line) + "\n" for line in kept)
         if importlib.util.find_spec("tensorboard"):
             self._writer = tf.summary.create_file_writer(
                 str(Path(folder) / "tensorboard")
             )
 
-    def write(self, step: int, split: str, figures: Mapping[str, float]) -> None:
-        """Writes named numbers; one that is not finite is written as null."""
+    def write(self, step: int, split: str, metrics: Mapping[str, float]) -> None:
+        """Writes named numbers; a number that is not finite becomes null."""
         if not self._enabled:
             return
         finite = {
             name: value if math.isfinite(value) else None
-            for name, value in figures.items()
+            for name, value in metrics.items()
         }
         line = json.dumps({"step": step, "split": split, **finite}, allow_nan=False)
         with open(self._path, "a", encoding="utf-8") as file:
             file.write(line + "\n")
         if self._writer:
             with self._writer.as_default(step):
-                for name, value in figures.items():
+                for name, value in metrics.items():
                     tf.summary.scalar(f"{split}/{name}", value)
 
     def write_histogram(self, step: int, name: str, counts: np.ndarray) -> None:
-        """Shows how often each code was used, [K], in TensorBoard."""
+        """Writes how often each code was used, counts [K], to TensorBoard."""
         if self._writer:
-            uses = np.repeat(np.arange(len(counts)), _thinned(counts))
+            scale = min(1.0, _HISTOGRAM_COUNTS / max(counts.sum(), 1))
+            repeats = np.ceil(counts * scale).astype(int)
             with self._writer.as_default(step):
-                tf.summary.histogram(name, uses)
+                tf.summary.histogram(name, np.repeat(np.arange(len(counts)), repeats))
 
-    def write_picture(self, step: int, name: str, picture: np.ndarray) -> None:
-        """Shows a picture, uint8 [height, width, 3], in TensorBoard."""
+    def write_image(self, step: int, name: str, image: np.ndarray) -> None:
+        """Writes an image, uint8 [height, width, 3], to TensorBoard."""
         if self._writer:
             with self._writer.as_default(step):
-                tf.summary.image(name, picture[None])
+                tf.summary.image(name, image[None])
             self._writer.flush()
 
 
 def read_metrics(path: str | os.PathLike) -> list[dict]:
-    """Reads ``metrics.jsonl``, if it is there.
+    """Reads ``metrics.jsonl``; a missing file has no lines.
 
-    A last line that a crash cut short is left out.
+    A damaged last line, which a killed run leaves, is skipped.
 
     Raises:
         DataError: Another line is damaged; the message names it.
@@ -83,52 +89,38 @@ def read_metrics(path: str | os.PathLike) -> list[dict]:
     read = []
     for number, line in enumerate(lines, 1):
         try:
-            read.append(_checked(json.loads(line)))
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            read.append(_parsed(line))
+        except (ValueError, RecursionError):
             if number < len(lines):
                 raise DataError(
-                    "damaged figures: expected a JSON object with step and split. "
+                    "damaged metrics: expected a JSON object with step and split. "
                     f"Received: {path}, line {number}"
                 ) from None
     return read
 
 
-def _checked(value: dict) -> dict:
-    """Returns a line's value; any error says that it is not one."""
-    numbers = [x for name, x in value.items() if name not in ("step", "split")]
-    steps = type(value["step"]) is int and isinstance(value["split"], str)
-    if not steps or not all(x is None or type(x) in (int, float) for x in numbers):
-        raise TypeError("expected a step, a split and numbers")
-    if max(map(abs, (value["step"], *filter(None, numbers)))) > sys.float_info.max:
-        raise ValueError("expected numbers")
-    return value
+def _parsed(line: bytes) -> dict:
+    """Returns the values of a line.
 
-
-def _drop_lines_after(path: Path, step: int) -> None:
-    if not path.exists():
-        return
-    kept = [line for line in read_metrics(path) if line["step"] <= step]
-    with whole_file(path, "w") as file:
-        file.writelines(json.dumps(line) + "\n" for line in kept)
-
-
-def _thinned(counts: np.ndarray) -> np.ndarray:
-    """Scales counts down to as many in all as are plenty for a histogram."""
-    scale = min(1.0, _HISTOGRAM_COUNTS / max(counts.sum(), 1))
-    return np.ceil(counts * scale).astype(int)
-
-
-# Names of sums in checkpoints, where they differ from the present names: those that
-# version 0.1 wrote.
-_STORED_NAMES = {"local_power_loss": "grain_loss"}
-_NAMES = {stored: name for name, stored in _STORED_NAMES.items()}
+    Raises:
+        ValueError: They are not a step, a split and numbers.
+    """
+    values = json.loads(line)
+    if not isinstance(values, dict):
+        raise ValueError("not an object")
+    rest = [x for name, x in values.items() if name not in ("step", "split")]
+    if type(values.get("step")) is not int or type(values.get("split")) is not str:
+        raise ValueError("no step or split")
+    if not all(x is None or type(x) in (int, float) for x in rest):
+        raise ValueError("not a number")
+    return values
 
 
 class RunningSums(tf.Module):
-    """Adds up the sums of steps; part of a checkpoint, so that figures resume too.
+    """Adds up the sums of steps; part of a checkpoint, so that metrics resume too.
 
     Args:
-        shapes: The sums' shapes by name.
+        shapes: Shapes of the sums by name.
     """
 
     def __init__(self, shapes: Mapping[str, tuple[int, ...]]):
@@ -154,29 +146,29 @@ class RunningSums(tf.Module):
         self.steps.assign_add(steps)
 
     def take(self) -> tuple[dict[str, np.ndarray], int]:
-        """Returns the sums since the last call and of how many steps they are."""
-        taken = {_name(x): v.numpy() for x, v in self.since_taken.items()}
+        """Returns the sums since the last call, and the number of their steps."""
+        taken = _by_name(self.since_taken)
         steps = int(self.steps)
         for variable in (*self.since_taken.values(), self.steps):
             variable.assign(tf.zeros_like(variable))
         return taken, steps
 
     def end_epoch(self) -> None:
-        """Puts the epoch's sums aside and starts anew."""
+        """Keeps the sums of the epoch and starts the next one."""
         for name, variable in self.epoch.items():
             self.last_epoch[name].assign(variable)
             variable.assign(tf.zeros_like(variable))
         self.epoch_ended.assign(True)
 
     def epoch_values(self) -> dict[str, np.ndarray]:
-        """Returns the sums of the last whole epoch, or what there is of the first."""
-        chosen = self.last_epoch if self.epoch_ended else self.epoch
-        return {_name(x): variable.numpy() for x, variable in chosen.items()}
+        """Returns the sums of the last complete epoch, or of the first one so far."""
+        return _by_name(self.last_epoch if self.epoch_ended else self.epoch)
 
 
 def _stored(name: str) -> str:
     return _STORED_NAMES.get(name, name)
 
 
-def _name(stored: str) -> str:
-    return _NAMES.get(stored, stored)
+def _by_name(variables: Mapping[str, tf.Variable]) -> dict[str, np.ndarray]:
+    names = {stored: name for name, stored in _STORED_NAMES.items()}
+    return {names.get(x, x): variable.numpy() for x, variable in variables.items()}

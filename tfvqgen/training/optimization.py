@@ -1,4 +1,4 @@
-"""Learning rates and weights as functions of the step."""
+"""Learning rate schedules and averages of the weights."""
 
 import contextlib
 import math
@@ -9,13 +9,16 @@ import tensorflow as tf
 
 
 class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
-    """Rises linearly to a peak, then falls along a half cosine and stays.
+    """Linear warm-up to a peak, then a half cosine down to a constant.
+
+    ``keras.optimizers.schedules.CosineDecay`` would start at 0 and take no variable.
 
     Args:
         peak: The learning rate after the warm-up.
-        warmup_steps: Steps of the rise; step 0 already moves, by peak / warmup_steps.
-        decay_steps: The step at which the fall ends; a variable where it is restored.
-        final_share: Share of the peak that it ends at.
+        warmup_steps: Steps of the warm-up; at step 0 the rate is peak / warmup_steps.
+        decay_steps: The step at which the decay ends; a variable can be restored from a
+            checkpoint.
+        final_share: The final learning rate as a share of the peak.
     """
 
     def __init__(
@@ -41,22 +44,13 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
         fall = self.final_share + (1 - self.final_share) * cosine
         return self.peak * tf.minimum(rise, fall)
 
-    def get_config(self):
-        """Returns the constructor's arguments."""
-        return {
-            "peak": self.peak,
-            "warmup_steps": self.warmup_steps,
-            "decay_steps": int(self.decay_steps),
-            "final_share": self.final_share,
-        }
-
 
 class LinearRise(keras.optimizers.schedules.LearningRateSchedule):
-    """Is 0 up to a step, then rises linearly to a peak and stays.
+    """0 up to a step, then a linear rise to a constant.
 
     Args:
-        peak: The value that it ends at.
-        start: The last step at 0.
+        peak: The final value.
+        start: The last step at which the value is 0.
         length: Steps of the rise.
     """
 
@@ -67,24 +61,20 @@ class LinearRise(keras.optimizers.schedules.LearningRateSchedule):
 
     def __call__(self, step):
         """Returns the value at a step, float32 scalar."""
-        risen = (tf.cast(step, tf.float32) - self.start) / self.length
-        return self.peak * tf.clip_by_value(risen, 0.0, 1.0)
-
-    def get_config(self):
-        """Returns the constructor's arguments."""
-        return {"peak": self.peak, "start": self.start, "length": self.length}
+        progress = (tf.cast(step, tf.float32) - self.start) / self.length
+        return self.peak * tf.clip_by_value(progress, 0.0, 1.0)
 
 
 class WeightAverages(tf.Module):
-    """Moving averages of a model's trainable weights; part of a checkpoint.
+    """Exponential moving averages of a model's trainable weights; part of a checkpoint.
 
-    PixelSNAIL (Chen et al. 2017) evaluates and samples with such averages. The average
-    starts as the plain mean of the first weights, so that it is of use early:
-    the decay at step t is min(decay, t / (t + 9)).
+    PixelSNAIL (Chen et al. 2017) is evaluated and sampled with such averages (Polyak
+    averaging). The decay at step t is min(decay, t / (t + 9)), so that the initial
+    weights are soon forgotten.
 
     Args:
-        model: Built; made in the strategy's scope, as this is.
-        decay: Of the averages, below 1.
+        model: A built model; both are created in the scope of the strategy.
+        decay: Decay of the averages, below 1.
     """
 
     def __init__(self, model: keras.Model, decay: float):
@@ -97,7 +87,7 @@ class WeightAverages(tf.Module):
         self.validations_since_best = tf.Variable(0, dtype=tf.int64, trainable=False)
 
     def restart(self) -> None:
-        """Starts again from the weights as they are now."""
+        """Sets all averages to the present weights."""
         for average, best, weight in zip(
             self.values, self.best, self._weights, strict=True
         ):
@@ -105,18 +95,18 @@ class WeightAverages(tf.Module):
             best.assign(weight)
 
     def update(self, step: tf.Tensor) -> None:
-        """Moves the averages towards the weights, in replica context.
+        """Updates the averages, in replica context.
 
         Args:
-            step: Steps taken before this one, int64 scalar.
+            step: Number of steps before this one, int64 scalar.
         """
         step = tf.cast(step, tf.float32) + 1
         share = 1 - tf.minimum(self._decay, step / (step + 9))
         for average, weight in zip(self.values, self._weights, strict=True):
             average.assign(average + share * (weight - average))
 
-    def judge(self, loss: float) -> None:
-        """Keeps the averages as the best ones if their held-out loss is the lowest."""
+    def keep_if_best(self, loss: float) -> None:
+        """Keeps a copy of the averages if their validation loss is the lowest yet."""
         if loss < float(tf.convert_to_tensor(self.best_loss)):
             self.best_loss.assign(loss)
             self.validations_since_best.assign(0)
@@ -126,13 +116,13 @@ class WeightAverages(tf.Module):
             self.validations_since_best.assign_add(1)
 
     def has_stalled(self, patience: int) -> bool:
-        """Whether the best is `patience` validations ago; never if that is 0."""
+        """Whether the last `patience` validations had no lower loss; False for 0."""
         since = int(tf.convert_to_tensor(self.validations_since_best))
         return 0 < patience <= since
 
     @contextlib.contextmanager
     def in_place(self) -> Iterator[None]:
-        """Puts the averages in the weights' place for as long as the body runs."""
+        """Replaces the weights by the averages while the body runs."""
         kept = [tf.convert_to_tensor(weight).numpy() for weight in self._weights]
         for average, weight in zip(self.values, self._weights, strict=True):
             weight.assign(average)

@@ -1,4 +1,4 @@
-"""Training and validation steps, in graph, under any strategy."""
+"""Training and validation steps in graph, under any strategy."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -12,12 +12,12 @@ SUM = tf.distribute.ReduceOp.SUM
 
 
 class StepsResult(NamedTuple):
-    """What a run of steps in graph returns.
+    """The result of several training steps.
 
     Attributes:
-        sums: Those of :func:`all_sum_shapes`, over replicas and steps, float64.
-        steps: Steps taken, int32 scalar.
-        finite: Whether the last step's loss and gradients were finite, bool scalar.
+        sums: The sums of :func:`all_sum_shapes` over replicas and steps, float64.
+        steps: Number of steps, int32 scalar.
+        finite: Whether loss and gradients of the last step were finite, bool scalar.
     """
 
     sums: Sums
@@ -30,10 +30,10 @@ def make_training_steps(
     stage: Stage,
     optimizer: keras.optimizers.Optimizer,
 ) -> Callable[[object, tf.Tensor], StepsResult]:
-    """Returns a graph function that takes several training steps.
+    """Returns a graph function that makes several training steps.
 
     It takes a distributed iterator and the number of steps (a tensor, so that another
-    number is no new graph), and stops early after a step that is not finite.
+    number is not another graph), and stops early after a step that is not finite.
     """
 
     def replica_step(batch: Batch) -> Sums:
@@ -41,8 +41,8 @@ def make_training_steps(
 
     @tf.function
     def training_steps(iterator, steps):
-        # In float64 sums of float32 are exact, so that they do not depend on how many
-        # steps a call takes.
+        # Sums of float32 are exact in float64, so that they do not depend on the number
+        # of steps in a call.
         sums = {
             name: tf.zeros(shape, tf.float64)
             for name, shape in all_sum_shapes(stage).items()
@@ -63,11 +63,24 @@ def make_training_steps(
     return training_steps
 
 
-def all_sum_shapes(stage: Stage) -> dict[str, tuple[int, ...]]:
-    """Returns the shapes of the sums of a step.
+def make_validation_step(
+    strategy: tf.distribute.Strategy, stage: Stage
+) -> Callable[[Batch], Sums]:
+    """Returns a graph function from a distributed batch to its validation sums."""
 
-    They are the stage's, ``gradient_norm``, and ``critic_gradient_norm`` where there is
-    an adversary.
+    @tf.function
+    def validation_step(batch):
+        sums = strategy.run(stage.validation_sums, args=(batch,))
+        return _sum_over_replicas(strategy, sums)
+
+    return validation_step
+
+
+def all_sum_shapes(stage: Stage) -> dict[str, tuple[int, ...]]:
+    """Returns the shapes of all sums of a training step.
+
+    They are the sums of the stage, ``gradient_norm``, and ``critic_gradient_norm`` if
+    there is an adversary.
     """
     norms = ["gradient_norm"]
     if stage.adversary is not None:
@@ -78,15 +91,15 @@ def all_sum_shapes(stage: Stage) -> dict[str, tuple[int, ...]]:
 def training_step(
     stage: Stage, optimizer: keras.optimizers.Optimizer, batch: Batch
 ) -> Sums:
-    """Takes one training step of one replica.
+    """Makes one training step of one replica.
 
-    The loss is divided by the number of replicas once, here: gradients are summed over
-    replicas, and each replica's loss is a mean over its own share of the batch. The
-    norm that is clipped is that of the whole batch's gradient, so the sum is taken
-    before the optimizer, which sums once more what is then equal everywhere.
+    The loss is divided by the number of replicas once, in :func:`_gradients`: gradients
+    are summed over replicas, and each replica's loss is a mean over its own part of the
+    batch. The norm that is clipped is the norm of the gradient of the whole batch, so
+    the sum is taken before the optimizer, and not by it.
 
-    A critic's weights are moved from the same loss by the adversary's optimizer, with a
-    norm of their own.
+    The weights of a critic are trained on the same loss by the optimizer of the
+    adversary, with a norm of their own.
 
     Returns:
         The sums of :func:`all_sum_shapes`, means divided by the number of replicas.
@@ -114,9 +127,10 @@ def training_step(
 
 
 def _apply(optimizer, gradients, variables, clip_norm: float) -> tf.Tensor:
-    """Clips a gradient that is summed over replicas, takes the step, returns the norm.
+    """Clips a gradient, applies it and returns its norm.
 
-    The optimizer sums over replicas once more what is equal everywhere.
+    The gradient is already the same on all replicas. The optimizer sums it once more,
+    so it is divided by their number.
     """
     replicas = tf.distribute.get_replica_context().num_replicas_in_sync
     norm = tf.linalg.global_norm(gradients)
@@ -129,19 +143,19 @@ def _apply(optimizer, gradients, variables, clip_norm: float) -> tf.Tensor:
 
 
 def _all_finite(sums: Sums) -> tf.Tensor:
-    """Whether the loss and the norms of the gradients are numbers, bool scalar."""
+    """Whether the loss and the norms of the gradients are finite, bool scalar."""
     watched = [n for n in sums if n == "loss" or n.endswith("gradient_norm")]
     return tf.reduce_all(tf.math.is_finite([sums[name] for name in watched]))
 
 
 def _gradients(stage: Stage, batch: Batch, variables, replicas: int):
-    """Returns a replica's share of the gradient, and its sums.
+    """Returns a replica's part of the gradient, and its sums.
 
-    With accumulation the batch is taken in equal parts, of which the gradients and the
-    sums are averaged: as much memory as one part needs, and the same result.
+    With accumulation the batch is split into equal parts, and their gradients and sums
+    are averaged: this needs the memory of one part and gives the same result.
     """
 
-    def of_part(part: Batch):
+    def gradients_of_part(part: Batch):
         with tf.GradientTape() as tape:
             loss, sums = stage.loss(part)
             shared_loss = loss / (replicas * stage.accumulation)
@@ -152,18 +166,17 @@ def _gradients(stage: Stage, batch: Batch, variables, replicas: int):
         return [tf.convert_to_tensor(gradient) for gradient in gradients], sums
 
     if stage.accumulation == 1:
-        return of_part(batch)
+        return gradients_of_part(batch)
     parts = {
-        name: tf.reshape(
-            value, [stage.accumulation, -1, *value.shape[1:]], name=f"parts_of_{name}"
-        )
+        name: tf.reshape(value, [stage.accumulation, -1, *value.shape[1:]])
         for name, value in batch.items()
     }
 
     def add_part(number, gradients, sums):
-        more, further = of_part({name: value[number] for name, value in parts.items()})
-        gradients = [total + each for total, each in zip(gradients, more, strict=True)]
-        return number + 1, gradients, {n: sums[n] + further[n] for n in sums}
+        part = {name: value[number] for name, value in parts.items()}
+        part_gradients, part_sums = gradients_of_part(part)
+        gradients = [a + b for a, b in zip(gradients, part_gradients, strict=True)]
+        return number + 1, gradients, {n: sums[n] + part_sums[n] for n in sums}
 
     _, gradients, sums = tf.while_loop(
         lambda number, *_: number < stage.accumulation,
@@ -175,19 +188,6 @@ def _gradients(stage: Stage, batch: Batch, variables, replicas: int):
         ],
     )
     return gradients, sums
-
-
-def make_validation_step(
-    strategy: tf.distribute.Strategy, stage: Stage
-) -> Callable[[Batch], Sums]:
-    """Returns a graph function from a distributed batch to its validation sums."""
-
-    @tf.function
-    def validation_step(batch):
-        sums = strategy.run(stage.validation_sums, args=(batch,))
-        return _sum_over_replicas(strategy, sums)
-
-    return validation_step
 
 
 def _sum_over_replicas(strategy: tf.distribute.Strategy, sums: Sums) -> Sums:

@@ -1,4 +1,4 @@
-"""Training from the command line's point of view: which stages, in which order."""
+"""Trains the requested stages in order: what ``train.py`` and ``tfvqgen train`` do."""
 
 import os
 from collections.abc import Sequence
@@ -42,49 +42,48 @@ def train(
     init_from: str | os.PathLike | None = None,
     verify_data: bool = False,
 ) -> None:
-    """Trains the stages asked for; see ``train.py --help`` for the arguments.
+    """Trains the requested stages; ``train.py --help`` explains the arguments.
+
+    Everything that can be refused is refused before anything is written.
 
     Raises:
-        UserError: Something asked for cannot be.
+        UserError: The request cannot be fulfilled.
         DataError: The data are damaged.
     """
     chosen = distribution.make_strategy(strategy)
     if stage in ("all", "codes") and distribution.num_workers(chosen) > 1:
         raise UserError(
-            "codes are written by one process: expected one stage at a time with "
-            "several workers, and --stage=codes with another --strategy. "
+            "only one process can write codes: expected --stage=vqvae, top or bottom "
+            "with several workers, and --stage=codes with another --strategy. "
             f"Received: --stage={stage}"
         )
     dataset = schema.open_dataset(data_dir, verify=verify_data)
     for split in ("train", "validation"):
         dataset.split(split)
-    kept = Workdir(workdir)
+    target = Workdir(workdir)
     trained = [name for name in TRAINED_STAGES if stage in ("all", name)]
     if init_from is not None:
-        _require_weights(Workdir(init_from), trained, kept)
+        _require_weights(Workdir(init_from), trained, target)
     if steps is not None:
         overrides = [*(f"{name}.steps={steps}" for name in trained), *overrides]
-    with kept.locked(worker=distribution.worker_index(chosen)):
-        config = kept.settle_config(
-            preset=preset,
-            overrides=overrides,
-            seed=seed,
-            dataset=dataset.info,
+    with target.locked(worker=distribution.worker_index(chosen)):
+        config = target.settle_config(
+            preset=preset, overrides=overrides, seed=seed, dataset=dataset.info
         )
-        _require_learnt_symmetries(config, kept)
-        if stage in LEVELS:
-            _require_symmetries(config, codes.read_codes_info(kept.stage("codes")))
-        _require_even_batches(config, trained, chosen.num_replicas_in_sync)
-        # Not before all that can be refused is: what is written here is asked for again
-        # by the next run.
-        kept.keep_config(config, dataset.info)
+        _require_symmetries(config, target, stage)
+        for name in trained:
+            section = getattr(config, name)
+            parts = section.accumulation if name in LEVELS else 1
+            require_even_parts(section.batch_size, chosen.num_replicas_in_sync * parts)
+        target.keep_config(config, dataset.info)
         if stage in ("all", "vqvae"):
-            _train_autoencoder(config, dataset, kept, chosen, init_from)
+            _train_autoencoder(config, dataset, target, chosen, init_from)
         if stage in ("all", "codes"):
-            _encode(config, dataset, kept, chosen)
+            written = write_codes(target, config, dataset, chosen)
+            print(f"codes: {'written' if written else 'done already'}")
         for level in LEVELS:
             if stage in ("all", level):
-                _train_prior(level, config, dataset, kept, chosen, init_from)
+                _train_prior(level, config, dataset, target, chosen, init_from)
 
 
 def _train_autoencoder(
@@ -100,13 +99,13 @@ def _train_autoencoder(
         if init_from is not None:
             _start_from(init_from, stage, workdir)
     loop = Loop(stage, strategy, workdir, seed=config.seed)
-    figures = loop.run()
-    if not figures:
+    metrics = loop.run()
+    if not metrics:
         print(f"vqvae: done already, at step {loop.step}")
         return
     print(
-        f"vqvae: step {loop.step}, PSNR {figures['psnr']:.2f} dB, codes in use "
-        f"{figures['top_usage']:.0%} top, {figures['bottom_usage']:.0%} bottom; see "
+        f"vqvae: step {loop.step}, PSNR {metrics['psnr']:.2f} dB, codes in use "
+        f"{metrics['top_usage']:.0%} top, {metrics['bottom_usage']:.0%} bottom; see "
         f"{workdir.stage('vqvae') / 'reconstructions.png'}"
     )
 
@@ -141,52 +140,41 @@ def _train_prior(
         if init_from is not None:
             _start_from(init_from, stage, workdir)
     loop = Loop(stage, strategy, workdir, seed=config.seed)
-    figures = loop.run()
-    if not figures:
+    metrics = loop.run()
+    if not metrics:
         print(f"{level}: done already, at step {loop.step}")
         return
     print(
-        f"{level}: step {loop.step}, {figures['bits_per_code']:.3f} bits per code held "
-        f"out (unigram {figures['unigram_bits_per_code']:.3f}); see "
+        f"{level}: step {loop.step}, {metrics['bits_per_code']:.3f} bits per code on "
+        f"the validation split (unigram {metrics['unigram_bits_per_code']:.3f}); see "
         f"{workdir.stage(level) / 'samples.png'}"
     )
 
 
-def _require_symmetries(config: Config, info: codes.CodesInfo) -> None:
-    """Refuses codes that were written before another number was asked for."""
-    if info.symmetries != config.codes.symmetries:
-        raise UserError(
-            "the codes are not in the symmetries asked for: expected "
-            f"codes.symmetries={config.codes.symmetries}, which --stage=codes writes. "
-            f"Received: codes with symmetries={info.symmetries}"
-        )
-
-
-def _require_learnt_symmetries(config: Config, workdir: Workdir) -> None:
-    """Refuses other symmetries than priors have learnt from, before any are encoded."""
+def _require_symmetries(config: Config, workdir: Workdir, stage: str) -> None:
+    """Refuses another number of symmetries than codes or priors already have."""
+    wanted = config.codes.symmetries
     for level in filter(workdir.has_checkpoint, LEVELS):
         found = read_origin(workdir, level).get("symmetries")
-        if found != config.codes.symmetries:
+        if found != wanted:
             raise UserError(
-                f"the prior of the {level} codes has learnt from codes in other "
+                f"the {level} prior was trained on codes in another number of "
                 f"symmetries: expected codes.symmetries={found}; remove "
-                f"{workdir.stage(level)} to train it anew. "
-                f"Received: codes.symmetries={config.codes.symmetries}"
+                f"{workdir.stage(level)} to train it again. "
+                f"Received: codes.symmetries={wanted}"
+            )
+    if stage in LEVELS:
+        info = codes.read_codes_info(workdir.stage("codes"))
+        if info.symmetries != wanted:
+            raise UserError(
+                "the codes have another number of symmetries: expected "
+                f"codes.symmetries={wanted}; run --stage=codes first. "
+                f"Received: codes with symmetries={info.symmetries}"
             )
 
 
-def _require_even_batches(
-    config: Config, stages: Sequence[str], num_replicas: int
-) -> None:
-    """Refuses batches that do not divide over the replicas, before any is trained."""
-    for stage in stages:
-        section = getattr(config, stage)
-        parts = section.accumulation if stage in LEVELS else 1
-        require_even_parts(section.batch_size, num_replicas * parts)
-
-
 def _require_same_codes(workdir: Workdir, level: str, info: codes.CodesInfo) -> None:
-    """Refuses to go on with a prior on other codes than those it has learnt from."""
+    """Refuses to resume a prior on other codes than it was trained on."""
     path = origin_file(workdir, level)
     origin = {
         "autoencoder_fingerprint": info.autoencoder_fingerprint,
@@ -197,31 +185,31 @@ def _require_same_codes(workdir: Workdir, level: str, info: codes.CodesInfo) -> 
         write_json(path, origin)
     elif (found := read_origin(workdir, level)) != origin:
         raise UserError(
-            f"the prior of the {level} codes has learnt from other codes: expected "
-            f"{origin}; remove {path.parent} to train it anew. Received: {found}"
+            f"the {level} prior was trained on other codes: expected {origin}; remove "
+            f"{path.parent} to train it again. Received: {found}"
         )
 
 
 def _require_weights(other: Workdir, stages: Sequence[str], workdir: Workdir) -> None:
-    """Refuses to start from a workdir that has not trained all that is to start so."""
+    """Refuses a workdir without the weights of all stages that start from it."""
     if not stages:
         raise UserError(
-            "codes start from no weights: expected --init_from with a stage that is "
-            f"trained. Received: --stage=codes --init_from={other.path}"
+            "--stage=codes trains no weights: expected --init_from with another "
+            f"stage. Received: --stage=codes --init_from={other.path}"
         )
     for stage in stages:
         if not workdir.has_checkpoint(stage) and not other.has_checkpoint(stage):
             raise UserError(
                 f"{stage}: no weights to start from: expected checkpoints in "
-                f"{other.checkpoints(stage)}; --stage names one stage that starts from "
-                f"another workdir. Received: --init_from={other.path}"
+                f"{other.checkpoints(stage)}; use --stage to train only stages that it "
+                f"has. Received: --init_from={other.path}"
             )
 
 
 def _start_from(init_from, stage: Stage, workdir: Workdir) -> None:
-    """Takes over another workdir's weights, unless this one has its own."""
+    """Copies the weights of another workdir, unless this one has a checkpoint."""
     if workdir.has_checkpoint(stage.name):
-        print(f"{stage.name}: has weights of its own; --init_from is not needed")
+        print(f"{stage.name}: resumes from its own checkpoint; --init_from is ignored")
         return
     other = Workdir(init_from)
     folder = other.checkpoints(stage.name)
@@ -235,9 +223,4 @@ def _start_from(init_from, stage: Stage, workdir: Workdir) -> None:
         workdir.stage(stage.name) / "started_from.json",
         {"workdir": str(other.path), "step": step},
     )
-    print(f"{stage.name}: starting from the weights of {other.path} at step {step}")
-
-
-def _encode(config, dataset, workdir, strategy) -> None:
-    written = write_codes(workdir, config, dataset, strategy)
-    print(f"codes: {'written' if written else 'done already'}")
+    print(f"{stage.name}: starts from the weights of {other.path} at step {step}")

@@ -1,4 +1,4 @@
-"""The trained models of a workdir, with the weights that they are used with."""
+"""Loads the trained models of a workdir."""
 
 import hashlib
 from pathlib import Path
@@ -18,7 +18,8 @@ def load_autoencoder(workdir: Workdir) -> tuple[VQVAE2, int]:
     """Returns the autoencoder with its newest weights, and their step.
 
     Raises:
-        UserError: It is not trained, or not as the configuration says.
+        UserError: It is not trained, or has another architecture than the configuration
+            says.
         DataError: Its checkpoints are damaged.
     """
     config = workdir.load_config()
@@ -31,28 +32,29 @@ def load_autoencoder(workdir: Workdir) -> tuple[VQVAE2, int]:
 def load_prior(
     workdir: Workdir, level: str, autoencoder_fingerprint: str
 ) -> tuple[PixelSNAIL, int]:
-    """Returns a prior with the best averages of its weights, and its step.
+    """Returns a prior with the best averages of its weights, and the step.
 
-    They are those with the lowest held-out loss so far; before the first validation,
-    the averages as they are.
+    The best averages have the lowest validation loss so far. Before the first
+    validation the newest averages are loaded.
 
     Args:
-        workdir: Where it was trained.
+        workdir: Workdir in which it was trained.
         level: ``top`` or ``bottom``.
-        autoencoder_fingerprint: Of the autoencoder whose codes it is to draw.
+        autoencoder_fingerprint: Fingerprint of the autoencoder that will decode its
+            samples.
 
     Raises:
-        UserError: It is not trained, or not as the configuration says, or on the codes
-            of other weights.
+        UserError: It is not trained, has another architecture than the configuration
+            says, or was trained on the codes of another autoencoder.
         DataError: Its checkpoints are damaged.
     """
     config = workdir.load_config()
-    learnt_from = read_origin(workdir, level).get("autoencoder_fingerprint")
-    if learnt_from != autoencoder_fingerprint:
+    trained_on = read_origin(workdir, level).get("autoencoder_fingerprint")
+    if trained_on != autoencoder_fingerprint:
         raise UserError(
-            f"the prior of the {level} codes has learnt from another autoencoder's: "
+            f"the {level} prior was trained on the codes of another autoencoder: "
             f"expected {autoencoder_fingerprint[:12]}; remove {workdir.stage(level)} "
-            f"and run train.py to train it anew. Received: {str(learnt_from)[:12]}"
+            f"and run train.py to train it again. Received: {str(trained_on)[:12]}"
         )
     prior = PixelSNAIL(getattr(config, level), seed=config.seed)
     prior.build()
@@ -61,34 +63,34 @@ def load_prior(
 
 
 def origin_file(workdir: Workdir, level: str) -> Path:
-    """Returns the file that says which codes a prior has learnt from."""
+    """Returns the file with the fingerprint of the codes a prior was trained on."""
     return workdir.stage(level) / "trained_on.json"
 
 
 def read_origin(workdir: Workdir, level: str) -> dict[str, Any]:
-    """Reads which codes a prior has learnt from.
+    """Reads the fingerprint of the codes a prior was trained on.
 
     Raises:
-        UserError: It is not trained.
+        UserError: The prior is not trained.
         DataError: The file is damaged.
     """
     if not workdir.has_checkpoint(level):
         raise UserError(
-            f"the prior of the {level} codes is not trained: expected what train.py "
-            f"--stage={level} leaves. Received: {workdir.checkpoints(level)} without "
-            "a checkpoint"
+            f"the {level} prior is not trained: expected a checkpoint in "
+            f"{workdir.checkpoints(level)}, from train.py --stage={level}. "
+            "Received: no checkpoint"
         )
     origin = read_json(origin_file(workdir, level))
     if not isinstance(origin, dict):
         raise DataError(
-            "damaged file: expected what train.py writes. "
-            f"Received: {origin_file(workdir, level)}"
+            f"damaged file: expected a JSON object. Received: "
+            f"{origin_file(workdir, level)}"
         )
     return origin
 
 
 def fingerprint(model: keras.Model) -> str:
-    """Returns the hex sha256 of every weight of a model, in the model's order."""
+    """Returns the hex sha256 of all weights of a model, in their order."""
     digest = hashlib.sha256()
     for variable in model.variables:
         value = np.ascontiguousarray(variable.numpy())

@@ -1,4 +1,4 @@
-"""The workdir: what a training run leaves, and what may change when it goes on.
+"""The workdir: the files of a training run, and what may change when it resumes.
 
 ``config.json``; ``dataset.json``, a copy of that of the data; for each stage a folder
 with ``checkpoints/``, ``metrics.jsonl`` and ``tensorboard/``; ``codes/``; ``report/``.
@@ -25,10 +25,10 @@ from tfvqgen.training.checkpoints import saved_checkpoints
 
 
 class Workdir:
-    """A folder that holds one configuration's training.
+    """A folder with one configuration and all that was trained with it.
 
     Args:
-        path: The folder; made when it is first written to.
+        path: The folder; it is created when something is first written.
 
     Raises:
         UserError: TensorFlow could not read from such a folder.
@@ -40,54 +40,55 @@ class Workdir:
 
     @property
     def config_file(self) -> Path:
-        """The configuration's file."""
+        """The file with the configuration."""
         return self.path / "config.json"
 
     def stage(self, name: str) -> Path:
-        """The folder of a stage."""
+        """Returns the folder of a stage."""
         return self.path / name
 
     def checkpoints(self, stage: str) -> Path:
-        """The folder of a stage's checkpoints."""
+        """Returns the folder of a stage's checkpoints."""
         return self.stage(stage) / "checkpoints"
 
     def has_checkpoint(self, stage: str) -> bool:
-        """Whether a stage has been trained for a while."""
+        """Whether a stage has a checkpoint."""
         return bool(saved_checkpoints(self.checkpoints(stage)))
 
     def load_config(self) -> Config:
         """Reads the configuration.
 
         Raises:
-            UserError: This is no workdir.
-            DataError: It is damaged.
+            UserError: The folder is not a workdir.
+            DataError: The file is damaged.
         """
         if not self.config_file.exists():
             raise UserError(
-                "no workdir: expected a folder that train.py made. "
+                "no workdir: expected a folder that train.py wrote. "
                 f"Received: {self.path} without {self.config_file.name}"
             )
         return self._load().config
 
     def load_dataset_info(self) -> DatasetInfo:
-        """Reads what the models were trained on.
+        """Reads the description of the data that the models were trained on.
 
         Raises:
-            DataError: It is missing or damaged.
+            DataError: The file is missing or damaged.
         """
         return read_info(self.path)
 
     @contextlib.contextmanager
     def locked(self, worker: int = 0) -> Iterator[None]:
-        """Makes sure that only one run writes here.
+        """Ensures that only one run writes here.
 
-        The lock is the operating system's and goes with the process, however it ends.
+        The lock belongs to the operating system and ends with the process, however that
+        ends.
 
         Args:
-            worker: This process's number among the workers of one run.
+            worker: The number of this process among the workers of a run.
 
         Raises:
-            UserError: Another run has it.
+            UserError: Another run holds the lock.
         """
         with exclusive(self.path, "the workdir", lock=f".lock-{worker}"):
             yield
@@ -100,47 +101,46 @@ class Workdir:
         seed: int | None,
         dataset: DatasetInfo,
     ) -> Config:
-        """Decides on the configuration of a run; :meth:`keep_config` writes it down.
+        """Returns the configuration of a run; :meth:`keep_config` writes it.
 
-        A new workdir gets the preset with the overrides; an old one keeps what it has,
-        changed by what is asked for now, unless that would change a stage that already
-        has a checkpoint.
+        A new workdir gets the preset with the overrides. An existing one keeps its
+        configuration with the changes that are requested now, unless they would change
+        a stage that already has a checkpoint.
 
         Args:
-            preset: A preset's name; None keeps the workdir's, and is hpa128 in a new
-                one.
+            preset: Name of a preset. None keeps the present configuration, or stands
+                for hpa128 in a new workdir.
             overrides: ``section.key=value`` strings.
-            seed: None keeps the workdir's, and is 0 in a new one.
-            dataset: What to train on: its channels are taken over, its images' size
-                must be the configuration's.
+            seed: None keeps the present seed, or stands for 0 in a new workdir.
+            dataset: The data to train on. The configuration takes over its channels;
+                its images must have the configured size.
 
         Raises:
-            UserError: The images are of another size, or something frozen would change.
+            UserError: The images have another size, or a frozen key would change.
         """
-        old = self._load_if_any()
-        base = old.config if old else None
-        if preset is not None or base is None:
-            base = Config.from_preset(preset) if preset else Config()
-        if seed is not None:
-            base = dataclasses.replace(base, seed=seed)
-        elif old:
-            base = dataclasses.replace(base, seed=old.config.seed)
-        config = base.with_overrides(overrides)
-        config = _fit_to_images(config, dataset)
-        new = _Kept(
-            config.settled(len(dataset.labels)),
-            dataset.fingerprint(),
-        )
+        old = None
+        if self.config_file.exists():
+            old = self._load()
+        else:
+            self._require_no_checkpoints()
+        if preset is not None:
+            base = Config.from_preset(preset)
+        else:
+            base = old.config if old else Config()
+        if seed is None and old:
+            seed = old.config.seed
+        config = dataclasses.replace(base, seed=seed or 0).with_overrides(overrides)
+        config = _fit_to_images(config, dataset).settled(len(dataset.labels))
         if old:
-            self._refuse_changes(old, new)
-        return new.config
+            self._refuse_changes(old, _Contents(config, dataset.fingerprint()))
+        return config
 
     def keep_config(self, config: Config, dataset: DatasetInfo) -> None:
-        """Writes down what a run is trained with, and on.
+        """Writes the configuration of a run, and the description of its data.
 
         Args:
-            config: What :meth:`settle_config` has returned.
-            dataset: What it was given; kept as ``dataset.json``.
+            config: The result of :meth:`settle_config`.
+            dataset: The data, kept as ``dataset.json``.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         write_sealed_json(
@@ -152,50 +152,46 @@ class Workdir:
         )
         write_info(self.path, dataset)
 
-    def _load_if_any(self) -> "_Kept | None":
-        if self.config_file.exists():
-            return self._load()
+    def _require_no_checkpoints(self) -> None:
         for name, _ in _stages(Config()):
             if self.has_checkpoint(name):
                 raise UserError(
                     f"stage {name} has checkpoints without their configuration: "
                     f"expected {self.config_file}. Received: no such file"
                 )
-        return None
 
-    def _load(self) -> "_Kept":
+    def _load(self) -> "_Contents":
         stored = read_sealed_json(self.config_file)
         try:
-            return _Kept(
+            return _Contents(
                 Config.from_json(stored["config"]),
                 str(stored["dataset_fingerprint"]),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise UserError(
-                f"damaged configuration: expected what train.py wrote. Received: "
-                f"{self.config_file} ({error})"
+                f"damaged configuration: expected a file that train.py wrote. "
+                f"Received: {self.config_file} ({error})"
             ) from error
 
-    def _refuse_changes(self, old: "_Kept", new: "_Kept") -> None:
-        for name, section in _stages(new.config):
-            if not self.has_checkpoint(name):
-                continue
-            changes = frozen_differences(getattr(old.config, name), section)
-            if old.config.seed != new.config.seed:
-                changes.append(f"seed: {old.config.seed} -> {new.config.seed}")
+    def _refuse_changes(self, old: "_Contents", new: "_Contents") -> None:
+        shared = []
+        if old.config.seed != new.config.seed:
+            shared.append(f"seed: {old.config.seed} -> {new.config.seed}")
+        if old.dataset_fingerprint != new.dataset_fingerprint:
             data = [x.dataset_fingerprint[:12] for x in (old, new)]
-            if old.dataset_fingerprint != new.dataset_fingerprint:
-                changes.append(f"data: {' -> '.join(data)}")
-            if changes:
+            shared.append(f"data: {' -> '.join(data)}")
+        for name, section in _stages(new.config):
+            changes = frozen_differences(getattr(old.config, name), section) + shared
+            if changes and self.has_checkpoint(name):
                 raise UserError(
-                    f"stage {name} of {self.path} has checkpoints made otherwise: "
+                    f"stage {name} of {self.path} was trained with different settings: "
                     "expected the same settings, or another --workdir. Received: "
                     + "; ".join(changes)
                 )
 
 
-class _Kept(NamedTuple):
-    """What ``config.json`` holds."""
+class _Contents(NamedTuple):
+    """The contents of ``config.json``."""
 
     config: Config
     dataset_fingerprint: str
@@ -210,20 +206,20 @@ def _stages(config: Config) -> list[tuple[str, StageConfig]]:
 
 
 def _fit_to_images(config: Config, dataset: DatasetInfo) -> Config:
-    image_shape = dataset.image_shape
+    """Takes over the channels of the images; their size must be the configured one."""
+    height, width, _ = dataset.image_shape
     expected = config.vqvae.image_shape
-    if tuple(image_shape[:2]) != expected[:2]:
-        shape = ",".join(map(str, image_shape))
+    if (height, width) != expected[:2]:
+        shape = ",".join(map(str, dataset.image_shape))
         raise UserError(
-            f"the images are not of the configuration's size: expected {expected[0]} x "
-            f"{expected[1]} pixels. Received: {image_shape[0]} x {image_shape[1]} "
-            f"(choose another --preset, or train on them as they are with "
-            f"--set vqvae.image_shape={shape})"
+            "the images do not have the configured size: expected "
+            f"{expected[0]} x {expected[1]} pixels; choose another --preset, or use "
+            f"--set vqvae.image_shape={shape}. Received: {height} x {width} pixels"
         )
     _, green, _ = dataset.display_channels
     section = dataclasses.replace(
         config.vqvae,
-        image_shape=tuple(image_shape),
+        image_shape=tuple(dataset.image_shape),
         protein_channel=-1 if green is None else green,
     )
     return dataclasses.replace(config, vqvae=section)

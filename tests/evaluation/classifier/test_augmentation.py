@@ -27,7 +27,7 @@ def test_a_quarter_of_a_turn_is_the_transposed_mirror_image():
 
 def test_a_move_takes_pixels_from_beside_and_mirrors_what_it_uncovers():
     size = 32
-    pixels = classifier.MOVED * size
+    pixels = classifier.LARGEST_SHIFT * size
     across = 0.5 + 0.5 / pixels  # By one pixel.
     found = augmented(picture(size), noise(x=across)).numpy()
     np.testing.assert_allclose(found[:, :, :-1], picture(size)[:, :, 1:], atol=1e-4)
@@ -40,12 +40,12 @@ def test_a_larger_scale_makes_what_is_seen_smaller():
     image[:, 32, 12] = 1
     found = augmented(image, noise(scale=1.0)).numpy()
     distance = 32 - found[0, 32, :, 0].argmax()
-    assert distance == pytest.approx(20 / np.exp(classifier.SCALED), abs=0.6)
+    assert distance == pytest.approx(20 / np.exp(classifier.LOG_SCALE), abs=0.6)
 
 
 def test_channels_are_brightened_apart_and_stay_within_range():
     image = np.full((1, 8, 8, 2), 0.8, np.float32)
     found = augmented(image, noise(first=0.0, second=1.0)).numpy()
-    dimmed = 0.8 * np.exp(-classifier.BRIGHTENED)
+    dimmed = 0.8 * np.exp(-classifier.LOG_BRIGHTNESS)
     np.testing.assert_allclose(found[..., 0], dimmed, rtol=1e-5)
     np.testing.assert_allclose(found[..., 1], 1.0)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from tfvqgen.models import LEVELS
-from tfvqgen.training.stages import health
+from tfvqgen.training.stages import vqvae
 
 # A prior that saves less than this share of what the codes' frequencies alone cost has
 # learnt little; one that costs so much more held out than in training repeats it.
@@ -54,7 +54,7 @@ def verdicts(metrics: _Metrics, trained_on: str, held_out: str) -> list[Verdict]
 def _level_verdicts(metrics: _Metrics) -> list[Verdict]:
     """Judges the levels as training does; without a warning, each is praised."""
     figures = _level_figures(metrics)
-    warnings = health.level_warnings(figures)
+    warnings = vqvae.level_warnings(figures)
     if warnings:
         return [Verdict(False, warning) for warning in warnings]
     without = {"top": "bottom_only_mse", "bottom": "top_only_mse"}
@@ -70,7 +70,7 @@ def _level_verdicts(metrics: _Metrics) -> list[Verdict]:
 
 
 def _level_figures(metrics: _Metrics) -> dict[str, float]:
-    """Returns what :func:`health.level_warnings` asks for."""
+    """Returns what :func:`vqvae.level_warnings` asks for."""
     codes = metrics["codes"]
     return {
         "reconstruction_mse": metrics["reconstruction"]["mse"]["value"],

@@ -15,7 +15,7 @@ from tfvqgen.evaluation.sections.figures import Statistic, figure, figures, orig
 from tfvqgen.generation.model_info import ModelInfo
 from tfvqgen.losses import to_bits
 from tfvqgen.models import LEVELS
-from tfvqgen.training.stages import health
+from tfvqgen.training.stages import vqvae
 
 
 def reconstruction_section(
@@ -105,9 +105,9 @@ def _spectrum(mean_power: np.ndarray, channels: Sequence[str]) -> dict[str, Any]
 
 
 def _use(counts: np.ndarray) -> dict[str, float]:
-    perplexity = health.codebook_perplexity(counts)
+    perplexity = vqvae.codebook_perplexity(counts)
     return {
-        "usage": health.usage(counts),
+        "usage": vqvae.usage(counts),
         "codebook_perplexity": perplexity,
         "entropy_bits": to_bits(math.log(perplexity)),
     }

@@ -1,6 +1,8 @@
-"""The autoencoder's adversary: a patch critic, its optimizer and its pull."""
+"""Adversarial training of the autoencoder: a patch critic with its own optimizer."""
 
-from collections.abc import Callable, Mapping
+# Shapes: B images of one replica, H x W pixels, C channels; h x w patches.
+
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import keras
@@ -8,35 +10,20 @@ import tensorflow as tf
 
 from tfvqgen.config import VQVAEConfig
 from tfvqgen.losses import hinge_loss, realism_loss
-from tfvqgen.models import PatchCritic
 from tfvqgen.training.optimization import LinearRise
 
-# Shapes: B images of one replica, H x W pixels, C channels; h x w patches.
-
-
-# Times the first width.
+KERNEL = 4
+# Slope of the leaky ReLU for negative inputs.
+SLOPE = 0.2
+CONTRAST = 4.0
+# Channels of the three strided convolutions, as multiples of `critic_width`.
 CRITIC_WIDTHS = (1, 2, 4)
 BETA_1, BETA_2 = 0.5, 0.99
-# Most that the critic's own gradient is scaled up by, should it vanish.
+# Upper limit of the adaptive weight, for a critic whose gradient vanishes.
 LARGEST_WEIGHT = 1e4
 
-
-class Contest(NamedTuple):
-    """Both sides' losses on a batch.
-
-    Attributes:
-        loss: What both sides minimise together, float32 scalar: its gradient is the
-            pull on the reconstruction and, at the critic's weights, that of the hinge
-            loss. Its value is the autoencoder's side alone.
-        figures: Float32 scalars to log, named as in :data:`FIGURES`.
-    """
-
-    loss: tf.Tensor
-    figures: dict[str, tf.Tensor]
-
-
 ACCURACIES = ("critic_accuracy_real", "critic_accuracy_fake")
-FIGURES = (
+METRICS = (
     "adversarial_loss",
     "effective_adversarial_weight",
     "critic_loss",
@@ -44,28 +31,96 @@ FIGURES = (
 )
 
 
-class Adversary:
-    """A critic of reconstructions that learns beside the autoencoder.
+class PatchCritic(keras.Model):
+    """Tells real image patches from reconstructed ones.
 
-    The adversarial loss is that of VQGAN ("Taming Transformers", Esser et al. 2021,
-    section 3.1) with its adaptive weight (equation 7) taken at the pixels: the critic's
-    gradient with respect to the reconstruction is scaled to ``adversarial_weight``
-    times the norm of the reconstruction losses' gradient, both over the batch of all
-    replicas. So the weight means the same whatever the losses, the image size and the
-    scale of the critic's logits.
-
-    It pulls only after ``adversarial_after`` steps, rising linearly over
-    ``adversarial_ramp``; the critic's learning rate rises over as many steps before.
-
-    Made in the strategy's scope; its steps are counted by its optimizer, so that an
-    autoencoder that starts from other weights meets a critic that had time to learn.
+    Strided 4x4 convolutions with leaky ReLU, then a 4x4 convolution to one logit a
+    patch: the discriminator of "Image-to-Image Translation with Conditional Adversarial
+    Networks" (Isola et al. 2017, appendix 6.1.2) without its normalization, which would
+    make the logits of an image depend on the other images of the batch. With three
+    strided convolutions a logit sees 46 x 46 pixels, and [16, 128, 128, 4] becomes
+    [16, 16, 16]. Fully convolutional: images may have any size.
 
     Args:
-        config: The autoencoder's.
+        channels: C.
+        widths: Channels of the strided convolutions, in order.
+        precision: ``float32`` or ``bfloat16``, the arithmetic of the layers.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        widths: Sequence[int] = (32, 64, 128),
+        precision: str = "float32",
+        **kwargs,
+    ):
+        policy = "mixed_bfloat16" if precision == "bfloat16" else "float32"
+        super().__init__(dtype=policy, autocast=False, **kwargs)
+        self.channels = channels
+        self._convolutions = [
+            keras.layers.Conv2D(width, KERNEL, strides=2, padding="same", dtype=policy)
+            for width in widths
+        ]
+        self._logits = keras.layers.Conv2D(1, KERNEL, padding="same", dtype=policy)
+
+    def build(self, input_shape=None):
+        """Creates all weights by one call on an empty image."""
+        del input_shape
+        if not self.built:
+            self.built = True
+            self(tf.zeros([1, KERNEL, KERNEL, self.channels]))
+
+    def call(self, images):
+        """Returns a logit for each patch, high if it looks real, float32 [B, h, w].
+
+        Args:
+            images: Float32 [B, H, W, C], in about [0, 1].
+        """
+        # Cells are dim on a dark background: most values lie well below a half.
+        x = tf.cast(CONTRAST * images, self.compute_dtype)
+        for convolution in self._convolutions:
+            x = tf.nn.leaky_relu(convolution(x), SLOPE)
+        return tf.cast(self._logits(x)[..., 0], tf.float32)
+
+
+class AdversarialStep(NamedTuple):
+    """The losses of critic and autoencoder on a batch.
 
     Attributes:
-        critic: A :class:`~tfvqgen.models.PatchCritic`, built.
-        optimizer: Of the critic's weights, built.
+        loss: Float32 scalar to be minimized for both. Its gradient is the adversarial
+            gradient at the reconstruction, and the gradient of the hinge loss at the
+            weights of the critic. Its value is the autoencoder's part alone.
+        metrics: Float32 scalars to log, with the names :data:`METRICS`.
+    """
+
+    loss: tf.Tensor
+    metrics: dict[str, tf.Tensor]
+
+
+class Adversary:
+    """A critic of reconstructions that is trained beside the autoencoder.
+
+    The adversarial loss is that of VQGAN ("Taming Transformers", Esser et al. 2021,
+    section 3.1) with its adaptive weight (equation 7) computed at the pixels: the
+    critic's gradient with respect to the reconstruction is scaled to
+    ``adversarial_weight`` times the norm of the gradient of the reconstruction losses,
+    both over the batch of all replicas. So the weight has the same meaning for all
+    losses, image sizes and scales of the critic's logits.
+
+    The adversarial loss is 0 for the first ``adversarial_after`` steps and rises
+    linearly over the next ``adversarial_ramp``; the critic's learning rate rises over
+    as many steps before that.
+
+    It is created in the scope of the strategy. The steps are counted by the critic's
+    optimizer, so that an autoencoder that starts from other weights also gets a critic
+    that had time to learn.
+
+    Args:
+        config: The section ``vqvae`` of a configuration.
+
+    Attributes:
+        critic: A :class:`PatchCritic`, built.
+        optimizer: The optimizer of the critic's weights, built.
     """
 
     def __init__(self, config: VQVAEConfig):
@@ -77,7 +132,8 @@ class Adversary:
             config.precision,
         )
         self.critic.build()
-        # It sees gradients before its rate rises, which settles Adam's averages.
+        # It gets gradients before its learning rate rises, which settles Adam's
+        # averages.
         self.optimizer = keras.optimizers.Adam(
             LinearRise(config.critic_learning_rate, max(0, after - ramp), ramp),
             beta_1=BETA_1,
@@ -86,70 +142,74 @@ class Adversary:
         self.optimizer.build(self.critic.trainable_variables)
 
     @property
-    def is_pulling(self) -> bool:
-        """Whether the critic pulls on the reconstructions by now."""
+    def is_active(self) -> bool:
+        """Whether the adversarial loss has a weight above 0 by now."""
         return float(self._rise(int(self.optimizer.iterations.numpy()))) > 0
 
     def accuracies(
         self, images: tf.Tensor, reconstruction: tf.Tensor
     ) -> dict[str, tf.Tensor]:
-        """Returns the shares of each image's patches taken for what they are, [B].
+        """Returns the share of each image's patches that the critic gets right, [B].
 
         Args:
             images: Float32 [B, H, W, C] in [0, 1].
-            reconstruction: The same.
+            reconstruction: Float32 [B, H, W, C] in [0, 1].
         """
         found = _accuracies(self.critic(images), self.critic(reconstruction))
         return dict(zip(ACCURACIES, found, strict=True))
 
-    def contest(
+    def step(
         self,
         images: tf.Tensor,
         reconstruction: tf.Tensor,
         reconstruction_losses: Callable[
             [tf.Tensor, tf.Tensor], Mapping[str, tf.Tensor]
         ],
-    ) -> Contest:
-        """Sets the critic on a replica's batch.
+    ) -> AdversarialStep:
+        """Returns the losses of both on a replica's batch.
 
         Args:
             images: Float32 [B, H, W, C] in [0, 1].
             reconstruction: Float32 [B, H, W, C].
-            reconstruction_losses: What else pulls on the reconstruction, weighted.
+            reconstruction_losses: Returns the other losses of a reconstruction,
+                weighted.
         """
         fake = tf.stop_gradient(reconstruction)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(fake)
-            losses = reconstruction_losses(images, fake)
-            error = tf.add_n(list(losses.values()))
-        towards_image = tape.gradient(error, fake)
+            error = tf.add_n(list(reconstruction_losses(images, fake).values()))
+        error_gradient = tape.gradient(error, fake)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(fake)
             fake_logits = self.critic(fake)
             adversarial_loss = realism_loss(fake_logits)
-        towards_real = tape.gradient(adversarial_loss, fake)
+        realism_gradient = tape.gradient(adversarial_loss, fake)
         weight = tf.stop_gradient(
             self._rise(self.optimizer.iterations.value)
-            * norm_ratio(towards_image, towards_real)
+            * norm_ratio(error_gradient, realism_gradient)
         )
-        pull = tf.reduce_sum(tf.stop_gradient(weight * towards_real) * reconstruction)
+        # Its gradient at the reconstruction is the weighted gradient, which is known
+        # already.
+        linear = tf.reduce_sum(
+            tf.stop_gradient(weight * realism_gradient) * reconstruction
+        )
         real_logits = self.critic(images)
         critic_loss = hinge_loss(real_logits, fake_logits)
         value = weight * tf.stop_gradient(adversarial_loss)
-        figures = (
+        metrics = (
             adversarial_loss,
             weight,
             critic_loss,
             *map(tf.reduce_mean, _accuracies(real_logits, fake_logits)),
         )
-        return Contest(
-            value + _for_its_gradient(pull) + _for_its_gradient(critic_loss),
-            dict(zip(FIGURES, figures, strict=True)),
+        return AdversarialStep(
+            value + _only_gradient(linear) + _only_gradient(critic_loss),
+            dict(zip(METRICS, metrics, strict=True)),
         )
 
 
 def norm_ratio(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
-    """Returns ||first|| / ||second|| over all replicas, 0 where the second vanishes."""
+    """Returns ||first|| / ||second|| over all replicas; 0 where ||second|| is 0."""
     squares = [tf.reduce_sum(tf.square(gradient)) for gradient in (first, second)]
     context = tf.distribute.get_replica_context()
     first, second = context.all_reduce(tf.distribute.ReduceOp.SUM, squares)
@@ -159,9 +219,9 @@ def norm_ratio(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
 
 
 def _accuracies(real_logits, fake_logits) -> list[tf.Tensor]:
-    rights = (real_logits > 0, fake_logits < 0)
-    return [tf.reduce_mean(tf.cast(right, tf.float32), [1, 2]) for right in rights]
+    correct = (real_logits > 0, fake_logits < 0)
+    return [tf.reduce_mean(tf.cast(each, tf.float32), [1, 2]) for each in correct]
 
 
-def _for_its_gradient(term: tf.Tensor) -> tf.Tensor:
+def _only_gradient(term: tf.Tensor) -> tf.Tensor:
     return term - tf.stop_gradient(term)

@@ -1,4 +1,6 @@
-"""What the training loop asks of a stage."""
+"""The interface between a stage and the training loop."""
+
+# Shapes: B examples of one replica.
 
 import abc
 import contextlib
@@ -17,33 +19,34 @@ from tfvqgen.data.tfrecords import READ_ERRORS
 from tfvqgen.training.optimization import WeightAverages
 from tfvqgen.training.stages.adversary import Adversary
 
-# Shapes: B examples of one replica.
-
-
 Batch = Mapping[str, tf.Tensor]
 Sums = dict[str, tf.Tensor]
 
 
 class Stage(abc.ABC):
-    """A model, its loss, and what is written down about it.
+    """A model with its data, its loss and its metrics: what a ``Loop`` trains.
 
-    A stage is made inside the strategy's scope, with its model built. Its figures are
-    *sums*: named tensors of fixed shapes that add up over replicas and steps (or
-    batches of a validation), from which named numbers are computed once at the end.
+    A stage is created inside the scope of the strategy, with its model built. It
+    reports *sums*: named tensors of fixed shapes that are added up over replicas and
+    over steps (or the batches of a validation). Metrics are computed from the totals,
+    so that they do not depend on the number of replicas or on where a run was
+    interrupted. For example ``{"nats": 35.2, "examples": 16.0}`` summed over a
+    validation gives ``nats / examples``.
 
     Attributes:
-        name: ``vqvae``, ``top``, ...; also its folder in the workdir.
-        config: How it is trained.
-        model: What is trained.
+        name: ``vqvae``, ``top``, ...; also the name of its folder in the workdir.
+        config: Settings of the training.
+        model: The model that is trained.
         sum_shapes: Shapes of the sums that :meth:`loss` returns.
-        adversary: What judges the model while it learns, if anything does; its critic
-            learns from the same loss with an optimizer of its own.
-        averages: Averages of the weights that validations use, if it has any.
-        accumulation: Parts that a replica's batch is taken in, one after another, to
-            save memory.
-        patience: Validations without a lower loss after which training stops; 0: none.
-        items_per_example: How many of what :attr:`speed_metric` counts an example has.
-        speed_metric: The name of the speed's figure.
+        adversary: A critic that learns from the same loss with an optimizer of its own,
+            or None.
+        averages: Averages of the weights, used for validation and sampling, or None.
+        accumulation: Number of parts into which the batch of a replica is split, to
+            save memory. Defaults to 1.
+        patience: Training stops after so many validations without a lower loss.
+            Defaults to 0, which disables this.
+        items_per_example: Number of items (see `speed_metric`) in an example.
+        speed_metric: Name of the metric for the speed.
     """
 
     name: ClassVar[str]
@@ -60,84 +63,90 @@ class Stage(abc.ABC):
     @property
     @abc.abstractmethod
     def num_training_examples(self) -> int:
-        """How many examples an epoch has."""
+        """Number of examples in an epoch."""
 
     @abc.abstractmethod
     def training_data(
         self, *, seed: int, start_step: int, **share: int
     ) -> tf.data.Dataset:
-        """Returns one worker's endless batches of one replica each.
+        """Returns the endless batches of one worker, each for one replica.
 
         A batch is a function of the seed and the step alone.
 
         Args:
-            seed: Decides what is drawn.
-            start_step: The global batches that were already seen.
-            **share: Which part is this worker's; the arguments of
-                :class:`tfvqgen.data.input_pipeline.Share` but the first.
+            seed: Seed of everything that is drawn.
+            start_step: Number of global batches that were already used.
+            **share: The part of this worker: the arguments of
+                :class:`tfvqgen.data.input_pipeline.Share` except for the first.
         """
 
     @abc.abstractmethod
     def validation_data(self, **share: int) -> tf.data.Dataset:
-        """Returns one worker's batches of a pass over the held-out examples.
+        """Returns one worker's batches of one pass over the validation examples.
 
-        All have the same shape; ``weight`` float32 [B] is 0 where one is filled up.
+        All batches have the same shape; ``weight`` float32 [B] is 0 for rows that only
+        fill up the last batch.
         """
 
     @abc.abstractmethod
     def explain(self, error: Exception) -> Exception:
-        """Returns an error that names file and record, for one of reading data.
+        """Returns an error that names file and record, for an error of reading data.
 
         Raises:
-            Exception: `error` itself, if nothing on disk explains it.
+            Exception: `error` itself, if no file explains it.
         """
 
     @abc.abstractmethod
     def example_names(self, batch: Batch) -> list[str]:
-        """Returns what people call the examples of a batch."""
+        """Returns the names of the examples in a batch, for messages."""
 
     @abc.abstractmethod
     def loss(self, batch: Batch) -> tuple[tf.Tensor, Sums]:
-        """Returns the loss of a replica's batch and the sums to log.
+        """Returns the loss of a replica's batch, and the sums to log.
 
         Args:
-            batch: What :meth:`training_data` yields.
+            batch: A batch of :meth:`training_data`.
 
         Returns:
-            The mean loss over the batch, float32 scalar; and the sums, of which
-            ``loss`` is the loss.
+            The mean loss over the batch, float32 scalar; and the sums. The sum ``loss``
+            is the same value.
         """
 
     @abc.abstractmethod
     def validation_sums(self, batch: Batch) -> Sums:
-        """Returns a replica's share of the validation sums; ``weight`` rows count."""
+        """Returns a replica's part of the validation sums, each row by its weight."""
 
     @abc.abstractmethod
     def validation_metrics(self, sums: Mapping[str, np.ndarray]) -> dict[str, float]:
-        """Turns the summed-up sums of a validation into named numbers."""
+        """Computes the metrics from the total sums of a validation."""
 
-    @abc.abstractmethod
     def training_metrics(
         self,
         sums: Mapping[str, np.ndarray],
         steps: int,
         epoch: Mapping[str, np.ndarray],
     ) -> dict[str, float]:
-        """Turns sums over some steps into named numbers.
+        """Computes the metrics of some training steps; by default means of scalars.
 
         Args:
-            sums: Summed over replicas (mean losses are averaged over them) and steps.
-            steps: How many steps.
-            epoch: The sums over the last whole epoch, or what there is of the first.
+            sums: Totals over replicas (of mean losses: means over replicas) and steps.
+            steps: Number of steps.
+            epoch: Totals of the last complete epoch, or of the first one so far.
         """
+        del epoch
+        return {
+            name: float(value) / steps
+            for name, value in sums.items()
+            if value.ndim == 0
+        }
 
-    def pictures(self) -> dict[str, np.ndarray]:
-        """Returns pictures to look at, uint8 [height, width, 3], by name."""
+    def images(self) -> dict[str, np.ndarray]:
+        """Returns images for people to look at, uint8 [height, width, 3], by name."""
         return {}
 
-    def warnings(self, figures: Mapping[str, float]) -> list[str]:
-        """Returns what a person should be told about a validation's figures."""
-        del figures
+    def warnings(self, metrics: Mapping[str, float]) -> list[str]:
+        """Returns warnings for the user about the metrics of a validation."""
+        del metrics
         return []
 
 
@@ -145,10 +154,9 @@ class ShardStage(Stage):
     """A stage whose examples are the records of shards.
 
     Attributes:
-        config: How it is trained.
-        training_split: What it is trained on.
-        validation_split: What it is judged on.
-        augment: Whether images are shown in random symmetries.
+        training_split: Examples for training.
+        validation_split: Examples for validation.
+        augment: Whether images are shown in random symmetries of the square.
     """
 
     config: ShardStageConfig
@@ -158,7 +166,7 @@ class ShardStage(Stage):
 
     @property
     def num_training_examples(self) -> int:
-        """See :meth:`Stage.num_training_examples`."""
+        """Number of examples in an epoch."""
         return self.training_split.num_examples
 
     def training_data(
@@ -190,5 +198,5 @@ class ShardStage(Stage):
         raise error
 
     def example_names(self, batch: Batch) -> list[str]:
-        """Returns the crops' ids."""
+        """Returns the ids of the crops."""
         return self.training_split.crop_ids(batch["index"].numpy())

@@ -1,4 +1,6 @@
-"""How localization classifiers are made and trained."""
+"""Training of the localization classifiers that evaluation uses."""
+
+# Shapes: B crops of one replica, H x W pixels, C channels; L labels.
 
 import dataclasses
 import math
@@ -14,106 +16,50 @@ from tfvqgen.layers.gated_units import replica_rows_uniform
 from tfvqgen.models import LocalizationClassifier
 from tfvqgen.training.stages.base import Batch, ShardStage, Sums
 
+# Largest shift of a cell, up or down and across, as a share of the side.
+LARGEST_SHIFT = 3 / 64
+# Logarithms of the largest changes of size, and of a channel's brightness.
+LOG_SCALE = 0.1
+LOG_BRIGHTNESS = 0.5
+# Random numbers of an image besides one for each channel: angle, scale and shift.
+NUM_PLACEMENTS = 4
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ClassifierConfig(ShardStageConfig):
-    """A localization classifier; sizes and rates for a few minutes of a CPU."""
+    """A localization classifier; the defaults train in a few minutes on a CPU."""
 
-    steps: int = key(1500, "training steps", low=1, free=True)
+    steps: int = key(1500, "number of training steps", low=1, free=True)
     batch_size: int = key(
-        32, "examples a step, over all replicas", low=1, high=1_000_000
+        32, "examples in a step, over all replicas", low=1, high=1_000_000
     )
-    learning_rate: float = key(3e-3, "Adam's learning rate at its peak", low=0.0)
+    learning_rate: float = key(3e-3, "peak learning rate of Adam", low=0.0)
     final_learning_rate: float = key(
-        0.01, "share of the peak that the decay ends at", low=0.0, high=1.0
+        0.01,
+        "learning rate at the end of the decay, as a fraction of the peak",
+        low=0.0,
+        high=1.0,
     )
     validate_every: int = key(1500, "steps between validations", low=1, free=True)
     label_balance: float = key(
         1.0,
-        "0: examples as they come; 1: every label equally often",
+        "sampling of labels; 0: natural frequency, 1: equal frequency",
         low=0.0,
         high=1.0,
     )
-    width: int = key(16, "filters of the first convolutions", low=1)
-    dropout: float = key(
-        0.3, "share of features dropped before the last layer", low=0.0, below=1.0
-    )
-
-
-# Shapes: B images of H x W pixels and C channels.
-
-
-# Share of the side that a cell is moved by at most, up or down and across.
-MOVED = 3 / 64
-# Logarithms of the largest factors of size, and of a channel's brightness.
-SCALED = 0.1
-BRIGHTENED = 0.5
-# Numbers that are drawn for each image, besides one for each channel.
-NUM_PLACEMENTS = 4
-
-
-def augmented(images: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
-    """Turns, moves, scales and brightens images, each in its own way.
-
-    Cells have no up, and a nucleus found otherwise would have put them elsewhere in
-    their crop; stainings differ in strength. What a move uncovers is mirrored.
-
-    Args:
-        images: Float32 [B, H, W, C] in [0, 1].
-        noise: Uniform in [0, 1), float32 [B, 4 + C].
-
-    Returns:
-        Float32 [B, H, W, C] in [0, 1].
-    """
-    height, width = images.shape[1:3]
-    signs = 2 * noise - 1
-    gains = tf.exp(BRIGHTENED * signs[:, NUM_PLACEMENTS:])
-    images = tf.minimum(images * gains[:, None, None, :], 1.0)
-    return tf.raw_ops.ImageProjectiveTransformV3(
-        images=images,
-        transforms=_transforms(signs, height, width),
-        output_shape=[height, width],
-        fill_value=0.0,
-        interpolation="BILINEAR",
-        fill_mode="REFLECT",
-    )
-
-
-def _transforms(signs: tf.Tensor, height: int, width: int) -> tf.Tensor:
-    """Returns where output pixels are taken from, as TensorFlow wants it, [B, 8]."""
-    angle = math.pi * signs[:, 0]
-    scale = tf.exp(SCALED * signs[:, 1])
-    cosine, sine = scale * tf.cos(angle), scale * tf.sin(angle)
-    middle_x, middle_y = (width - 1) / 2, (height - 1) / 2
-    moved_x, moved_y = MOVED * width * signs[:, 2], MOVED * height * signs[:, 3]
-    zero = tf.zeros_like(angle)
-    return tf.stack(
-        [
-            cosine,
-            -sine,
-            middle_x - cosine * middle_x + sine * middle_y + moved_x,
-            sine,
-            cosine,
-            middle_y - sine * middle_x - cosine * middle_y + moved_y,
-            zero,
-            zero,
-        ],
-        axis=1,
-    )
-
-
-# Shapes: B crops of one replica, L labels.
+    width: int = key(16, "filters of the first convolution", low=1)
+    dropout: float = key(0.3, "dropout rate before the last layer", low=0.0, below=1.0)
 
 
 class ClassifierStage(ShardStage):
-    """Trains a :class:`~tfvqgen.models.LocalizationClassifier` on crops with labels.
+    """Trains a :class:`~tfvqgen.models.LocalizationClassifier` on labelled crops.
 
     Args:
-        name: Its folder in the workdir, and what is said of it in messages.
-        config: How it is trained.
-        training_split: What it learns from.
-        validation_split: What its accuracy is written down on.
-        seed: Of dropout and of how crops are shown.
+        name: The name of its folder in the workdir and in messages.
+        config: Settings of the training.
+        training_split: Examples for training.
+        validation_split: Examples on which the accuracy is measured.
+        seed: Seed of dropout and augmentation.
     """
 
     augment = True
@@ -135,10 +81,10 @@ class ClassifierStage(ShardStage):
         self._seed = seed
 
     def loss(self, batch: Batch) -> tuple[tf.Tensor, Sums]:
-        """See :meth:`Stage.loss`; nats per crop, over all its labels."""
+        """Returns nats per crop, summed over all labels; see :meth:`Stage.loss`."""
         images = to_unit(batch["image"])
         shape = [tf.shape(images)[0], NUM_PLACEMENTS + images.shape[-1]]
-        # As dropout, a function of the step, but not the same one.
+        # A function of the step, as dropout is, but with another seed.
         seed = tf.stack([tf.constant(~self._seed, tf.int64), self.model.steps.value])
         images = augmented(images, replica_rows_uniform(tf.stack(shape), seed))
         losses = _losses(self.model(images, training=True), batch["labels"])
@@ -149,37 +95,24 @@ class ClassifierStage(ShardStage):
         """See :meth:`Stage.validation_sums`; crops without labels do not count."""
         logits, labels = self.model(to_unit(batch["image"])), batch["labels"]
         labelled = batch["weight"] * tf.reduce_max(labels, axis=1)
-        top = tf.argmax(logits, axis=1, output_type=tf.int32)
-        right = tf.gather(labels, top, batch_dims=1)
+        best = tf.argmax(logits, axis=1, output_type=tf.int32)
+        correct = tf.gather(labels, best, batch_dims=1)
         return {
             "loss": tf.reduce_sum(labelled * _losses(logits, labels)),
-            "right": tf.reduce_sum(labelled * right),
+            "accuracy": tf.reduce_sum(labelled * correct),
             "examples": tf.reduce_sum(labelled),
         }
 
     def validation_metrics(self, sums: Mapping[str, np.ndarray]) -> dict[str, float]:
         """See :meth:`Stage.validation_metrics`."""
         examples = max(float(sums["examples"]), 1.0)
-        return {
-            "loss": float(sums["loss"]) / examples,
-            "accuracy": float(sums["right"]) / examples,
-        }
-
-    def training_metrics(
-        self,
-        sums: Mapping[str, np.ndarray],
-        steps: int,
-        epoch: Mapping[str, np.ndarray],
-    ) -> dict[str, float]:
-        """See :meth:`Stage.training_metrics`."""
-        del epoch
-        return {name: float(value) / steps for name, value in sums.items()}
+        return {name: float(sums[name]) / examples for name in ("loss", "accuracy")}
 
 
 def make_model(
     config: ClassifierConfig, split: Split, seed: int
 ) -> LocalizationClassifier:
-    """Returns an untrained classifier of a split's images and labels, built."""
+    """Returns an untrained classifier for a split's images and labels, built."""
     info = split.dataset_info
     model = LocalizationClassifier(
         len(info.labels),
@@ -193,7 +126,51 @@ def make_model(
     return model
 
 
+def augmented(images: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
+    """Rotates, shifts, scales and brightens images, each in its own way.
+
+    Cells have no orientation, the place of a nucleus in its crop depends on how it was
+    found, and stainings differ in brightness. Pixels from outside the image are
+    mirrored.
+
+    Args:
+        images: Float32 [B, H, W, C] in [0, 1].
+        noise: Uniform in [0, 1), float32 [B, 4 + C].
+
+    Returns:
+        Float32 [B, H, W, C] in [0, 1].
+    """
+    height, width = images.shape[1:3]
+    signs = 2 * noise - 1
+    gains = tf.exp(LOG_BRIGHTNESS * signs[:, NUM_PLACEMENTS:])
+    images = tf.minimum(images * gains[:, None, None, :], 1.0)
+    return tf.raw_ops.ImageProjectiveTransformV3(
+        images=images,
+        transforms=_transforms(signs, height, width),
+        output_shape=[height, width],
+        fill_value=0.0,
+        interpolation="BILINEAR",
+        fill_mode="REFLECT",
+    )
+
+
+def _transforms(signs: tf.Tensor, height: int, width: int) -> tf.Tensor:
+    """Returns the maps from output to input pixels, as TensorFlow wants them, [B, 8].
+
+    They rotate and scale about the centre of the image, then shift.
+    """
+    angle = math.pi * signs[:, 0]
+    scale = tf.exp(LOG_SCALE * signs[:, 1])
+    cosine, sine = scale * tf.cos(angle), scale * tf.sin(angle)
+    x, y = (width - 1) / 2, (height - 1) / 2
+    x_shift = LARGEST_SHIFT * width * signs[:, 2]
+    y_shift = LARGEST_SHIFT * height * signs[:, 3]
+    x_row = [cosine, -sine, x - cosine * x + sine * y + x_shift]
+    y_row = [sine, cosine, y - sine * x - cosine * y + y_shift]
+    return tf.stack([*x_row, *y_row, *[tf.zeros_like(angle)] * 2], axis=1)
+
+
 def _losses(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-    """Returns what each crop's labels cost, float32 [B]."""
+    """Returns the cross entropy of each crop, summed over labels, float32 [B]."""
     costs = tf.nn.sigmoid_cross_entropy_with_logits(labels, logits)
     return tf.reduce_sum(costs, axis=1)

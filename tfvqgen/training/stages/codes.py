@@ -1,4 +1,6 @@
-"""The stage ``codes``: all images through the trained autoencoder, to code shards."""
+"""The stage ``codes``: encodes all images with the trained autoencoder."""
+
+# Shapes: top codes [B, h, w], bottom codes [B, 2h, 2w].
 
 import dataclasses
 import hashlib
@@ -14,7 +16,6 @@ from tqdm import tqdm
 from tfvqgen.config import Config
 from tfvqgen.data import codes, input_pipeline, schema
 from tfvqgen.data.dataset_info import Shard
-from tfvqgen.data.input_pipeline import symmetry
 from tfvqgen.data.tfrecords import READ_ERRORS, write_shard
 from tfvqgen.errors import DataError
 from tfvqgen.files import read_sealed_json, sync_folder, write_sealed_json
@@ -22,11 +23,8 @@ from tfvqgen.models import VQVAE2
 from tfvqgen.training.trained_models import fingerprint, load_autoencoder
 from tfvqgen.training.workdir import Workdir
 
-# Shapes: top codes [B, h, w], bottom codes [B, 2h, 2w].
-
-
-# What a finished shard's description is called until all are finished.
-_DESCRIPTION = ".finished"
+# Suffix of the description of a finished shard, until all shards are finished.
+_FINISHED = ".finished"
 
 
 def write_codes(
@@ -37,8 +35,8 @@ def write_codes(
 ) -> bool:
     """Encodes every split into ``<workdir>/codes``.
 
-    Shards that were finished before an interruption are kept, as long as data and
-    autoencoder are the same; the folder appears under its name once all are there.
+    The folder gets its name once all shards are there. After an interruption finished
+    shards are kept, as long as data and autoencoder are the same.
 
     Returns:
         Whether there was anything to do.
@@ -66,7 +64,7 @@ def write_codes(
     encode = _make_encode(strategy, autoencoder, config.vqvae.batch_size)
     splits = _encode_splits(partial, dataset, info.symmetries, encode)
     codes.write_codes_info(partial, dataclasses.replace(info, splits=splits))
-    for description in partial.glob(f"*{_DESCRIPTION}"):
+    for description in partial.glob(f"*{_FINISHED}"):
         description.unlink()
     if folder.exists():
         shutil.rmtree(folder)
@@ -88,7 +86,7 @@ def _is_current(folder: Path, info: codes.CodesInfo) -> bool:
 
 
 def _partial_folder(workdir: Workdir, info: codes.CodesInfo) -> Path:
-    """Returns where these codes grow; what is left of others is removed."""
+    """Returns the folder where these codes are written, and removes all others."""
     origin = (info.dataset_fingerprint, info.autoencoder_fingerprint, info.symmetries)
     key = hashlib.sha256(repr(origin).encode()).hexdigest()[:16]
     partial = workdir.path / f".codes-{key}.partial"
@@ -102,46 +100,50 @@ def _partial_folder(workdir: Workdir, info: codes.CodesInfo) -> Path:
 def _encode_splits(
     partial: Path, dataset: schema.Dataset, symmetries: int, encode
 ) -> dict[str, tuple[Shard, ...]]:
-    """Encodes what is not finished yet; returns the code shards of each split."""
+    """Encodes all shards that are not finished; returns the code shards by split."""
     splits = dataset.info.splits
-    # Held-out crops are judged as they are.
+    # Only training images are encoded in all symmetries.
     turns = {name: range(symmetries if name == "train" else 1) for name in splits}
     total = sum(split.num_examples * len(turns[name]) for name, split in splits.items())
+    written: dict[str, tuple[Shard, ...]] = {}
     with tqdm(desc="codes", total=total, unit="image", dynamic_ncols=True) as bar:
-        return {
-            name: tuple(
-                _finished(partial, shard, bar)
-                or _encode_shard(
-                    partial, dataset, name, shard, encode, turns[name], bar
-                )
-                for shard in split.shards
-            )
-            for name, split in splits.items()
-        }
+        for name, split in splits.items():
+            shards = []
+            for shard in split.shards:
+                done = _read_finished(partial, shard)
+                if done is None:
+                    alone = _split_of_one_shard(dataset, name, shard)
+                    done = _encode_shard(partial, alone, encode, turns[name], bar)
+                else:
+                    bar.update(done.num_examples)
+                shards.append(done)
+            written[name] = tuple(shards)
+    return written
 
 
-def _finished(partial: Path, shard: Shard, bar) -> Shard | None:
-    """Returns the description of a code shard that an earlier run completed."""
-    description = partial / f"{shard.path}{_DESCRIPTION}"
+def _read_finished(partial: Path, shard: Shard) -> Shard | None:
+    """Returns the description of a code shard that an earlier run finished."""
+    description = partial / f"{shard.path}{_FINISHED}"
     if not description.exists():
         return None
     try:
-        finished = Shard(**read_sealed_json(description)["shard"])
+        return Shard(**read_sealed_json(description)["shard"])
     except (DataError, KeyError, TypeError):
         return None
-    bar.update(finished.num_examples)
-    return finished
 
 
-def _encode_shard(partial, dataset, split_name, shard, encode, turns, bar) -> Shard:
-    """Encodes one shard of images, in some symmetries, into one shard of codes."""
+def _split_of_one_shard(
+    dataset: schema.Dataset, name: str, shard: Shard
+) -> schema.Split:
     only = dataclasses.replace(
-        dataset.info.splits[split_name],
-        num_examples=shard.num_examples,
-        shards=(shard,),
+        dataset.info.splits[name], num_examples=shard.num_examples, shards=(shard,)
     )
-    info = dataclasses.replace(dataset.info, splits={split_name: only})
-    split = schema.Split(dataset.folder, split_name, info)
+    info = dataclasses.replace(dataset.info, splits={name: only})
+    return schema.Split(dataset.folder, name, info)
+
+
+def _encode_shard(partial: Path, split: schema.Split, encode, turns, bar) -> Shard:
+    """Encodes one shard of images, in some symmetries, into one shard of codes."""
 
     def records() -> Iterator[bytes]:
         for turn in turns:
@@ -153,11 +155,12 @@ def _encode_shard(partial, dataset, split_name, shard, encode, turns, bar) -> Sh
                     )
                 bar.update(len(index))
 
+    (shard,) = split.info.shards
     try:
         written = write_shard(partial / shard.path, records())
     except READ_ERRORS as error:
         raise input_pipeline.diagnose(error, split) from error
-    description = partial / f"{shard.path}{_DESCRIPTION}"
+    description = partial / f"{shard.path}{_FINISHED}"
     write_sealed_json(description, {"shard": dataclasses.asdict(written)})
     return written
 
@@ -165,20 +168,22 @@ def _encode_shard(partial, dataset, split_name, shard, encode, turns, bar) -> Sh
 def _make_encode(
     strategy: tf.distribute.Strategy, autoencoder: VQVAE2, batch_size: int
 ):
-    """Returns a generator function that encodes a split, turned by a symmetry.
+    """Returns a generator function that encodes a split in one symmetry.
 
-    It yields arrays of top codes, bottom codes, labels and the examples' numbers.
+    It yields arrays of top codes, bottom codes, labels and the numbers of the examples.
     """
 
     def replica_encode(batch, turn):
-        images = tf.map_fn(lambda image: symmetry(image, turn), batch["image"])
+        images = tf.map_fn(
+            lambda image: input_pipeline.symmetry(image, turn), batch["image"]
+        )
         return autoencoder.encode(schema.to_unit(images))
 
     @tf.function
     def distributed_encode(batch, turn):
         return strategy.run(replica_encode, args=(batch, turn))
 
-    def together(value) -> np.ndarray:
+    def joined(value) -> np.ndarray:
         parts = strategy.experimental_local_results(value)
         return np.concatenate([part.numpy() for part in parts])
 
@@ -192,9 +197,9 @@ def _make_encode(
         )
         for batch in batches:
             top, bottom = distributed_encode(batch, tf.constant(turn))
-            real = together(batch["index"]) >= 0
+            real = joined(batch["index"]) >= 0
             yield tuple(
-                together(value)[real]
+                joined(value)[real]
                 for value in (top, bottom, batch["labels"], batch["index"])
             )
 

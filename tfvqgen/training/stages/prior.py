@@ -1,4 +1,6 @@
-"""The stages ``top`` and ``bottom``: the priors over the codes."""
+"""The stages ``top`` and ``bottom``: training of the priors over the codes."""
+
+# Shapes: B crops of one replica; h x w top codes, 2h x 2w bottom codes; K codes.
 
 from collections.abc import Mapping
 from typing import ClassVar
@@ -15,26 +17,24 @@ from tfvqgen.sampling import ancestral_sample
 from tfvqgen.training.optimization import WeightAverages
 from tfvqgen.training.stages.base import Batch, ShardStage, Sums
 
-# Shapes: B crops of one replica; h x w top codes, 2h x 2w bottom codes; K codes.
-
-
-PICTURED_LABELS = 6
-PICTURED_PER_LABEL = 6
+# The sheet of samples shows so many labels, and so many samples of each.
+LABELS_SHOWN = 6
+SAMPLES_SHOWN = 6
 
 
 class PriorStage(ShardStage):
-    """Trains a :class:`~tfvqgen.models.PixelSNAIL` on one level's codes.
+    """Trains a :class:`~tfvqgen.models.PixelSNAIL` on the codes of one level.
 
     Args:
-        level: ``top`` or ``bottom``; the bottom is conditioned on the top.
-        config: The configuration, settled.
-        training_split: Codes to train on.
-        validation_split: Codes to be judged on.
-        autoencoder: Turns sampled codes into pictures.
-        display: The channels shown red, green and blue.
+        level: ``top`` or ``bottom``; the bottom prior is conditioned on the top codes.
+        config: The whole configuration, settled.
+        training_split: Codes for training.
+        validation_split: Codes for validation.
+        autoencoder: Decodes sampled codes, to show them.
+        display: The channels that are shown red, green and blue.
 
     Attributes:
-        model_class: What the prior is made as.
+        model_class: The class of the prior.
     """
 
     speed_metric = "codes_per_second"
@@ -54,7 +54,7 @@ class PriorStage(ShardStage):
         self.training_split = training_split
         self.validation_split = validation_split
         self.model = self.model_class(self.config, seed=config.seed)
-        self._make_weights()
+        self.model.build()
         self.averages = WeightAverages(self.model, self.config.polyak)
         self.accumulation = self.config.accumulation
         self.patience = self.config.patience
@@ -67,17 +67,8 @@ class PriorStage(ShardStage):
         self._log_shares = np.log(shares)
         self._training_unigram = -float(np.sum(shares * self._log_shares))
 
-    def _make_weights(self) -> None:
-        shapes = {"top": self.config.code_shape, "bottom": self.config.code_shape}
-        if self.config.conditioned:
-            shapes["top"] = self.config.condition_shape
-        empty = {name: tf.zeros([1, *s], tf.int32) for name, s in shapes.items()}
-        self._nats(
-            {**empty, "labels": tf.zeros([1, self.config.num_labels])}, training=False
-        )
-
     def loss(self, batch: Batch) -> tuple[tf.Tensor, Sums]:
-        """See :meth:`Stage.loss`; nats per code."""
+        """Returns the cross entropy in nats per code; see :meth:`Stage.loss`."""
         loss = tf.reduce_mean(self._nats(batch, training=True))
         return loss, {"loss": loss}
 
@@ -92,10 +83,10 @@ class PriorStage(ShardStage):
         }
 
     def validation_metrics(self, sums: Mapping[str, np.ndarray]) -> dict[str, float]:
-        """See :meth:`Stage.validation_metrics`."""
+        """Returns the cross entropy beside that of the training split's unigrams."""
         shares = sums["counts"] / np.sum(sums["counts"])
         unigram = -float(np.sum(shares * self._log_shares))
-        return _likelihood_figures(float(sums["nats"] / sums["examples"]), unigram)
+        return _likelihoods(float(sums["nats"] / sums["examples"]), unigram)
 
     def training_metrics(
         self,
@@ -103,32 +94,27 @@ class PriorStage(ShardStage):
         steps: int,
         epoch: Mapping[str, np.ndarray],
     ) -> dict[str, float]:
-        """See :meth:`Stage.training_metrics`; dropout and hidden labels are in it."""
-        del epoch
-        figures = _likelihood_figures(
-            float(sums["loss"]) / steps, self._training_unigram
-        )
-        return {**figures, "gradient_norm": float(sums["gradient_norm"]) / steps}
+        """Returns the cross entropy with dropout and with some labels hidden."""
+        means = super().training_metrics(sums, steps, epoch)
+        return {**means, **_likelihoods(means["loss"], self._training_unigram)}
 
-    def pictures(self) -> dict[str, np.ndarray]:
-        """Returns a sheet of samples, a column a label (the first few, and none).
+    def images(self) -> dict[str, np.ndarray]:
+        """Returns a sheet of samples, one column a label (the first few, and none).
 
-        The bottom's are drawn below the top codes of held-out crops, which are shown
-        first; the top's are shown through the decoder without a bottom level.
+        The bottom codes are sampled for the top codes of validation crops, which are
+        shown in the first column; top codes are decoded without a bottom level.
         """
-        names = [*self.training_split.info.labels[:PICTURED_LABELS], "any"]
+        names = [*self.training_split.info.labels[:LABELS_SHOWN], "any"]
         labels = np.eye(len(names), self.config.num_labels, dtype=np.float32)
         labels[-1] = 0
-        seeds = np.arange(PICTURED_PER_LABEL) + self._seed
+        seeds = np.arange(SAMPLES_SHOWN) + self._seed
         columns = {}
         tops = None
-        if self.model.config.conditioned:
-            batch = next(self.validation_split.batches(PICTURED_PER_LABEL))
+        if self.config.conditioned:
+            batch = next(self.validation_split.batches(SAMPLES_SHOWN))
             tops = batch["top"]
             seeds = seeds[: len(tops)]
-            columns["held out"] = self._autoencoder.decode(
-                Codes(tops, batch["bottom"])
-            ).numpy()
+            columns["held out"] = self._decode(tops, batch["bottom"])
         for name, row in zip(names, labels, strict=True):
             codes = ancestral_sample(
                 self.model,
@@ -136,16 +122,16 @@ class PriorStage(ShardStage):
                 labels=tf.constant(np.tile(row, (len(seeds), 1))),
                 condition=tops,
             )
-            columns[name] = self._decode(tops, codes).numpy()
+            columns[name] = self._decode(tops, codes)
         return {"samples": sheet_of_columns(columns, self._display)}
 
-    def _decode(self, tops, codes):
+    def _decode(self, tops, codes) -> np.ndarray:
         if tops is None:
-            return self._autoencoder.decode_top(codes)
-        return self._autoencoder.decode(Codes(tops, codes))
+            return self._autoencoder.decode_top(codes).numpy()
+        return self._autoencoder.decode(Codes(tops, codes)).numpy()
 
     def _nats(self, batch: Batch, training: bool) -> tf.Tensor:
-        """Returns what the codes of each map cost on average, nats, [B]."""
+        """Returns the mean cost of the codes of each map in nats, float32 [B]."""
         logits = self.model.logits(
             batch[self.name],
             labels=batch["labels"],
@@ -156,10 +142,12 @@ class PriorStage(ShardStage):
 
 
 def code_shares(split: CodeSplit, level: str, num_embeddings: int) -> np.ndarray:
-    """Returns the share of each code in a split, [K], counting each once more.
+    """Returns the relative frequency of each code in a split, float64 [K].
+
+    One is added to each count, so that no frequency is 0.
 
     Args:
-        split: Where the codes are.
+        split: The codes.
         level: ``top`` or ``bottom``.
         num_embeddings: K.
     """
@@ -169,7 +157,7 @@ def code_shares(split: CodeSplit, level: str, num_embeddings: int) -> np.ndarray
     return counts / counts.sum()
 
 
-def _likelihood_figures(nats: float, unigram_nats: float) -> dict[str, float]:
+def _likelihoods(nats: float, unigram_nats: float) -> dict[str, float]:
     return {
         "loss": nats,
         "nats_per_code": nats,

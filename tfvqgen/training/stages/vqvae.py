@@ -1,4 +1,6 @@
-"""The stage ``vqvae``: the two-level autoencoder."""
+"""The stage ``vqvae``: training of the two-level autoencoder."""
+
+# Shapes: B images of one replica, H x W pixels, C channels; K codes of a codebook.
 
 from collections.abc import Mapping
 
@@ -8,23 +10,32 @@ import tensorflow as tf
 from tfvqgen.config import Config
 from tfvqgen.data import input_pipeline, schema
 from tfvqgen.data.sheets import sheet_of_columns
+from tfvqgen.layers import vector_quantizer
 from tfvqgen.models import LEVELS, VQVAE2
-from tfvqgen.training.stages import adversary, health
+from tfvqgen.training.stages import adversary
 from tfvqgen.training.stages.base import Batch, ShardStage, Sums
 
-# Shapes: B images of one replica, H x W pixels, C channels; K codes of a codebook.
-
-
 RECONSTRUCTIONS = ("reconstruction", "top_only", "bottom_only")
-PICTURED = 8
+# Images shown on the sheet of reconstructions.
+NUM_SHOWN = 8
+
+# A top level of a lower perplexity is nearly constant.
+TRIVIAL_PERPLEXITY = 1.5
+# A level is unused if the error without it is at most so many times as large.
+UNUSED_ERROR_RATIO = 1.05
+COLLAPSED_USAGE = 0.05
+# A critic that is more often right than this gives no useful gradient.
+WON_ACCURACY = 0.97
+# Share of the perplexity that a critic may cost without a warning.
+LOST_PERPLEXITY = 0.5
 
 
 class AutoencoderStage(ShardStage):
-    """Trains a :class:`~tfvqgen.models.VQVAE2` on a data set's images.
+    """Trains a :class:`~tfvqgen.models.VQVAE2` on the images of a data set.
 
     Args:
-        config: The configuration.
-        dataset: The shards; their images are of the configured shape.
+        config: The whole configuration.
+        dataset: The shards; their images have the configured shape.
     """
 
     name = "vqvae"
@@ -37,7 +48,7 @@ class AutoencoderStage(ShardStage):
         self.validation_split = dataset.split("validation")
         self.model = VQVAE2(config.vqvae, seed=config.seed)
         self.model.build()
-        # After the model, whose first weights are then those without a critic.
+        # After the model, so that its initial weights are the same without a critic.
         if self.config.adversarial_weight:
             self.adversary = adversary.Adversary(self.config)
         self._perplexities: dict[str, float] = {}
@@ -50,7 +61,7 @@ class AutoencoderStage(ShardStage):
             "reconstruction_mse": (),
             "commitment_loss": (),
             "codebook_loss": (),
-            **(dict.fromkeys(adversary.FIGURES, ()) if self.adversary else {}),
+            **(dict.fromkeys(adversary.METRICS, ()) if self.adversary else {}),
             "top_counts": codes,
             "bottom_counts": codes,
         }
@@ -61,13 +72,12 @@ class AutoencoderStage(ShardStage):
         output = self.model(images, training=True)
         losses = output.losses
         if self.adversary:
-            contest = self.adversary.contest(
+            step = self.adversary.step(
                 images, output.reconstruction, self.model.reconstruction_losses
             )
-            loss = losses["loss"] + contest.loss
-            losses = {**losses, "loss": loss, **contest.figures}
+            losses = {**losses, **step.metrics, "loss": losses["loss"] + step.loss}
         counts = _code_counts(output.codes, self.config.num_embeddings)
-        # Codes that were not used for quantization do not count as used.
+        # Before quantization starts the codes are not used.
         steps = self.model.bottom_quantizer.steps.value
         quantized = tf.cast(steps > self.config.quantize_after, tf.float32)
         counts = {name: quantized * value for name, value in counts.items()}
@@ -84,39 +94,36 @@ class AutoencoderStage(ShardStage):
             )
             for name, reconstruction in zip(RECONSTRUCTIONS, levels[:3], strict=True)
         }
-        counts = _code_counts(levels.codes, self.config.num_embeddings, weight)
+        accuracies = (
+            self.adversary.accuracies(images, levels.full) if self.adversary else {}
+        )
         return {
             **errors,
-            **self._critic_sums(images, levels.full, weight),
-            **counts,
+            **{name: tf.reduce_sum(weight * x) for name, x in accuracies.items()},
+            **_code_counts(levels.codes, self.config.num_embeddings, weight),
             "examples": tf.reduce_sum(weight),
             "images": tf.einsum("b,bhwc->hwc", weight, images),
             "squares": tf.einsum("b,bhwc->c", weight, tf.square(images)),
         }
 
-    def _critic_sums(self, images, reconstruction, weight) -> Sums:
-        if not self.adversary:
-            return {}
-        accuracies = self.adversary.accuracies(images, reconstruction)
-        return {name: tf.reduce_sum(weight * each) for name, each in accuracies.items()}
-
     def validation_metrics(self, sums: Mapping[str, np.ndarray]) -> dict[str, float]:
         """See :meth:`Stage.validation_metrics`."""
         height, width, _ = self.config.image_shape
-        figures = {}
+        pixels = sums["examples"] * height * width
+        metrics = {}
         for name in RECONSTRUCTIONS:
-            per_channel = sums[f"{name}_error"] / (sums["examples"] * height * width)
-            figures[f"{name}_mse"] = float(np.mean(per_channel))
+            per_channel = sums[f"{name}_error"] / pixels
+            metrics[f"{name}_mse"] = float(np.mean(per_channel))
             for channel, error in zip(self.info.channels, per_channel, strict=True):
-                figures[f"{name}_mse/{channel}"] = float(error)
+                metrics[f"{name}_mse/{channel}"] = float(error)
         mean_image = sums["images"] / sums["examples"]
-        squares = sums["squares"] / (sums["examples"] * height * width)
-        figures["mean_image_mse"] = float(np.mean(squares) - np.mean(mean_image**2))
+        mean_square = np.mean(sums["squares"] / pixels)
+        metrics["mean_image_mse"] = float(mean_square - np.mean(mean_image**2))
         for name in adversary.ACCURACIES:
             if name in sums:
-                figures[name] = float(sums[name] / sums["examples"])
-        figures["psnr"] = -10 * float(np.log10(figures["reconstruction_mse"]))
-        return {"loss": figures["reconstruction_mse"], **figures, **_use_figures(sums)}
+                metrics[name] = float(sums[name] / sums["examples"])
+        metrics["psnr"] = -10 * float(np.log10(metrics["reconstruction_mse"]))
+        return {"loss": metrics["reconstruction_mse"], **metrics, **_code_use(sums)}
 
     def training_metrics(
         self,
@@ -125,22 +132,17 @@ class AutoencoderStage(ShardStage):
         epoch: Mapping[str, np.ndarray],
     ) -> dict[str, float]:
         """See :meth:`Stage.training_metrics`."""
-        means = {
-            name: float(value) / steps
-            for name, value in sums.items()
-            if value.ndim == 0
-        }
-        return {**means, **_use_figures(epoch)}
+        return {**super().training_metrics(sums, steps, epoch), **_code_use(epoch)}
 
-    def pictures(self) -> dict[str, np.ndarray]:
-        """Returns the sheet of reconstructions: original, both levels, each alone."""
+    def images(self) -> dict[str, np.ndarray]:
+        """Returns a sheet of originals and reconstructions from both and each level."""
         examples = input_pipeline.evaluation_examples(
-            self.validation_split, batch_size=PICTURED
+            self.validation_split, batch_size=NUM_SHOWN
         )
-        images = next(iter(examples))["image"]
-        levels = self.model.reconstruct_levels(schema.to_unit(images))
+        originals = schema.to_unit(next(iter(examples))["image"])
+        levels = self.model.reconstruct_levels(originals)
         columns = {
-            "original": schema.to_unit(images).numpy(),
+            "original": originals.numpy(),
             "reconstruction": levels.full.numpy(),
             "top only": levels.top_only.numpy(),
             "bottom only": levels.bottom_only.numpy(),
@@ -149,22 +151,108 @@ class AutoencoderStage(ShardStage):
             "reconstructions": sheet_of_columns(columns, self.info.display_channels)
         }
 
-    def warnings(self, figures: Mapping[str, float]) -> list[str]:
-        """Returns what :mod:`health` says of levels, once they had time, and critic."""
-        young = max(self.config.warmup_steps, 2 * self.config.quantize_after)
-        if int(self.model.bottom_quantizer.steps.numpy()) <= young:
+    def warnings(self, metrics: Mapping[str, float]) -> list[str]:
+        """Returns warnings about levels and critic, once they had time to learn."""
+        early = max(self.config.warmup_steps, 2 * self.config.quantize_after)
+        if int(self.model.bottom_quantizer.steps.numpy()) <= early:
             return []
-        warnings = health.level_warnings(figures)
-        if self.adversary and self.adversary.is_pulling:
-            warnings += health.critic_warnings(figures, self._perplexities)
+        warnings = level_warnings(metrics)
+        if self.adversary and self.adversary.is_active:
+            warnings += critic_warnings(metrics, self._perplexities)
         else:
-            # Of this run alone: what a run that goes on is not told, nobody misses.
-            self._perplexities = health.perplexities(figures)
+            # A resumed run does not know them; then this one warning is missing.
+            self._perplexities = {
+                name: value
+                for name, value in metrics.items()
+                if name.endswith("_codebook_perplexity")
+            }
         return warnings
 
 
+def usage(counts: np.ndarray) -> float:
+    """Returns the share of codes that were used at all, of their counts [K]."""
+    return float(np.mean(np.asarray(counts) > 0))
+
+
+def codebook_perplexity(counts: np.ndarray) -> float:
+    """Returns exp of the entropy of code use, of counts [K]: between 1 and K."""
+    return float(vector_quantizer.codebook_perplexity(np.asarray(counts, np.float64)))
+
+
+def level_warnings(metrics: Mapping[str, float]) -> list[str]:
+    """Returns warnings about unused levels and collapsed codebooks, with a remedy.
+
+    Args:
+        metrics: Metrics of a validation: ``top_codebook_perplexity``, ``top_usage``,
+            ``bottom_usage``, ``reconstruction_mse``, ``top_only_mse`` and
+            ``bottom_only_mse``.
+    """
+    warnings = []
+    error = metrics["reconstruction_mse"]
+    remedy = (
+        "a prior cannot learn anything from such a top level. Start again with "
+        "--set vqvae.bottom_dropout=0.25, which makes the decoder need the top codes"
+    )
+    if metrics["top_codebook_perplexity"] < TRIVIAL_PERPLEXITY:
+        warnings.append(
+            "the top level is trivial: its codes are nearly constant (perplexity "
+            f"{metrics['top_codebook_perplexity']:.2f}); {remedy}"
+        )
+    elif metrics["bottom_only_mse"] < UNUSED_ERROR_RATIO * error:
+        warnings.append(
+            "the top level is not used: reconstructions without it are as good "
+            f"(squared error {metrics['bottom_only_mse']:.2e} against {error:.2e}); "
+            f"{remedy}"
+        )
+    if metrics["top_only_mse"] < UNUSED_ERROR_RATIO * error:
+        warnings.append(
+            "the bottom level is not used: reconstructions from the top alone are as "
+            f"good (squared error {metrics['top_only_mse']:.2e} against {error:.2e}). "
+            "Lower vqvae.bottom_dropout"
+        )
+    for level in LEVELS:
+        used = metrics[f"{level}_usage"]
+        if used < COLLAPSED_USAGE:
+            warnings.append(
+                f"the {level} codebook has collapsed: {used:.1%} of its codes are in "
+                "use. Set vqvae.dead_code_threshold above 0, or choose a smaller "
+                "vqvae.num_embeddings"
+            )
+    return warnings
+
+
+def critic_warnings(
+    metrics: Mapping[str, float], perplexities_before: Mapping[str, float]
+) -> list[str]:
+    """Returns warnings about an active critic, with a remedy.
+
+    Args:
+        metrics: Metrics of a validation: the codebook perplexities,
+            ``critic_accuracy_real`` and ``critic_accuracy_fake``.
+        perplexities_before: Codebook perplexities before the critic was active, if
+            known.
+    """
+    warnings = []
+    accuracy = min(metrics[name] for name in adversary.ACCURACIES)
+    if accuracy > WON_ACCURACY:
+        warnings.append(
+            f"the critic has won: it recognizes {accuracy:.1%} of validation patches "
+            "and reconstructions, so that its gradient is of little use. Lower "
+            "vqvae.critic_learning_rate or raise vqvae.adversarial_weight"
+        )
+    for name, perplexity in perplexities_before.items():
+        if metrics[name] < LOST_PERPLEXITY * perplexity:
+            level = name.partition("_")[0]
+            warnings.append(
+                f"the {level} codes are used less since the critic is active "
+                f"(perplexity {metrics[name]:.0f} after {perplexity:.0f}). Lower "
+                "vqvae.adversarial_weight or raise vqvae.adversarial_after"
+            )
+    return warnings
+
+
 def _code_counts(codes, num_embeddings, weight=None) -> Sums:
-    """Counts how often each code is used in rows of weight 1, float32 [K] a level."""
+    """Counts the uses of each code of each level, float32 [K], rows by their weight."""
     counts = {}
     for level, level_codes in zip(LEVELS, codes, strict=True):
         weights = tf.ones(tf.shape(level_codes))
@@ -176,12 +264,11 @@ def _code_counts(codes, num_embeddings, weight=None) -> Sums:
     return counts
 
 
-def _use_figures(sums: Mapping[str, np.ndarray]) -> dict[str, float]:
-    figures = {}
+def _code_use(sums: Mapping[str, np.ndarray]) -> dict[str, float]:
+    metrics = {}
     for level in LEVELS:
         counts = sums[f"{level}_counts"]
-        if not counts.any():
-            continue
-        figures[f"{level}_usage"] = health.usage(counts)
-        figures[f"{level}_codebook_perplexity"] = health.codebook_perplexity(counts)
-    return figures
+        if counts.any():
+            metrics[f"{level}_usage"] = usage(counts)
+            metrics[f"{level}_codebook_perplexity"] = codebook_perplexity(counts)
+    return metrics
