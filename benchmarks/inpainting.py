@@ -199,9 +199,9 @@ class Experiment:
     def _blind_error(self, steps: int | None) -> float:
         import keras
 
-        from data_prep.embedding.stage import InpaintingStage
         from tfvqgen.training import distribution
         from tfvqgen.training.loop import Loop
+        from tfvqgen.training.stages.inpainting import InpaintingStage
         from tfvqgen.training.workdir import Workdir
 
         class BlindStage(InpaintingStage):

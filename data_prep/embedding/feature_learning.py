@@ -6,7 +6,6 @@ from typing import Any
 
 import keras
 
-from data_prep.embedding.config import SECTION
 from data_prep.embedding.crop_features import (
     read_features,
     require_current,
@@ -21,7 +20,6 @@ from data_prep.embedding.network_settings import (
     settle,
 )
 from data_prep.embedding.pairing import Groups, Pairs, group_crops
-from data_prep.embedding.stage import InpaintingStage
 from tfvqgen.data.crops import CropFolder, read_crops
 from tfvqgen.errors import DataError
 from tfvqgen.files import exclusive
@@ -30,6 +28,7 @@ from tfvqgen.models.paired_inpainting import FEATURE_BLOCK
 from tfvqgen.training import distribution
 from tfvqgen.training.checkpoints import restore_model
 from tfvqgen.training.loop import Loop
+from tfvqgen.training.stages.inpainting import SECTION, InpaintingStage
 from tfvqgen.training.trained_models import fingerprint
 from tfvqgen.training.workdir import Workdir
 

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from data_prep.embedding.config import SECTION, InpaintingConfig
 from tfvqgen.config_keys import expect_keys, from_plain, frozen_differences
 from tfvqgen.data.crops import CropFolder
 from tfvqgen.errors import DataError, UserError, require_in_range
 from tfvqgen.files import read_sealed_json, write_sealed_json
 from tfvqgen.training.checkpoints import saved_checkpoints
+from tfvqgen.training.stages.inpainting import SECTION, InpaintingConfig
 from tfvqgen.training.workdir import Workdir
 
 PROTEIN = "green"

@@ -1,11 +1,10 @@
 """Trains a tiny pairing network: python replica_run.py CROPS {one,two} OUTPUT.npz."""
 
-from data_prep.embedding.config import InpaintingConfig
 from data_prep.embedding.crop_images import CropImages
 from data_prep.embedding.pairing import Pairs, group_crops
-from data_prep.embedding.stage import InpaintingStage
 from tests import replica_process
 from tfvqgen.data.crops import read_crops
+from tfvqgen.training.stages.inpainting import InpaintingConfig, InpaintingStage
 
 
 def run(crops, strategy):
