@@ -29,8 +29,6 @@ def test_figures_come_back_as_they_were(tmp_path):
         json.dumps({**LINE, "loss": "x"}),
         json.dumps({**LINE, "loss": [1.0]}),
         json.dumps({**LINE, "loss": True}),
-        json.dumps({**LINE, "loss": 10**400}),
-        json.dumps({**LINE, "step": 10**400}),
         json.dumps({**LINE, "step": float("inf")}),
         json.dumps({**LINE, "step": "10"}),
         json.dumps({**LINE, "split": None}),
