@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from data_prep.cropping.crop_quality import reason_kinds, with_decision
 from data_prep.cropping.field_crops import CroppedField, CropTask, crop_field
-from data_prep.images.field_images import read_image_file
+from data_prep.images.field_images import read_field_image
 from data_prep.images.sheet import pick_examples
 from tfvqgen.data.crops import Crop
 from tfvqgen.data.dataset_info import COLOURS, default_display
@@ -135,7 +135,7 @@ def _sheet(
 def _read(output: Path, crop: Crop, channels: Sequence[str]) -> np.ndarray:
     """Reads a crop's image in [0, 1], float32 [S, S, C], without TensorFlow."""
     files = channel_paths(output / crop.path, channels)
-    image = np.concatenate([read_image_file(file) for file in files], axis=-1)
+    image = np.concatenate([read_field_image(file) for file in files], axis=-1)
     return image / np.float32(np.iinfo(image.dtype).max)
 
 

@@ -1,60 +1,41 @@
-"""Reading the images of a field safely: whatever a file is, a picture or a sentence.
+"""Reads the images of fields of view exactly, or refuses them in one sentence.
 
-Shapes: [H, W, C] height, width, channels. Values: uint8 or uint16, as the file has
-them. What a file is, is judged by its first bytes and its size before anything is
-unpacked. Needs no TensorFlow, so that worker processes start at once.
+Shapes: [H, W, C] height, width, channels. Values: uint8 or uint16, as stored. The
+modules of this package do not need TensorFlow, so that worker processes start fast.
 """
 
-import dataclasses
+import contextlib
+import gzip
+import io
 import os
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from data_prep.fields import Field, Plane
-from data_prep.images import jpeg, png, tiff
+from data_prep.images import decoders
+from data_prep.images.decoders import ImageForm
 from tfvqgen.errors import DataError
 
-# Seven times the largest field of the Human Protein Atlas.
-MAX_PIXELS = 2**26
-# That many pixels of four channels and 16 bits that can't be compressed.
+# The largest image in 16 bits and four channels.
 MAX_BYTES = 2**29
 _CODECS = {"png": "png", "jpg": "jpeg", "jpeg": "jpeg", "tif": "tiff", "tiff": "tiff"}
-_DECODERS = {
-    "png": png.decode_png,
-    "jpeg": jpeg.decode_jpeg,
-    "tiff": tiff.decode_tiff,
+# Codec -> function that reads the header, function that decodes.
+_READERS = {
+    "png": (decoders.png_form, decoders.decode_png),
+    "jpeg": (decoders.jpeg_form, decoders.decode_jpeg),
+    "tiff": (decoders.tiff_form, decoders.decode_tiff),
 }
-_GZIP = b"\x1f\x8b"
-_HEAD = 2**16
-
-
-@dataclasses.dataclass(frozen=True)
-class ImageForm:
-    """What an image's header says.
-
-    Attributes:
-        height: In pixels.
-        width: In pixels.
-        channels: 1 is grey.
-        depth: Bits a value, 8 or 16.
-        codec: ``png``, ``jpeg`` or ``tiff``.
-    """
-
-    height: int
-    width: int
-    channels: int
-    depth: int
-    codec: str
 
 
 def read_field(field: Field) -> np.ndarray:
-    """Reads a field's channels in their order: uint8 or uint16 [H, W, C].
+    """Reads the channels of a field in their order: uint8 or uint16 [H, W, C].
 
-    Files of several channels are decoded once. In memory each channel is in one piece
-    where the channels come from several files.
+    Files with several channels are decoded once. Where the channels come from several
+    files, the memory of each channel is contiguous.
 
     Raises:
         DataError: A file is missing, damaged, too large or of another kind, or the
@@ -63,41 +44,63 @@ def read_field(field: Field) -> np.ndarray:
     planes = list(field.planes.values())
     decoded: dict[Path, np.ndarray] = {}
     for plane in planes:
-        if plane.path not in decoded:
-            decoded[plane.path] = _read(plane.path, field)
+        with _named(plane.path, field):
+            if plane.path not in decoded:
+                decoded[plane.path] = _decoded(plane.path)
+            _check_channel(plane, decoded[plane.path].shape[-1])
     first = decoded[planes[0].path]
     for path, image in decoded.items():
         if image.shape[:2] != first.shape[:2] or image.dtype != first.dtype:
             raise DataError(
                 "the channels of a field do not fit together: expected "
-                f"{_said(first)} as in {planes[0].path}. "
-                f"Received: {_said(image)} in {path} of field {field.field_id!r}"
+                f"{_size(first)} as in {planes[0].path}. "
+                f"Received: {_size(image)} in {path} of field {field.field_id!r}"
             )
-    for plane in planes:
-        _check_channel(plane, decoded[plane.path], field)
-    if len(decoded) == 1 and _is_whole(planes, first):
+    if len(decoded) == 1 and _indices(planes) == list(range(first.shape[-1])):
         return first
     parts = [decoded[plane.path][..., plane.index or 0] for plane in planes]
     return np.stack(parts).transpose(1, 2, 0)
 
 
-def read_image_file(path: str | os.PathLike) -> np.ndarray:
-    """Reads an image of any kind and number of channels: uint8 or uint16 [H, W, C].
+def read_field_image(path: str | os.PathLike, name: str = "") -> np.ndarray:
+    """Reads an image file of any supported type: uint8 or uint16 [H, W, C].
+
+    Args:
+        path: The file.
+        name: The name that tells its type; empty: that of the path.
 
     Raises:
-        DataError: It is missing, damaged, too large or of another kind; names it.
+        DataError: The file is missing, damaged, too large or of another kind.
     """
-    try:
-        return _decoded(Path(path))
-    except DataError as error:
-        raise DataError(f"{error}. Received: {path}") from None
+    with _named(path):
+        return _decoded(Path(path), name)
+
+
+def read_mask_file(path: str | os.PathLike) -> np.ndarray:
+    """Reads a label image, which may be a TIFF of any integer type: [H, W, C].
+
+    Raises:
+        DataError: The file is missing, damaged, too large or of another kind.
+    """
+    with _named(path):
+        return _decoded(Path(path), types=decoders.LABELS)
+
+
+def image_form(path: str | os.PathLike) -> ImageForm:
+    """Reads the header of an image file.
+
+    Raises:
+        DataError: The file is missing, damaged, too large or of another kind.
+    """
+    path = Path(path)
+    with _named(path), _open(path, path.name) as file:
+        return _reader(path.name)[0](file)
 
 
 def whole_png(field: Field) -> bytes | None:
-    """Returns a PNG of the field's channels in their order, if one file is that.
+    """Returns a PNG with the field's channels in order, if one file contains them.
 
-    What it holds beside the pixels is left out: a transparent colour, for one, would
-    make other decoders see another channel.
+    The file's metadata are left out.
 
     Raises:
         DataError: As :func:`read_field`.
@@ -106,47 +109,11 @@ def whole_png(field: Field) -> bytes | None:
     path = planes[0].path
     if any(plane.path != path for plane in planes) or path.suffix.lower() != ".png":
         return None
-    try:
-        data = _file_bytes(path)
-        channels = form_of_bytes(data).channels
-        in_order = [plane.index or 0 for plane in planes] == list(range(channels))
-        return png.without_extras(data) if in_order else None
-    except DataError as error:
-        raise _blamed(error, path, field) from None
-
-
-def read_mask_file(path: str | os.PathLike) -> np.ndarray:
-    """Reads a label image, in a TIFF of any whole numbers: [H, W, C].
-
-    Raises:
-        DataError: It is missing, damaged, too large or of another kind; names it.
-    """
-    try:
-        data = _ungzipped(_file_bytes(Path(path)), MAX_BYTES)
-        if not data.startswith(tiff.SIGNATURES):
-            return decode_image(data, codec_of_name(Path(path).name))
-        check_size(*tiff.tiff_form(data, tiff.LABEL_TYPES)[:3])
-        return tiff.decode_tiff(data, tiff.LABEL_TYPES)
-    except DataError as error:
-        raise DataError(f"{error}. Received: {path}") from None
-
-
-def image_form(path: str | os.PathLike) -> ImageForm:
-    """Returns what an image's header says, reading no more than that where possible.
-
-    Raises:
-        DataError: It is missing, damaged, too large or of another kind; names it.
-    """
-    path = Path(path)
-    try:
-        head = _file_bytes(path, _HEAD)
-        if head.startswith((png.SIGNATURE, jpeg.SIGNATURE)):
-            form = _form(head)
-            if form is not None:
-                return form
-        return form_of_bytes(_ungzipped(_file_bytes(path), MAX_BYTES))
-    except DataError as error:
-        raise DataError(f"{error}. Received: {path}") from None
+    with _named(path, field):
+        data = path.read_bytes()
+        channels = decoders.png_form(io.BytesIO(data)).channels
+    in_order = _indices(planes) == list(range(channels))
+    return decoders.png_without_extras(data) if in_order else None
 
 
 def codec_of_name(name: str) -> str:
@@ -155,135 +122,57 @@ def codec_of_name(name: str) -> str:
     return _CODECS.get(ending, "")
 
 
-def decode_image(data: bytes, codec: str = "") -> np.ndarray:
-    """Decodes a PNG, JPEG or TIFF, or one with gzip around: [H, W, C].
-
-    Args:
-        data: The whole file.
-        codec: Which of them it must be, by its name, if that says so.
-
-    Raises:
-        DataError: It can't be decoded; without the file's name.
-    """
-    data = _ungzipped(data, MAX_BYTES)
-    found = form_of_bytes(data).codec
-    if codec and codec != found:
-        # The codec is recorded by the name, and a JPEG must not pass for lossless.
-        raise DataError(f"a misnamed image: expected a {codec}, not a {found}")
-    return _DECODERS[found](data)
+def _decoded(path: Path, name: str = "", types=decoders.INTENSITIES) -> np.ndarray:
+    decode = _reader(name or path.name)[1]
+    with _open(path, name or path.name) as file:
+        data = file.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise DataError(f"a file too large: expected at most {MAX_BYTES} bytes")
+    return decode(io.BytesIO(data), types)
 
 
-def form_of_bytes(data: bytes) -> ImageForm:
-    """Returns what the header of a whole file says.
-
-    Raises:
-        DataError: It is no image that can be read, or too large; without its name.
-    """
-    form = _form(data)
-    if form is None:
-        raise DataError("a truncated image: expected a whole JPEG")
-    return form
+def _reader(name: str):
+    codec = codec_of_name(name)
+    if not codec:
+        raise DataError("an image of another kind: expected a PNG, TIFF or JPEG")
+    return _READERS[codec]
 
 
-def check_size(height: int, width: int, channels: int = 1) -> None:
-    """Refuses sizes that no microscope has.
-
-    Raises:
-        DataError: Without the file's name.
-    """
-    if not 0 < height * width <= MAX_PIXELS or not 1 <= channels <= 8:
-        raise DataError(
-            f"an absurd size: expected 1 to {MAX_PIXELS} pixels and 1 to 8 channels, "
-            f"not {height} x {width} x {channels}"
-        )
+def _open(path: Path, name: str) -> BinaryIO:
+    return gzip.open(path) if name.lower().endswith(".gz") else open(path, "rb")
 
 
-def _form(data: bytes) -> ImageForm | None:
-    """Returns the form and judges the size; None: a JPEG's header goes on."""
-    if not data:
-        raise DataError("an empty file: expected an image")
-    if data.startswith(png.SIGNATURE):
-        form, codec = png.png_form(data), "png"
-    elif data.startswith(jpeg.SIGNATURE):
-        form, codec = jpeg.jpeg_form(data), "jpeg"
-    elif data.startswith(tiff.SIGNATURES):
-        form, codec = tiff.tiff_form(data), "tiff"
-    else:
-        raise DataError("not an image: expected a PNG, TIFF or JPEG, or one with .gz")
-    if form is None:
-        return None
-    check_size(*form[:3])
-    return ImageForm(*form, codec)
-
-
-def _read(path: Path, field: Field) -> np.ndarray:
+@contextlib.contextmanager
+def _named(path: str | os.PathLike, field: Field | None = None) -> Iterator[None]:
+    """Turns errors of reading into a DataError that names the file and the field."""
+    where = f"{path}" if field is None else f"{path} of field {field.field_id!r}"
     try:
-        return _decoded(path)
+        yield
     except DataError as error:
-        raise _blamed(error, path, field) from None
-
-
-def _decoded(path: Path) -> np.ndarray:
-    return decode_image(_file_bytes(path), codec_of_name(path.name))
-
-
-def _blamed(error: DataError, path: Path, field: Field) -> DataError:
-    return DataError(f"{error}. Received: {path} of field {field.field_id!r}")
-
-
-def _file_bytes(path: Path, most: int | None = None) -> bytes:
-    """Returns the bytes of a file, or the first `most` of what it holds."""
-    try:
-        if not path.is_file():
-            raise DataError("no such image: expected a file")
-        if path.stat().st_size > MAX_BYTES:
-            raise DataError(f"a file too large: expected at most {MAX_BYTES} bytes")
-        with open(path, "rb") as file:
-            data = file.read(-1 if most is None else most)
+        raise DataError(f"{error}. Received: {where}") from None
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        raise DataError(
+            f"a damaged file: expected whole gzip. Received: {where}"
+        ) from None
     except OSError as error:
         raise DataError(
-            "an image that cannot be opened: expected a file that can be read "
-            f"({error.strerror})"
+            f"an image cannot be read: expected a file ({error.strerror}). "
+            f"Received: {where}"
         ) from None
-    return data if most is None else _ungzipped(data, most, whole=False)
 
 
-def _ungzipped(data: bytes, most: int, whole: bool = True) -> bytes:
-    """Returns what is in a gzip file, or `data` if it is none."""
-    if not data.startswith(_GZIP):
-        return data
-    packer = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
-    try:
-        unpacked = packer.decompress(data, most + 1)
-    except zlib.error:
-        raise DataError("a damaged file: expected gzip that unpacks") from None
-    if not whole:
-        return unpacked[:most]
-    if len(unpacked) > most:
-        raise DataError(f"a file too large: expected at most {most} bytes in it")
-    if not packer.eof:
-        raise DataError("a truncated file: expected whole gzip")
-    return unpacked
-
-
-def _check_channel(plane: Plane, image: np.ndarray, field: Field) -> None:
-    channels = image.shape[-1]
+def _check_channel(plane: Plane, channels: int) -> None:
     if plane.index is None and channels != 1:
-        raise DataError(
-            "an image of several channels: expected a grey one. "
-            f"Received: {channels} channels in {plane.path} of field "
-            f"{field.field_id!r}"
-        )
+        raise DataError(f"several channels: expected a grey image, not {channels}")
     if plane.index is not None and plane.index >= channels:
         raise DataError(
-            f"too few channels: expected more than {plane.index}. "
-            f"Received: {channels} in {plane.path} of field {field.field_id!r}"
+            f"too few channels: expected more than {plane.index}, not {channels}"
         )
 
 
-def _is_whole(planes: Sequence[Plane], image: np.ndarray) -> bool:
-    return [plane.index or 0 for plane in planes] == list(range(image.shape[-1]))
+def _indices(planes: Sequence[Plane]) -> list[int]:
+    return [plane.index or 0 for plane in planes]
 
 
-def _said(image: np.ndarray) -> str:
+def _size(image: np.ndarray) -> str:
     return f"{image.dtype.name} {image.shape[0]} x {image.shape[1]}"

@@ -16,7 +16,7 @@ from PIL import Image
 
 from data_prep.commands import crop
 from data_prep.cropping.crop_quality import Thresholds
-from data_prep.images.field_images import read_image_file
+from data_prep.images.field_images import read_field_image
 from tests import support
 from tests.data_prep import drawn_fields
 from tfvqgen.data import crops
@@ -166,7 +166,7 @@ def test_real_fields_of_full_size_are_cut_cell_by_cell(tmp_path):
     run(*flags, "--mask_neighbours", "--output", tmp_path)
     made = crops.read_crops(tmp_path)
     for path in masks.iterdir():
-        cells = np.unique(read_image_file(path))
+        cells = np.unique(read_field_image(path))
         rows = [row for row in made.rows if row.field == path.stem]
         assert len(rows) == np.count_nonzero(cells)
     assert {row.pixel_size for row in made.rows} == {0.32}
