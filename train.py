@@ -13,7 +13,7 @@ use TensorBoard.
 
 from absl import flags
 
-from tfvqgen import config, config_keys, presets
+from tfvqgen import config, presets, validation
 from tfvqgen.command_line import import_tensorflow, run_with_flags
 
 STAGES = ("all", "vqvae", "codes", "top", "bottom")
@@ -41,11 +41,11 @@ _SET = flags.DEFINE_multi_string(
     [],
     "Value of a configuration key, as section.key=value; may be repeated. The keys of "
     "the section vqvae, with their values in the preset hpa128:\n"
-    + config_keys.describe(config.VQVAEConfig)
+    + validation.describe(config.VQVAEConfig)
     + "\nThe keys of the section codes:\n"
-    + config_keys.describe(config.CodesConfig)
+    + validation.describe(config.CodesConfig)
     + "\nThe keys of the sections top and bottom (bottom has attention=False):\n"
-    + config_keys.describe(config.PriorConfig),
+    + validation.describe(config.PriorConfig),
 )
 _STEPS = flags.DEFINE_integer(
     "steps", None, "Number of training steps of each stage that runs.", lower_bound=1

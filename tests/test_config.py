@@ -2,14 +2,14 @@ import dataclasses
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tfvqgen import Config
-from tfvqgen.config import VQVAEConfig
-from tfvqgen.config_keys import describe, frozen_differences
+from tfvqgen.config import FORMER_KEYS, VQVAEConfig
 from tfvqgen.errors import UserError
 from tfvqgen.presets import PRESETS
+from tfvqgen.validation import describe, frozen_differences
 
 
 @pytest.mark.parametrize("preset", sorted(PRESETS))
@@ -64,22 +64,22 @@ def test_the_order_of_overrides_that_only_fit_together_does_not_matter():
         ("vqvae.hidden", "expected section.key=value"),
         ("vqvae.hidden=a", "expected an integer"),
         ("vqvae.hidden=1.5", "expected an integer"),
-        ("vqvae.steps=0", "expected at least 1"),
-        ("vqvae.decay=1.0", "expected less than 1"),
-        ("vqvae.bottom_dropout=1.5", "expected at most 1"),
-        ("vqvae.num_embeddings=65537", "expected at most 65536"),
+        ("vqvae.steps=0", "an integer, at least 1"),
+        ("vqvae.decay=1.0", "at least 0 and below 1"),
+        ("vqvae.bottom_dropout=1.5", "at most 1"),
+        ("vqvae.num_embeddings=65537", "at most 65536"),
         ("vqvae.learning_rate=nan", "expected a finite number"),
         ("vqvae.augment=perhaps", "expected true or false"),
         ("vqvae.codebook_update=magic", "expected one of ema, gradient"),
         ("vqvae.image_shape=64,64", "expected 3 integers"),
         ("vqvae.image_shape=60,64,4", "multiples of 8"),
         ("vqvae.image_shape=64,64,9", "expected 1 to 8"),
-        ("vqvae.texture_noise_weight=-1", "expected at least 0"),
+        ("vqvae.texture_noise_weight=-1", "at least 0"),
         ("vqvae.decay_steps=10", "more than warmup_steps"),
         ("preset.name=x", "unknown section"),
     ],
 )
-def test_a_bad_override_is_refused_in_words(override, message):
+def test_a_wrong_override_is_refused(override, message):
     with pytest.raises(UserError, match=message):
         Config.from_preset("hpa128").with_overrides([override])
 
@@ -89,7 +89,7 @@ def test_images_too_small_for_laplacian_bands_are_refused(term):
     small = [f"vqvae.{x}" for x in ("image_shape=4,16,1", "bottom_stride=2")]
     small.append("vqvae.texture_noise_weight=0")
     Config.from_preset("hpa128").with_overrides(small)
-    with pytest.raises(UserError, match="too small for Laplacian bands"):
+    with pytest.raises(UserError, match="for Laplacian bands"):
         Config.from_preset("hpa128").with_overrides([*small, f"vqvae.{term}_weight=1"])
 
 
@@ -98,17 +98,15 @@ def test_an_unknown_preset_is_refused_with_the_known_ones():
         Config.from_preset("hpa12")
 
 
-@given(
-    st.recursive(
-        st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
-    )
+@pytest.mark.parametrize(
+    "value", [None, [], "demo", {}, {"preset": 1}, {"preset": "demo", "other": 1}]
 )
-def test_any_other_json_is_refused_in_words(value):
+def test_other_json_is_refused(value):
     with pytest.raises(UserError, match="expected"):
         Config.from_json(value)
 
 
+@settings(max_examples=30)
 @given(
     key=st.sampled_from([f.name for f in dataclasses.fields(VQVAEConfig)]),
     value=st.none() | st.text() | st.booleans() | st.lists(st.floats()),
@@ -123,15 +121,17 @@ def test_a_damaged_value_in_json_is_refused_or_valid(key, value):
     assert Config.from_json(config.to_json()) == config
 
 
-def test_a_key_that_an_older_version_did_not_know_has_the_presets_value():
+def test_keys_of_older_versions_are_read():
     stored = Config.from_preset("demo").to_json()
     del stored["vqvae"]["bottom_dropout"]
+    for old, new in FORMER_KEYS.items():
+        stored["vqvae"][old] = stored["vqvae"].pop(new)
     assert Config.from_json(stored) == Config.from_preset("demo")
 
 
 @pytest.mark.parametrize("seed", [-1, 2**32, 1.5, True, None])
-def test_a_seed_that_no_generator_takes_is_refused(seed):
-    with pytest.raises(UserError, match="seed: expected 0 to"):
+def test_an_invalid_seed_is_refused(seed):
+    with pytest.raises(UserError, match="seed: expected an integer, at least 0"):
         Config.from_json({**Config().to_json(), "seed": seed})
 
 

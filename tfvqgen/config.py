@@ -1,31 +1,22 @@
 """Configuration: frozen dataclasses, strict overrides and a JSON round trip.
 
-A :class:`Config` holds one section per stage of training. Every key says what it means
-in its metadata, which is also where its limits are; ``train.py --help`` prints them.
+A :class:`Config` has one section for each stage of training. Every key has its meaning
+and its limits in its metadata; ``train.py --help`` prints the meanings.
 """
 
 import dataclasses
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
 from typing import Any, Self
 
-from tfvqgen.config_keys import (
-    check,
-    did_you_mean,
-    expect_keys,
-    find_field,
-    from_plain,
-    key,
-    parse,
-)
 from tfvqgen.errors import UserError
 from tfvqgen.presets import PRESETS
+from tfvqgen.validation import check, did_you_mean, key, parse_override, read, require
 
 FURTHER_LOSSES = ("laplacian", "frequency")
-# What the Laplacian bands of images need.
+# The smallest side of an image that has Laplacian bands.
 SMALLEST_BANDED_SIDE = 8
 
-# What keys were called in version 0.1, by their present names.
+# Keys of version 0.1, with their present names.
 FORMER_KEYS = {
     "codebook_rule": "codebook_update",
     "revive_below": "dead_code_threshold",
@@ -34,48 +25,35 @@ FORMER_KEYS = {
 
 STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker")
 
-# Seeds that every random number generator in use takes.
+# The largest seed that every random number generator accepts.
 MAX_SEED = 2**32 - 1
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class StageConfig:
-    """How one stage is trained: what all the stages have in common."""
+    """The keys that all stages of training have."""
 
     steps: int = key(100_000, "number of training steps", low=1, free=True)
     batch_size: int = key(
         128, "examples in a step, over all replicas", low=1, high=1_000_000
     )
-    learning_rate: float = key(1e-3, "peak learning rate of Adam", low=0.0)
-    warmup_steps: int = key(
-        100, "steps of linear warm-up to the peak learning rate", low=0
-    )
+    learning_rate: float = key(1e-3, "peak learning rate of Adam", low=0)
+    warmup_steps: int = key(100, "steps of linear increase to the peak", low=0)
     decay_steps: int = key(
-        0,
-        "step at which the cosine decay ends; 0: the steps requested first",
-        low=0,
+        0, "step at the end of the cosine decay; 0: the steps requested first", low=0
     )
     final_learning_rate: float = key(
-        0.05,
-        "learning rate at the end of the decay, as a fraction of the peak",
-        low=0.0,
-        high=1.0,
+        0.05, "final learning rate, as a fraction of the peak", low=0, high=1
     )
-    beta_1: float = key(0.9, "decay of Adam's first moment", low=0.0, below=1.0)
+    beta_1: float = key(0.9, "decay of Adam's first moment", low=0, below=1)
     clip_norm: float = key(
-        1.0, "largest global norm of the gradient; 0 disables clipping", low=0.0
+        1.0, "largest global norm of the gradient; 0 disables clipping", low=0
     )
     precision: str = key(
-        "float32",
-        "data type of the layers' computations",
-        choices=("float32", "bfloat16"),
+        "float32", "data type of the computations", choices=("float32", "bfloat16")
     )
-    cache: bool = key(
-        False, "whether to keep the decoded training data in memory", free=True
-    )
-    log_every: int = key(
-        50, "steps between lines of training metrics", low=1, free=True
-    )
+    cache: bool = key(False, "keep the decoded training data in memory", free=True)
+    log_every: int = key(50, "steps between logged training metrics", low=1, free=True)
     validate_every: int = key(1000, "steps between validations", low=1, free=True)
     validation_examples: int = key(
         10_000,
@@ -87,24 +65,24 @@ class StageConfig:
     keep_checkpoints: int = key(2, "number of checkpoints to keep", low=1, free=True)
 
     def __post_init__(self):
-        for field in fields(self):
-            check(field, getattr(self, field.name))
-        if self.decay_steps and self.decay_steps <= self.warmup_steps:
-            raise UserError(
-                "decay_steps ends before the warm-up: expected more than "
-                f"warmup_steps={self.warmup_steps}. Received: {self.decay_steps}"
-            )
+        check(self)
+        require(
+            not self.decay_steps or self.decay_steps > self.warmup_steps,
+            "decay_steps",
+            f"0 or more than warmup_steps={self.warmup_steps}",
+            self.decay_steps,
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ShardStageConfig(StageConfig):
-    """How a stage is trained that learns from shards."""
+    """The keys of a stage that is trained on shards."""
 
     label_balance: float = key(
         0.0,
         "sampling of labels; 0: natural frequency, 1: equal frequency",
-        low=0.0,
-        high=1.0,
+        low=0,
+        high=1,
     )
 
 
@@ -112,10 +90,8 @@ class ShardStageConfig(StageConfig):
 class VQVAEConfig(ShardStageConfig):
     """The hierarchical autoencoder (VQ-VAE-2, Razavi et al. 2019)."""
 
-    learning_rate: float = key(3e-3, "peak learning rate of Adam", low=0.0)
-    warmup_steps: int = key(
-        50, "steps of linear warm-up to the peak learning rate", low=0
-    )
+    learning_rate: float = key(3e-3, "peak learning rate of Adam", low=0)
+    warmup_steps: int = key(50, "steps of linear increase to the peak", low=0)
     image_shape: tuple[int, int, int] = key(
         (128, 128, 4), "height, width and channels of the images", low=1
     )
@@ -126,29 +102,27 @@ class VQVAEConfig(ShardStageConfig):
         derived=True,
     )
     protein_weight: float = key(
-        1.0,
-        "loss weight of the protein channel relative to the other channels",
-        low=0.0,
+        1.0, "loss weight of the protein channel relative to the others", low=0
     )
     laplacian_weight: float = key(
         0.0,
         "loss weight of the absolute error of three Laplacian bands; 0 disables it",
-        low=0.0,
+        low=0,
     )
     frequency_weight: float = key(
-        0.0, "loss weight of the focal frequency loss; 0 disables it", low=0.0
+        0.0, "loss weight of the focal frequency loss; 0 disables it", low=0
     )
     texture_noise_weight: float = key(
         1.0,
         "loss weight of the local power of the texture noise relative to "
         "the squared error; 0 disables texture noise",
-        low=0.0,
+        low=0,
     )
     adversarial_weight: float = key(
         0.0,
         "adversarial loss weight, relative to the norm of the "
         "reconstruction gradient; 0 disables the patch critic",
-        low=0.0,
+        low=0,
     )
     adversarial_after: int = key(
         2000, "steps before the adversarial loss starts", low=0, high=1_000_000_000
@@ -159,15 +133,9 @@ class VQVAEConfig(ShardStageConfig):
         "trained for as many steps before",
         low=1,
     )
-    critic_width: int = key(
-        32, "filters of the first of three convolutions of the critic", low=1
-    )
-    critic_learning_rate: float = key(
-        5e-4, "learning rate of the critic's Adam", low=0.0
-    )
-    augment: bool = key(
-        True, "whether to apply a random symmetry of the square to each image"
-    )
+    critic_width: int = key(32, "filters of the critic's first convolution", low=1)
+    critic_learning_rate: float = key(5e-4, "learning rate of the critic", low=0)
+    augment: bool = key(True, "apply a random symmetry of the square to each image")
     hidden: int = key(128, "filters of the convolutions", low=2)
     residual_layers: int = key(2, "residual layers of each stack", low=0)
     residual_width: int = key(64, "filters inside a residual layer", low=1)
@@ -185,20 +153,17 @@ class VQVAEConfig(ShardStageConfig):
         "update of the codebook: exponential moving averages or gradient",
         choices=("ema", "gradient"),
     )
-    commitment_cost: float = key(0.25, "weight of the commitment loss (beta)", low=0.0)
+    commitment_cost: float = key(0.25, "weight of the commitment loss (beta)", low=0)
     decay: float = key(
-        0.95,
-        "decay of the exponential moving averages of the codebook",
-        low=0.0,
-        below=1.0,
+        0.95, "decay of the codebook's exponential moving averages", low=0, below=1
     )
-    epsilon: float = key(1e-5, "Laplace smoothing of the code counts", low=0.0)
+    epsilon: float = key(1e-5, "Laplace smoothing of the code counts", low=0)
     dead_code_threshold: float = key(
         0.01,
         "share of uniform use below which a code is re-initialized from "
         "the batch; 0 disables it",
-        low=0.0,
-        high=1.0,
+        low=0,
+        high=1,
     )
     quantize_after: int = key(
         50,
@@ -208,51 +173,39 @@ class VQVAEConfig(ShardStageConfig):
     bottom_dropout: float = key(
         0.1,
         "share of training images for which the decoder does not see the bottom level",
-        low=0.0,
-        high=1.0,
+        low=0,
+        high=1,
     )
 
     def __post_init__(self):
         super().__post_init__()
-        height, width, channels = self.image_shape
+        *sides, channels = self.image_shape
         stride = 2 * self.bottom_stride
-        if height % stride or width % stride:
-            raise UserError(
-                f"image_shape does not fit the strides: expected height and width in "
-                f"multiples of {stride}. Received: image_shape={self.image_shape}"
-            )
-        if channels > 8:
-            raise UserError(
-                "image_shape has too many channels: expected 1 to 8. "
-                f"Received: image_shape={self.image_shape}"
-            )
-        smallest = SMALLEST_BANDED_SIDE
+        fits = all(side % stride == 0 for side in sides)
+        expected = f"height and width in multiples of {stride}"
+        require(fits, "image_shape", expected, self.image_shape)
+        require(channels <= 8, "image_shape", "1 to 8 channels", self.image_shape)
         banded = self.laplacian_weight or self.texture_noise_weight
-        if banded and min(height, width) < smallest:
-            raise UserError(
-                "image_shape is too small for Laplacian bands: expected sides of at "
-                f"least {smallest}. Received: image_shape={self.image_shape}"
-            )
-        if self.protein_channel >= channels:
-            raise UserError(
-                f"protein_channel: expected below {channels}. "
-                f"Received: {self.protein_channel}"
-            )
+        fits = not banded or min(sides) >= SMALLEST_BANDED_SIDE
+        expected = f"sides of at least {SMALLEST_BANDED_SIDE} for Laplacian bands"
+        require(fits, "image_shape", expected, self.image_shape)
+        fits = self.protein_channel < channels
+        require(fits, "protein_channel", f"below {channels}", self.protein_channel)
 
     @property
     def channel_weights(self) -> tuple[float, ...]:
-        """What each channel's squared error counts; 1 on average."""
+        """The loss weight of each channel; the mean is 1."""
         channels = self.image_shape[-1]
         weights = [1.0] * channels
         if self.protein_channel >= 0:
             weights[self.protein_channel] = self.protein_weight
-        # All zero where the protein is all there is and counts nothing.
+        # The sum is 0 if the only channel is a protein of weight 0.
         total = sum(weights) or 1.0
         return tuple(channels * weight / total for weight in weights)
 
     @property
     def further_loss_weights(self) -> dict[str, float]:
-        """Weights above 0 of the reconstruction losses beside the squared error."""
+        """Weights above 0 of the losses that are added to the squared error."""
         weights = {name: getattr(self, f"{name}_weight") for name in FURTHER_LOSSES}
         return {name: weight for name, weight in weights.items() if weight}
 
@@ -291,27 +244,21 @@ class PriorConfig(ShardStageConfig):
     layers: int = key(2, "gated residual layers in each block", low=1)
     residual_width: int = key(64, "filters inside a residual layer", low=1)
     kernel: int = key(5, "side of the causal kernels", choices=(3, 5, 7, 9))
-    attention: bool = key(True, "whether each block ends with causal attention")
+    attention: bool = key(True, "end each block with causal attention")
     heads: int = key(8, "number of attention heads", low=1)
     key_dim: int = key(8, "length of the keys and queries of a head", low=1)
     value_dim: int = key(8, "length of the values of a head", low=1)
     output_layers: int = key(1, "gated layers before the logits", low=0)
     condition_layers: int = key(3, "residual layers for the condition", low=0, high=100)
-    dropout: float = key(
-        0.1,
-        "dropout rate inside the gated layers",
-        low=0,
-        high=0.9,
-    )
+    dropout: float = key(0.1, "dropout rate of the gated layers", low=0, high=0.9)
     label_dropout: float = key(
         0.1, "share of training examples without their labels", low=0, high=1
     )
-
     polyak: float = key(
         0.999,
         "decay of the averages of the weights used for validation and sampling",
-        low=0.0,
-        below=1.0,
+        low=0,
+        below=1,
     )
     accumulation: int = key(
         1,
@@ -328,53 +275,44 @@ class PriorConfig(ShardStageConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        if not any(self.condition_shape):
-            return
-        if self.code_shape != tuple(2 * side for side in self.condition_shape):
-            raise UserError(
-                "condition_shape does not fit: expected half of "
-                f"code_shape={self.code_shape}. "
-                f"Received: condition_shape={self.condition_shape}"
-            )
+        half = tuple(side / 2 for side in self.code_shape)
+        fits = not self.conditioned or self.condition_shape == half
+        expected = f"half of code_shape={self.code_shape}"
+        require(fits, "condition_shape", expected, self.condition_shape)
 
     @property
     def conditioned(self) -> bool:
-        """Whether the prior needs the codes of the level above."""
+        """Whether the prior is conditioned on the codes of the level above."""
         return any(self.condition_shape)
-
-
-def _bottom_prior() -> PriorConfig:
-    return PriorConfig(code_shape=(32, 32), condition_shape=(16, 16), attention=False)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CodesConfig:
-    """How images become the codes that the priors learn from."""
+    """How images are encoded as the codes that the priors are trained on."""
 
     symmetries: int = key(
-        1,
-        "symmetries of the square in which training images are encoded",
-        choices=(1, 8),
+        1, "symmetries of the square, in which images are encoded", choices=(1, 8)
     )
 
     def __post_init__(self):
-        for field in fields(self):
-            check(field, getattr(self, field.name))
+        check(self)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config:
-    """Everything that a workdir was trained with."""
+    """The configuration of a workdir."""
 
     preset: str = "hpa128"
-    seed: int = 0
-    vqvae: VQVAEConfig = dataclasses.field(default_factory=VQVAEConfig)
-    codes: CodesConfig = dataclasses.field(default_factory=CodesConfig)
-    top: PriorConfig = dataclasses.field(default_factory=PriorConfig)
-    bottom: PriorConfig = dataclasses.field(default_factory=_bottom_prior)
+    seed: int = key(0, low=0, high=MAX_SEED)
+    vqvae: VQVAEConfig = VQVAEConfig()
+    codes: CodesConfig = CodesConfig()
+    top: PriorConfig = PriorConfig()
+    bottom: PriorConfig = PriorConfig(
+        code_shape=(32, 32), condition_shape=(16, 16), attention=False
+    )
 
     def __post_init__(self):
-        _check_seed(self.seed)
+        check(self)
 
     @classmethod
     def from_preset(cls, name: str) -> Self:
@@ -402,7 +340,7 @@ class Config:
             UserError: A key does not exist or is not for setting, or a value is not of
                 its type or limits.
         """
-        sections = {f.name: getattr(self, f.name) for f in self._sections()}
+        sections = {name: getattr(self, name) for name in _SECTIONS}
         changes: dict[str, dict[str, Any]] = {name: {} for name in sections}
         for override in overrides:
             name, equals, text = override.partition("=")
@@ -417,15 +355,12 @@ class Config:
                     f"unknown section: expected one of {', '.join(sections)}. "
                     f"Received: {override!r}{did_you_mean(section, sections)}"
                 )
-            field = find_field(sections[section], section, key_name)
-            changes[section][key_name] = parse(field, text.strip())
-        return dataclasses.replace(
-            self,
-            **{
-                name: dataclasses.replace(section, **changes[name])
-                for name, section in sections.items()
-            },
-        ).settled()
+            changes[section][key_name] = parse_override(
+                sections[section], key_name, text.strip(), f"{section}."
+            )
+        for name, section in sections.items():
+            sections[name] = dataclasses.replace(section, **changes[name])
+        return dataclasses.replace(self, **sections).settled()
 
     def settled(self, num_labels: int | None = None) -> Self:
         """Returns a copy whose priors fit the autoencoder and the data.
@@ -451,34 +386,21 @@ class Config:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """Reads what :meth:`to_json` wrote.
+        """Reads the values that :meth:`to_json` returned.
 
-        Keys that an older version did not know have the preset's values.
+        Keys that an older version did not have get the preset's values.
 
         Raises:
-            UserError: A key is unknown, or not of its type or limits.
+            UserError: A key is unknown, or its value has a wrong type or limit.
         """
-        expect_keys("config", values, ["preset", "seed"], [f.name for f in fields(cls)])
-        config = cls.from_preset(values["preset"])
-        read = {"seed": _check_seed(values["seed"])}
-        for section_field in config._sections():
-            name = section_field.name
-            section = getattr(config, name)
-            keys = {f.name: f for f in fields(section)}
-            stored = {
-                FORMER_KEYS.get(key, key): v for key, v in values.get(name, {}).items()
-            }
-            expect_keys(name, stored, [], keys)
-            changes = {key: from_plain(keys[key], v) for key, v in stored.items()}
-            read[name] = dataclasses.replace(section, **changes)
-        return dataclasses.replace(config, **read)
-
-    def _sections(self):
-        return [f for f in fields(self) if dataclasses.is_dataclass(f.type)]
+        require(isinstance(values, Mapping), "configuration", "an object", values)
+        merged = cls.from_preset(values.get("preset")).to_json()
+        for name, value in values.items():
+            if name in _SECTIONS and isinstance(value, Mapping):
+                renamed = {FORMER_KEYS.get(k, k): v for k, v in value.items()}
+                value = {**merged[name], **renamed}
+            merged[name] = value
+        return read(cls, merged, strict=True)
 
 
-def _check_seed(seed: Any) -> int:
-    valid = isinstance(seed, int) and not isinstance(seed, bool)
-    if not valid or not 0 <= seed <= MAX_SEED:
-        raise UserError(f"seed: expected 0 to {MAX_SEED}. Received: {seed!r}")
-    return seed
+_SECTIONS = ("vqvae", "codes", "top", "bottom")

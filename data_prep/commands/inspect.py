@@ -50,7 +50,7 @@ def run(args) -> None:
 def _damage(dataset) -> list[str]:
     from tqdm import tqdm
 
-    from tfvqgen.data.damage import find_damage
+    from tfvqgen.data.tfrecords import find_damage
 
     found = []
     total = sum(split.num_examples for split in dataset.info.splits.values())

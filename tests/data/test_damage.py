@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from tests import support
-from tfvqgen.data import damage, input_pipeline, schema, tfrecords
+from tfvqgen.data import input_pipeline, schema, tfrecords
 from tfvqgen.errors import DataError
 
 
@@ -19,7 +19,7 @@ def _flip(path, offset):
 
 
 def _found(split, verify=False):
-    return [(d.path.name, d.record) for d in damage.find_damage(split, verify)]
+    return [(d.path.name, d.record) for d in tfrecords.find_damage(split, verify)]
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_every_damaged_record_is_named(split):
     expected = [(first.name, 1), (first.name, 3), (last.name, 0)]
     assert _found(split) == expected
     assert _found(split, verify=True) == expected
-    reasons = {d.reason for d in damage.find_damage(split)}
+    reasons = {d.reason for d in tfrecords.find_damage(split)}
     assert reasons == {"its bytes do not fit their checksum"}
 
 
@@ -73,7 +73,7 @@ def test_a_whole_record_of_a_wrong_shape_is_named(split):
         support.random_image((8, 9, 3)), [0], crop_id="a", group="g"
     )
     shard = tfrecords.write_shard(path, contents)
-    (found,) = damage.find_damage(split)
+    (found,) = tfrecords.find_damage(split)
     assert (found.path, found.record) == (path, 2)
     assert found.reason == "its shape differs"
     assert shard.num_examples == 4
@@ -92,7 +92,7 @@ def test_progress_counts_every_record(split):
     split.paths[0].unlink()
     _flip(split.paths[1], 0)
     counts = []
-    list(damage.find_damage(split, progress=counts.append))
+    list(tfrecords.find_damage(split, progress=counts.append))
     assert sum(counts) == 12
 
 

@@ -1,27 +1,27 @@
-"""Code shards: what the priors learn from, tied to the autoencoder that wrote them.
+"""Code shards: the training data of the priors, written by one autoencoder.
 
-A folder of code shards has ``codes.json`` and, for each split, shards named as the
-image shards are. A record is a ``tf.train.Example`` of one crop: its two code maps, its
-labels and its name.
+A folder of code shards has ``codes.json`` and, for each split, shards with the names of
+the image shards. A record is a ``tf.train.Example`` of one crop: its two code maps, its
+labels and its id.
 """
 
 # Shapes: top codes [h, w], bottom codes [2h, 2w]; L labels.
 
 import dataclasses
 import functools
+import itertools
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from tfvqgen.data.damage import find_damage
-from tfvqgen.data.dataset_info import Shard, is_bare_name
-from tfvqgen.data.tfrecords import Records
+from tfvqgen.data.dataset_info import Shard
+from tfvqgen.data.tfrecords import Records, find_damage, shard_problem
 from tfvqgen.errors import DataError
-from tfvqgen.files import read_sealed_json, sha256_of_file, write_sealed_json
+from tfvqgen.files import read_sealed_json, write_sealed_json
+from tfvqgen.validation import key, read
 
 FORMAT = "tfvqgen-codes-1"
 FILE_NAME = "codes.json"
@@ -29,9 +29,6 @@ TOP = "codes/top"
 BOTTOM = "codes/bottom"
 LABEL = "image/label"
 CROP_ID = "crop/id"
-
-# What making an object of any JSON value may raise.
-_DAMAGE = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,18 +39,18 @@ class CodesInfo:
         top_shape: (h, w) of the top code maps.
         bottom_shape: (2h, 2w) of the bottom code maps.
         num_embeddings: K; codes are 0 to K - 1.
-        symmetries: How often each training image was encoded, in as many of the
-            symmetries of the square.
+        symmetries: The number of symmetries of the square in which each training image
+            was encoded.
         labels: The vocabulary in order.
-        dataset_fingerprint: Of the images.
-        autoencoder_fingerprint: Of the weights that encoded them.
+        dataset_fingerprint: The hash of the images.
+        autoencoder_fingerprint: The hash of the weights that encoded them.
         splits: The shards of each split.
     """
 
-    top_shape: tuple[int, int]
-    bottom_shape: tuple[int, int]
-    num_embeddings: int
-    symmetries: int
+    top_shape: tuple[int, int] = key(low=1)
+    bottom_shape: tuple[int, int] = key(low=1)
+    num_embeddings: int = key(low=1)
+    symmetries: int = key(low=1)
     labels: tuple[str, ...]
     dataset_fingerprint: str
     autoencoder_fingerprint: str
@@ -119,11 +116,8 @@ class CodeSplit:
             yield from parsed.batch(size).as_numpy_iterator()
         except tf.errors.OpError as error:
             for found in find_damage(self):
-                raise DataError(
-                    "damaged code shard: expected what --stage=codes wrote; run it to "
-                    f"have it written again. Received: {found.path} record "
-                    f"{found.record} ({found.reason})"
-                ) from error
+                problem = f"record {found.record}: {found.reason}"
+                raise _damaged(found.path, problem) from error
             raise
 
 
@@ -198,33 +192,16 @@ def read_codes_info(folder: str | os.PathLike) -> CodesInfo:
     path = Path(folder) / FILE_NAME
     if not path.exists():
         raise DataError(
-            "no codes there: expected what train.py --stage=codes writes. "
+            "no codes: expected a folder that train.py --stage=codes wrote. "
             f"Received: {folder}"
         )
-    value = read_sealed_json(path)
-    try:
-        if value["format"] != FORMAT:
-            raise ValueError(f"format={value['format']!r}")
-        info = CodesInfo(
-            top_shape=tuple(map(int, value["top_shape"])),
-            bottom_shape=tuple(map(int, value["bottom_shape"])),
-            num_embeddings=int(value["num_embeddings"]),
-            symmetries=int(value["symmetries"]),
-            labels=tuple(map(str, value["labels"])),
-            dataset_fingerprint=str(value["dataset_fingerprint"]),
-            autoencoder_fingerprint=str(value["autoencoder_fingerprint"]),
-            splits={
-                name: tuple(map(_parse_shard, shards))
-                for name, shards in value["splits"].items()
-            },
-        )
-    except _DAMAGE as error:
-        raise DataError(
-            f"damaged file: expected {FORMAT}. Received: {path} ({error!r})"
-        ) from error
-    for shards in info.splits.values():
-        for shard in shards:
-            _check_shard(Path(folder) / shard.path, shard)
+    values = read_sealed_json(path)
+    if not isinstance(values, dict) or values.get("format") != FORMAT:
+        raise DataError(f"wrong format: expected {FORMAT}. Received: {path}")
+    info = read(CodesInfo, values, path)
+    for shard in itertools.chain(*info.splits.values()):
+        if problem := shard_problem(Path(folder) / shard.path, shard):
+            raise _damaged(Path(folder) / shard.path, problem)
     return info
 
 
@@ -253,35 +230,14 @@ def require_whole(folder: str | os.PathLike, info: CodesInfo) -> None:
     Raises:
         DataError: One is damaged.
     """
-    for shards in info.splits.values():
-        for shard in shards:
-            path = Path(folder) / shard.path
-            if sha256_of_file(path) != shard.sha256:
-                raise DataError(
-                    "damaged code shard: expected the sha256 that codes.json says. "
-                    f"Received: {path}"
-                )
+    for shard in itertools.chain(*info.splits.values()):
+        path = Path(folder) / shard.path
+        if problem := shard_problem(path, shard, verify=True):
+            raise _damaged(path, problem)
 
 
-def _parse_shard(value: Mapping[str, Any]) -> Shard:
-    """Makes a shard's description of JSON; one of `_DAMAGE` says that it is wrong."""
-    shard = Shard(**value)
-    counts = (shard.bytes, shard.num_examples)
-    fits = all(type(count) is int and count >= 0 for count in counts)
-    if not (fits and is_bare_name(shard.path) and isinstance(shard.sha256, str)):
-        raise ValueError(f"wrong shard: {value}")
-    return shard
-
-
-def _check_shard(path: Path, shard: Shard) -> None:
-    if not path.is_file():
-        raise DataError(
-            "missing code shard: expected every file that codes.json names. "
-            f"Received: no {path}"
-        )
-    if path.stat().st_size != shard.bytes:
-        size = path.stat().st_size
-        raise DataError(
-            f"damaged code shard: expected {shard.bytes} bytes, as codes.json says. "
-            f"Received: {path} of {size} bytes"
-        )
+def _damaged(path: Path, problem: str) -> DataError:
+    return DataError(
+        "damaged code shard: expected the file that codes.json describes; run "
+        f"train.py --stage=codes to write it again. Received: {path} ({problem})"
+    )

@@ -1,4 +1,4 @@
-"""One row of ``crops.csv``: what it holds, and what it must not."""
+"""Folders of crops: images, ``crops.csv`` and ``crops.json``."""
 
 import csv
 import dataclasses
@@ -18,7 +18,12 @@ from tfvqgen.data.images import (
 )
 from tfvqgen.errors import DataError, UserError
 from tfvqgen.files import read_json, whole_file, write_json
+from tfvqgen.validation import key, read
 
+TABLE = "crops.csv"
+# The table of generated cells has another name, so that they are not taken for real.
+SAMPLES_TABLE = "samples.csv"
+LABEL_SEPARATOR = "|"
 COLUMNS = (
     "crop_id",
     "path",
@@ -32,7 +37,6 @@ COLUMNS = (
     "accepted",
     "reason",
 )
-LABEL_SEPARATOR = "|"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -43,14 +47,14 @@ class Crop:
         crop_id: Unique within the table.
         path: The image, relative to the table, with forward slashes.
         labels: Names of localizations; none means unknown.
-        group: One well or antibody: crops of one group never go to different splits.
-        field: The field of view it was cut from.
+        group: One well or antibody; crops of a group never go to different splits.
+        field: The field of view that contains the crop.
         x: Column of the crop's centre in the field's pixels, if known.
         y: Row of the crop's centre in the field's pixels, if known.
         size: Side in pixels.
-        pixel_size: Micrometres a pixel, if known.
-        accepted: Whether it takes part.
-        reason: Why it was not accepted.
+        pixel_size: Micrometres per pixel, if known.
+        accepted: Whether the crop is used.
+        reason: Why the crop is not accepted.
         metadata: Further columns by name, e.g. ``gene`` or ``synthetic``.
         sha256: Hex sha256 of the image's bytes, as ``write_image`` returns it.
     """
@@ -70,142 +74,39 @@ class Crop:
     sha256: str = ""
 
 
-def crop_cells(row: Crop) -> list[str]:
-    """Returns a crop's cells in the order of COLUMNS."""
-    return [
-        row.crop_id,
-        row.path,
-        LABEL_SEPARATOR.join(row.labels),
-        row.group,
-        row.field,
-        *("" if v is None else str(v) for v in (row.x, row.y, row.size)),
-        "" if row.pixel_size is None else str(row.pixel_size),
-        "true" if row.accepted else "false",
-        row.reason,
-    ]
+@dataclasses.dataclass(frozen=True)
+class CropsInfo:
+    """The contents of ``crops.json``.
 
-
-def parse_crop(cells: dict[str, str], where: str) -> Crop:
-    """Makes a crop of the cells of its row, by column.
-
-    Raises:
-        DataError: A cell is not what its column holds; names `where`.
+    Attributes:
+        channels: The names of the channels in order.
+        dtype: ``uint8`` or ``uint16``.
+        labels_ordered: Whether the first label of a crop is its main label.
+        credit: Licence and source of the images.
     """
-    accepted = cells.pop("accepted").strip().lower()
-    if accepted not in ("true", "false"):
-        raise DataError(
-            f"wrong value in {where}: expected true or false. "
-            f"Received: accepted={accepted!r}"
-        )
-    labels = (name.strip() for name in cells.pop("labels").split(LABEL_SEPARATOR))
-    values = {
-        "crop_id": cells.pop("crop_id").strip(),
-        "path": cells.pop("path").strip(),
-        # A label said twice is said once.
-        "labels": tuple(dict.fromkeys(name for name in labels if name)),
-        "group": cells.pop("group").strip(),
-        "field": cells.pop("field").strip(),
-        "x": _number(cells.pop("x"), "x", where),
-        "y": _number(cells.pop("y"), "y", where),
-        "size": _number(cells.pop("size"), "size", where),
-        "pixel_size": _number(cells.pop("pixel_size"), "pixel_size", where),
-        "reason": cells.pop("reason"),
-        "sha256": cells.pop("sha256", "").strip().lower(),
-    }
-    metadata = {name: cell for name, cell in cells.items() if cell != ""}
-    return Crop(**values, accepted=accepted == "true", metadata=metadata)
 
-
-def check_crop(crop: Crop, seen: set[str], where: str) -> None:
-    """Refuses a crop that could not be kept in a table.
-
-    Args:
-        crop: The crop.
-        seen: The ids of those before it; its own is added.
-        where: What the message names.
-
-    Raises:
-        DataError: An id is repeated, a path leaves the folder, ...
-    """
-    for name in ("crop_id", "path", "group"):
-        value = getattr(crop, name)
-        if not value or value != value.strip() or not value.isprintable():
-            raise DataError(
-                f"wrong value in {where}: expected a name. Received: {name}={value!r}"
-            )
-    if crop.crop_id in seen:
-        raise DataError(
-            f"wrong value in {where}: expected every crop_id once. "
-            f"Received: crop_id={crop.crop_id!r} again"
-        )
-    seen.add(crop.crop_id)
-    parts = (*PurePosixPath(crop.path).parts, *PureWindowsPath(crop.path).parts)
-    leaves = ".." in parts or crop.path.startswith(("/", "\\", "~"))
-    # No parts: the folder itself.
-    if leaves or not parts or ":" in parts[0]:
-        raise DataError(
-            f"wrong value in {where}: expected a path inside the folder of the table. "
-            f"Received: path={crop.path!r}"
-        )
-    for label in crop.labels:
-        if not label or LABEL_SEPARATOR in label or label != label.strip():
-            raise DataError(
-                f"wrong value in {where}: expected labels' names without "
-                f"{LABEL_SEPARATOR!r}. Received: {label!r}"
-            )
-    if crop.sha256 and not re.fullmatch("[0-9a-f]{64}", crop.sha256):
-        raise DataError(
-            f"wrong value in {where}: expected 64 hexadecimal digits or nothing. "
-            f"Received: sha256={crop.sha256!r}"
-        )
-
-
-def _number(cell: str, name: str, where: str) -> float | int | None:
-    if not cell.strip():
-        return None
-    try:
-        value = float(cell)
-    except ValueError:
-        value = math.nan
-    expected, fits = {
-        "size": ("a whole number above 0", value > 0 and value.is_integer()),
-        "pixel_size": ("a number above 0", value > 0),
-    }.get(name, ("a number", True))
-    if not math.isfinite(value) or not fits:
-        raise DataError(
-            f"wrong value in {where}: expected {expected} or nothing. "
-            f"Received: {name}={cell!r}"
-        )
-    return int(value) if value.is_integer() and name != "pixel_size" else value
-
-
-TABLE = "crops.csv"
-# That of generated cells, so that nobody takes them for real ones.
-SAMPLES_TABLE = "samples.csv"
+    channels: tuple[str, ...] = key(
+        pattern=r"[\w .+-]+", max_items=MAX_CHANNELS, unique=True
+    )
+    dtype: str = key(choices=DTYPES)
+    labels_ordered: bool
+    credit: str
 
 
 @dataclasses.dataclass(frozen=True)
-class CropFolder:
+class CropFolder(CropsInfo):
     """A folder of crops as read from disk.
 
     Attributes:
-        folder: Where the paths start.
-        channels: Names of the channels in order.
-        dtype: ``uint8`` or ``uint16``.
-        labels_ordered: Whether a crop's first label is its main one.
-        credit: Licence and source line.
-        rows: The crops in the table's order.
+        folder: The folder that paths are relative to.
+        rows: The crops in the order of the table.
     """
 
     folder: Path
-    channels: tuple[str, ...]
-    dtype: str
-    labels_ordered: bool
-    credit: str
     rows: list[Crop]
 
     def image_path(self, crop: Crop) -> Path:
-        """Returns where a crop's image is, to be given to ``read_image``.
+        """Returns the path of a crop's image, for ``read_image``.
 
         Raises:
             DataError: A link leads out of the folder.
@@ -223,17 +124,31 @@ class CropFolder:
 
 @functools.lru_cache
 def _real(folder: Path) -> Path:
-    """Returns a folder without links; it is asked for every image."""
+    """Returns a folder without links; called for every image."""
     return Path(os.path.realpath(folder))
 
 
 def image_name(crop_id: str, num_channels: int) -> str:
     """Returns the usual ``path`` of a crop's image.
 
-    ``images/<crop_id>.png``, or with ``{channel}`` where one PNG is too small.
+    This is ``images/<crop_id>.png``; the name of an image that does not fit into one
+    PNG also has ``{channel}`` in it.
     """
     many = num_channels > MAX_PNG_CHANNELS
     return f"images/{crop_id}{'_' + CHANNEL_PLACEHOLDER if many else ''}.png"
+
+
+def leaves_folder(path: str) -> bool:
+    """Returns whether a relative path may lead out of its folder, on any system."""
+    parts = (*PurePosixPath(path).parts, *PureWindowsPath(path).parts)
+    # A path without parts is the folder itself.
+    return (
+        not parts
+        or ".." in parts
+        or path.startswith(("/", "\\", "~"))
+        or ":" in parts[0]
+        or not path.isprintable()
+    )
 
 
 def write_crops(
@@ -246,15 +161,15 @@ def write_crops(
     labels_ordered: bool = False,
     table: str = TABLE,
 ) -> None:
-    """Writes ``crops.json`` and then ``crops.csv``; the images must be there before.
+    """Writes ``crops.json`` and then ``crops.csv``; the images have to exist before.
 
     Args:
-        folder: An existing folder, in which ``rows`` have their images.
-        rows: The crops; every crop's metadata become columns.
-        channels: Names of the channels in order.
+        folder: The existing folder of the images.
+        rows: The crops; their metadata become columns.
+        channels: The names of the channels in order.
         dtype: ``uint8`` or ``uint16``.
-        credit: Licence and source line.
-        labels_ordered: Whether a crop's first label is its main one.
+        credit: Licence and source of the images.
+        labels_ordered: Whether the first label of a crop is its main label.
         table: Another name for ``crops.csv``, and so for ``crops.json``.
 
     Raises:
@@ -262,31 +177,32 @@ def write_crops(
             leaves the folder, a label with ``|`` in it, ...
     """
     rows = list(rows)
-    about = {
+    values = {
         "channels": list(channels),
         "dtype": dtype,
         "labels_ordered": labels_ordered,
         "credit": credit,
     }
     table_path = Path(folder) / table
-    about_path = table_path.with_suffix(".json")
-    _check_about(about_path, about)
+    json_path = table_path.with_suffix(".json")
+    read(CropsInfo, values, json_path)
     metadata = list(dict.fromkeys(name for row in rows for name in row.metadata))
-    _check_header([*COLUMNS, *metadata, "sha256"], f"the columns of {table}")
+    header = [*COLUMNS, *metadata, "sha256"]
+    _check_header(header, f"the columns of {table}")
     seen: set[str] = set()
     for row in rows:
         check_crop(row, seen, f"crop {row.crop_id!r}")
-    write_json(about_path, about)
+    write_json(json_path, values)
     with whole_file(table_path, "w") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([*COLUMNS, *metadata, "sha256"])
+        writer.writerow(header)
         for row in rows:
             extra = [row.metadata.get(name, "") for name in metadata]
-            writer.writerow([*crop_cells(row), *extra, row.sha256])
+            writer.writerow([*_cells(row), *extra, row.sha256])
 
 
 def read_crops(path: str | os.PathLike) -> CropFolder:
-    """Reads a folder of crops, or a table of the same form under another name.
+    """Reads a folder of crops, or a table of the same form with another name.
 
     Args:
         path: A folder with ``crops.csv`` and ``crops.json`` (or else ``samples.csv``
@@ -302,20 +218,104 @@ def read_crops(path: str | os.PathLike) -> CropFolder:
         tables = [path / TABLE, path / SAMPLES_TABLE]
         table = next((x for x in tables if x.is_file()), tables[0])
     if not table.is_file():
-        raise DataError(
-            f"no crops there: expected a folder with {TABLE}. Received: {path}"
-        )
-    about_path = table.with_suffix(".json")
-    about = read_json(about_path)
-    _check_about(about_path, about)
-    return CropFolder(
-        folder=table.parent,
-        channels=tuple(about["channels"]),
-        dtype=about["dtype"],
-        labels_ordered=about["labels_ordered"],
-        credit=about["credit"],
-        rows=_read_table(table),
+        raise DataError(f"no crops: expected a folder with {TABLE}. Received: {path}")
+    json_path = table.with_suffix(".json")
+    info = read(CropsInfo, read_json(json_path), json_path)
+    return CropFolder(**vars(info), folder=table.parent, rows=_read_table(table))
+
+
+def check_crop(crop: Crop, seen: set[str], where: str) -> None:
+    """Refuses a crop that a table could not hold.
+
+    Args:
+        crop: The crop.
+        seen: The ids of the crops before it; its own id is added.
+        where: The place of the crop, for messages.
+
+    Raises:
+        DataError: An id is repeated, a path leaves the folder, ...
+    """
+    for name in ("crop_id", "path", "group"):
+        value = getattr(crop, name)
+        if not value or value != value.strip() or not value.isprintable():
+            raise _wrong(where, "a name", f"{name}={value!r}")
+    if crop.crop_id in seen:
+        raise _wrong(where, "every crop_id once", f"crop_id={crop.crop_id!r} again")
+    seen.add(crop.crop_id)
+    if leaves_folder(crop.path):
+        expected = "a path inside the folder of the table"
+        raise _wrong(where, expected, f"path={crop.path!r}")
+    for label in crop.labels:
+        if not label or LABEL_SEPARATOR in label or label != label.strip():
+            raise _wrong(where, f"labels without {LABEL_SEPARATOR!r}", repr(label))
+    if crop.sha256 and not re.fullmatch("[0-9a-f]{64}", crop.sha256):
+        expected = "64 hexadecimal digits or nothing"
+        raise _wrong(where, expected, f"sha256={crop.sha256!r}")
+
+
+def _cells(row: Crop) -> list[str]:
+    """Returns the cells of a row in the order of COLUMNS."""
+    numbers = (row.x, row.y, row.size, row.pixel_size)
+    return [
+        row.crop_id,
+        row.path,
+        LABEL_SEPARATOR.join(row.labels),
+        row.group,
+        row.field,
+        *("" if number is None else str(number) for number in numbers),
+        "true" if row.accepted else "false",
+        row.reason,
+    ]
+
+
+def _parse_row(cells: dict[str, str], where: str) -> Crop:
+    """Makes a crop of the cells of its row, by column.
+
+    Raises:
+        DataError: A cell has a wrong value; names `where`.
+    """
+    accepted = cells["accepted"].strip().lower()
+    if accepted not in ("true", "false"):
+        raise _wrong(where, "true or false", f"accepted={accepted!r}")
+    labels = (name.strip() for name in cells["labels"].split(LABEL_SEPARATOR))
+    other = {
+        name: cell
+        for name, cell in cells.items()
+        if name not in (*COLUMNS, "sha256") and cell != ""
+    }
+    return Crop(
+        crop_id=cells["crop_id"].strip(),
+        path=cells["path"].strip(),
+        # Repeated labels count once.
+        labels=tuple(dict.fromkeys(name for name in labels if name)),
+        group=cells["group"].strip(),
+        field=cells["field"].strip(),
+        x=_number(cells, "x", where),
+        y=_number(cells, "y", where),
+        size=_number(cells, "size", where),
+        pixel_size=_number(cells, "pixel_size", where),
+        accepted=accepted == "true",
+        reason=cells["reason"],
+        metadata=other,
+        sha256=cells.get("sha256", "").strip().lower(),
     )
+
+
+def _number(cells: Mapping[str, str], name: str, where: str) -> float | int | None:
+    cell = cells[name].strip()
+    if not cell:
+        return None
+    try:
+        value = float(cell)
+    except ValueError:
+        value = math.nan
+    expected, fits = {
+        "size": ("a whole number above 0", value > 0 and value.is_integer()),
+        "pixel_size": ("a number above 0", value > 0),
+    }.get(name, ("a number", True))
+    if not math.isfinite(value) or not fits:
+        raise _wrong(where, f"{expected} or nothing", f"{name}={cell!r}")
+    return int(value) if value.is_integer() and name != "pixel_size" else value
 
 
 def _read_table(table: Path) -> list[Crop]:
@@ -326,16 +326,14 @@ def _read_table(table: Path) -> list[Crop]:
             reader = csv.reader(file, strict=True)
             header = [name.strip() for name in next(reader, [])]
             _check_header(header, str(table))
-            for cells in reader:
-                if not cells:
-                    continue
+            for cells in filter(None, reader):
                 where = f"{table} line {reader.line_num}"
                 if len(cells) != len(header):
                     raise DataError(
                         f"damaged table: expected {len(header)} columns in every line. "
                         f"Received: {len(cells)} in {where}"
                     )
-                crop = parse_crop(dict(zip(header, cells, strict=True)), where)
+                crop = _parse_row(dict(zip(header, cells, strict=True)), where)
                 check_crop(crop, seen, where)
                 rows.append(crop)
     except (UnicodeDecodeError, csv.Error) as error:
@@ -355,8 +353,8 @@ def _check_header(header: Sequence[str], where: str) -> None:
     twice = sorted({name for name in header if header.count(name) > 1})
     if twice or "" in header:
         raise UserError(
-            f"wrong columns in {where}: expected every column to have a name of its "
-            f"own. Received: {', '.join(map(repr, twice or ['']))}"
+            f"wrong columns in {where}: expected every column to have a unique name. "
+            f"Received: {', '.join(map(repr, twice or ['']))}"
         )
     if "id" in header:
         raise UserError(
@@ -365,28 +363,7 @@ def _check_header(header: Sequence[str], where: str) -> None:
         )
 
 
-def _check_about(path: Path, about: object) -> None:
-    def refuse(expected: str, received: object) -> None:
-        raise DataError(f"wrong {path}: expected {expected}. Received: {received!r}")
-
-    if not isinstance(about, dict):
-        refuse("an object", about)
-    for name in ("channels", "dtype", "labels_ordered", "credit"):
-        if name not in about:
-            refuse(f"{name!r}", f"only {sorted(about)}")
-    channels = about["channels"]
-    if (
-        not isinstance(channels, list)
-        or not 1 <= len(channels) <= MAX_CHANNELS
-        or not all(
-            isinstance(c, str) and re.fullmatch(r"[\w .+-]+", c) for c in channels
-        )
-        or len(set(channels)) != len(channels)
-    ):
-        refuse(f"channels to be 1 to {MAX_CHANNELS} different names", channels)
-    if about["dtype"] not in DTYPES:
-        refuse(f"dtype to be one of {', '.join(DTYPES)}", about["dtype"])
-    if not isinstance(about["labels_ordered"], bool):
-        refuse("labels_ordered to be true or false", about["labels_ordered"])
-    if not isinstance(about["credit"], str):
-        refuse("credit to be a text", about["credit"])
+def _wrong(where: str, expected: str, received: str) -> DataError:
+    return DataError(
+        f"wrong value in {where}: expected {expected}. Received: {received}"
+    )

@@ -1,45 +1,17 @@
-"""What ``dataset.json`` says about one shard; needs no TensorFlow to be read."""
+"""The contents of ``dataset.json``; reading it does not need TensorFlow."""
 
 import dataclasses
 import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 from tfvqgen.data.images import DTYPES, MAX_CHANNELS
 from tfvqgen.errors import DataError
 from tfvqgen.files import read_json, write_json
-
-
-def is_bare_name(path: object) -> bool:
-    """Whether a file of this name is in the folder itself, wherever that is."""
-    return (
-        isinstance(path, str)
-        and path not in ("", ".", "..")
-        and PurePath(path).name == path
-        and "\\" not in path
-        and path.isprintable()
-    )
-
-
-@dataclasses.dataclass(frozen=True)
-class Shard:
-    """One file of records, as ``dataset.json`` describes it.
-
-    Attributes:
-        path: Relative to the folder of ``dataset.json``.
-        bytes: The file's size.
-        num_examples: The number of records in it.
-        sha256: Of the file, in hexadecimal.
-    """
-
-    path: str
-    bytes: int
-    num_examples: int
-    sha256: str
-
+from tfvqgen.validation import key, read, require
 
 FILE_NAME = "dataset.json"
 FORMAT = "tfvqgen-images-1"
@@ -47,7 +19,7 @@ SPLITS = ("train", "validation", "test")
 LABEL_POLICIES = ("multi_hot", "single_only", "primary", "duplicate")
 COLOURS = ("red", "green", "blue")
 
-# What is stained where, by the names people give to channels.
+# The names of channels that are shown in each colour.
 _DISPLAY_NAMES = {
     "red": ("red", "microtubules"),
     "green": ("green", "protein"),
@@ -56,20 +28,37 @@ _DISPLAY_NAMES = {
 
 
 @dataclasses.dataclass(frozen=True)
+class Shard:
+    """One TFRecord file.
+
+    Attributes:
+        path: The name of the file, in the folder of its description.
+        bytes: The size of the file.
+        num_examples: The number of records in it.
+        sha256: The hash of the file in hexadecimal.
+    """
+
+    path: str = key(pattern=r"[\w .-]*\w")
+    bytes: int = key(low=0)
+    num_examples: int = key(low=0)
+    sha256: str = key(pattern="[0-9a-f]{64}")
+
+
+@dataclasses.dataclass(frozen=True)
 class SplitInfo:
     """One split of ``dataset.json``.
 
     Attributes:
-        num_examples: The number of records in all its shards.
-        label_counts: Label -> examples that have it.
+        num_examples: The number of records in all shards.
+        label_counts: The number of examples that have each label.
         num_groups: The number of groups; no other split has any of them.
-        shards: Its files.
+        shards: The files.
     """
 
-    num_examples: int
-    label_counts: Mapping[str, int]
-    num_groups: int
-    shards: tuple[Shard, ...]
+    num_examples: int = key(low=0)
+    label_counts: Mapping[str, int] = key(low=0)
+    num_groups: int = key(low=0)
+    shards: tuple[Shard, ...] = key()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,39 +68,67 @@ class DatasetInfo:
     Attributes:
         image_shape: (H, W, C).
         dtype: ``uint8`` or ``uint16``.
-        channels: The C channels' names in order.
-        display: Which channel is shown red, green and blue; None is black.
-        pixel_size: Micrometres a pixel, or None if unknown.
+        channels: The names of the C channels in order.
+        display: The channel that is shown red, green and blue; None is black.
+        pixel_size: Micrometres per pixel, or None if unknown.
         labels: The vocabulary in order.
         label_policy: How a crop with several labels became records.
-        credit: Licence and source line.
-        splits: By name.
-        provenance: How it was made; free-form.
+        credit: Licence and source of the images.
+        splits: The splits by name.
+        provenance: How the data were made; in any form.
     """
 
-    image_shape: tuple[int, int, int]
-    dtype: str
-    channels: tuple[str, ...]
+    image_shape: tuple[int, int, int] = key(low=1)
+    dtype: str = key(choices=DTYPES)
+    channels: tuple[str, ...] = key(pattern=".+", max_items=MAX_CHANNELS, unique=True)
     display: Mapping[str, str | None]
-    pixel_size: float | None
-    labels: tuple[str, ...]
-    label_policy: str
+    pixel_size: float | None = key(above=0)
+    labels: tuple[str, ...] = key(pattern=".+", unique=True)
+    label_policy: str = key(choices=LABEL_POLICIES)
     credit: str
     splits: Mapping[str, SplitInfo]
     provenance: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
+    def __post_init__(self):
+        """Checks what depends on several fields.
+
+        Raises:
+            UserError: The fields contradict each other.
+        """
+        channels = len(self.channels)
+        fits = self.image_shape[2] == channels
+        require(fits, "image_shape", f"{channels} channels", self.image_shape)
+        shown = {name for name in self.display.values() if name is not None}
+        fits = set(self.display) == set(COLOURS) and shown <= set(self.channels)
+        expected = "red, green and blue, each with the name of a channel or null"
+        require(fits, "display", expected, self.display)
+        for name, split in self.splits.items():
+            require(name in SPLITS, "splits", f"keys among {', '.join(SPLITS)}", name)
+            counts = split.label_counts
+            fits = set(counts) == set(self.labels)
+            fits = fits and max(counts.values(), default=0) <= split.num_examples
+            expected = "the number of examples of every label"
+            require(fits, f"splits.{name}.label_counts", expected, counts)
+            total = sum(shard.num_examples for shard in split.shards)
+            require(
+                split.num_examples == total,
+                f"splits.{name}.num_examples",
+                f"the sum over its shards, {total}",
+                split.num_examples,
+            )
+
     @property
     def display_channels(self) -> tuple[int | None, ...]:
-        """The indices of the channels shown red, green and blue."""
+        """The indices of the channels that are shown red, green and blue."""
         return display_indices(self.display, self.channels)
 
     def fingerprint(self) -> str:
-        """Returns a hash (hex sha256) of everything that a model learns from.
+        """Returns a hash (hex sha256) of everything that models are trained on.
 
-        The folder's place, the display colours, the credit and the provenance do not
-        count.
+        The place of the folder, the display colours, the credit and the provenance do
+        not change it.
         """
-        matters = {
+        values = {
             "format": FORMAT,
             "image_shape": list(self.image_shape),
             "dtype": self.dtype,
@@ -123,7 +140,7 @@ class DatasetInfo:
                 for name, split in self.splits.items()
             },
         }
-        text = json.dumps(matters, sort_keys=True, separators=(",", ":"))
+        text = json.dumps(values, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -136,10 +153,10 @@ def display_indices(
 
 
 def default_display(channels: Sequence[str]) -> dict[str, str | None]:
-    """Chooses the channels that are shown red, green and blue: by name, else by order.
+    """Chooses the channels that are shown red, green and blue.
 
-    A single channel is shown grey. Channels are matched by name without regard to case;
-    if none matches, the first three are taken.
+    Channels are chosen by name, without regard to case; if no name is known, the first
+    three channels are taken. A single channel is shown grey.
     """
     if len(channels) == 1:
         return dict.fromkeys(COLOURS, channels[0])
@@ -155,181 +172,40 @@ def default_display(channels: Sequence[str]) -> dict[str, str | None]:
 
 def write_info(folder: str | os.PathLike, info: DatasetInfo) -> None:
     """Writes ``dataset.json``, after checking that it can be read back."""
-    value = {
+    path = Path(folder) / FILE_NAME
+    values = {
         "format": FORMAT,
         "fingerprint": info.fingerprint(),
         **dataclasses.asdict(info),
     }
-    path = Path(folder) / FILE_NAME
-    _parse(json.loads(json.dumps(value)), _Reader(path, ""))
-    write_json(path, value)
+    read(DatasetInfo, values, path)
+    write_json(path, values)
 
 
 def read_info(folder: str | os.PathLike) -> DatasetInfo:
-    """Reads and checks ``dataset.json``; the shards are not looked at.
+    """Reads and checks ``dataset.json``, but not the shards.
 
     Raises:
-        DataError: It is missing, or one of its fields is not what it should be.
+        DataError: It is missing, or one of its fields is wrong.
     """
     path = Path(folder) / FILE_NAME
     if not path.is_file():
         raise DataError(
-            f"no shards there: expected a folder with {FILE_NAME}, as "
+            f"no shards: expected a folder with {FILE_NAME}, as "
             f"`python -m data_prep shard` writes it. Received: {folder}"
         )
-    value = read_json(path)
-    try:
-        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
-    except ValueError as error:
-        raise DataError(
-            f"damaged {FILE_NAME}: expected whole letters and finite numbers. "
-            f"Received: {path} ({type(error).__name__})"
-        ) from None
-    info = _parse(value, _Reader(path, ""))
-    # What people may edit is no part of it; other programs may leave it out.
-    expected = value.get("fingerprint", info.fingerprint())
+    values = read_json(path)
+    if not isinstance(values, dict) or values.get("format") != FORMAT:
+        raise DataError(f"wrong format: expected {FORMAT}. Received: {path}")
+    info = read(DatasetInfo, values, path)
+    if not info.splits:
+        raise DataError(f"no splits in {path}: expected at least one. Received: none")
+    # People may edit the fields that are not part of it; other programs may leave it
+    # out.
+    expected = values.get("fingerprint", info.fingerprint())
     if info.fingerprint() != expected:
         raise DataError(
-            f"damaged {FILE_NAME}: expected what fits its fingerprint, "
-            f"{str(expected)[:12]}. Received: {path} of {info.fingerprint()[:12]}"
+            f"damaged {FILE_NAME}: expected the fingerprint {str(expected)[:12]}. "
+            f"Received: {path} with the fingerprint {info.fingerprint()[:12]}"
         )
     return info
-
-
-@dataclasses.dataclass(frozen=True)
-class _Reader:
-    """Takes checked values out of JSON objects, remembering where for the message."""
-
-    path: Path
-    where: str
-
-    def inside(self, name: str) -> "_Reader":
-        return _Reader(self.path, f"{self.where}{name}.")
-
-    def require(self, condition: bool, name: str, expected: str, value: Any) -> None:
-        if not condition:
-            what = f"{self.where}{name}".rstrip(".") or "all of it"
-            raise DataError(
-                f"wrong {self.path}: expected {what} to be {expected}. "
-                f"Received: {json.dumps(value)[:200]}"
-            )
-
-    def take(self, value: Any, name: str, kind: type | tuple, expected: str) -> Any:
-        self.require(isinstance(value, dict), "", "an object", value)
-        if name not in value:
-            self.require(False, name, f"{expected}; it is missing", sorted(value))
-        item = value[name]
-        fits = isinstance(item, kind) and not isinstance(item, bool)
-        self.require(fits, name, expected, item)
-        return item
-
-    def names(self, value: Any, name: str, most: int | None = None) -> tuple[str, ...]:
-        expected = "a list of different names"
-        expected += f", 1 to {most}" if most else ""
-        items = self.take(value, name, list, expected)
-        fits = all(isinstance(item, str) and item for item in items)
-        fits = fits and len(set(items)) == len(items)
-        fits = fits and (most is None or 1 <= len(items) <= most)
-        self.require(fits, name, expected, items)
-        return tuple(items)
-
-    def count(self, value: Any, name: str) -> int:
-        number = self.take(value, name, int, "a number of at least 0")
-        self.require(number >= 0, name, "a number of at least 0", number)
-        return number
-
-
-def _parse(value: Any, reader: _Reader) -> DatasetInfo:
-    form = reader.take(value, "format", str, f"{FORMAT!r}")
-    reader.require(form == FORMAT, "format", f"{FORMAT!r}", form)
-    channels = reader.names(value, "channels", most=MAX_CHANNELS)
-    labels = reader.names(value, "labels")
-    shape = reader.take(value, "image_shape", list, "[H, W, C]")
-    fits = len(shape) == 3 and all(type(n) is int and n > 0 for n in shape)
-    fits = fits and shape[2] == len(channels)
-    reader.require(
-        fits, "image_shape", f"[H, W, C] with C = {len(channels)} channels", shape
-    )
-    dtype = reader.take(value, "dtype", str, f"one of {', '.join(DTYPES)}")
-    reader.require(dtype in DTYPES, "dtype", f"one of {', '.join(DTYPES)}", dtype)
-    policy = reader.take(value, "label_policy", str, "a label policy")
-    expected = f"one of {', '.join(LABEL_POLICIES)}"
-    reader.require(policy in LABEL_POLICIES, "label_policy", expected, policy)
-    pixel_size = reader.take(
-        value, "pixel_size", (int, float, type(None)), "micrometres or null"
-    )
-    fits = pixel_size is None or 0 < pixel_size < float("inf")
-    reader.require(fits, "pixel_size", "above 0, or null", pixel_size)
-    return DatasetInfo(
-        image_shape=tuple(shape),
-        dtype=dtype,
-        channels=channels,
-        display=_parse_display(value, channels, reader),
-        pixel_size=pixel_size,
-        labels=labels,
-        label_policy=policy,
-        credit=reader.take(value, "credit", str, "a text"),
-        splits=_parse_splits(value, labels, reader),
-        provenance=value.get("provenance", {}),
-    )
-
-
-def _parse_display(
-    value: Any, channels: Sequence[str], reader: _Reader
-) -> dict[str, str | None]:
-    expected = "red, green and blue, each with a channel's name or null"
-    display = reader.take(value, "display", dict, expected)
-    fits = set(display) == set(COLOURS)
-    fits = fits and all(name is None or name in channels for name in display.values())
-    reader.require(fits, "display", expected, display)
-    return {colour: display[colour] for colour in COLOURS}
-
-
-def _parse_splits(
-    value: Any, labels: Sequence[str], reader: _Reader
-) -> dict[str, SplitInfo]:
-    splits = reader.take(value, "splits", dict, "an object of splits")
-    fits = splits and set(splits) <= set(SPLITS)
-    reader.require(bool(fits), "splits", f"among {', '.join(SPLITS)}", list(splits))
-    inside = reader.inside("splits")
-    return {
-        name: _parse_split(split, labels, inside.inside(name))
-        for name, split in splits.items()
-    }
-
-
-def _parse_split(value: Any, labels: Sequence[str], reader: _Reader) -> SplitInfo:
-    num_examples = reader.count(value, "num_examples")
-    expected = "every label with its number of examples"
-    counts = reader.take(value, "label_counts", dict, expected)
-    fits = set(counts) == set(labels)
-    for count in counts.values():
-        fits = fits and type(count) is int and 0 <= count <= num_examples
-    reader.require(fits, "label_counts", expected, counts)
-    shards = tuple(
-        _parse_shard(shard, reader.inside(f"shards[{index}]"))
-        for index, shard in enumerate(reader.take(value, "shards", list, "a list"))
-    )
-    total = sum(shard.num_examples for shard in shards)
-    expected = f"the sum over its shards, {total}"
-    reader.require(num_examples == total, "num_examples", expected, num_examples)
-    return SplitInfo(
-        num_examples=num_examples,
-        label_counts={label: counts[label] for label in labels},
-        num_groups=reader.count(value, "num_groups"),
-        shards=shards,
-    )
-
-
-def _parse_shard(value: Any, reader: _Reader) -> Shard:
-    path = reader.take(value, "path", str, "a file's name")
-    reader.require(is_bare_name(path), "path", "a file's bare name", path)
-    sha256 = reader.take(value, "sha256", str, "64 hexadecimal digits")
-    fits = len(sha256) == 64 and set(sha256) <= set("0123456789abcdef")
-    reader.require(fits, "sha256", "64 hexadecimal digits", sha256)
-    return Shard(
-        path=path,
-        bytes=reader.count(value, "bytes"),
-        num_examples=reader.count(value, "num_examples"),
-        sha256=sha256,
-    )

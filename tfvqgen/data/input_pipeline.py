@@ -13,9 +13,8 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from tfvqgen.data.damage import find_damage
 from tfvqgen.data.schema import Split
-from tfvqgen.data.tfrecords import READ_ERRORS, damaged, shuffled_index
+from tfvqgen.data.tfrecords import READ_ERRORS, damaged, find_damage, shuffled_index
 from tfvqgen.errors import DataError, UserError
 
 # A function from a number (int64 []) to an example's parts.

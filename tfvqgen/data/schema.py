@@ -19,9 +19,8 @@ from tqdm import tqdm
 from tfvqgen.data import dataset_info
 from tfvqgen.data.dataset_info import DatasetInfo, SplitInfo
 from tfvqgen.data.images import MAX_PNG_CHANNELS, encode_png, png_header
-from tfvqgen.data.tfrecords import Records, damaged
+from tfvqgen.data.tfrecords import Records, damaged, shard_problem
 from tfvqgen.errors import UserError
-from tfvqgen.files import sha256_of_file
 
 IMAGE_ENCODED = "image/encoded"
 IMAGE_FORMAT = "image/format"
@@ -156,18 +155,6 @@ def open_dataset(data_dir: str | os.PathLike, verify: bool = False) -> Dataset:
             if problem:
                 raise damaged(dataset.folder / shard.path, None, problem)
     return dataset
-
-
-def shard_problem(path: Path, shard, verify: bool) -> str | None:
-    """Says in what a file differs from its description, None if in nothing."""
-    if not path.is_file():
-        return "the file is missing"
-    size = path.stat().st_size
-    if size != shard.bytes:
-        return f"it has {size} bytes, not {shard.bytes}"
-    if verify and sha256_of_file(path) != shard.sha256:
-        return "its sha256 differs"
-    return None
 
 
 def image_format(num_channels: int) -> str:

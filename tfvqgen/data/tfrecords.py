@@ -11,10 +11,11 @@ length (4), data, masked CRC-32C of the data (4).
 """
 
 import contextlib
+import dataclasses
 import errno
 import os
 import re
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -206,6 +207,106 @@ def damaged(path: str | os.PathLike, record: int | None, reason: str) -> DataErr
         f"damaged shard: expected the file that dataset.json describes. "
         f"Received: {path}{where} ({reason})"
     )
+
+
+def shard_problem(path: Path, shard: Shard, verify: bool = False) -> str | None:
+    """Returns how a file differs from its description, or None if it does not."""
+    if not path.is_file():
+        return "the file is missing"
+    size = path.stat().st_size
+    if size != shard.bytes:
+        return f"it has {size} bytes, not {shard.bytes}"
+    if verify and sha256_of_file(path) != shard.sha256:
+        return "its sha256 differs"
+    return None
+
+
+@dataclasses.dataclass(frozen=True)
+class Damage:
+    """One thing that is wrong.
+
+    Attributes:
+        path: The shard.
+        record: The record's number in the shard, from 0; None if the file is at fault.
+        reason: What is wrong with it.
+    """
+
+    path: Path
+    record: int | None
+    reason: str
+
+
+def find_damage(
+    split,
+    verify: bool = False,
+    progress: Callable[[int], object] = lambda count: None,
+) -> Iterator[Damage]:
+    """Reads a whole split, going on behind what is damaged.
+
+    Args:
+        split: The split.
+        verify: Whether to compare the shards' sha256 too.
+        progress: Called with the number of records that were dealt with.
+
+    Yields:
+        Everything that is wrong, in the order of the shards.
+    """
+    parse = split.parser()
+    for path, shard in zip(split.paths, split.shards, strict=True):
+        yield from _find_in_shard(path, shard, parse, verify, progress)
+
+
+def _find_in_shard(
+    path: Path, shard: Shard, parse: Callable, verify: bool, progress: Callable
+) -> Iterator[Damage]:
+    if not path.is_file():
+        yield Damage(path, None, "the file is missing")
+        progress(shard.num_examples)
+        return
+    named = False
+    offsets, chain_problem = scan_offsets(path, shard.num_examples)
+    for record, reason in _bad_records(Records.at(path, offsets), parse, progress):
+        named = True
+        yield Damage(path, record, reason)
+    if chain_problem:
+        named = True
+        yield Damage(path, len(offsets), chain_problem)
+        progress(max(0, shard.num_examples - len(offsets)))
+    problem = shard_problem(path, shard, verify)
+    if problem and not named:
+        yield Damage(path, None, f"{problem}, though its records can be read")
+
+
+def _bad_records(
+    records: Records, parse: Callable, progress: Callable
+) -> Iterator[tuple[int, str]]:
+    read = records.reader()
+
+    def check(index: tf.Tensor) -> tf.Tensor:
+        # Using the values of all parts keeps the decoding from being pruned.
+        return [tf.reduce_max(part) for part in parse(read(index)).values()]
+
+    numbers = tf.data.Dataset.range(records.num_records)
+    results = iter(numbers.map(check, num_parallel_calls=os.cpu_count()))
+    # An error stands for one element and the iterator goes on behind it.
+    for record in range(records.num_records):
+        try:
+            next(results)
+        except tf.errors.DataLossError:
+            yield record, "its bytes do not fit their checksum"
+        except READ_ERRORS as error:
+            yield record, _reason(error)
+        progress(1)
+
+
+def _reason(error: Exception) -> str:
+    """Returns the sentence of a failed check, or the first line of another error."""
+    if isinstance(error, UnicodeDecodeError):
+        return "what is in it cannot be read"
+    message = error.message or ""
+    if "assertion failed: [" in message:
+        return message.split("assertion failed: [")[1].split("]")[0].strip("'\" ")
+    return message.split("\n")[0].split("{{")[0].strip() or type(error).__name__
 
 
 def shuffled_index(position: tf.Tensor, num_records: int, seed: int) -> tf.Tensor:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tfvqgen.config import Config, StageConfig
-from tfvqgen.config_keys import frozen_differences
 from tfvqgen.data.dataset_info import DatasetInfo, read_info, write_info
 from tfvqgen.errors import UserError
 from tfvqgen.files import (
@@ -22,6 +21,7 @@ from tfvqgen.files import (
     write_sealed_json,
 )
 from tfvqgen.training.checkpoints import saved_checkpoints
+from tfvqgen.validation import frozen_differences
 
 
 class Workdir:

@@ -10,11 +10,11 @@ import numpy as np
 import tensorflow as tf
 
 from tfvqgen.config import ShardStageConfig
-from tfvqgen.config_keys import key
 from tfvqgen.data.schema import Split, to_unit
 from tfvqgen.layers.gated_units import replica_rows_uniform
 from tfvqgen.models import LocalizationClassifier
 from tfvqgen.training.stages.base import Batch, ShardStage, Sums
+from tfvqgen.validation import key
 
 # Largest shift of a cell, up or down and across, as a share of the side.
 LARGEST_SHIFT = 3 / 64

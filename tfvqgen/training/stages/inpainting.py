@@ -14,12 +14,12 @@ import numpy as np
 import tensorflow as tf
 
 from tfvqgen.config import StageConfig
-from tfvqgen.config_keys import find_field, key, parse
 from tfvqgen.data.schema import to_unit
 from tfvqgen.data.sheets import sheet_of_columns
 from tfvqgen.errors import UserError
 from tfvqgen.models.paired_inpainting import STRIDE, PairedInpainting
 from tfvqgen.training.stages.base import Batch, Stage, Sums
+from tfvqgen.validation import key, parse_override
 
 SECTION = "inpainting"
 # Pairs shown on the sheet of images.
@@ -74,8 +74,8 @@ class InpaintingConfig(StageConfig):
                     "cannot read an override: expected key=value. "
                     f"Received: {override!r}"
                 )
-            field = find_field(self, SECTION, name.strip())
-            changes[field.name] = parse(field, text.strip())
+            name = name.strip()
+            changes[name] = parse_override(self, name, text.strip(), f"{SECTION}.")
         return dataclasses.replace(self, **changes)
 
 
