@@ -116,8 +116,7 @@ class CodeSplit:
             yield from parsed.batch(size).as_numpy_iterator()
         except tf.errors.OpError as error:
             for found in find_damage(self):
-                problem = f"record {found.record}: {found.reason}"
-                raise _damaged(found.path, problem) from error
+                raise _damaged(found.path, found.record, found.reason) from error
             raise
 
 
@@ -201,7 +200,7 @@ def read_codes_info(folder: str | os.PathLike) -> CodesInfo:
     info = read(CodesInfo, values, path)
     for shard in itertools.chain(*info.splits.values()):
         if problem := shard_problem(Path(folder) / shard.path, shard):
-            raise _damaged(Path(folder) / shard.path, problem)
+            raise _damaged(Path(folder) / shard.path, None, problem)
     return info
 
 
@@ -233,11 +232,13 @@ def require_whole(folder: str | os.PathLike, info: CodesInfo) -> None:
     for shard in itertools.chain(*info.splits.values()):
         path = Path(folder) / shard.path
         if problem := shard_problem(path, shard, verify=True):
-            raise _damaged(path, problem)
+            raise _damaged(path, None, problem)
 
 
-def _damaged(path: Path, problem: str) -> DataError:
+def _damaged(path: Path, record: int | None, problem: str) -> DataError:
+    where = "" if record is None else f" record {record}"
     return DataError(
         "damaged code shard: expected the file that codes.json describes; run "
-        f"train.py --stage=codes to write it again. Received: {path} ({problem})"
+        "train.py --stage=codes to write it again. "
+        f"Received: {path}{where} ({problem})"
     )

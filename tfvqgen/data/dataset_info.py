@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tfvqgen.data.images import DTYPES, MAX_CHANNELS
-from tfvqgen.errors import DataError
+from tfvqgen.errors import DataError, UserError
 from tfvqgen.files import read_json, write_json
 from tfvqgen.validation import key, read, require
 
@@ -102,20 +102,6 @@ class DatasetInfo:
         fits = set(self.display) == set(COLOURS) and shown <= set(self.channels)
         expected = "red, green and blue, each with the name of a channel or null"
         require(fits, "display", expected, self.display)
-        for name, split in self.splits.items():
-            require(name in SPLITS, "splits", f"keys among {', '.join(SPLITS)}", name)
-            counts = split.label_counts
-            fits = set(counts) == set(self.labels)
-            fits = fits and max(counts.values(), default=0) <= split.num_examples
-            expected = "the number of examples of every label"
-            require(fits, f"splits.{name}.label_counts", expected, counts)
-            total = sum(shard.num_examples for shard in split.shards)
-            require(
-                split.num_examples == total,
-                f"splits.{name}.num_examples",
-                f"the sum over its shards, {total}",
-                split.num_examples,
-            )
 
     @property
     def display_channels(self) -> tuple[int | None, ...]:
@@ -178,7 +164,7 @@ def write_info(folder: str | os.PathLike, info: DatasetInfo) -> None:
         "fingerprint": info.fingerprint(),
         **dataclasses.asdict(info),
     }
-    read(DatasetInfo, values, path)
+    _read(values, path)
     write_json(path, values)
 
 
@@ -197,9 +183,7 @@ def read_info(folder: str | os.PathLike) -> DatasetInfo:
     values = read_json(path)
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         raise DataError(f"wrong format: expected {FORMAT}. Received: {path}")
-    info = read(DatasetInfo, values, path)
-    if not info.splits:
-        raise DataError(f"no splits in {path}: expected at least one. Received: none")
+    info = _read(values, path)
     # People may edit the fields that are not part of it; other programs may leave it
     # out.
     expected = values.get("fingerprint", info.fingerprint())
@@ -209,3 +193,30 @@ def read_info(folder: str | os.PathLike) -> DatasetInfo:
             f"Received: {path} with the fingerprint {info.fingerprint()[:12]}"
         )
     return info
+
+
+def _read(values: Any, path: Path) -> DatasetInfo:
+    info = read(DatasetInfo, values, path)
+    try:
+        _check_splits(info)
+    except UserError as error:
+        raise DataError(f"wrong value in {path}: {error}") from None
+    return info
+
+
+def _check_splits(info: DatasetInfo) -> None:
+    require(bool(info.splits), "splits", "at least one split", info.splits)
+    for name, split in info.splits.items():
+        require(name in SPLITS, "splits", f"keys among {', '.join(SPLITS)}", name)
+        counts = split.label_counts
+        fits = set(counts) == set(info.labels)
+        fits = fits and max(counts.values(), default=0) <= split.num_examples
+        expected = "the number of examples of every label"
+        require(fits, f"splits.{name}.label_counts", expected, counts)
+        total = sum(shard.num_examples for shard in split.shards)
+        require(
+            split.num_examples == total,
+            f"splits.{name}.num_examples",
+            f"the sum over its shards, {total}",
+            split.num_examples,
+        )
