@@ -17,7 +17,7 @@ from data_prep.cropping import crop_quality
 from data_prep.segmentation.nuclei import segment_nuclei
 from data_prep.synthetic import scene
 from data_prep.synthetic.cell_outlines import CellOutlines, cells_around_crops
-from data_prep.synthetic.synthetic_fields import Defect, spoil
+from data_prep.synthetic.scene import Defect, spoil
 from data_prep.synthetic.wells import (
     CHANNELS,
     CROP_SIDE,

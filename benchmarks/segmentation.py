@@ -174,10 +174,10 @@ def reduced(plane: np.ndarray, factor: int) -> np.ndarray:
 def draw(seed: int, index: int, defect_share: float):
     """Returns a well and its field."""
     from data_prep.labels import DEFAULT_VOCABULARY, load_vocabulary
-    from data_prep.synthetic import synthetic_fields, wells
+    from data_prep.synthetic import scene, wells
 
     well = wells.make_well(seed, index, load_vocabulary(DEFAULT_VOCABULARY).labels)
-    return well, synthetic_fields.draw_field(well, SIDE, defect_share)
+    return well, scene.draw_field(well, SIDE, defect_share)
 
 
 def segment(image: np.ndarray, nucleus: int = NUCLEUS) -> np.ndarray:

@@ -6,7 +6,7 @@ Shapes: [H, W] rows and columns of a field, N segmented nuclei.
 import numpy as np
 
 from data_prep.segmentation.nuclei import NucleusSettings
-from data_prep.synthetic.synthetic_fields import Defect, SyntheticField, fade
+from data_prep.synthetic.scene import Defect, SyntheticField, fade
 from data_prep.synthetic.wells import CHANNELS, Well
 
 SAME = 0.5  # Intersection over union.

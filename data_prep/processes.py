@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from tfvqgen.errors import UserError
+from tfvqgen.errors import UserError, require_package
 
 
 def num_cores() -> int:
@@ -33,11 +33,16 @@ def in_parallel(
     import concurrent.futures
     import multiprocessing
 
+    # Each process uses one core; its libraries must not start threads as well. The
+    # last bits of a matrix product depend on the number of threads.
     workers = min(workers, len(tasks))
     if workers <= 1:
-        yield from map(work, tasks)
+        require_package("threadpoolctl", "prep")
+        import threadpoolctl
+
+        with threadpoolctl.threadpool_limits(1):
+            yield from map(work, tasks)
         return
-    # Each process uses one core; its libraries must not start threads as well.
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
     pool = concurrent.futures.ProcessPoolExecutor(

@@ -16,14 +16,12 @@ from data_prep import processes
 from data_prep.commands.limits import require_limits
 from data_prep.labels import DEFAULT_VOCABULARY, Vocabulary, load_vocabulary
 from tfvqgen.errors import UserError, require_package
-from tfvqgen.files import exclusive
+from tfvqgen.files import exclusive, read_json, remove_temporary_files, write_json
 
 _SETTINGS = "synthetic.json"
-_SHEET = "contact_sheet.png"
-_PER_LABEL = 6
-# Flags of one kind of data alone, with their defaults.
-_OF_CROPS = {"size": 128}
-_OF_FIELDS = {"field_size": 512, "defects": 0.25}
+# Flags of crops and of fields, with their defaults.
+_CROP_FLAGS = {"size": 128}
+_FIELD_FLAGS = {"field_size": 512, "defects": 0.25}
 
 
 def add_flags(parser) -> None:
@@ -74,117 +72,53 @@ def add_flags(parser) -> None:
 
 def run(args) -> None:
     """Runs the command."""
-    _settle(args)
-    _check(args)
-    vocabulary = _labels(args.vocabulary)
+    _check_flags(args)
+    from data_prep.synthetic import synthetic_folders
+
+    vocabulary = _known_labels(args.vocabulary)
+    is_fields = args.fields is not None
+    names = ("fields", *_FIELD_FLAGS) if is_fields else ("num_cells", *_CROP_FLAGS)
+    settings = {name: getattr(args, name) for name in (*names, "seed")}
+    settings["vocabulary"] = list(vocabulary)
     folder = Path(args.output)
-    last_file = "crops.csv" if args.fields is None else "train.csv"
+    table = folder / ("train.csv" if is_fields else "crops.csv")
     with exclusive(folder, "the folder for synthetic data"):
-        if _already_there(folder, last_file, _settings(args, vocabulary)):
-            print(f"already there: {folder / last_file}")
+        if _is_finished(folder, table, settings):
+            print(f"already there: {table}")
             return
-        _remove_leftovers(folder)
-        try:
-            if args.fields is None:
-                _write_crops(args, folder, vocabulary)
-            else:
-                _write_fields(args, folder, vocabulary)
-        finally:
-            _remove_leftovers(folder)
-    print(f"synthetic data: {folder / last_file}")
+        for name in ("", "images", *synthetic_folders.FIELD_FOLDERS):
+            remove_temporary_files(folder / name)
+        if is_fields:
+            synthetic_folders.write_field_folder(
+                folder,
+                args.seed,
+                args.fields,
+                vocabulary,
+                args.field_size,
+                args.defects,
+                args.workers,
+            )
+        else:
+            synthetic_folders.write_crop_folder(
+                folder, args.seed, args.num_cells, vocabulary, args.size, args.workers
+            )
+    print(f"synthetic data: {table}")
 
 
-def _remove_leftovers(folder: Path) -> None:
-    """Removes the temporary files of processes that were killed while writing."""
-    for path in folder.rglob(".*.png.*"):
-        path.unlink(missing_ok=True)
-
-
-def _write_crops(args, folder: Path, vocabulary: tuple[str, ...]) -> None:
-    from data_prep.synthetic import synthetic_folders
-
-    (folder / "images").mkdir(exist_ok=True)
-    tasks = synthetic_folders.plan_crops(
-        folder, args.seed, args.num_cells, vocabulary, args.size
-    )
-    wells = _in_parallel(
-        synthetic_folders.write_well,
-        tasks,
-        args.workers,
-        "crop",
-        [t.count for t in tasks],
-    )
-    rows = [row for well in wells for row in well]
-    _write_sheet(folder, rows, vocabulary)
-    synthetic_folders.finish_crops(folder, rows)
-
-
-def _write_fields(args, folder: Path, vocabulary: tuple[str, ...]) -> None:
-    from data_prep.synthetic import synthetic_folders
-
-    for name in synthetic_folders.FOLDERS:
-        (folder / name).mkdir(parents=True, exist_ok=True)
-    tasks = [
-        synthetic_folders.FieldTask(
-            str(folder), args.seed, index, vocabulary, args.field_size, args.defects
-        )
-        for index in range(args.fields)
-    ]
-    weights = [1] * len(tasks)
-    truths = _in_parallel(
-        synthetic_folders.write_field, tasks, args.workers, "field", weights
-    )
-    synthetic_folders.finish_fields(folder, truths)
-
-
-def _write_sheet(folder: Path, rows, vocabulary: tuple[str, ...]) -> None:
-    import numpy as np
-    from PIL import Image
-
-    from data_prep.images.sheet import pick_examples, write_sheet
-
-    places = pick_examples([row.labels for row in rows], _PER_LABEL)
-    examples = {}
-    for label in vocabulary:
-        # 8-bit RGBA is what Pillow reads exactly, without TensorFlow's start-up.
-        files = [folder / rows[place].path for place in places.get(label, [])]
-        examples[label] = [
-            np.asarray(Image.open(file, formats=("PNG",))) for file in files
-        ]
-    write_sheet(folder / _SHEET, examples)
-
-
-def _in_parallel(work, tasks, workers: int, unit: str, weights: list[int]) -> list:
-    """Does `work` on every task in processes and returns the results in order."""
-    from tqdm import tqdm
-
-    results = []
-    with tqdm(total=sum(weights), unit=unit, desc="drawing") as progress:
-        done = processes.in_parallel(work, tasks, workers)
-        for result, weight in zip(done, weights, strict=True):
-            results.append(result)
-            progress.update(weight)
-    return results
-
-
-def _settle(args) -> None:
-    """Gives crops or fields their defaults, and refuses the flags of the other."""
-    own, others = _OF_CROPS, _OF_FIELDS
+def _check_flags(args) -> None:
+    """Sets the defaults of crops or fields, and refuses the flags of the other."""
+    own, others, what = _CROP_FLAGS, _FIELD_FLAGS, "num_cells"
     if args.fields is not None:
-        own, others = others, own
+        own, others, what = others, own, "fields"
     for name in others:
         if (value := getattr(args, name)) is not None:
             raise UserError(
-                f"a flag of the other kind of data: expected {' or '.join(own)} beside "
-                f"{'num_cells' if args.fields is None else 'fields'}. "
+                f"a flag that does not apply: expected {' or '.join(own)} with {what}. "
                 f"Received: {name}={value}"
             )
     for name, default in own.items():
         if getattr(args, name) is None:
             setattr(args, name, default)
-
-
-def _check(args) -> None:
     require_limits(
         args,
         {
@@ -204,43 +138,34 @@ def _check(args) -> None:
     require_package("scipy", "prep")
 
 
-def _labels(name: str) -> tuple[str, ...]:
-    """Returns the vocabulary's labels by the names that the recipes have."""
+def _known_labels(name: str) -> tuple[str, ...]:
+    """Returns the labels of a vocabulary by the names that the recipes have."""
     from data_prep.synthetic.proteins import RECIPES
 
-    drawn, vocabulary = Vocabulary("drawn", tuple(RECIPES)), load_vocabulary(name)
-    found = {label: drawn.find(label) for label in vocabulary.labels}
+    known, vocabulary = Vocabulary("recipes", tuple(RECIPES)), load_vocabulary(name)
+    found = {label: known.find(label) for label in vocabulary.labels}
     unknown = [label for label, index in found.items() if index is None]
     if unknown:
         raise UserError(
             f"a label cannot be drawn: expected labels of {', '.join(RECIPES)}. "
             f"Received: {', '.join(unknown)} in vocabulary {name}"
         )
-    return tuple(drawn.labels[index] for index in found.values())
+    return tuple(known.labels[index] for index in found.values())
 
 
-def _settings(args, vocabulary: tuple[str, ...]) -> dict:
-    crops = ("num_cells", *_OF_CROPS)
-    names = crops if args.fields is None else ("fields", *_OF_FIELDS)
-    settings = {name: getattr(args, name) for name in (*names, "seed")}
-    return {**settings, "vocabulary": list(vocabulary)}
-
-
-def _already_there(folder: Path, last_file: str, settings: dict) -> bool:
-    """Prepares the folder; returns whether it holds these very data already.
+def _is_finished(folder: Path, table: Path, settings: dict) -> bool:
+    """Writes the settings; returns whether the folder has these data already.
 
     Raises:
-        UserError: It holds other data.
+        UserError: It has other data.
     """
-    from tfvqgen.files import read_json, write_json
-
     path = folder / _SETTINGS
     same = path.exists() and read_json(path) == settings
-    if not same and (path.exists() or (folder / last_file).exists()):
+    if not same and (path.exists() or table.exists()):
         raise UserError(
-            "the folder holds other data: expected a new folder, or the flags that "
-            f"{_SETTINGS} in it says. Received: output={folder}"
+            "the folder contains other data: expected a new folder, or the flags in "
+            f"its {_SETTINGS}. Received: output={folder}"
         )
     if not same:
         write_json(path, settings)
-    return (folder / last_file).exists()
+    return table.exists()

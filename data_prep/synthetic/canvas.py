@@ -1,19 +1,22 @@
-"""Drawing in units on a canvas of pixels: soft edges, dots, lines and texture."""
+"""Dots, lines and noise on a canvas of pixels, in units of length.
+
+Nothing is drawn sharper than half a pixel, so that edges show no stairs.
+"""
 
 import functools
 from dataclasses import dataclass
 
 import numpy as np
 
-# Nothing is drawn sharper than this many pixels, or edges would show stairs.
-_MIN_SIGMA = 0.55
-_LONGEST_PIECE = 2.0  # pixels
-_JUMP = 16.0  # pixels; points farther apart are not joined
+_MIN_SIGMA = 0.55  # Pixels.
+_LONGEST_PIECE = 2.0  # Pixels.
+_JUMP = 16.0  # Pixels: points that are farther apart are not joined.
+_NOISE_SIDE = 1024  # Pixels.
 
 
 @dataclass(frozen=True)
 class Canvas:
-    """A square of `side` units at `scale` pixels a unit, seen through a blur."""
+    """A square of `side` units at `scale` pixels per unit, seen through a blur."""
 
     side: float
     scale: float
@@ -21,36 +24,32 @@ class Canvas:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """(height, width) in pixels."""
+        """Height and width in pixels."""
         pixels = round(self.side * self.scale)
         return pixels, pixels
 
     def sigma_in_pixels(self, sigma: float) -> float:
-        """Returns the width, after the optical blur, of what is `sigma` units wide."""
+        """Returns the width after the optical blur; `sigma` is in units."""
         return max(float(np.hypot(sigma, self.blur)) * self.scale, _MIN_SIGMA)
 
     def _dimming(self, sigma: float) -> float:
-        """Returns how much darker a line is where pixels are too coarse for it."""
+        """Returns how much darker a line is if it is finer than the pixels."""
         fine = max(float(np.hypot(sigma, self.blur)), _MIN_SIGMA)
         return min(fine * self.scale / self.sigma_in_pixels(sigma), 1.0)
 
     def soft(self, distance: np.ndarray, width: float = 0.5) -> np.ndarray:
-        """Turns signed distances (units, inside > 0) into a mask with a soft edge."""
+        """Returns a mask with a soft edge; `distance` is in units, positive inside."""
         ramp = np.float32(0.4 / self.sigma_in_pixels(width) * self.scale)
-        mask = distance * ramp
-        mask += np.float32(0.5)
-        return np.clip(mask, 0, 1, out=mask)
+        return np.clip(distance * ramp + np.float32(0.5), 0, 1)
 
     def texture(self, rng: np.random.Generator, sigma: float) -> np.ndarray:
-        """Returns smooth noise of mean 0 and deviation 1; `sigma` in units."""
+        """Returns smooth noise of mean 0 and deviation 1; `sigma` is in units."""
         return smooth_noise(rng, self.shape, self.sigma_in_pixels(sigma))
 
     def ridges(self, rng: np.random.Generator, sigma: float) -> np.ndarray:
-        """Returns a net of bright threads on dark, in [0, 1]; `sigma` in units."""
-        wave = self.texture(rng, sigma)
-        net = np.square(np.clip(wave, -1.8, 1.8))
-        net *= np.float32(-1 / 0.35**2)
-        return np.exp(net, out=net)
+        """Returns a net of bright threads in [0, 1]; `sigma` is in units."""
+        net = np.square(np.clip(self.texture(rng, sigma), -1.8, 1.8))
+        return np.exp(net * np.float32(-1 / 0.35**2))
 
     def pixel_of(self, x: np.ndarray, y: np.ndarray):
         """Returns the rows and columns of points, and which lie on the canvas."""
@@ -63,13 +62,12 @@ class Canvas:
     def dots(self, x, y, sigma: float, weight) -> np.ndarray:
         """Draws Gaussian spots whose peaks are about `weight`; float32 [H, W]."""
         pixels = self.sigma_in_pixels(sigma)
-        image = self._splat(x, y, weight)
-        # The light of a dot would fall with the square; seen, it falls more slowly.
+        # Physically the peak would fall with the square; this looks better.
         peak = 2 * np.pi * pixels**2 * np.sqrt(self._dimming(sigma))
-        return _blurred(image, pixels) * np.float32(peak)
+        return self._blurred_points(x, y, weight, pixels) * np.float32(peak)
 
     def lines(self, x, y, sigma: float, weight) -> np.ndarray:
-        """Draws lines through points.
+        """Draws lines through points; a line of weight 1 has a peak of about 1.
 
         Args:
             x: [T, F] T points of each of F lines, in units.
@@ -78,7 +76,7 @@ class Canvas:
             weight: [T - 1, F] or broadcastable: the brightness of each piece.
 
         Returns:
-            float32 [H, W]; a single line of weight 1 has about the peak 1.
+            float32 [H, W].
         """
         dx, dy = np.diff(x, axis=0), np.diff(y, axis=0)
         length = np.hypot(dx, dy) * self.scale
@@ -86,7 +84,7 @@ class Canvas:
         drawn = (weight != 0) & (length < _JUMP)
         x, y, dx, dy = x[:-1][drawn], y[:-1][drawn], dx[drawn], dy[drawn]
         length, weight = length[drawn], weight[drawn]
-        # Long pieces would show as a row of beads: they are drawn in parts.
+        # Long pieces are drawn in parts: as one dot each they would look like beads.
         long = np.flatnonzero(length > _LONGEST_PIECE)
         parts = np.ceil(length[long] / _LONGEST_PIECE).astype(np.int64)
         piece, size = np.repeat(long, parts), np.repeat(parts, parts)
@@ -95,16 +93,19 @@ class Canvas:
         split = weight[piece] / size
         weight[long] = 0
         pixels = self.sigma_in_pixels(sigma)
-        image = self._splat(
+        image = self._blurred_points(
             np.append(x + dx / 2, x[piece] + share * dx[piece]),
             np.append(y + dy / 2, y[piece] + share * dy[piece]),
             np.append(weight, split),
+            pixels,
         )
         peak = np.sqrt(2 * np.pi) * pixels * self._dimming(sigma)
-        return _blurred(image, pixels) * np.float32(peak)
+        return image * np.float32(peak)
 
-    def _splat(self, x, y, weight) -> np.ndarray:
-        """Shares each point's weight among the four pixels around it."""
+    def _blurred_points(self, x, y, weight, sigma: float) -> np.ndarray:
+        """Divides each point's weight among four pixels, and blurs the image."""
+        from scipy.ndimage import gaussian_filter
+
         height, width = self.shape
         x = np.asarray(x, np.float32) * np.float32(self.scale) - np.float32(0.5)
         y = np.asarray(y, np.float32) * np.float32(self.scale) - np.float32(0.5)
@@ -116,33 +117,24 @@ class Canvas:
         corner = row * width + column
         low = weight * below
         high = weight - low
-        places = np.concatenate(
-            [corner, corner + 1, corner + width, corner + width + 1]
+        pixels = [corner, corner + 1, corner + width, corner + width + 1]
+        shares = [high - high * right, high * right, low - low * right, low * right]
+        image = np.bincount(
+            np.concatenate(pixels), np.concatenate(shares), height * width
         )
-        shares = np.concatenate(
-            [high - high * right, high * right, low - low * right, low * right]
-        )
-        image = np.bincount(places, shares, height * width)
-        return image.reshape(height, width).astype(np.float32)
-
-
-def _blurred(image: np.ndarray, sigma: float) -> np.ndarray:
-    from scipy.ndimage import gaussian_filter
-
-    return gaussian_filter(image, sigma, mode="constant", truncate=3)
-
-
-SHEET_SIDE = 1024
-_WHITE = 0  # the seed key of the white sheets; smooth ones use their sigma
+        image = image.reshape(height, width).astype(np.float32)
+        return gaussian_filter(image, sigma, mode="constant", truncate=3)
 
 
 @functools.cache
-def _smooth_sheet(hundredths: int) -> np.ndarray:
-    """Gaussian noise of mean 0 and deviation 1, smoothed by `hundredths` / 100 px."""
-    rng = np.random.default_rng((SHEET_SIDE, hundredths))
-    white = rng.standard_normal((SHEET_SIDE, SHEET_SIDE), dtype=np.float32)
-    rows = np.fft.fftfreq(SHEET_SIDE)[:, None]
-    columns = np.fft.rfftfreq(SHEET_SIDE)[None, :]
+def _noise(hundredths: int) -> np.ndarray:
+    """Returns periodic Gaussian noise, smoothed by `hundredths` / 100 pixels."""
+    rng = np.random.default_rng((_NOISE_SIDE, hundredths))
+    white = rng.standard_normal((_NOISE_SIDE, _NOISE_SIDE), dtype=np.float32)
+    if not hundredths:
+        return white
+    rows = np.fft.fftfreq(_NOISE_SIDE)[:, None]
+    columns = np.fft.rfftfreq(_NOISE_SIDE)
     sigma = hundredths / 100
     transfer = np.exp(-2 * (np.pi * sigma) ** 2 * (rows**2 + columns**2))
     smooth = np.fft.irfft2(np.fft.rfft2(white) * transfer, s=white.shape)
@@ -150,43 +142,34 @@ def _smooth_sheet(hundredths: int) -> np.ndarray:
     return (smooth / smooth.std()).astype(np.float32)
 
 
-@functools.cache
-def _white_sheet() -> np.ndarray:
-    rng = np.random.default_rng((SHEET_SIDE, _WHITE))
-    return rng.standard_normal((SHEET_SIDE, SHEET_SIDE), dtype=np.float32)
-
-
-def _cut(sheet: np.ndarray, rng: np.random.Generator, shape) -> np.ndarray:
-    """Returns a piece of a periodic sheet at a random place; not to be written to."""
-    room = [SHEET_SIDE - size for size in shape]
-    if min(room) >= SHEET_SIDE // 8:
+def _random_piece(noise: np.ndarray, rng: np.random.Generator, shape) -> np.ndarray:
+    """Returns a read-only piece of periodic noise from a random place."""
+    room = [_NOISE_SIDE - size for size in shape]
+    if min(room) >= _NOISE_SIDE // 8:
         row, column = rng.integers(0, room)
-        piece = sheet[row : row + shape[0], column : column + shape[1]]
+        piece = noise[row : row + shape[0], column : column + shape[1]]
     else:
+        start = rng.integers(0, _NOISE_SIDE, 2)
         rows, columns = (
-            (start + np.arange(size)) % SHEET_SIDE
-            for start, size in zip(rng.integers(0, SHEET_SIDE, 2), shape, strict=True)
+            i + np.arange(size) for i, size in zip(start, shape, strict=True)
         )
-        piece = np.take(np.take(sheet, rows, axis=0), columns, axis=1)
+        piece = noise.take(rows, 0, mode="wrap").take(columns, 1, mode="wrap")
     piece.flags.writeable = False
     return piece
 
 
 def smooth_noise(rng: np.random.Generator, shape, sigma: float) -> np.ndarray:
-    """Returns smooth Gaussian noise of mean 0 and deviation 1.
+    """Returns smooth Gaussian noise of mean 0 and deviation 1, float32 [height, width].
 
     Args:
-        rng: Where the piece is cut from the sheet.
+        rng: Chooses the piece of noise.
         shape: (height, width).
-        sigma: Width of the smoothing in pixels, at least .5 and at most 100.
-
-    Returns:
-        float32 [height, width].
+        sigma: Width of the smoothing in pixels, from 0.5 to 100.
     """
     hundredths = int(np.clip(round(sigma * 20) * 5, 50, 10_000))
-    return _cut(_smooth_sheet(hundredths), rng, shape)
+    return _random_piece(_noise(hundredths), rng, shape)
 
 
 def white_noise(rng: np.random.Generator, shape) -> np.ndarray:
     """Returns independent standard normal values, float32 [height, width]."""
-    return _cut(_white_sheet(), rng, shape)
+    return _random_piece(_noise(0), rng, shape)

@@ -1,7 +1,7 @@
-"""Where the cells of a piece of tissue lie and what their outlines are.
+"""Cells of a piece of tissue: positions, outlines, and points and lines inside them.
 
-A contour is a table of radii by angle around the nucleus's centre. Legend: n = cells,
-A = angles.
+A contour is a table of radii by angle around the centre of the nucleus. Legend: n
+cells, A angles, T points of each of F lines.
 """
 
 from dataclasses import dataclass
@@ -15,24 +15,26 @@ NUM_ANGLES = 512
 ANGLES = (np.arange(NUM_ANGLES, dtype=np.float32) + 0.5) * np.float32(
     2 * np.pi / NUM_ANGLES
 ) - np.float32(np.pi)
-_MITOTIC_SHARE = 0.85  # of the cells of a well that shows spindles
-_SISTERS_APART = (48.0, 58.0)
-_SOCIABLE = 0.25  # share of cells that seek the touch of another's nucleus
+_MITOTIC_SHARE = 0.85  # Share of dividing cells in a well with spindles.
+_SISTER_DISTANCE = (48.0, 58.0)
+_TOUCHING_SHARE = 0.25  # Share of cells placed so that their nuclei touch.
+_KNOT_DISTANCE = 5.0  # Units between the turns of a wandering line.
+_NOWHERE = np.float32(-1e4)  # Coordinate of the points after the end of a line.
 
 
 @dataclass(frozen=True)
 class CellOutlines:
-    """Cells in units; the first `num_inner` are those that crops are cut around."""
+    """Cells in units; crops are cut around the first `num_inner`."""
 
     x: np.ndarray  # [n]
     y: np.ndarray  # [n]
-    axis: np.ndarray  # [n] angle of the long axis; of a mitotic cell, of the plate
-    nucleus: np.ndarray  # [n, A] radii
-    outline: np.ndarray  # [n, A] radii
+    axis: np.ndarray  # [n] Angle of the long axis; of a mitotic cell, of the plate.
+    nucleus: np.ndarray  # [n, A] Radii.
+    outline: np.ndarray  # [n, A] Radii.
     mitotic: np.ndarray  # [n] bool
-    sister: np.ndarray  # [n] index of the cell at the bridge's other end, or -1
-    centrosome: np.ndarray  # [n] angle from the nucleus's centre
-    expression: np.ndarray  # [n] how much protein the cell has, around 1
+    sister: np.ndarray  # [n] Index of the cell at the bridge's other end, or -1.
+    centrosome: np.ndarray  # [n] Angle around the centre of the nucleus.
+    expression: np.ndarray  # [n] Amount of protein, around 1.
     num_inner: int
 
     def __len__(self) -> int:
@@ -44,22 +46,38 @@ class CellOutlines:
         return turns.astype(np.int64) % NUM_ANGLES
 
 
+@dataclass(frozen=True)
+class Points:
+    """Points in units and the index of each point's cell.
+
+    Spots are [n]; lines are [T, F], with `cell` [F].
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    cell: np.ndarray
+
+    def shifted(self, angle, distance) -> "Points":
+        """Returns the points moved by a distance in a direction."""
+        x, y = self.x + distance * np.cos(angle), self.y + distance * np.sin(angle)
+        return Points(x, y, self.cell)
+
+
 def cells_around_crops(well: Well, margin: float) -> tuple[CellOutlines, float]:
-    """Makes a well's cells and those around them.
+    """Makes a well's cells and their neighbours.
 
     Args:
-        well: Says how many and how dense.
+        well: Its number and density of cells are used.
         margin: Units around the inner cells that are filled too.
 
     Returns:
-        The cells and the side of the square piece of tissue they cover, in units.
+        The cells and the side of the square of tissue that they cover, in units.
     """
     rng = well.rng(CELLS)
     side = np.ceil((np.sqrt(well.num_cells * well.cell_area) + 2 * margin) / 8) * 8
     x, y, sister = _place(rng, well, well.num_cells, margin, side - margin)
     num_outer = round((side + 60) ** 2 / well.cell_area) - len(x)
-    touch = _touch(well)
-    x, y = _spread(rng, max(num_outer, 0), -30, side + 30, x, y, touch)
+    x, y = _spread(rng, max(num_outer, 0), -30, side + 30, x, y, _touch(well))
     sister = np.append(sister, np.full(len(x) - len(sister), -1))
     return _shape(rng, well, x, y, sister, well.num_cells), float(side)
 
@@ -81,44 +99,41 @@ def _place(rng, well: Well, count: int, low: float, high: float):
     if "Cytokinetic bridge" not in well.labels:
         x, y = _spread(rng, count, low, high, none, none, _touch(well))
         return x, y, np.full(count, -1)
-    half = _SISTERS_APART[1] / 2
+    half = _SISTER_DISTANCE[1] / 2
     x, y = _spread(rng, -(-count // 2), low + half, high - half, none, none)
-    apart = rng.uniform(*_SISTERS_APART, len(x)) / 2
+    distance = rng.uniform(*_SISTER_DISTANCE, len(x)) / 2
     angle = rng.uniform(0, 2 * np.pi, len(x))
-    dx, dy = apart * np.cos(angle), apart * np.sin(angle)
+    dx, dy = distance * np.cos(angle), distance * np.sin(angle)
     sister = np.arange(2 * len(x)).reshape(-1, 2)[:, ::-1].ravel()
-    return _alternate(x - dx, x + dx), _alternate(y - dy, y + dy), sister
-
-
-def _alternate(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    return np.stack([first, second], 1).ravel()
+    x, y = (np.stack([p - d, p + d], 1).ravel() for p, d in ((x, dx), (y, dy)))
+    return x, y, sister
 
 
 def _touch(well: Well) -> float:
-    """Returns how far apart the centres of two touching nuclei are."""
+    """Returns the distance between the centres of two touching nuclei."""
     return 1.9 * well.line.nucleus_radius
 
 
 def _spread(rng, count: int, low, high, x, y, touch: float | None = None):
-    """Adds points one by one: of a few tries, the farthest from the others.
+    """Adds points one by one; each is the farthest of a few tries from the others.
 
-    With `touch`, some take the nearest try that is not nearer than that instead.
+    With `touch`, some take the nearest try with at least this distance instead.
     """
     points = np.empty((len(x) + count, 2))
     points[: len(x)] = np.stack([x, y], 1)
-    sociable = rng.random(len(points)) < (0 if touch is None else _SOCIABLE)
+    near = rng.random(len(points)) < (0 if touch is None else _TOUCHING_SHARE)
     for i in range(len(x), len(points)):
         tries = rng.uniform(low, high, (8, 2))
         gaps = tries[:, None] - points[None, :i]
         nearest = (gaps**2).sum(-1).min(1, initial=np.inf)
-        if sociable[i] and nearest.max() >= touch**2:
+        if near[i] and nearest.max() >= touch**2:
             nearest = np.where(nearest < touch**2, -np.inf, -nearest)
         points[i] = tries[nearest.argmax()]
     return points[:, 0].copy(), points[:, 1].copy()
 
 
 def _shape(rng, well: Well, x, y, sister, num_inner: int) -> CellOutlines:
-    """Draws the outlines of the cells at the given places."""
+    """Draws the outlines of cells at the given positions."""
     n, line = len(x), well.line
     axis = rng.uniform(-np.pi, np.pi, n)
     size = np.exp(rng.normal(0, 0.11, n))
@@ -127,9 +142,9 @@ def _shape(rng, well: Well, x, y, sister, num_inner: int) -> CellOutlines:
         mitotic = rng.random(n) < _MITOTIC_SHARE
         mitotic[:1] = True
     radius = line.nucleus_radius * size
-    nucleus = _ellipse(radius, line.nucleus_elongation, axis, rng)
+    nucleus = _cell_ellipses(radius, line.nucleus_elongation, axis, rng)
     nucleus *= _wobble(rng, n, line.nucleus_lobes)
-    outline = _ellipse(radius * line.cell_ratio, line.elongation, axis, rng)
+    outline = _cell_ellipses(radius * line.cell_ratio, line.elongation, axis, rng)
     outline *= _wobble(rng, n, line.roughness) * _spikes(rng, n, line.spikes)
 
     divided = sister >= 0
@@ -137,7 +152,10 @@ def _shape(rng, well: Well, x, y, sister, num_inner: int) -> CellOutlines:
         _shape_sisters(x, y, sister, divided, axis, nucleus, outline)
     if mitotic.any():
         round_cell = rng.uniform(27, 32, (n, 1)) * _wobble(rng, n, 0.02)
-        nucleus = np.where(mitotic[:, None], _plate(rng, axis), nucleus)
+        # Metaphase plates, seen from the side.
+        long, short = rng.uniform(11, 14, (n, 1)), rng.uniform(3.2, 4.4, (n, 1))
+        plate = _ellipses(long, short, axis) * _wobble(rng, n, 0.05)
+        nucleus = np.where(mitotic[:, None], plate, nucleus)
         outline = np.where(mitotic[:, None], round_cell, outline)
     outline = np.clip(np.maximum(outline, nucleus + 5), 0, MAX_RADIUS)
     return CellOutlines(
@@ -154,12 +172,17 @@ def _shape(rng, well: Well, x, y, sister, num_inner: int) -> CellOutlines:
     )
 
 
-def _ellipse(radius, elongation: float, axis, rng) -> np.ndarray:
-    """Returns [n, A] radii of ellipses of about the given elongation (long / short)."""
-    ratio = np.maximum(elongation * np.exp(rng.normal(0, 0.10, len(axis))), 1.0)
+def _ellipses(long, short, axis) -> np.ndarray:
+    """Returns [n, A] radii of ellipses with the given half axes [n, 1]."""
     turned = ANGLES - axis[:, None]
+    return 1 / np.hypot(np.cos(turned) / long, np.sin(turned) / short)
+
+
+def _cell_ellipses(radius, elongation: float, axis, rng) -> np.ndarray:
+    """Returns [n, A] radii of ellipses of about the given ratio of axes."""
+    ratio = np.maximum(elongation * np.exp(rng.normal(0, 0.10, len(axis))), 1.0)
     long, short = np.sqrt(ratio)[:, None], 1 / np.sqrt(ratio)[:, None]
-    return radius[:, None] / np.hypot(np.cos(turned) / long, np.sin(turned) / short)
+    return radius[:, None] * _ellipses(long, short, axis)
 
 
 def _wobble(rng, n: int, size: float, modes: int = 6) -> np.ndarray:
@@ -167,14 +190,14 @@ def _wobble(rng, n: int, size: float, modes: int = 6) -> np.ndarray:
     waves = np.arange(1, modes + 1)
     strength = rng.normal(0, 1.6 * size, (n, modes)) / waves
     phase = rng.uniform(0, 2 * np.pi, (n, modes))
-    # A sum of shifted sines is one of sines and cosines, whose tables all cells share.
+    # A shifted sine is a sum of a sine and a cosine, whose tables all cells share.
     table = waves[:, None] * ANGLES
     shifted = (strength * np.cos(phase)) @ np.sin(table)
     return 1 + shifted + (strength * np.sin(phase)) @ np.cos(table)
 
 
 def _spikes(rng, n: int, mean: float) -> np.ndarray:
-    """Returns [n, A] factors from 1: narrow protrusions, `mean` a cell."""
+    """Returns [n, A] factors of at least 1: about `mean` narrow protrusions a cell."""
     factor = np.ones((n, NUM_ANGLES))
     for cell, count in enumerate(rng.poisson(mean, n)):
         for _ in range(count):
@@ -184,27 +207,146 @@ def _spikes(rng, n: int, mean: float) -> np.ndarray:
     return factor
 
 
-def _plate(rng, axis) -> np.ndarray:
-    """Returns [n, A] radii of metaphase plates seen from the side."""
-    turned = ANGLES - axis[:, None]
-    long = rng.uniform(11, 14, (len(axis), 1))
-    short = rng.uniform(3.2, 4.4, (len(axis), 1))
-    ellipse = 1 / np.hypot(np.cos(turned) / long, np.sin(turned) / short)
-    return ellipse * _wobble(rng, len(axis), 0.05)
-
-
 def _shape_sisters(x, y, sister, divided, axis, nucleus, outline) -> None:
-    """Makes pairs of daughters in place: small, with a cone towards each other."""
-    other_x, other_y = x[sister], y[sister]
-    apart = np.hypot(other_x - x, other_y - y)
-    towards = np.arctan2(other_y - y, other_x - x)
+    """Makes pairs of daughter cells in place: small, with a cone towards each other."""
+    dx, dy = x[sister] - x, y[sister] - y
+    towards = np.arctan2(dy, dx)
     turned = np.angle(np.exp(1j * (ANGLES - towards[:, None])))
     small = nucleus / nucleus.mean(1, keepdims=True) * 13
     body = outline / outline.mean(1, keepdims=True) * 25
     # Towards the sister the body ends well before the middle, in a narrow cone.
     facing = np.exp(-((turned / 0.8) ** 2))
-    cone = 0.30 * apart[:, None] + 4 * np.exp(-((turned / 0.12) ** 2))
+    cone = 0.30 * np.hypot(dx, dy)[:, None] + 4 * np.exp(-((turned / 0.12) ** 2))
     body = np.minimum(body, body * (1 - facing) + cone * facing)
     nucleus[divided] = small[divided]
     outline[divided] = body[divided]
     axis[divided] = towards[divided]
+
+
+def at(cells: CellOutlines, cell, angle, radius) -> Points:
+    """Returns the points at an angle and a distance from the centres of nuclei."""
+    return Points(cells.x[cell], cells.y[cell], cell).shifted(angle, radius)
+
+
+def points_in_nuclei(rng, cells: CellOutlines, count, reach: float = 0.85) -> Points:
+    """Scatters points in nuclei.
+
+    Args:
+        rng: Random generator.
+        cells: The cells.
+        count: Number of points per cell: one number or [n], rounded.
+        reach: Maximum distance as a share of the radius.
+    """
+    cell = _repeat(cells, count)
+    angle, index = _angles(rng, cells, cell, cells.nucleus)
+    share = reach * np.sqrt(rng.random(len(cell), dtype=np.float32))
+    return at(cells, cell, angle, share * cells.nucleus[cell, index])
+
+
+def points_in_cytoplasm(
+    rng, cells: CellOutlines, count, nearness: float = 1.0, reach: float = 0.93
+) -> Points:
+    """Scatters points between the nucleus and the border.
+
+    Args:
+        rng: Random generator.
+        cells: The cells.
+        count: Number of points per cell: one number or [n], rounded.
+        nearness: 1 is uniform over the area; more gathers points around the nucleus.
+        reach: Maximum distance as a share of the cell's radius.
+    """
+    cell = _repeat(cells, count)
+    angle, index = _angles(rng, cells, cell, cells.outline)
+    inner = cells.nucleus[cell, index] + 1.5
+    outer = np.maximum(reach * cells.outline[cell, index], inner + 1)
+    share = rng.random(len(cell), dtype=np.float32) ** nearness
+    return at(cells, cell, angle, np.sqrt(inner**2 + share * (outer**2 - inner**2)))
+
+
+def _repeat(cells: CellOutlines, count) -> np.ndarray:
+    count = np.rint(np.broadcast_to(count, len(cells))).astype(int)
+    return np.repeat(np.arange(len(cells)), count)
+
+
+def _angles(rng, cells: CellOutlines, cell, contour):
+    """Draws angles that are uniform over the area, and their table columns."""
+    area = np.cumsum(np.square(contour, dtype=np.float64), axis=1)
+    area /= area[:, -1:]
+    stacked = (area + np.arange(len(cells))[:, None]).ravel()
+    index = np.searchsorted(stacked, cell + rng.random(len(cell)))
+    index = np.clip(index - cell * NUM_ANGLES, 0, NUM_ANGLES - 1)
+    turns = (index + rng.random(len(cell))) / NUM_ANGLES
+    return (turns * 2 * np.pi - np.pi).astype(np.float32), index
+
+
+def _wander(rng, start, drift: float, length: float, step: float) -> np.ndarray:
+    """Returns [T, F] values that start at `start` [F] and drift smoothly.
+
+    `drift` is the deviation of the change over 5 units, `length` and `step` are in
+    units. The random values depend on the length and not on the step, so that an image
+    has the same lines at any scale.
+    """
+    num_points, num_knots = max(int(length / step), 2), int(length / _KNOT_DISTANCE) + 3
+    turns = rng.standard_normal((num_knots, len(start)), dtype=np.float32)
+    knots = np.cumsum(turns * np.float32(drift), axis=0)
+    place = np.arange(num_points) * (step / _KNOT_DISTANCE)
+    rows, low = np.arange(num_points), place.astype(int)
+    mix = np.zeros((num_points, num_knots), np.float32)
+    mix[rows, low] = 1 - (place - low)
+    mix[rows, low + 1] = place - low
+    return np.asarray(start, np.float32) + mix @ (knots - knots[0])
+
+
+def grow(
+    rng,
+    cells: CellOutlines,
+    start: Points,
+    heading: np.ndarray,
+    length: float,
+    curl: float,
+    scale: float,
+    shortest: float = 0.4,
+    low: float = 0.2,
+    high: float = 0.96,
+) -> Points:
+    """Grows lines that wander within cells and turn back at the border.
+
+    Args:
+        rng: Random generator.
+        cells: The cells.
+        start: First points of the F lines.
+        heading: [F] radians: 0 outwards from the nucleus, +-pi/2 around it.
+        length: Length of the longest line, in units.
+        curl: Curvature: radians over 5 units.
+        scale: Pixels per unit, for the size of a step.
+        shortest: Length of the shortest line, as a share of the longest.
+        low: Smallest distance from the centre, as a share of the cell's radius.
+        high: Largest distance.
+
+    Returns:
+        Lines [T, F]; the points after the end of a shorter line lie far outside.
+    """
+    step = 1.5 / scale
+    cell = start.cell
+    dx, dy = start.x - cells.x[cell], start.y - cells.y[cell]
+    angle = np.arctan2(dy, dx).astype(np.float32)
+    mean = cells.outline.mean(1)[cell]
+    share = np.hypot(dx, dy) / cells.outline[cell, cells.angle_index(angle)]
+    headings = _wander(rng, heading, curl, length, step)
+    shares = share + np.cumsum(np.cos(headings) * (step / mean), axis=0)
+    shares = _reflect(shares.astype(np.float32), low, high)
+    turns = np.sin(headings) * step / (np.maximum(shares, 0.25) * mean)
+    angles = angle + np.cumsum(turns.astype(np.float32), axis=0)
+    radius = shares * cells.outline[cell, cells.angle_index(angles)]
+    lines = at(cells, cell, angles, radius)
+    ends = rng.uniform(shortest, 1, len(cell)) * len(radius)
+    ended = np.arange(len(radius))[:, None] > ends
+    lines.x[ended] = lines.y[ended] = _NOWHERE
+    return lines
+
+
+def _reflect(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Reflects values at both ends of an interval."""
+    period = np.float32(2 * (high - low))
+    turns = (values - np.float32(low)) / period
+    return np.abs(turns - np.rint(turns)) * period + np.float32(low)

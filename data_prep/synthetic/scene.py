@@ -1,29 +1,47 @@
-"""Pictures of tissue with their truth: a whole field, or crops around cells."""
+"""Images of tissue with their truth: crops around cells, or fields with defects."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from data_prep.synthetic import canvas
-from data_prep.synthetic.canvas import Canvas
-from data_prep.synthetic.cell_outlines import CellOutlines, cells_around_crops
-from data_prep.synthetic.markers import stain_markers
-from data_prep.synthetic.proteins import stain_protein
+from data_prep.segmentation.nuclei import numbered
+from data_prep.synthetic.canvas import Canvas, smooth_noise, white_noise
+from data_prep.synthetic.cell_outlines import (
+    CellOutlines,
+    cells_around_crops,
+    cells_of_field,
+)
+from data_prep.synthetic.proteins import stain_markers, stain_protein
 from data_prep.synthetic.tissue import Tissue, paint
-from data_prep.synthetic.wells import CAMERA, CROP_SIDE, PAINT, Well
+from data_prep.synthetic.wells import (
+    CAMERA,
+    CHANNELS,
+    CROP_SIDE,
+    DEFECTS,
+    PAINT,
+    SHADE,
+    UNIT_IN_MICROMETRES,
+    Well,
+)
+
+FIELD_SIDE = 512.0  # Units of tissue that a field shows, for any number of pixels.
+KINDS = ("blur", "saturation", "debris", "empty")
+MAX_CELLS_OF_EMPTY = 3
+_HAZE_UNITS = 22.0  # Width of the light that is out of focus.
+_READ_NOISE = 0.006
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A picture of tissue and what is truly where.
+    """An image of tissue and its truth.
 
     Attributes:
         image: uint8 [H, W, 4] in the order of ``wells.CHANNELS``.
-        nuclei: uint16 [H, W]: the number of the cell whose nucleus is there, or 0.
-        cells: uint16 [H, W]: the number of the cell that is there, or 0. Numbers run
-            from 1 and are those of `nuclei`.
-        tissue: The maps it was drawn from.
+        nuclei: uint16 [H, W]: number of the cell whose nucleus covers the pixel, or 0.
+        cells: uint16 [H, W]: number of the cell that covers the pixel, or 0. Numbers
+            start at 1 and are those of `nuclei`.
+        tissue: The maps that the image was drawn from.
     """
 
     image: np.ndarray
@@ -33,15 +51,56 @@ class Scene:
 
 
 @dataclass(frozen=True)
-class CropPicture:
-    """A crop around a nucleus, and its truth in the same window."""
+class SyntheticCrop:
+    """A crop around a nucleus with its truth: a window of a scene."""
 
     image: np.ndarray
     nuclei: np.ndarray
     cells: np.ndarray
-    cell: int  # the number of the cell in the middle
-    x: int  # pixel of the scene that is the crop's middle
+    cell: int  # Number of the cell in the middle.
+    x: int  # Pixel of the scene in the middle of the crop.
     y: int
+
+
+@dataclass(frozen=True)
+class Defect:
+    """A defect and its position.
+
+    Attributes:
+        kind: One of `KINDS`.
+        extent: ``field`` or ``region``.
+        channels: The channels that it changes.
+        x: Left column of its box, in pixels.
+        y: Top row.
+        width: Number of columns.
+        height: Number of rows.
+        strength: Blur: deviation in units; saturation: factor of the light; debris:
+            its peak; empty: the number of cells.
+    """
+
+    kind: str
+    extent: str
+    channels: tuple[str, ...]
+    x: int
+    y: int
+    width: int
+    height: int
+    strength: float
+
+    @property
+    def window(self) -> tuple[slice, slice]:
+        """The box as slices of rows and columns."""
+        rows = slice(self.y, self.y + self.height)
+        return rows, slice(self.x, self.x + self.width)
+
+
+@dataclass(frozen=True)
+class SyntheticField:
+    """A field, its defects, and its pixel size in micrometres."""
+
+    scene: Scene
+    defects: list[Defect]
+    pixel_size: float
 
 
 def draw_scene(
@@ -52,48 +111,36 @@ def draw_scene(
     vignetting: float = 0.0,
     spoil: Callable[[list[np.ndarray]], list[np.ndarray]] | None = None,
 ) -> Scene:
-    """Draws cells of a well and takes their picture.
+    """Draws cells of a well and takes their image.
 
     Args:
         well: Labels, staining, camera.
-        cells: Where the cells are.
-        side: Units of the square piece of tissue.
-        scale: Pixels a unit.
+        cells: The outlines of the cells.
+        side: Side of the square of tissue, in units.
+        scale: Pixels per unit.
         vignetting: How much darker the corners are, in [0, 1).
         spoil: Changes the light of the four channels before the camera.
     """
-    canvas = Canvas(side, scale, well.blur)
     rng = well.rng(PAINT)
-    tissue = paint(canvas, cells, rng)
+    tissue = paint(Canvas(side, scale, well.blur), cells, rng)
     markers = stain_markers(tissue, well, rng)
     protein = stain_protein(tissue, markers, well, rng)
     light = [markers.microtubules, protein, markers.chromatin, markers.reticulum]
     if spoil is not None:
         light = spoil(light)
-    cell_mask = _numbered(tissue.owner)
-    return Scene(
-        image=expose(light, well, scale, well.rng(CAMERA), vignetting),
-        nuclei=cell_mask * (tissue.nucleus > 0),
-        cells=cell_mask,
-        tissue=tissue,
-    )
+    mask = numbered(tissue.owner).astype(np.uint16)
+    image = _expose(light, well, scale, vignetting)
+    return Scene(image, mask * (tissue.nucleus > 0), mask, tissue)
 
 
-def _numbered(owner: np.ndarray) -> np.ndarray:
-    """Renumbers the labels that are there from 1 on, without gaps; 0 stays."""
-    there = np.bincount(owner.ravel()) > 0
-    there[0] = False
-    return (np.cumsum(there) * there).astype(np.uint16)[owner]
-
-
-def draw_crops(well: Well, count: int, size: int) -> list[CropPicture]:
+def draw_crops(well: Well, count: int, size: int) -> list[SyntheticCrop]:
     """Draws a well and cuts a crop around each of its first `count` cells.
 
     Args:
-        well: At least `count` cells.
-        count: How many crops.
-        size: Side of a crop in pixels. It shows 41 micrometres of tissue at any size,
-            and the same cells.
+        well: A well with at least `count` cells.
+        count: Number of crops.
+        size: Side of a crop in pixels. The crop shows the same 41 micrometres of tissue
+            at any size.
     """
     scale = size / CROP_SIDE
     cells, side = cells_around_crops(well, CROP_SIDE / 2 + 1)
@@ -103,13 +150,13 @@ def draw_crops(well: Well, count: int, size: int) -> list[CropPicture]:
         x, y = round(cells.x[index] * scale), round(cells.y[index] * scale)
         top, left = y - size // 2, x - size // 2
         window = (slice(top, top + size), slice(left, left + size))
-        owner = scene.tissue.owner == index + 1
+        own = scene.cells[scene.tissue.owner == index + 1]
         crops.append(
-            CropPicture(
+            SyntheticCrop(
                 image=np.ascontiguousarray(scene.image[window]),
                 nuclei=scene.nuclei[window],
                 cells=scene.cells[window],
-                cell=int(scene.cells[owner].max(initial=0)),
+                cell=int(own.max(initial=0)),
                 x=x,
                 y=y,
             )
@@ -117,47 +164,51 @@ def draw_crops(well: Well, count: int, size: int) -> list[CropPicture]:
     return crops
 
 
-_HAZE_UNITS = 22.0  # width of the light that is out of focus
-_READ_NOISE = 0.006
-
-
-def expose(
-    light: list[np.ndarray],
-    well: Well,
-    scale: float,
-    rng: np.random.Generator,
-    vignetting: float = 0.0,
-) -> np.ndarray:
-    """Takes the picture.
+def draw_field(well: Well, size: int, defect_share: float = 0.0) -> SyntheticField:
+    """Draws one field of a well.
 
     Args:
-        light: Per channel, [H, W], around 1 where bright.
-        well: Its gains, haze, background and photons.
-        scale: Pixels a unit.
-        rng: Random generator.
-        vignetting: How much darker the corners are than the middle, in [0, 1).
-
-    Returns:
-        uint8 [H, W, C].
+        well: Labels, staining, camera.
+        size: Side in pixels; 512 pixels are 0.32 micrometres each.
+        defect_share: Probability that the field has defects.
     """
-    height, width = light[0].shape
-    spread = _haze_matrix(height, scale), _haze_matrix(width, scale)
-    shade = _shade(height, width, vignetting)
-    image = np.empty((height, width, len(light)), np.uint8)
+    scale = size / FIELD_SIDE
+    defects = plan_defects(well, size, defect_share)
+    is_empty = defects and defects[0].kind == "empty"
+    num_cells = int(defects[0].strength) if is_empty else None
+    scene = draw_scene(
+        well,
+        cells_of_field(well, FIELD_SIDE, num_cells),
+        FIELD_SIDE,
+        scale,
+        float(well.rng(SHADE).uniform(0.05, 0.25)),
+        lambda light: spoil(light, defects, well, scale),
+    )
+    return SyntheticField(scene, defects, UNIT_IN_MICROMETRES / scale)
+
+
+def _expose(
+    light: list[np.ndarray], well: Well, scale: float, vignetting: float
+) -> np.ndarray:
+    """Takes the image, uint8 [H, W, C], of light [H, W] per channel."""
+    rng = well.rng(CAMERA)
+    (side, _), shade = light[0].shape, 1.0
+    spread = _haze_matrix(side, scale)
+    if vignetting:
+        square = np.square(np.linspace(-1, 1, side, dtype=np.float32))
+        shade = 1 - np.float32(vignetting / 2) * (square[:, None] + square)
+    image = np.empty((side, side, len(light)), np.uint8)
     for channel, signal in enumerate(light):
         signal = signal * np.float32(well.gains[channel])
-        signal += np.float32(well.haze[channel]) * _haze(signal, *spread)
-        if vignetting:
-            signal *= shade
-        signal += np.float32(well.background[channel])
-        np.maximum(signal, 0, out=signal)
+        # The haze is the mean around coarse knots, spread out from them.
+        coarse = (spread / spread.sum(0)).T @ signal @ (spread / spread.sum(0))
+        signal += np.float32(well.haze[channel]) * (spread @ coarse @ spread.T)
+        signal = np.maximum(signal * shade + np.float32(well.background[channel]), 0)
         variance = signal * np.float32(1 / well.photons[channel])
         variance += np.float32(_READ_NOISE**2)
-        grain = canvas.white_noise(rng, signal.shape)
-        signal += np.sqrt(variance, out=variance) * grain
-        signal *= np.float32(255)
-        signal += np.float32(0.5)
-        image[..., channel] = np.clip(signal, 0, 255, out=signal)
+        signal += np.sqrt(variance) * white_noise(rng, signal.shape)
+        signal = signal * np.float32(255) + np.float32(0.5)
+        image[..., channel] = np.clip(signal, 0, 255)
     return image
 
 
@@ -167,17 +218,102 @@ def _haze_matrix(size: int, scale: float) -> np.ndarray:
     knots = np.arange(0, size + sigma, sigma)
     distance = (np.arange(size)[:, None] - knots[None, :]) / sigma
     weights = np.exp(-0.5 * distance**2)
-    weights[weights < 1e-6] = 0  # denormal numbers are slow to multiply
+    weights[weights < 1e-6] = 0  # Denormal numbers are slow to multiply.
     return (weights / weights.sum(1, keepdims=True)).astype(np.float32)
 
 
-def _haze(signal: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Smooths far by averaging onto coarse knots and spreading out from them."""
-    coarse = (rows / rows.sum(0)).T @ signal @ (columns / columns.sum(0))
-    return rows @ coarse @ columns.T
+def plan_defects(well: Well, size: int, share: float) -> list[Defect]:
+    """Draws a field's defects: none, or some of one kind.
+
+    Args:
+        well: The field's well.
+        size: Side of the field in pixels.
+        share: Probability that a field has a defect.
+    """
+    rng = well.rng(DEFECTS)
+    kind = KINDS[rng.integers(len(KINDS))]
+    if rng.random() >= share:
+        return []
+    if kind == "debris":
+        return [_piece_of_debris(rng, size) for _ in range(rng.integers(2, 6))]
+    extent, box, channels = "field", (0, 0, size, size), CHANNELS
+    if kind == "empty":
+        strength = float(rng.integers(0, MAX_CELLS_OF_EMPTY + 1))
+    elif kind == "blur":
+        strength = float(rng.uniform(3, 7))
+        if rng.random() < 0.5:
+            extent, box = "region", _box(rng, size, 0.4, 0.7)
+    else:
+        strength = float(rng.uniform(5, 10))
+        channels = _some_channels(rng, 0.4)
+    return [Defect(kind, extent, channels, *box, strength)]
 
 
-def _shade(height: int, width: int, strength: float) -> np.ndarray:
-    y = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
-    x = np.linspace(-1, 1, width, dtype=np.float32)[None, :]
-    return 1 - np.float32(strength / 2) * (y * y + x * x)
+def _piece_of_debris(rng, size: int) -> Defect:
+    channels = _some_channels(rng, 0.6)
+    box = _box(rng, size, 0.03, 0.14)
+    return Defect("debris", "region", channels, *box, float(rng.uniform(2, 4)))
+
+
+def _some_channels(rng, share: float) -> tuple[str, ...]:
+    chosen = rng.random(len(CHANNELS)) < share
+    chosen[rng.integers(len(CHANNELS))] = True
+    return tuple(np.array(CHANNELS)[chosen].tolist())
+
+
+def _box(rng, size: int, low: float, high: float) -> tuple[int, int, int, int]:
+    """Returns x, y, width, height of a box whose sides are shares of the field's."""
+    width, height = (max(int(side * size), 4) for side in rng.uniform(low, high, 2))
+    x, y = (int(rng.integers(0, size - side + 1)) for side in (width, height))
+    return x, y, width, height
+
+
+def spoil(
+    light: list[np.ndarray], defects: list[Defect], well: Well, scale: float
+) -> list[np.ndarray]:
+    """Returns the light of the four channels with the defects in it."""
+    from scipy.ndimage import gaussian_filter
+
+    light = list(light)
+    rng = well.rng(DEFECTS)
+    for defect in defects:
+        patch = _debris(rng, defect, scale) if defect.kind == "debris" else None
+        for name in defect.channels:
+            index = CHANNELS.index(name)
+            if defect.kind == "saturation":
+                light[index] = light[index] * np.float32(defect.strength)
+            elif defect.kind == "debris":
+                light[index] = light[index].copy()
+                light[index][defect.window] += patch
+            elif defect.kind == "blur":
+                blurred = gaussian_filter(light[index], defect.strength * scale)
+                mask = fade(light[index].shape, defect)
+                light[index] = light[index] * (1 - mask) + blurred * mask
+    return light
+
+
+def fade(shape, defect: Defect) -> np.ndarray:
+    """Returns 1 in the box and 0 outside; the border of a region is soft."""
+    mask = np.zeros(shape, np.float32)
+    mask[defect.window] = 1
+    if defect.extent == "region":
+        y, x = _inner_coordinates(defect)
+        mask[defect.window] = np.clip(4 * (1 - np.maximum(np.abs(y), np.abs(x))), 0, 1)
+    return mask
+
+
+def _debris(rng, defect: Defect, scale: float) -> np.ndarray:
+    """Returns a bright lump of ragged outline that ends within its box."""
+    radius = np.hypot(*_inner_coordinates(defect))
+    ragged = smooth_noise(rng, radius.shape, max(3 * scale, 0.5))
+    depth = 0.75 + 0.20 * ragged - radius
+    inside = np.clip(1 - radius, 0, 0.1) * 10
+    lump = np.clip(4 * depth, 0, 1) * inside * defect.strength
+    return (lump * (1 + 0.15 * ragged)).astype(np.float32)
+
+
+def _inner_coordinates(defect: Defect) -> tuple[np.ndarray, np.ndarray]:
+    """Returns rows [h, 1] and columns [1, w] of the box, from -1 to 1."""
+    rows = np.linspace(-1, 1, defect.height, dtype=np.float32)
+    columns = np.linspace(-1, 1, defect.width, dtype=np.float32)
+    return rows[:, None], columns[None, :]

@@ -1,20 +1,23 @@
-"""A folder of synthetic crops: images, crops.csv, crops.json, a contact sheet."""
+"""Folders of synthetic crops, or of synthetic fields with their true masks."""
 
 import csv
 import dataclasses
-import os
+import itertools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
+from data_prep import processes
 from data_prep.synthetic.proteins import RECIPES
-from data_prep.synthetic.scene import draw_crops
-from data_prep.synthetic.synthetic_fields import Defect, SyntheticField, draw_field
+from data_prep.synthetic.scene import Defect, draw_crops, draw_field
 from data_prep.synthetic.wells import (
     CHANNELS,
     CROP_SIDE,
     UNIT_IN_MICROMETRES,
+    Well,
     make_well,
     plan_wells,
 )
@@ -23,42 +26,67 @@ from tfvqgen.data.images import write_image
 from tfvqgen.files import whole_file, write_json
 
 CREDIT = "Synthetic cells drawn by tfvqgen (data_prep synthesize); no real image in it."
+FIELD_FOLDERS = ("train", "masks/nuclei", "masks/cells")
+SHEET = "contact_sheet.png"
+_PER_LABEL = 6
+_DEFECT_COLUMNS = tuple(field.name for field in dataclasses.fields(Defect))
 
 
 @dataclass(frozen=True)
-class WellTask:
-    """One well's work, which any process can do alone."""
+class DrawTask:
+    """The task to draw the crops of one well, or one field."""
 
     folder: str
     seed: int
     index: int
     vocabulary: tuple[str, ...]
-    count: int
     size: int
+    num_crops: int = 1
+    defect_share: float = 0.0
+
+    @property
+    def well(self) -> Well:
+        """The well."""
+        return make_well(self.seed, self.index, self.vocabulary)
 
 
-def plan_crops(
-    folder: str | os.PathLike,
+def write_crop_folder(
+    folder: Path,
     seed: int,
     num_cells: int,
     vocabulary: tuple[str, ...],
     size: int,
-) -> list[WellTask]:
-    """Divides a data set of `num_cells` crops into wells."""
-    return [
-        WellTask(str(folder), seed, well.index, tuple(vocabulary), count, size)
+    workers: int = 1,
+) -> None:
+    """Writes crops, a contact sheet and at last the tables."""
+    (folder / "images").mkdir(exist_ok=True)
+    tasks = [
+        DrawTask(str(folder), seed, well.index, vocabulary, size, count)
         for well, count in plan_wells(seed, num_cells, vocabulary)
     ]
+    wells = _draw(_write_well, tasks, workers, "crop")
+    rows = list(itertools.chain.from_iterable(wells))
+    _write_sheet(folder, rows, vocabulary)
+    write_crops(folder, rows, channels=CHANNELS, dtype="uint8", credit=CREDIT)
 
 
-def write_well(task: WellTask) -> list[Crop]:
-    """Draws a well's crops, writes their images and returns their rows."""
-    well = make_well(task.seed, task.index, task.vocabulary)
-    rows = []
-    for number, picture in enumerate(draw_crops(well, task.count, task.size)):
+def _draw(work: Callable, tasks: Sequence[DrawTask], workers: int, unit: str) -> list:
+    results = []
+    total = sum(task.num_crops for task in tasks)
+    with tqdm(total=total, unit=unit, desc="drawing") as progress:
+        drawn = processes.in_parallel(work, tasks, workers)
+        for task, result in zip(tasks, drawn, strict=True):
+            results.append(result)
+            progress.update(task.num_crops)
+    return results
+
+
+def _write_well(task: DrawTask) -> list[Crop]:
+    """Writes the images of a well's crops and returns their rows."""
+    well, rows = task.well, []
+    for number, crop in enumerate(draw_crops(well, task.num_crops, task.size)):
         crop_id = f"{well.name}-{number:02d}"
         path = image_name(crop_id, len(CHANNELS))
-        digest = write_image(Path(task.folder) / path, picture.image)
         rows.append(
             Crop(
                 crop_id=crop_id,
@@ -66,122 +94,95 @@ def write_well(task: WellTask) -> list[Crop]:
                 labels=well.labels,
                 group=well.name,
                 field=well.name,
-                x=picture.x,
-                y=picture.y,
+                x=crop.x,
+                y=crop.y,
                 size=task.size,
                 pixel_size=UNIT_IN_MICROMETRES * CROP_SIDE / task.size,
                 metadata={"synthetic": "true", "cell_line": well.line.name},
-                sha256=digest,
+                sha256=write_image(Path(task.folder) / path, crop.image),
             )
         )
     return rows
 
 
-def finish_crops(folder: str | os.PathLike, rows: list[Crop]) -> None:
-    """Writes the tables, which make the folder a whole one."""
-    write_crops(folder, rows, channels=CHANNELS, dtype="uint8", credit=CREDIT)
+def _write_sheet(folder: Path, rows: Sequence[Crop], vocabulary) -> None:
+    from data_prep.images.field_images import read_image_file
+    from data_prep.images.sheet import pick_examples, write_sheet
+
+    places = pick_examples([row.labels for row in rows], _PER_LABEL)
+    examples = {
+        label: [
+            read_image_file(folder / rows[place].path)
+            for place in places.get(label, ())
+        ]
+        for label in vocabulary
+    }
+    write_sheet(folder / SHEET, examples)
 
 
-FOLDERS = ("train", "masks/nuclei", "masks/cells")
-_DEFECT_COLUMNS = tuple(field.name for field in dataclasses.fields(Defect))
+def write_field_folder(
+    folder: Path,
+    seed: int,
+    num_fields: int,
+    vocabulary: tuple[str, ...],
+    size: int,
+    defect_share: float,
+    workers: int = 1,
+) -> None:
+    """Writes fields in the layout of Kaggle 2018, their masks and their tables.
 
-
-@dataclasses.dataclass(frozen=True)
-class FieldTask:
-    """One field's work, which any process can do alone."""
-
-    folder: str
-    seed: int
-    index: int
-    vocabulary: tuple[str, ...]
-    size: int
-    defect_share: float
-
-
-@dataclasses.dataclass(frozen=True)
-class FieldTruth:
-    """What is known about a written field."""
-
-    field_id: str
-    labels: tuple[str, ...]
-    cell_line: str
-    num_nuclei: int
-    num_cells: int
-    pixel_size: float
-    defects: tuple[Defect, ...]
-
-
-def write_field(task: FieldTask) -> FieldTruth:
-    """Draws a field and writes its channels and masks."""
-    well = make_well(task.seed, task.index, task.vocabulary)
-    field = draw_field(well, task.size, task.defect_share)
-    folder = Path(task.folder)
-    for index, channel in enumerate(CHANNELS):
-        plane = field.scene.image[..., index : index + 1]
-        write_image(folder / "train" / f"{well.name}_{channel}.png", plane)
-    for name, mask in (("nuclei", field.scene.nuclei), ("cells", field.scene.cells)):
-        write_image(folder / "masks" / name / f"{well.name}.png", mask[..., None])
-    return _truth(well, field)
-
-
-def _truth(well, field: SyntheticField) -> FieldTruth:
-    return FieldTruth(
-        field_id=well.name,
-        labels=well.labels,
-        cell_line=well.line.name,
-        num_nuclei=len(np.setdiff1d(field.scene.nuclei, 0)),
-        num_cells=len(np.setdiff1d(field.scene.cells, 0)),
-        pixel_size=field.pixel_size,
-        defects=tuple(field.defects),
-    )
-
-
-def finish_fields(folder: str | os.PathLike, truths: list[FieldTruth]) -> None:
-    """Writes the tables; ``train.csv``, which makes the folder a whole one, last."""
-    folder = Path(folder)
-    about = {
+    ``train.csv``, which completes the folder, is written last.
+    """
+    for name in FIELD_FOLDERS:
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    tasks = [
+        DrawTask(str(folder), seed, i, vocabulary, size, defect_share=defect_share)
+        for i in range(num_fields)
+    ]
+    truths, defects = zip(*_draw(_write_field, tasks, workers, "field"), strict=True)
+    info = {
         "channels": list(CHANNELS),
-        "pixel_size": truths[0].pixel_size,
+        "pixel_size": truths[0]["pixel_size"],
         "synthetic": True,
         "credit": CREDIT,
     }
-    write_json(folder / "fields.json", about)
-    _write_table(
-        folder / "defects.csv",
-        ("Id", *_DEFECT_COLUMNS),
-        ((t.field_id, *_cells(d)) for t in truths for d in t.defects),
-    )
-    _write_table(
-        folder / "truth.csv",
-        ("Id", "labels", "cell_line", "num_nuclei", "num_cells", "defects")
-        + ("pixel_size", "synthetic"),
-        (_truth_row(truth) for truth in truths),
-    )
-    index = {label: i for i, label in enumerate(RECIPES)}
-    _write_table(
-        folder / "train.csv",
-        ("Id", "Target"),
-        ((t.field_id, " ".join(str(index[n]) for n in t.labels)) for t in truths),
-    )
+    write_json(folder / "fields.json", info)
+    rows = itertools.chain.from_iterable(defects)
+    _write_table(folder / "defects.csv", ("Id", *_DEFECT_COLUMNS), rows)
+    _write_table(folder / "truth.csv", truths[0], [truth.values() for truth in truths])
+    index = {label: str(i) for i, label in enumerate(RECIPES)}
+    targets = [
+        (truth["Id"], " ".join(index[name] for name in truth["labels"].split("|")))
+        for truth in truths
+    ]
+    _write_table(folder / "train.csv", ("Id", "Target"), targets)
 
 
-def _truth_row(truth: FieldTruth) -> tuple:
-    kinds = dict.fromkeys(defect.kind for defect in truth.defects)
-    return (
-        truth.field_id,
-        "|".join(truth.labels),
-        truth.cell_line,
-        truth.num_nuclei,
-        truth.num_cells,
-        "|".join(kinds),
-        truth.pixel_size,
-        "true",
-    )
-
-
-def _cells(defect: Defect) -> list:
-    values = (getattr(defect, name) for name in _DEFECT_COLUMNS)
-    return ["|".join(v) if isinstance(v, tuple) else v for v in values]
+def _write_field(task: DrawTask) -> tuple[dict, list[list]]:
+    """Writes the channels and masks of a field; returns its truth and its defects."""
+    well, folder = task.well, Path(task.folder)
+    field = draw_field(well, task.size, task.defect_share)
+    for index, channel in enumerate(CHANNELS):
+        plane = field.scene.image[..., index : index + 1]
+        write_image(folder / "train" / f"{well.name}_{channel}.png", plane)
+    masks = {"nuclei": field.scene.nuclei, "cells": field.scene.cells}
+    for name, mask in masks.items():
+        write_image(folder / "masks" / name / f"{well.name}.png", mask[..., None])
+    truth = {
+        "Id": well.name,
+        "labels": "|".join(well.labels),
+        "cell_line": well.line.name,
+        "num_nuclei": len(np.setdiff1d(masks["nuclei"], 0)),
+        "num_cells": len(np.setdiff1d(masks["cells"], 0)),
+        "defects": "|".join({defect.kind: None for defect in field.defects}),
+        "pixel_size": field.pixel_size,
+        "synthetic": "true",
+    }
+    rows = []
+    for defect in field.defects:
+        cells = {**vars(defect), "channels": "|".join(defect.channels)}
+        rows.append([well.name, *cells.values()])
+    return truth, rows
 
 
 def _write_table(path: Path, header, rows) -> None:

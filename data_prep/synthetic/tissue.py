@@ -1,8 +1,8 @@
-"""Cells painted on a canvas: whose pixel is it, and how far from which border.
+"""Cells on a canvas: the cell of every pixel and the distances to its borders.
 
-Cells that reach for the same place share it: the pixel belongs to the cell that is
-deeper there, and the border runs where both are equally deep, so that neighbours touch
-along a line as in a confluent culture.
+A pixel that several cells reach belongs to the cell that is deeper there. The border
+runs where both are equally deep, so that neighbours touch along a line, as in a
+confluent culture.
 """
 
 import dataclasses
@@ -11,13 +11,19 @@ import functools
 import numpy as np
 
 from data_prep.synthetic.canvas import Canvas
-from data_prep.synthetic.cell_outlines import MAX_RADIUS, NUM_ANGLES, CellOutlines
-from data_prep.synthetic.paths import Points, at, points_in_nuclei
+from data_prep.synthetic.cell_outlines import (
+    MAX_RADIUS,
+    NUM_ANGLES,
+    CellOutlines,
+    Points,
+    at,
+    points_in_nuclei,
+)
 
 _FAR = np.float32(-60.0)
-# No neighbour covers a nucleus or the few units around it: there, the cell counts as
-# deeper than any other.
-_HUG = np.float32(4.0)
+# Neighbours do not cover a nucleus or the few units around it: there, the cell counts
+# as deeper than any other.
+_PROTECTED = np.float32(4.0)
 _STEEP = np.float32(10.0)
 
 
@@ -27,11 +33,11 @@ class Tissue:
 
     canvas: Canvas
     cells: CellOutlines
-    owner: np.ndarray  # int32: 1 + index of the cell, 0 outside
-    depth: np.ndarray  # distance to the cell's border
-    second: np.ndarray  # the depth that the next cell would have here
-    nucleus: np.ndarray  # distance to the border of the owner's nucleus
-    nucleoli: np.ndarray  # soft mask in [0, 1]
+    owner: np.ndarray  # int32: 1 + index of the cell, 0 outside.
+    depth: np.ndarray  # Distance to the border of the cell.
+    second: np.ndarray  # Depth that the next cell would have here.
+    nucleus: np.ndarray  # Distance to the border of the owner's nucleus.
+    nucleoli: np.ndarray  # Soft mask in [0, 1].
 
     @functools.cached_property
     def body(self) -> np.ndarray:
@@ -50,45 +56,43 @@ class Tissue:
 
     @functools.cached_property
     def thickness(self) -> np.ndarray:
-        """How thick the cell is: 1 near the nucleus, thin at the border."""
+        """Thickness of the cell: 1 near the nucleus, small at the border."""
         edge = np.sqrt(np.clip(self.depth * np.float32(1 / 14), 0, 1))
         return edge * (np.float32(0.45) + np.float32(0.55) * self.near_nucleus(28))
 
-    @functools.cached_property
-    def expression(self) -> np.ndarray:
-        """How much protein the pixel's cell makes; 1 outside."""
-        return np.append(np.float32(1), self.cells.expression)[self.owner]
+    def per_cell(self, values: np.ndarray, outside) -> np.ndarray:
+        """Returns the map of a value per cell [n]."""
+        return np.append(outside, values)[self.owner]
 
     def near_nucleus(self, reach: float) -> np.ndarray:
         """Returns 1 on the nucleus, falling over `reach` units around it."""
-        outside = np.clip(self.nucleus, -30 * reach, 0)
-        outside *= np.float32(1 / reach)
-        return np.exp(outside, out=outside)
+        return np.exp(np.clip(self.nucleus, -30 * reach, 0) * np.float32(1 / reach))
 
     def on_border(self, distance: np.ndarray, width: float) -> np.ndarray:
-        """Returns a ridge of height 1 where `distance` is 0; `width` in units."""
+        """Returns a ridge of height 1 where `distance` is 0; `width` is in units."""
         pixels = self.canvas.sigma_in_pixels(width)
         fall = np.square(distance * np.float32(self.canvas.scale / pixels))
-        np.minimum(fall, 30, out=fall)  # beyond, denormal numbers are slow
-        return np.exp(np.negative(fall, out=fall), out=fall)
+        return np.exp(-np.minimum(fall, 30))  # Denormal numbers beyond are slow.
 
-    def own(self, x: np.ndarray, y: np.ndarray, cell: np.ndarray) -> np.ndarray:
-        """Returns whether points lie on pixels of the cell they belong to."""
-        rows, columns, inside = self.canvas.pixel_of(x, y)
-        rows *= self.canvas.shape[1]
-        rows += columns
-        rows *= inside
-        return inside & (self.owner.ravel().take(rows) == cell + 1)
+    def steps(self, count: float, low: float = 0, high: float = 1, least: float = 1):
+        """Returns [T, 1] values from `low` to `high`, `count` at 1 pixel per unit."""
+        return np.linspace(low, high, int(count * max(self.canvas.scale, least)))[
+            :, None
+        ]
+
+    def own(self, points: Points) -> np.ndarray:
+        """Returns whether points lie on pixels of the cell that they belong to."""
+        rows, columns, inside = self.canvas.pixel_of(points.x, points.y)
+        index = (rows * self.canvas.shape[1] + columns) * inside
+        return inside & (self.owner.ravel().take(index) == points.cell + 1)
 
     def dots(self, points: Points, sigma: float, weight=1.0) -> np.ndarray:
-        """Draws spots, each only within its own cell; peaks are `weight`."""
-        weight = weight * self.own(points.x, points.y, points.cell)
-        return self.canvas.dots(points.x, points.y, sigma, weight)
+        """Draws spots with peaks of `weight`, each only within its own cell."""
+        return self.canvas.dots(points.x, points.y, sigma, weight * self.own(points))
 
     def lines(self, paths: Points, sigma: float, weight=1.0) -> np.ndarray:
-        """Draws lines, each only within its own cell; `paths` is [T, F]."""
-        weight = weight * self.own(paths.x, paths.y, paths.cell)[1:]
-        return self.canvas.lines(paths.x, paths.y, sigma, weight)
+        """Draws lines [T, F], each only within its own cell."""
+        return self.canvas.lines(paths.x, paths.y, sigma, weight * self.own(paths)[1:])
 
 
 def paint(canvas: Canvas, cells: CellOutlines, rng: np.random.Generator) -> Tissue:
@@ -108,24 +112,22 @@ def paint(canvas: Canvas, cells: CellOutlines, rng: np.random.Generator) -> Tiss
         to_nucleus *= nucleus_slant[cell].take(angle)
         depth = cells.outline[cell].take(angle) - radius
         depth *= outline_slant[cell].take(angle)
-        hugged = to_nucleus + _HUG
-        np.maximum(depth, hugged, out=depth)
-        hugged *= _STEEP
-        depth += np.clip(hugged, 0, MAX_RADIUS, out=hugged)
+        protected = to_nucleus + _PROTECTED
+        np.maximum(depth, protected, out=depth)
+        depth += np.clip(protected * _STEEP, 0, MAX_RADIUS)
         wins = depth > best[window]
         np.maximum(second[window], np.minimum(depth, best[window]), out=second[window])
         np.maximum(best[window], depth, out=best[window])
         np.copyto(nucleus[window], to_nucleus, where=wins)
         np.copyto(owner[window], np.int32(cell + 1), where=wins)
     inside = best > 0
-    owner *= inside
-    depth = np.minimum(best, (best - second) * np.float32(0.5))
-    np.copyto(depth, best, where=~inside)
     tissue = Tissue(
         canvas=canvas,
         cells=cells,
-        owner=owner,
-        depth=depth,
+        owner=owner * inside,
+        depth=np.where(
+            inside, np.minimum(best, (best - second) * np.float32(0.5)), best
+        ),
         second=second,
         nucleus=nucleus,
         nucleoli=_nucleoli(canvas, cells, nucleus, rng),
@@ -136,21 +138,20 @@ def paint(canvas: Canvas, cells: CellOutlines, rng: np.random.Generator) -> Tiss
 def _with_free_centrosomes(tissue: Tissue, turns: int = 8) -> CellOutlines:
     """Turns centrosomes that a neighbour covers around the nucleus to a free place."""
     cells = tissue.cells
-    everyone = np.arange(len(cells))
+    cell = np.arange(len(cells))
     angle = cells.centrosome.copy()
     for _ in range(turns):
-        edge = cells.nucleus[everyone, cells.angle_index(angle)]
-        place = at(cells, everyone, angle, edge + 9)
-        covered = ~tissue.own(place.x, place.y, everyone)
+        edge = cells.nucleus[cell, cells.angle_index(angle)]
+        covered = ~tissue.own(at(cells, cell, angle, edge + 9))
         angle[covered] += np.float32(2 * np.pi / turns)
     return dataclasses.replace(cells, centrosome=angle)
 
 
 def _slant(contours: np.ndarray) -> np.ndarray:
-    """Returns [n, A] what turns differences of radii into distances to the contour.
+    """Returns [n, A] factors from differences of radii to distances to the contour.
 
-    It is 1 over the length of the difference's gradient at the contour, so that a rim
-    is as wide on the flank of a long cell as at its tip.
+    A factor is 1 over the length of the difference's gradient at the contour, so that a
+    rim has the same width on the side and at the tip of a long cell.
     """
     change = np.roll(contours, -1, axis=1) - np.roll(contours, 1, axis=1)
     change *= np.float32(NUM_ANGLES / (4 * np.pi))
@@ -159,17 +160,16 @@ def _slant(contours: np.ndarray) -> np.ndarray:
 
 @functools.cache
 def _polar_table(scale: float) -> tuple[np.ndarray, np.ndarray]:
-    """Radius (units) and angle index of every pixel around a cell's centre."""
+    """Returns radius (units) and angle index of every pixel around a cell's centre."""
     reach = int(np.ceil((MAX_RADIUS + 8) * scale))
     steps = np.arange(-reach, reach + 1, dtype=np.float32) / np.float32(scale)
     radius = np.hypot(steps[:, None], steps[None, :])
     turns = np.arctan2(steps[:, None], steps[None, :]) / (2 * np.pi) + 0.5
-    angle = (turns * NUM_ANGLES).astype(np.intp) % NUM_ANGLES
-    return radius, angle
+    return radius, (turns * NUM_ANGLES).astype(np.intp) % NUM_ANGLES
 
 
 def _window(canvas: Canvas, cells: CellOutlines, cell: int):
-    """Returns where on the canvas a cell may be, and that part of the polar table."""
+    """Returns the part of the canvas that a cell may reach, and its polar table."""
     radius, angle = _polar_table(canvas.scale)
     middle = len(radius) // 2
     reach = min(int((cells.outline[cell].max() + 7) * canvas.scale), middle)
@@ -188,7 +188,7 @@ def _window(canvas: Canvas, cells: CellOutlines, cell: int):
 
 
 def _nucleoli(canvas: Canvas, cells: CellOutlines, nucleus, rng) -> np.ndarray:
-    """Draws one to four dark bodies a nucleus, none in dividing cells."""
+    """Draws one to four nucleoli per nucleus, none in dividing cells."""
     count = np.where(cells.mitotic, 0, rng.integers(1, 5, len(cells)))
     points = points_in_nuclei(rng, cells, count, 0.62)
     size = rng.uniform(2.4, 5.2, len(points.x)) * (1 - 0.08 * count[points.cell])

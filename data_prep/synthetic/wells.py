@@ -1,8 +1,8 @@
-"""What the cells of one well share: labels, cell line, density, staining and camera.
+"""Wells: the labels, cell line, density, staining and camera that cells share.
 
-A well is a pure function of (seed, index), so that wells can be made in any order by
-any number of processes. Lengths in this package are in *units* of .32 micrometres: one
-pixel of a 512-pixel Kaggle 2018 field, or of a crop of 128 pixels.
+A well depends only on (seed, index), so that wells can be made in any order by any
+number of processes. Lengths in this package are in units of 0.32 micrometres: one pixel
+of a 512-pixel Kaggle 2018 field, or of a crop of 128 pixels.
 """
 
 from collections.abc import Sequence
@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 
 UNIT_IN_MICROMETRES = 0.32
-CROP_SIDE = 128  # units of tissue that a crop shows, whatever its pixels
+CROP_SIDE = 128  # Units of tissue that a crop shows, for any number of pixels.
 CHANNELS = ("red", "green", "blue", "yellow")
 MIN_CELLS, MAX_CELLS = 10, 20
-_CELL_AREA = (6000, 13_000)  # units squared of the plate; 20 to 44 cells a field
-TWO_LABELS = 0.15  # share of wells whose protein has two localizations
+_CELL_AREA = (6000, 13_000)  # Square units per cell: 20 to 44 cells in a field.
+TWO_LABELS = 0.15  # Share of wells whose protein has two localizations.
 
 # The random streams of a well; the label stream is shared by a round of wells.
 _LABELS, _HABITS, CELLS, PAINT, CAMERA, SHADE, DEFECTS = range(7)
@@ -23,18 +23,18 @@ _LABELS, _HABITS, CELLS, PAINT, CAMERA, SHADE, DEFECTS = range(7)
 
 @dataclass(frozen=True)
 class CellLine:
-    """The habits of a made-up cell line; lengths in units, ratios bare."""
+    """The shape of an invented cell line; lengths in units."""
 
     name: str
     nucleus_radius: float
     nucleus_elongation: float
     nucleus_lobes: float
-    cell_ratio: float  # radius of the cell over that of its nucleus
+    cell_ratio: float  # Radius of the cell divided by that of its nucleus.
     elongation: float
     roughness: float
-    spikes: float  # mean number of protrusions
-    fibres: float  # density of microtubules
-    curl: float  # how fast microtubules turn
+    spikes: float  # Mean number of protrusions.
+    fibres: float  # Density of microtubules.
+    curl: float  # Curvature of microtubules.
 
 
 LINES = (
@@ -48,24 +48,24 @@ LINES = (
 
 @dataclass(frozen=True)
 class Well:
-    """One well. Per-channel values are in the order of `CHANNELS`."""
+    """One well; values per channel are in the order of `CHANNELS`."""
 
     seed: int
     index: int
     labels: tuple[str, ...]
     line: CellLine
-    num_cells: int  # cells that crops are cut around
-    cell_area: float  # units squared of the plate a cell
+    num_cells: int  # Cells that get a crop.
+    cell_area: float  # Square units of the plate per cell.
     gains: tuple[float, ...]
-    haze: tuple[float, ...]  # share of the light that is out of focus
+    haze: tuple[float, ...]  # Share of the light that is out of focus.
     background: tuple[float, ...]
-    photons: tuple[float, ...]  # at full intensity
-    blur: float  # units; deviation of the optical blur
-    leak: float  # diffuse protein everywhere in the cell
+    photons: tuple[float, ...]  # At full intensity.
+    blur: float  # Units; deviation of the optical blur.
+    leak: float  # Diffuse protein everywhere in the cell.
 
     @property
     def name(self) -> str:
-        """The group's name in crops.csv."""
+        """The name of the group in crops.csv."""
         return f"synthetic-{self.seed}-{self.index:05d}"
 
     def rng(self, stream: int) -> np.random.Generator:
@@ -74,10 +74,10 @@ class Well:
 
 
 def labels_of_well(seed: int, index: int, vocabulary: Sequence[str]) -> tuple[str, ...]:
-    """Draws a well's one or two labels, in the vocabulary's order.
+    """Draws a well's one or two labels, in the order of the vocabulary.
 
     Every round of ``len(vocabulary)`` wells has each label once, in an order of its
-    own; the second label of some wells is free.
+    own; the second label is independent.
     """
     place = index % len(vocabulary)
     round_rng = np.random.default_rng((seed, index // len(vocabulary), _LABELS))
@@ -90,13 +90,17 @@ def labels_of_well(seed: int, index: int, vocabulary: Sequence[str]) -> tuple[st
 
 
 def make_well(seed: int, index: int, vocabulary: Sequence[str]) -> Well:
-    """Makes the well `index` of a data set: a pure function of its arguments."""
+    """Makes the well `index` of a data set."""
     labels = labels_of_well(seed, index, vocabulary)
     rng = np.random.default_rng((seed, index, _HABITS))
+
+    def uniform(low, high) -> tuple[float, ...]:
+        return tuple(rng.uniform(low, high).tolist())
+
     line = LINES[rng.integers(len(LINES))]
     crowding = rng.random()
     if "Cell junctions" in labels:
-        crowding = 1.0  # junctions need a neighbour
+        crowding = 1.0  # Junctions need a neighbour.
     radius = line.nucleus_radius * line.cell_ratio
     return Well(
         seed=seed,
@@ -105,27 +109,22 @@ def make_well(seed: int, index: int, vocabulary: Sequence[str]) -> Well:
         line=line,
         num_cells=int(rng.integers(MIN_CELLS, MAX_CELLS + 1)),
         cell_area=float(np.clip(radius**2 * (6.6 - 3.3 * crowding), *_CELL_AREA)),
-        gains=_floats(rng, (0.4, 0.4, 0.5, 0.4), (1.0, 0.9, 1.0, 1.0)),
-        haze=_floats(rng, (0.03,) * 4, (0.16, 0.20, 0.08, 0.20)),
-        background=_floats(rng, (0.0,) * 4, (0.02, 0.03, 0.015, 0.03)),
-        photons=_floats(rng, (60, 50, 80, 40), (250, 200, 400, 160)),
+        gains=uniform((0.4, 0.4, 0.5, 0.4), (1.0, 0.9, 1.0, 1.0)),
+        haze=uniform(0.03, (0.16, 0.20, 0.08, 0.20)),
+        background=uniform(0.0, (0.02, 0.03, 0.015, 0.03)),
+        photons=uniform((60, 50, 80, 40), (250, 200, 400, 160)),
         blur=float(rng.uniform(0.0, 0.5)),
         leak=float(rng.uniform(0.01, 0.06)),
     )
 
 
-def _floats(rng, low, high) -> tuple[float, ...]:
-    return tuple(float(value) for value in rng.uniform(low, high))
-
-
 def plan_wells(
     seed: int, num_cells: int, vocabulary: Sequence[str]
 ) -> list[tuple[Well, int]]:
-    """Returns wells and how many crops each gives: `num_cells` in all.
+    """Returns wells and their numbers of crops, `num_cells` in all.
 
-    A well gives all its cells where there are many crops. Where there are few, it
-    gives fewer, so that each label has three wells (one for each split), or at least
-    one.
+    A small data set takes only some cells of each well, so that each label has three
+    wells (one for each split), or at least one.
     """
     three_each = min(3 * len(vocabulary), num_cells // 4)
     one_each = min(len(vocabulary), num_cells)

@@ -7,7 +7,7 @@ import numpy as np
 from benchmarks import segmentation_truth
 from data_prep.labels import load_vocabulary
 from data_prep.segmentation.masks import labels_of_mask
-from data_prep.synthetic import synthetic_fields, wells
+from data_prep.synthetic import scene, wells
 
 VOCABULARY = load_vocabulary("hpa24").labels
 
@@ -50,10 +50,10 @@ def test_slivers_count_neither_way():
 def field_with(kind):
     for index in itertools.count():
         well = wells.make_well(4, index, VOCABULARY)
-        planned = synthetic_fields.plan_defects(well, 256, 1.0)
+        planned = scene.plan_defects(well, 256, 1.0)
         if planned[0].kind == kind and planned[0].extent != "region":
-            clean = synthetic_fields.draw_field(well, 256)
-            return well, synthetic_fields.draw_field(well, 256, 1.0), clean
+            clean = scene.draw_field(well, 256)
+            return well, scene.draw_field(well, 256, 1.0), clean
 
 
 def states_of(kind):

@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from data_prep.labels import load_vocabulary
 from data_prep.segmentation.nuclei import NucleusSettings, segment_nuclei
-from data_prep.synthetic import synthetic_fields, wells
+from data_prep.synthetic import scene, wells
 
 PIXEL_SIZE = 0.32
 
@@ -187,7 +187,7 @@ def test_synthetic_fields_are_found_with_an_f1_above_97_percent():
     vocabulary = load_vocabulary("hpa24").labels
     total = np.zeros(3)
     for index in range(4):
-        field = synthetic_fields.draw_field(wells.make_well(5, index, vocabulary), 512)
+        field = scene.draw_field(wells.make_well(5, index, vocabulary), 512)
         blue = field.scene.image[..., 2].astype(np.float32) / 255
         labels = segment_nuclei(blue, PIXEL_SIZE)
         counts = segmentation_truth.compare(labels, field.scene.nuclei, PIXEL_SIZE)
@@ -200,8 +200,6 @@ def test_a_synthetic_field_without_cells_has_no_nucleus():
     vocabulary = load_vocabulary("hpa24").labels
     for index in range(3):
         well = wells.make_well(2, index, vocabulary)
-        empty = synthetic_fields.draw_scene(
-            well, synthetic_fields.cells_of_field(well, 512.0, 0), 512.0, 1
-        )
+        empty = scene.draw_scene(well, scene.cells_of_field(well, 512.0, 0), 512.0, 1)
         blue = empty.image[..., 2].astype(np.float32) / 255
         assert segment_nuclei(blue, PIXEL_SIZE).max() == 0

@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 from data_prep.labels import load_vocabulary
-from data_prep.synthetic import synthetic_fields, wells
+from data_prep.synthetic import scene, wells
 from data_prep.synthetic.wells import CHANNELS
 
 VOCABULARY = load_vocabulary("kaggle2018").labels
@@ -17,17 +17,14 @@ def well_with(kind, extent=None, size=256):
     """Returns the first well whose field has a defect of a kind, and its defects."""
     for index in itertools.count():
         well = wells.make_well(1, index, VOCABULARY)
-        planned = synthetic_fields.plan_defects(well, size, 1.0)
+        planned = scene.plan_defects(well, size, 1.0)
         if planned[0].kind == kind and extent in (None, planned[0].extent):
             return well, planned
 
 
 @pytest.fixture(scope="module")
 def drawn():
-    return [
-        synthetic_fields.draw_field(wells.make_well(0, i, VOCABULARY), 512)
-        for i in range(5)
-    ]
+    return [scene.draw_field(wells.make_well(0, i, VOCABULARY), 512) for i in range(5)]
 
 
 def test_masks_agree_with_the_blue_channel_and_each_other(drawn):
@@ -58,7 +55,7 @@ def test_fields_are_as_full_as_real_ones_and_some_nuclei_touch(drawn):
 
 def test_a_larger_field_shows_the_same_cells_in_finer_pixels(drawn):
     well = wells.make_well(0, 0, VOCABULARY)
-    coarse = synthetic_fields.draw_field(well, 256)
+    coarse = scene.draw_field(well, 256)
     assert coarse.pixel_size == 0.64
     finer = drawn[0].scene.nuclei[::2, ::2] > 0
     both = finer & (coarse.scene.nuclei > 0)
@@ -69,23 +66,23 @@ def test_a_larger_field_shows_the_same_cells_in_finer_pixels(drawn):
 def test_without_defects_wanted_none_is_planted():
     for index in range(20):
         well = wells.make_well(0, index, VOCABULARY)
-        assert synthetic_fields.plan_defects(well, 512, 0.0) == []
+        assert scene.plan_defects(well, 512, 0.0) == []
 
 
 def test_the_share_of_defects_is_kept_and_all_kinds_occur():
     planned = [
-        synthetic_fields.plan_defects(wells.make_well(0, i, VOCABULARY), 512, 0.4)
+        scene.plan_defects(wells.make_well(0, i, VOCABULARY), 512, 0.4)
         for i in range(300)
     ]
     assert 0.33 < np.mean([bool(found) for found in planned]) < 0.47
-    assert {d.kind for found in planned for d in found} == set(synthetic_fields.KINDS)
+    assert {d.kind for found in planned for d in found} == set(scene.KINDS)
 
 
 @pytest.mark.parametrize("kind", ["blur", "saturation", "debris"])
 def test_light_changes_only_where_and_in_what_the_truth_says(kind):
     well, planned = well_with(kind, "region" if kind == "blur" else None)
     light = list(np.random.default_rng(0).random((4, 256, 256), np.float32))
-    spoiled = synthetic_fields.spoil(light, planned, well, 0.5)
+    spoiled = scene.spoil(light, planned, well, 0.5)
     for index, channel in enumerate(CHANNELS):
         allowed = np.zeros((256, 256), bool)
         for defect in planned:
@@ -100,8 +97,8 @@ def test_light_changes_only_where_and_in_what_the_truth_says(kind):
 @pytest.mark.parametrize("extent", ["field", "region"])
 def test_a_blurred_part_is_smoother_than_without_the_defect(extent):
     well, (defect,) = well_with("blur", extent)
-    clean = synthetic_fields.draw_field(well, 256).scene.image
-    spoiled = synthetic_fields.draw_field(well, 256, 1.0).scene.image
+    clean = scene.draw_field(well, 256).scene.image
+    spoiled = scene.draw_field(well, 256, 1.0).scene.image
     assert _fine(spoiled[defect.window]) < 0.5 * _fine(clean[defect.window])
 
 
@@ -114,8 +111,8 @@ def _fine(part):
 
 def test_a_saturated_channel_is_at_its_limit_and_the_others_are_not():
     well, (defect,) = well_with("saturation")
-    clean = synthetic_fields.draw_field(well, 256).scene
-    spoiled = synthetic_fields.draw_field(well, 256, 1.0).scene
+    clean = scene.draw_field(well, 256).scene
+    spoiled = scene.draw_field(well, 256, 1.0).scene
     for index, channel in enumerate(CHANNELS):
         limit, before = (
             np.mean(s.image[..., index][s.cells > 0] == 255) for s in (spoiled, clean)
@@ -129,7 +126,7 @@ def test_a_saturated_channel_is_at_its_limit_and_the_others_are_not():
 
 def test_debris_is_bright_in_its_box():
     well, planned = well_with("debris")
-    image = synthetic_fields.draw_field(well, 256, 1.0).scene.image
+    image = scene.draw_field(well, 256, 1.0).scene.image
     for defect in planned:
         for channel in defect.channels:
             assert image[defect.window][..., CHANNELS.index(channel)].max() == 255
@@ -137,10 +134,6 @@ def test_debris_is_bright_in_its_box():
 
 def test_an_empty_field_has_at_most_a_few_cells():
     well, (defect,) = well_with("empty")
-    field = synthetic_fields.draw_field(well, 256, 1.0)
-    assert (
-        field.scene.cells.max()
-        <= defect.strength
-        <= synthetic_fields.MAX_CELLS_OF_EMPTY
-    )
+    field = scene.draw_field(well, 256, 1.0)
+    assert field.scene.cells.max() <= defect.strength <= scene.MAX_CELLS_OF_EMPTY
     assert field.defects == [defect]

@@ -11,8 +11,12 @@ from data_prep.labels import load_vocabulary
 from data_prep.synthetic import scene, wells
 from data_prep.synthetic.canvas import Canvas
 from data_prep.synthetic.cell_outlines import cells_around_crops
-from data_prep.synthetic.markers import bridge_ends, stain_markers
-from data_prep.synthetic.proteins import RECIPES, stain_protein
+from data_prep.synthetic.proteins import (
+    RECIPES,
+    bridge_ends,
+    stain_markers,
+    stain_protein,
+)
 from data_prep.synthetic.tissue import paint
 
 SEED = 11
