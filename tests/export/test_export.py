@@ -125,7 +125,7 @@ def test_an_export_contains_each_weight_once(real_export):
         ({}, "no export: expected a folder that export.py"),
         ({"saved_model.pb": b"x"}, "a SavedModel of something else"),
         ({"1/saved_model.pb": b"x"}, "a SavedModel of something else"),
-        ({"saved_model.pb": b"x", "assets/about.json": b"{}"}, "not the description"),
+        ({"saved_model.pb": b"x", "assets/about.json": b"{}"}, "preset is missing"),
     ],
 )
 def test_a_folder_that_is_not_an_export_is_refused(tmp_path, contents, words):

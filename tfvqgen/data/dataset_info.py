@@ -90,18 +90,7 @@ class DatasetInfo:
     provenance: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
-        """Checks what depends on several fields.
-
-        Raises:
-            UserError: The fields contradict each other.
-        """
-        channels = len(self.channels)
-        fits = self.image_shape[2] == channels
-        require(fits, "image_shape", f"{channels} channels", self.image_shape)
-        shown = {name for name in self.display.values() if name is not None}
-        fits = set(self.display) == set(COLOURS) and shown <= set(self.channels)
-        expected = "red, green and blue, each with the name of a channel or null"
-        require(fits, "display", expected, self.display)
+        check_channels(self)
 
     @property
     def display_channels(self) -> tuple[int | None, ...]:
@@ -128,6 +117,17 @@ class DatasetInfo:
         }
         text = json.dumps(values, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def check_channels(info: Any) -> None:
+    """Raises a UserError if ``image_shape``, ``channels`` and ``display`` differ."""
+    channels = len(info.channels)
+    fits = info.image_shape[2] == channels
+    require(fits, "image_shape", f"{channels} channels", info.image_shape)
+    shown = {name for name in info.display.values() if name is not None}
+    fits = set(info.display) == set(COLOURS) and shown <= set(info.channels)
+    expected = "red, green and blue, each with the name of a channel or null"
+    require(fits, "display", expected, info.display)
 
 
 def display_indices(

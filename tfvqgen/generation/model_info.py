@@ -4,11 +4,12 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
-from tfvqgen.data.dataset_info import display_indices
+from tfvqgen.data.dataset_info import check_channels, display_indices
 from tfvqgen.data.images import DTYPES
 from tfvqgen.errors import DataError
+from tfvqgen.validation import key, read
 
 FORMAT = 1
 MAX_ROWS = 256
@@ -39,16 +40,19 @@ class ModelInfo:
     labels: tuple[str, ...]
     channels: tuple[str, ...]
     display: Mapping[str, str | None]
-    dtype: str
-    image_shape: tuple[int, int, int]
-    top_shape: tuple[int, int]
-    bottom_shape: tuple[int, int]
-    num_embeddings: int
-    pixel_size: float | None
+    dtype: str = key(choices=DTYPES)
+    image_shape: tuple[int, int, int] = key(low=1)
+    top_shape: tuple[int, int] = key(low=1)
+    bottom_shape: tuple[int, int] = key(low=1)
+    num_embeddings: int = key(low=1)
+    pixel_size: float | None = key(above=0)
     credit: str
-    max_rows: int = MAX_ROWS
+    max_rows: int = key(MAX_ROWS, low=1)
     steps: Mapping[str, int]
     fingerprints: Mapping[str, str]
+
+    def __post_init__(self):
+        check_channels(self)
 
     @property
     def id(self) -> str:
@@ -66,62 +70,19 @@ class ModelInfo:
         return {"format": FORMAT, "id": self.id, **dataclasses.asdict(self)}
 
     @classmethod
-    def from_json(cls, value: Any) -> "ModelInfo":
-        """Reads what :meth:`to_json` returned.
+    def from_json(cls, value: Any, where: object = "the model description") -> Self:
+        """Reads the values that :meth:`to_json` returned.
+
+        Args:
+            value: The values.
+            where: The file, for messages.
 
         Raises:
-            DataError: It is something else, or of a newer format.
+            DataError: A value is wrong, or the format is newer.
         """
-        try:
-            if value["format"] != FORMAT:
-                raise DataError(
-                    f"a model of another format: expected {FORMAT}. "
-                    f"Received: {value['format']}"
-                )
-            fields = {field.name: value[field.name] for field in _FIELDS}
-            about = cls(
-                **{
-                    name: tuple(x) if isinstance(x, list) else x
-                    for name, x in fields.items()
-                }
-            )
-            _check(about)
-        except DataError:
-            raise
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        if isinstance(value, dict) and value.get("format", FORMAT) != FORMAT:
             raise DataError(
-                "not the description of a model: expected what export.py writes. "
-                f"Received: {type(error).__name__}: {error}"
-            ) from None
-        return about
-
-
-_FIELDS = dataclasses.fields(ModelInfo)
-
-
-def _check(about: ModelInfo) -> None:
-    """Raises ValueError if a field does not hold what it should."""
-    sizes = (*about.image_shape, *about.top_shape, *about.bottom_shape)
-    texts = (about.preset, about.credit, *about.labels, *about.channels)
-    counts = (*sizes, about.num_embeddings, about.max_rows)
-    listed = (about.labels, about.channels, about.image_shape)
-    fits = {
-        "lists": all(isinstance(x, tuple) for x in listed),
-        "texts": all(isinstance(text, str) for text in texts),
-        "counts": all(type(count) is int and count > 0 for count in counts),
-        "shapes": [
-            len(about.image_shape),
-            len(about.top_shape),
-            len(about.bottom_shape),
-        ]
-        == [3, 2, 2],
-        "channels": (len(about.channels),) == tuple(about.image_shape[-1:]),
-        "display": len(about.display_channels) == 3,
-        "dtype": about.dtype in DTYPES,
-        "pixel_size": about.pixel_size is None or about.pixel_size > 0,
-        "steps": all(type(step) is int for step in about.steps.values()),
-        "fingerprints": all(isinstance(x, str) for x in about.fingerprints.values()),
-    }
-    wrong = [name for name, fit in fits.items() if not fit]
-    if wrong:
-        raise ValueError(f"wrong {', '.join(wrong)}")
+                f"a model of another format: expected {FORMAT}. "
+                f"Received: {value['format']} in {where}"
+            )
+        return read(cls, value, where)

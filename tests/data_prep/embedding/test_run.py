@@ -1,4 +1,5 @@
 import argparse
+import dataclasses
 import json
 import shutil
 
@@ -21,6 +22,7 @@ from tfvqgen.models import PairedInpainting
 from tfvqgen.training.checkpoints import restore_model, saved_checkpoints
 from tfvqgen.training.metrics_log import read_metrics
 from tfvqgen.training.trained_models import fingerprint
+from tfvqgen.validation import read
 
 TINY = (
     "width=0.05",
@@ -257,12 +259,12 @@ def test_a_loss_that_is_not_finite_names_the_pairs(tmp_path):
 
 def test_settings_come_back_from_json(finished):
     stored = read_sealed_json(finished / "inpainting" / "config.json")
-    settings = NetworkSettings.from_json(stored)
+    settings = read(NetworkSettings, stored, strict=True)
     assert settings.config.width == 0.05
-    assert json.loads(json.dumps(settings.to_json())) == stored
+    assert json.loads(json.dumps(dataclasses.asdict(settings))) == stored
     del stored["seed"]
     with pytest.raises(UserError, match="seed"):
-        NetworkSettings.from_json(stored)
+        read(NetworkSettings, stored, strict=True)
 
 
 @pytest.mark.skipif(not INSTALLED, reason="the extra screen is missing")
