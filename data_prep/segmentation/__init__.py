@@ -1,1 +1,1 @@
-"""Finds the nuclei of a field, or takes them from the masks of other tools."""
+"""Segmentation of nuclei, and masks of other tools."""

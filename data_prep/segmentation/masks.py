@@ -1,4 +1,4 @@
-"""Labels from the masks of other tools: of nuclei, or of whole cells.
+"""Labels from the masks of other tools, of nuclei or of whole cells.
 
 Legend: [H, W] rows and columns of a field. Labels are int32 [H, W]: 0 is background,
 objects are 1 to N without gaps.
@@ -14,20 +14,16 @@ _SAME_PROPORTIONS = 0.01
 def labels_of_mask(
     mask: np.ndarray, shape: tuple[int, int] | None = None
 ) -> np.ndarray:
-    """Makes labels of a mask of nuclei or of cells.
+    """Returns labels, int32 [H, W], in the order of the mask's values.
 
     Args:
-        mask: [H, W] or [H, W, 1] of integers or booleans, 0 = background. Where there
-            is one value only, it is taken for a mask without numbers, and every
-            connected piece is one object; otherwise every value is.
-        shape: (rows, columns) of the field, if the mask may be larger or smaller: it is
+        mask: [H, W] or [H, W, 1] of integers or booleans, 0 = background. Every value
+            is one object; if there is only one value, every connected component is.
+        shape: (rows, columns) of the field if the mask may be larger or smaller. It is
             then sampled at the middles of the field's pixels.
 
-    Returns:
-        int32 labels [H, W], numbered 1 to N in the order of the mask's values.
-
     Raises:
-        DataError: It is no mask, or not of the field's proportions.
+        DataError: It is not a mask, or has other proportions than the field.
     """
     mask = _plane_of(np.asarray(mask))
     if shape is not None and mask.shape != tuple(shape):
@@ -44,16 +40,14 @@ def labels_of_mask(
 
 
 def nuclei_of_cells(cells: np.ndarray, nuclei: np.ndarray) -> np.ndarray:
-    """Gives every cell its nucleus.
+    """Returns the nuclei with the numbers of their cells, int32 [H, W].
+
+    The nucleus of a cell is the one with the most pixels in it, without its pixels
+    outside of the cell. A cell may have none.
 
     Args:
-        cells: int32 labels [H, W] of N cells.
-        nuclei: int32 labels [H, W] of nuclei.
-
-    Returns:
-        int32 labels [H, W] of nuclei, numbered as the cells: a cell's nucleus is the
-        one with most pixels in it, as far as it lies in it. A cell without one has no
-        pixel.
+        cells: int32 labels [H, W].
+        nuclei: int32 labels [H, W].
     """
     num_cells, num_nuclei = cells.max(initial=0), nuclei.max(initial=0)
     if not num_cells or not num_nuclei:
@@ -62,7 +56,7 @@ def nuclei_of_cells(cells: np.ndarray, nuclei: np.ndarray) -> np.ndarray:
     overlap = np.bincount(pair.ravel(), minlength=(num_cells + 1) * (num_nuclei + 1))
     overlap = overlap.reshape(num_cells + 1, num_nuclei + 1)
     overlap[:, 0] = 0
-    # Label 0 never equals the chosen nucleus of a cell that has none.
+    # -1 is no label: the cell has no nucleus.
     chosen = np.where(overlap.any(1), overlap.argmax(1), -1)
     return np.where((nuclei == chosen[cells]) & (cells > 0), cells, 0).astype(np.int32)
 

@@ -1,4 +1,4 @@
-"""Area, solidity and eccentricity of all nuclei of a field.
+"""Area, solidity, eccentricity and mean intensity of all nuclei of a field.
 
 Legend: [H, W] rows and columns of a field, N nuclei.
 """
@@ -11,7 +11,10 @@ import numpy as np
 def shape_columns(
     labels: np.ndarray, number: int, pixel_size: float
 ) -> dict[str, np.ndarray]:
-    """Measures the shapes of labels 1 to `number`.
+    """Measures the shapes of labels 1 to `number` (N).
+
+    `skimage.measure.regionprops_table` takes five times as long, and its hull contains
+    the corners of pixels, so that the solidity of a disk is below 1.
 
     Args:
         labels: int32 [H, W].
@@ -20,9 +23,9 @@ def shape_columns(
 
     Returns:
         float64 [N] each: ``nucleus_area`` in square micrometres; ``solidity``, the area
-        over the number of pixels whose middles lie in the convex hull of all the
-        nucleus's; ``eccentricity`` of the ellipse of the same second moments. The
-        latter two are nan where there is no pixel.
+        divided by the number of pixels whose middles lie in the convex hull of the
+        nucleus; ``eccentricity`` of the ellipse with the same second moments. Solidity
+        and eccentricity are nan for a label without a pixel.
     """
     rows, columns = np.nonzero(labels)
     owner = labels[rows, columns]
@@ -61,8 +64,8 @@ def _eccentricity(rows, columns, owner, area) -> np.ndarray:
 
 
 def _convex_areas(rows, columns, owner, number: int) -> np.ndarray:
-    """Returns [N] how many pixels' middles lie in each nucleus's convex hull."""
-    # The first and the last pixel of each row of a nucleus: its hull is theirs.
+    """Returns [N] the number of pixels whose middles lie in each convex hull."""
+    # The hull of a nucleus is that of the first and last pixels of its rows.
     order = np.lexsort((columns, rows, owner))
     rows, columns, owner = rows[order], columns[order], owner[order]
     new = np.ones(len(rows) + 1, bool)
@@ -80,11 +83,10 @@ def _convex_areas(rows, columns, owner, number: int) -> np.ndarray:
 
 
 def _points_in_hull(left: list, right: list) -> float:
-    """Counts the whole-number points in the hull of rows' ends (Pick's theorem).
+    """Counts the integer points in a convex hull by Pick's theorem.
 
-    Args:
-        left: (row, first column) of every row, by row.
-        right: (row, last column).
+    The hull is that of `left`, (row, first column) of every row, and `right`, (row,
+    last column).
     """
     hull = _chain(left, 1) + _chain(right, -1)[::-1]
     twice_area, border = 0, 0
@@ -95,7 +97,7 @@ def _points_in_hull(left: list, right: list) -> float:
 
 
 def _chain(points: list, side: int) -> list:
-    """Returns the points, by row, at which the hull turns; `side` 1: to the left."""
+    """Returns the points at which one side of the hull turns; `side` 1: left."""
     chain: list[tuple[int, int]] = []
     for y, x in points:
         while len(chain) > 1:

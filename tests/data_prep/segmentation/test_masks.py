@@ -15,7 +15,7 @@ def drawn(values, dtype=np.uint16):
     return mask
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.uint32, np.int32, np.int64])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint32, np.int64])
 def test_any_numbers_become_1_to_n_and_the_last_is_kept(dtype):
     labels = labels_of_mask(drawn([7, 200, 3, 90], dtype))
     assert labels.dtype == np.int32
@@ -28,14 +28,13 @@ def test_large_numbers_are_kept_apart():
     assert labels_of_mask(mask)[8, [4, 13]].tolist() == [1, 2]
 
 
-@pytest.mark.parametrize("mask", [drawn([255, 255, 255], np.uint8), drawn([1, 1]) > 0])
-def test_a_mask_without_numbers_is_split_into_its_pieces(mask):
+@pytest.mark.parametrize("mask", [drawn([255, 255], np.uint8), drawn([1, 1]) > 0])
+def test_a_mask_of_one_value_is_split_into_its_components(mask):
     labels = labels_of_mask(mask)
-    assert labels[8, [4, 13]].tolist() == [1, 2]
-    assert labels.max() == (3 if mask.dtype == np.uint8 else 2)
+    assert labels[8, [4, 13]].tolist() == [1, 2] and labels.max() == 2
 
 
-def test_pieces_that_touch_at_a_corner_are_one():
+def test_components_that_touch_at_a_corner_are_one():
     mask = np.zeros((8, 8), np.uint8)
     mask[1:3, 1:3] = mask[3:5, 3:5] = 255
     assert labels_of_mask(mask).max() == 1
@@ -45,15 +44,12 @@ def test_a_number_in_two_places_is_one_object():
     assert labels_of_mask(drawn([4, 9, 4]))[8, [4, 13, 22]].tolist() == [1, 2, 1]
 
 
-def test_an_empty_mask_has_no_object():
+def test_a_mask_may_be_all_background_or_all_object():
     assert labels_of_mask(np.zeros((9, 9), np.uint8)).max() == 0
-
-
-def test_a_mask_without_background_is_all_object():
     assert labels_of_mask(np.full((9, 9), 5, np.uint8)).tolist() == [[1] * 9] * 9
 
 
-@pytest.mark.parametrize("times", [2, 3, 4])
+@pytest.mark.parametrize("times", [2, 3])
 def test_a_larger_or_smaller_mask_is_sampled_where_the_pixels_are(times):
     mask = drawn([3, 1, 2])
     larger = np.kron(mask, np.ones((times, times), np.uint16))
@@ -76,7 +72,7 @@ def test_a_mask_of_other_proportions_is_refused():
         np.full((4, 4), -1),
     ],
 )
-def test_what_is_no_mask_is_refused(mask):
+def test_arrays_that_are_not_masks_are_refused(mask):
     with pytest.raises(DataError, match="not a mask"):
         labels_of_mask(mask)
 

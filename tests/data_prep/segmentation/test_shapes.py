@@ -33,8 +33,8 @@ def test_a_disk_is_round_and_convex(radius):
     assert disk["eccentricity"] < 0.06
 
 
-@pytest.mark.parametrize("turn", [0, 0.3, np.pi / 4, np.pi / 2, 2])
-@pytest.mark.parametrize(("long", "short"), [(40, 20), (30, 25), (45, 9)])
+@pytest.mark.parametrize("turn", [0, np.pi / 4, 2])
+@pytest.mark.parametrize(("long", "short"), [(30, 25), (45, 9)])
 def test_an_ellipse_has_its_own_eccentricity_at_any_turn(long, short, turn):
     found = measured(ellipse(long, short, turn))
     truth = math.sqrt(1 - (short / long) ** 2)
@@ -84,7 +84,7 @@ def test_no_nucleus_has_no_columns():
     assert all(values.shape == (0,) for values in found.values())
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(
     hnp.arrays(
         np.int32, st.tuples(*[st.integers(1, 9)] * 2), elements=st.just(0) | st.just(1)
@@ -99,7 +99,7 @@ def test_solidity_counts_the_pixels_in_the_hull(mask):
 
 
 def _in_hull(points, place):
-    """Whether no straight line parts a place from all points, by trying them all."""
+    """Returns whether no line separates a place from all points, by trying all."""
     offsets = points - place
     if not offsets.any(1).all():
         return True
@@ -107,8 +107,8 @@ def _in_hull(points, place):
         across = offsets[:, 0] * x - offsets[:, 1] * y
         along = offsets @ (y, x)
         for side in (across, -across):
-            # All on one side of the line through the place and this point; those on
-            # the line all on this point's own side of the place.
+            # All points are on one side of the line through the place and this point;
+            # points on the line are on the same side of the place as this point.
             if (side >= 0).all() and (along[side == 0] > 0).all():
                 return False
     return True
