@@ -106,13 +106,13 @@ def _write_well(task: DrawTask) -> list[Crop]:
 
 
 def _write_sheet(folder: Path, rows: Sequence[Crop], vocabulary) -> None:
-    from data_prep.images.field_images import read_image_file
+    from data_prep.images.field_images import read_field_image
     from data_prep.images.sheet import pick_examples, write_sheet
 
     places = pick_examples([row.labels for row in rows], _PER_LABEL)
     examples = {
         label: [
-            read_image_file(folder / rows[place].path)
+            read_field_image(folder / rows[place].path)
             for place in places.get(label, ())
         ]
         for label in vocabulary
