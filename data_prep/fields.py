@@ -1,7 +1,7 @@
-"""A field of view: where its channels are, and what is known about it.
+"""Fields of view: the files of their channels, and their metadata.
 
-Every layout of images on disk becomes these, so that what comes after (segmentation,
-cropping, shards) knows one form.
+Every layout is read into these classes, so that segmentation, cropping and shards know
+one form.
 """
 
 import dataclasses
@@ -18,12 +18,12 @@ FIELD_ID = re.compile(r"[\w-][\w.-]{0,119}")
 
 @dataclasses.dataclass(frozen=True)
 class Plane:
-    """Where one channel of a field is.
+    """The file of one channel of a field.
 
     Attributes:
-        path: The file: PNG, TIFF or JPEG, or one of them with ``.gz``.
-        index: Which channel of the file, from 0 (R, G, B, A = 0, 1, 2, 3); None: the
-            file is grey.
+        path: PNG, TIFF or JPEG file, also with ``.gz``.
+        index: Channel of the file, counted from 0 (R, G, B, A are 0, 1, 2, 3); None:
+            the file is grey.
     """
 
     path: Path
@@ -36,12 +36,12 @@ class Field:
 
     Attributes:
         field_id: Unique in its folder, and safe as a part of a file name.
-        planes: Channel name -> where it is, in the channels' order.
-        labels: Names of localizations as the source spells them; none: unknown.
-        group: Its antibody, gene or well; the field where nothing better is known.
+        planes: Channel name -> file, in the order of the channels.
+        labels: Localizations as the source spells them; empty: unknown.
+        group: Antibody, gene or well; the field's id if none of them is known.
         metadata: ``codec``, ``gene``, ``antibody``, ``cell_line``, ...: columns of
             ``crops.csv``.
-        pixel_size: Micrometres a pixel, None if unknown.
+        pixel_size: Micrometers per pixel; None if unknown.
     """
 
     field_id: str
@@ -54,15 +54,15 @@ class Field:
 
 @dataclasses.dataclass(frozen=True)
 class FieldFolder:
-    """A folder of fields as read from disk; no image has been opened for it.
+    """A folder of fields.
 
     Attributes:
-        layout: The layout's name.
-        folder: Where it is.
-        channels: The channels' names in order, the same in every field.
-        fields: In the order of their ids.
+        layout: Name of the layout.
+        folder: The folder.
+        channels: Names of the channels in order, the same in every field.
+        fields: Fields in the order of their ids.
         labels_ordered: Whether a field's first label is its main one.
-        credit: Licence and source line.
+        credit: Licence and source.
     """
 
     layout: str
@@ -74,10 +74,10 @@ class FieldFolder:
 
 
 def refuse_output_inside(folder: str | os.PathLike, output: str | os.PathLike) -> None:
-    """Refuses to write where images are read: the next run would read them as well.
+    """Refuses an output folder from which the next run would read images.
 
     Raises:
-        UserError: The output is the folder or lies in it.
+        UserError: The output is the folder of images or lies in it.
     """
     inner, outer = (Path(os.path.realpath(path)) for path in (output, folder))
     if inner.is_relative_to(outer):
@@ -88,11 +88,11 @@ def refuse_output_inside(folder: str | os.PathLike, output: str | os.PathLike) -
 
 
 class FolderFiles:
-    """What is in a folder, hidden files left out.
+    """The files of a folder and its subfolders, without hidden ones.
 
     Attributes:
         folder: The folder.
-        names: The files' names relative to it with forward slashes, sorted.
+        names: Names of the files relative to it with forward slashes, sorted.
     """
 
     def __init__(self, folder: str | os.PathLike):
@@ -100,6 +100,7 @@ class FolderFiles:
 
         Raises:
             UserError: It is not a folder.
+            DataError: A link leads out of it, to a folder or to nothing.
         """
         self.folder = Path(folder)
         if not self.folder.is_dir():
@@ -107,28 +108,24 @@ class FolderFiles:
                 f"no such folder: expected one with images. Received: {folder}"
             )
         self._root = self.folder.resolve()
-        # Links: name -> whether it is a file inside the folder.
-        self._links: dict[str, bool] = {}
         self.names = tuple(sorted(self._list("")))
         self._present = frozenset(self.names)
 
     def find(self, name: str) -> Path | None:
-        """Returns where a file is, None if there is none.
+        """Returns the path of a file, None if it does not exist."""
+        return self.folder / name if name in self._present else None
 
-        Raises:
-            DataError: It is a link that leaves the folder, or lies beyond one.
-        """
-        if name in self._present and self._links.get(name, True):
-            return self.folder / name
-        if self._links:
-            self._refuse_links(name)
-        return None
+    def find_image(self, name: str) -> Path | None:
+        """Returns the path of an image, whose ending may be in capitals or ``.gz``."""
+        stem, ending = os.path.splitext(name)
+        names = (name, stem + ending.upper(), f"{name}.gz")
+        return next(filter(None, map(self.find, names)), None)
 
     def require(self, name: str) -> Path:
-        """Returns where a file is.
+        """Returns the path of a file.
 
         Raises:
-            DataError: There is none, or as :meth:`find`.
+            DataError: It does not exist.
         """
         path = self.find(name)
         if path is None:
@@ -137,30 +134,20 @@ class FolderFiles:
             )
         return path
 
-    def _refuse_links(self, name: str) -> None:
-        parts = name.split("/")
-        for length in range(1, len(parts) + 1):
-            start = "/".join(parts[:length])
-            if not self._links.get(start, True):
-                raise DataError(
-                    "a link leaves the folder: expected files and folders in it, not "
-                    "links to folders or to files elsewhere. "
-                    f"Received: {self.folder / start}"
-                )
-
     def _list(self, below: str) -> Iterator[str]:
         with os.scandir(self.folder / below) as entries:
             found = [entry for entry in entries if not entry.name.startswith(".")]
         for entry in found:
-            name = f"{below}{entry.name}"
             if entry.is_symlink():
-                # Unlike Path.resolve it takes links to themselves.
+                # Unlike Path.resolve, it accepts links to themselves.
                 target = Path(os.path.realpath(entry.path))
-                inside = target.is_file() and target.is_relative_to(self._root)
-                self._links[name] = inside
-                if not target.is_dir():
-                    yield name
-            elif entry.is_dir():
-                yield from self._list(f"{name}/")
+                if not target.is_file() or not target.is_relative_to(self._root):
+                    raise DataError(
+                        "a link leaves the folder: expected files and folders in it, "
+                        "not links to folders or to files elsewhere. "
+                        f"Received: {entry.path}"
+                    )
+            if entry.is_dir():
+                yield from self._list(f"{below}{entry.name}/")
             else:
-                yield name
+                yield f"{below}{entry.name}"

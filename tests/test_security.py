@@ -176,7 +176,7 @@ def test_no_description_of_shards_leads_out_of_its_folder(tmp_path, path):
 
 @pytest.mark.parametrize("path", _OUTSIDE)
 def test_no_index_of_images_leads_out_of_its_folder(path):
-    from data_prep.download.names import checked_path
+    from data_prep.image_index import checked_path
 
     with pytest.raises(DataError, match="below the output folder"):
         checked_path(path, "line 2")
@@ -184,7 +184,7 @@ def test_no_index_of_images_leads_out_of_its_folder(path):
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://a/x.png", "data:,x.png"])
 def test_only_the_web_is_asked_for_images(url):
-    from data_prep.download.names import checked_url
+    from data_prep.image_index import checked_url
 
     with pytest.raises(DataError, match="wrong address"):
         checked_url(url, "line 2")

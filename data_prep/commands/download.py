@@ -3,10 +3,10 @@
 The table is a CSV file with a column url and optional columns sha256 and path (relative
 to the output folder; by default the last two parts of the address), or the file
 IF-image.csv of the atlas, for which --url makes the addresses. Each image is checked:
-its length, its sha256 if the table has one, its first and last bytes. The output folder
-contains the images, which `crop` reads, the credit line (CREDIT.txt and fields.json),
-and failed.csv with the images that could not be downloaded. If there are any, the exit
-status is 2.
+its length, its sha256 if the table has one, and that it can be decoded. The output
+folder contains the images, which `crop` reads, the credit line (CREDIT.txt and
+fields.json), and failed.csv with the images that could not be downloaded. If there are
+any, the exit status is 2.
 
 Images that exist and are unchanged are not downloaded again, and partial downloads are
 continued. Please keep --workers and --rate low: the atlas is a shared resource.
@@ -18,8 +18,7 @@ from pathlib import Path
 
 from data_prep.commands.limits import require_limits
 from data_prep.cropping.crop_settings import names_of
-from data_prep.download.index import URL_TEMPLATE, read_index
-from data_prep.download.names import host_of
+from data_prep.image_index import URL_TEMPLATE, ImageIndex, host_of, read_index
 from data_prep.layouts.colours import COLOURS, HPA_CREDIT, chosen
 from tfvqgen.command_line import GOES_ON
 from tfvqgen.errors import DataError, UserError
@@ -27,7 +26,7 @@ from tfvqgen.files import exclusive
 
 INTERRUPTED = GOES_ON
 _HPA = "proteinatlas.org"
-_NAMED = 20
+_MOST_NAMED = 20
 
 
 def add_flags(parser) -> None:
@@ -52,17 +51,8 @@ def add_flags(parser) -> None:
         help="Licence and source of the images. Defaults to the credit line of "
         "the Human Protein Atlas for images of its site.",
     )
-    _add_manners(parser)
     parser.add_argument(
-        "--verify",
-        action="store_true",
-        help="Compare the sha256 of existing images too.",
-    )
-
-
-def _add_manners(parser) -> None:
-    parser.add_argument(
-        "--workers", type=int, default=4, help="Number of simultaneous downloads."
+        "--workers", type=int, default=4, help="Number of parallel connections."
     )
     parser.add_argument(
         "--rate",
@@ -81,109 +71,96 @@ def _add_manners(parser) -> None:
         help="Timeout in seconds for a connection and for each part of an image.",
     )
     parser.add_argument(
-        "--image_timeout",
-        type=float,
-        default=600.0,
-        help="Timeout in seconds for one attempt at a whole image.",
-    )
-    parser.add_argument(
         "--max_megabytes",
         type=float,
         default=200.0,
         help="Largest size of an image in megabytes.",
     )
+    parser.add_argument(
+        "--verify",
+        action="store_true",
+        help="Compare the sha256 of existing images too.",
+    )
 
 
 def run(args) -> None:
     """Runs the command."""
-    _check(args)
+    limits = {
+        "workers": (1, 64),
+        "rate": (0, 10_000),
+        "retries": (0, 100),
+        "timeout": (0.001, 3600),
+        "max_megabytes": (0.001, 10_000),
+    }
+    require_limits(args, limits)
+    folder = Path(args.output)
+    if Path(args.index).resolve().parent == folder.resolve():
+        raise UserError(
+            "the index is in the output folder, where this command writes tables: "
+            f"expected it elsewhere. Received: index={args.index}"
+        )
     channels = chosen(COLOURS, names_of(args.channels))
     index = read_index(Path(args.index), channels, args.url)
     credit = _credit(args.credit, index)
-    folder = Path(args.output)
     with exclusive(folder, "the folder for images"):
         report = _download(args, index, folder, credit)
-    _say(report, index, folder)
-
-
-def _download(args, index, folder: Path, credit: str):
-    from tqdm import tqdm
-
-    from data_prep.download.crew import Options
-    from data_prep.download.run import download
-
-    options = Options(
-        workers=args.workers,
-        rate=args.rate,
-        retries=args.retries,
-        timeout=args.timeout,
-        image_timeout=args.image_timeout,
-        most_bytes=int(args.max_megabytes * 1e6),
-        verify=args.verify,
-    )
-    with tqdm(total=len(index.images), unit="image", desc="fetching") as bar:
-
-        def progress(report) -> None:
-            bar.set_postfix(
-                MB=round(report.bytes / 1e6), failed=len(report.failed), refresh=False
-            )
-            bar.update()
-
-        return download(index, folder, credit, options, progress=progress)
-
-
-def _say(report, index, folder: Path) -> None:
     print(
-        f"images: {report.fetched} fetched ({report.bytes / 1e6:.1f} MB), "
-        f"{report.kept} were there; {len(index.images)} in all"
+        f"images: {report.fetched} downloaded ({report.bytes / 1e6:.1f} MB), "
+        f"{report.kept} existed; {len(index.images)} in all"
     )
-    if index.left_out:
-        print(f"left out: {index.left_out} images of other channels")
-    for path in report.changed[:_NAMED]:
-        print(f"had changed since it came: {path}", file=sys.stderr)
-    for wanted, reason in report.failed[:_NAMED]:
-        print(f"failed: {wanted.path} ({reason})", file=sys.stderr)
-    if report.whole:
-        print(f"images and credit line: {folder}")
-        return
+    if index.num_left_out:
+        print(f"left out: {index.num_left_out} images of other channels")
+    for path in report.changed[:_MOST_NAMED]:
+        print(f"had changed since its download: {path}", file=sys.stderr)
+    for image, reason in report.failed[:_MOST_NAMED]:
+        print(f"failed: {image.path} ({reason})", file=sys.stderr)
     reasons = collections.Counter(reason for _, reason in report.failed)
     if report.untried:
-        reasons["not tried, as nobody answered"] = report.untried
-    counts = "; ".join(f"{count} {reason}" for reason, count in reasons.most_common())
-    raise DataError(
-        f"some images did not come: expected all {len(index.images)}. "
-        f"Received: {counts}; named in {folder / 'failed.csv'}"
-    )
+        reasons["not tried because no server answered"] = report.untried
+    if reasons:
+        counts = (f"{count} {reason}" for reason, count in reasons.most_common())
+        raise DataError(
+            f"some images are missing: expected all {len(index.images)}. Received: "
+            f"{'; '.join(counts)}; see {folder / 'failed.csv'}"
+        )
+    print(f"images and credit line: {folder}")
 
 
-def _credit(given: str | None, index) -> str:
-    """Returns the credit line, which nobody but the user knows for other sites."""
+def _download(args, index: ImageIndex, folder: Path, credit: str):
+    from tqdm import tqdm
+
+    from data_prep.download import download
+
+    with tqdm(total=len(index.images), unit="image", desc="downloading") as bar:
+
+        def progress(report) -> None:
+            megabytes = round(report.bytes / 1e6)
+            bar.set_postfix(MB=megabytes, failed=len(report.failed), refresh=False)
+            bar.update()
+
+        return download(
+            index,
+            folder,
+            credit,
+            workers=args.workers,
+            rate=args.rate,
+            retries=args.retries,
+            timeout=args.timeout,
+            max_bytes=int(args.max_megabytes * 1e6),
+            verify=args.verify,
+            progress=progress,
+        )
+
+
+def _credit(given: str | None, index: ImageIndex) -> str:
+    """Returns the credit line, which must be given for images of other sites."""
     if given is not None and given.strip():
         return " ".join(given.split())
     hosts = {host_of(image.url) for image in index.images}
     others = [h for h in hosts if h != _HPA and not h.endswith(f".{_HPA}")]
     if others:
         raise UserError(
-            "the licence is not known: expected --credit with licence and source of "
+            "the licence is unknown: expected --credit with licence and source of "
             f"images that are not of {_HPA}. Received: {', '.join(sorted(others)[:5])}"
         )
     return HPA_CREDIT
-
-
-def _check(args) -> None:
-    require_limits(
-        args,
-        {
-            "workers": (1, 64),
-            "rate": (0, 10_000),
-            "retries": (0, 100),
-            "timeout": (0.001, 3600),
-            "image_timeout": (0.001, 86_400),
-            "max_megabytes": (0.001, 10_000),
-        },
-    )
-    if Path(args.index).resolve().parent == Path(args.output).resolve():
-        raise UserError(
-            "the index is in the output folder, where this command writes tables: "
-            f"expected it elsewhere. Received: index={args.index}"
-        )

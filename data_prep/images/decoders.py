@@ -35,14 +35,7 @@ _AXES = "[SCIQ]?YX|YX[SCIQ]"
 
 @dataclasses.dataclass(frozen=True)
 class ImageForm:
-    """Size and type of an image, as its header says.
-
-    Attributes:
-        height: Height in pixels.
-        width: Width in pixels.
-        channels: Number of channels; 1 for grey images.
-        depth: Bits of a value.
-    """
+    """Size of an image, as its header says; `depth` is the bits of a value."""
 
     height: int
     width: int
@@ -177,10 +170,9 @@ def _tiff(file: BinaryIO) -> Iterator:
 
 
 def _tiff_form(tiff, types: tuple[str, ...]) -> tuple[ImageForm, str]:
-    """Returns the form of a TIFF's only image, and its axes without those of length 1.
+    """Returns the form and the axes of a TIFF's only image.
 
-    Raises:
-        DataError: There are several images, or the values are not of these types.
+    Axes of length 1 are left out.
     """
     series, page = tiff.series[0], tiff.pages[0]
     named = zip(series.axes, series.shape, strict=True)

@@ -1,7 +1,10 @@
-"""Reads the images of fields of view exactly, or refuses them in one sentence.
+"""Reads the images of fields of view exactly.
 
-Shapes: [H, W, C] height, width, channels. Values: uint8 or uint16, as stored. The
-modules of this package do not need TensorFlow, so that worker processes start fast.
+Shapes: [H, W, C] height, width, channels. Values: uint8 or uint16, as stored.
+
+All functions raise a DataError, with the name of the file, if it is missing, damaged,
+too large or of another kind. The modules of this package do not import TensorFlow, so
+that worker processes start fast.
 """
 
 import contextlib
@@ -38,8 +41,7 @@ def read_field(field: Field) -> np.ndarray:
     files, the memory of each channel is contiguous.
 
     Raises:
-        DataError: A file is missing, damaged, too large or of another kind, or the
-            channels differ in size or depth; names the field and the file.
+        DataError: A file cannot be read, or the channels differ in size or depth.
     """
     planes = list(field.planes.values())
     decoded: dict[Path, np.ndarray] = {}
@@ -47,7 +49,14 @@ def read_field(field: Field) -> np.ndarray:
         with _named(plane.path, field):
             if plane.path not in decoded:
                 decoded[plane.path] = _decoded(plane.path)
-            _check_channel(plane, decoded[plane.path].shape[-1])
+            channels = decoded[plane.path].shape[-1]
+            if plane.index is None and channels != 1:
+                raise DataError(
+                    f"wrong channels: expected a grey image, not {channels}"
+                )
+            if channels <= (plane.index or 0):
+                least = plane.index + 1
+                raise DataError(f"too few channels: expected {least}, not {channels}")
     first = decoded[planes[0].path]
     for path, image in decoded.items():
         if image.shape[:2] != first.shape[:2] or image.dtype != first.dtype:
@@ -68,42 +77,28 @@ def read_field_image(path: str | os.PathLike, name: str = "") -> np.ndarray:
     Args:
         path: The file.
         name: The name that tells its type; empty: that of the path.
-
-    Raises:
-        DataError: The file is missing, damaged, too large or of another kind.
     """
     with _named(path):
         return _decoded(Path(path), name)
 
 
 def read_mask_file(path: str | os.PathLike) -> np.ndarray:
-    """Reads a label image, which may be a TIFF of any integer type: [H, W, C].
-
-    Raises:
-        DataError: The file is missing, damaged, too large or of another kind.
-    """
+    """Reads a label image, which may be a TIFF of any integer type: [H, W, C]."""
     with _named(path):
         return _decoded(Path(path), types=decoders.LABELS)
 
 
 def image_form(path: str | os.PathLike) -> ImageForm:
-    """Reads the header of an image file.
-
-    Raises:
-        DataError: The file is missing, damaged, too large or of another kind.
-    """
+    """Reads the header of an image file."""
     path = Path(path)
     with _named(path), _open(path, path.name) as file:
         return _reader(path.name)[0](file)
 
 
 def whole_png(field: Field) -> bytes | None:
-    """Returns a PNG with the field's channels in order, if one file contains them.
+    """Returns a PNG of the field's channels in order, if one file is that.
 
     The file's metadata are left out.
-
-    Raises:
-        DataError: As :func:`read_field`.
     """
     planes = list(field.planes.values())
     path = planes[0].path
@@ -159,15 +154,6 @@ def _named(path: str | os.PathLike, field: Field | None = None) -> Iterator[None
             f"an image cannot be read: expected a file ({error.strerror}). "
             f"Received: {where}"
         ) from None
-
-
-def _check_channel(plane: Plane, channels: int) -> None:
-    if plane.index is None and channels != 1:
-        raise DataError(f"several channels: expected a grey image, not {channels}")
-    if plane.index is not None and plane.index >= channels:
-        raise DataError(
-            f"too few channels: expected more than {plane.index}, not {channels}"
-        )
 
 
 def _indices(planes: Sequence[Plane]) -> list[int]:

@@ -1,4 +1,4 @@
-"""A picture of all labels: composites, and the protein alone beside them."""
+"""Sheets of example crops: a row for each label, as composites and protein alone."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -10,12 +10,7 @@ from tfvqgen.data.sheets import sheet_of_rows
 
 
 def pick_examples(labels_of: Sequence[Sequence[str]], per_label: int) -> dict:
-    """Returns for each label the places of a few examples, single labels first.
-
-    Args:
-        labels_of: The labels of each crop.
-        per_label: The most examples of a label.
-    """
+    """Returns label -> indices of at most `per_label` crops, single labels first."""
     order = sorted(range(len(labels_of)), key=lambda i: len(labels_of[i]))
     places: dict[str, list[int]] = {}
     for place in order:
@@ -31,11 +26,11 @@ def pick_examples(labels_of: Sequence[Sequence[str]], per_label: int) -> dict:
 def write_sheet(
     path: str | os.PathLike, examples: Mapping[str, Sequence[np.ndarray]]
 ) -> None:
-    """Writes a PNG with one row a label.
+    """Writes a PNG with one row for each label.
 
     Args:
-        path: The picture's name.
-        examples: For each label, images uint8 [H, W, 4] of one size.
+        path: The PNG file.
+        examples: Label -> images uint8 [H, W, 4] of one size.
     """
     rows = [
         (

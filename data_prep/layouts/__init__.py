@@ -1,32 +1,27 @@
-"""How people keep images of cells: one module a layout.
+"""The layouts: the ways in which people store images of cells.
 
-A layout is a module with ``LOOKED_FOR`` (what tells it from others, for messages),
-``matches(files)`` and ``read(files, channels)``, which returns a ``FieldFolder``.
+Each layout is an instance of ``Layout``; ``read_fields`` finds the layout of a folder
+and reads its tables and headers.
 """
 
 import os
 from collections.abc import Sequence
 
 from data_prep.fields import FieldFolder, FolderFiles
-from data_prep.layouts import (
-    folder,
-    hpa,
-    if_image,
-    kaggle2018,
-    kaggle2021,
-    manifest,
-    subcell,
-)
+from data_prep.layouts.atlas_tables import IF_IMAGE, SUBCELL
+from data_prep.layouts.hpa import HPA
+from data_prep.layouts.kaggle import KAGGLE2018, KAGGLE2021
+from data_prep.layouts.own_images import FOLDER, MANIFEST
 from tfvqgen.errors import UserError
 
 LAYOUTS = {
-    "kaggle2018": kaggle2018,
-    "kaggle2021": kaggle2021,
-    "hpa": hpa,
-    "if_image": if_image,
-    "subcell": subcell,
-    "folder": folder,
-    "manifest": manifest,
+    "kaggle2018": KAGGLE2018,
+    "kaggle2021": KAGGLE2021,
+    "hpa": HPA,
+    "if_image": IF_IMAGE,
+    "subcell": SUBCELL,
+    "folder": FOLDER,
+    "manifest": MANIFEST,
 }
 
 
@@ -35,16 +30,16 @@ def read_fields(
     layout: str | None = None,
     channels: Sequence[str] | None = None,
 ) -> FieldFolder:
-    """Finds the fields of a folder; opens tables and headers only.
+    """Finds the fields of a folder; opens only tables and headers of images.
 
     Args:
-        path: A folder with images as somebody keeps them.
-        layout: The layout's name; None: found by looking.
-        channels: The channels to keep, in that order; None: all of the layout, and a
-            field without one of them is an error.
+        path: Folder with images.
+        layout: Name of the layout; None: found by the names of the files.
+        channels: Channels to read, in order; None: all of the layout. A field without
+            one of them is an error.
 
     Raises:
-        UserError: The layout is unknown, or not found by looking.
+        UserError: The layout is unknown or cannot be found.
         DataError: Something is missing or wrong; names the field, or file and line.
     """
     if layout is not None and layout not in LAYOUTS:
@@ -63,7 +58,7 @@ def read_fields(
 
 
 def _found_layout(files: FolderFiles) -> str:
-    found = [name for name, module in LAYOUTS.items() if module.matches(files)]
+    found = [name for name, layout in LAYOUTS.items() if layout.matches(files)]
     if len(found) == 1:
         return found[0]
     if found:
@@ -71,7 +66,7 @@ def _found_layout(files: FolderFiles) -> str:
             f"the layout is ambiguous: expected --layout to say which of "
             f"{', '.join(found)} it is. Received: {files.folder}"
         )
-    known = "; ".join(f"{name}: {m.LOOKED_FOR}" for name, m in LAYOUTS.items())
+    known = "; ".join(f"{name}: {x.looked_for}" for name, x in LAYOUTS.items())
     raise UserError(
         f"the layout is unknown: expected one of these, or --layout. {known}. "
         f"Received: {files.folder}"

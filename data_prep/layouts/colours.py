@@ -1,125 +1,179 @@
-"""The channels of the Human Protein Atlas, which several layouts name by colour."""
+"""What the layouts share: colors as channels, files of fields, facts about a folder.
 
-import re
-from collections.abc import Mapping, Sequence
+Several layouts name the channels of the Human Protein Atlas by their colors.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from data_prep.fields import Field, FieldFolder, FolderFiles, Plane
 from data_prep.images.field_images import codec_of_name, image_form
-from data_prep.tables import Row
 from tfvqgen.errors import DataError, UserError
+from tfvqgen.files import read_json
 
 # Microtubules, the protein of interest, nucleus, endoplasmic reticulum.
 COLOURS = ("red", "green", "blue", "yellow")
-SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg")
+# A regular expression for the ending of an image's name.
 ENDING = r"\.(?:png|jpe?g|tiff?)(?:\.gz)?"
 HPA_CREDIT = (
     "Human Protein Atlas, proteinatlas.org (Thul et al., Science 2017). Licence as "
     "stated there: CC BY-SA, see proteinatlas.org; not verified for these files."
 )
-# Micrometres a pixel of the fields as the microscope took them.
+# Micrometers per pixel of fields in the microscope's resolution.
 FULL_SIZE_PIXEL = 0.08
-# Where a colour is in a picture that shows it as such; yellow is red and green.
+# Channel of an RGB image that shows a color; yellow is shown as red and green.
 RGB_INDEX = {"red": 0, "green": 1, "blue": 2, "yellow": 0}
+_SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg")
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """A way of storing images.
+
+    Attributes:
+        looked_for: The files that identify the layout, for messages.
+        matches: Tells whether a folder looks like this layout.
+        read: Reads a folder; takes its files and the wanted channels, None for all.
+    """
+
+    looked_for: str
+    matches: Callable[[FolderFiles], bool]
+    read: Callable[[FolderFiles, Sequence[str] | None], FieldFolder]
+
+
+@dataclasses.dataclass(frozen=True)
+class SourceInfo:
+    """Facts about all fields of a folder, from a JSON file beside its table.
+
+    Attributes:
+        credit: Licence and source.
+        pixel_size: Micrometers per pixel; None if unknown.
+        labels_ordered: Whether a field's first label is its main one.
+        synthetic: Whether a program drew the images.
+    """
+
+    credit: str
+    pixel_size: float | None = None
+    labels_ordered: bool = False
+    synthetic: bool = False
+
+    @classmethod
+    def read(cls, files: FolderFiles, name: str, credit: str) -> "SourceInfo":
+        """Reads a JSON object with any of the attributes, if the file exists."""
+        path = files.find(name)
+        stated = {} if path is None else read_json(path)
+        names = {field.name for field in dataclasses.fields(cls)}
+        stated = stated if isinstance(stated, dict) else {"credit": None}
+        info = cls(**{"credit": credit} | {k: stated[k] for k in names & stated.keys()})
+        flags = {type(info.labels_ordered), type(info.synthetic)}
+        size = info.pixel_size
+        size_fits = size is None or is_pixel_size(size)
+        if not isinstance(info.credit, str) or flags != {bool} or not size_fits:
+            raise DataError(
+                f"wrong {name}: expected an object with a text as credit, micrometers "
+                "above 0 and below 1000 as pixel_size, and true or false as "
+                f"labels_ordered and synthetic. Received: {path}"
+            )
+        return info
+
+
+def is_pixel_size(value: object) -> bool:
+    """Whether a value can be the size of a pixel in micrometers."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and 0 < value < 1000
 
 
 def chosen(names: Sequence[str], channels: Sequence[str] | None) -> tuple[str, ...]:
     """Returns the channels to read, in order.
 
     Args:
-        names: All that the layout has.
-        channels: Those that the user wants; None: all.
+        names: All channels of the layout.
+        channels: The channels that the user wants; None: all.
 
     Raises:
-        UserError: One is not of the layout, or is there twice.
+        UserError: A wanted channel does not exist or is repeated.
     """
-    if channels is None:
-        return tuple(names)
-    unknown = [name for name in channels if name not in names]
-    if unknown or not channels or len(set(channels)) < len(channels):
+    wanted = tuple(names if channels is None else channels)
+    if not wanted or not set(wanted) <= set(names) or len(set(wanted)) < len(wanted):
         raise UserError(
             f"wrong channels: expected some of {', '.join(names)}, each once. "
-            f"Received: channels={','.join(channels)}"
+            f"Received: channels={','.join(wanted)}"
         )
-    return tuple(channels)
+    return wanted
 
 
-def all_planes(
-    found: Mapping[str, Plane], channels: Sequence[str], field_id: str, where: str
-) -> dict[str, Plane]:
-    """Returns the planes of the channels in their order.
+def make_field(
+    field_id: str,
+    found: Mapping[str, Plane],
+    channels: Sequence[str],
+    where: str,
+    /,
+    *,
+    labels: Sequence[str],
+    group: str,
+    pixel_size: float | None = FULL_SIZE_PIXEL,
+    **metadata: str,
+) -> Field:
+    """Returns a field with the wanted channels.
+
+    Args:
+        field_id: Id of the field.
+        found: Channel name -> file, of all channels that exist.
+        channels: Names of the wanted channels in order.
+        where: File and line, or folder, for messages.
+        labels: See ``Field``, also for `group` and `pixel_size`.
+        group: Group.
+        pixel_size: Pixel size.
+        **metadata: Metadata; empty ones are left out, and ``codec`` is added.
 
     Raises:
-        DataError: One is missing; names the field.
+        DataError: A channel is missing; names the field.
     """
     missing = [name for name in channels if name not in found]
     if missing:
-        having = [name for name in channels if name in found]
-        leave = f", or --channels {','.join(having)}" if having else ""
+        existing = [name for name in channels if name in found]
+        leave = f", or --channels {','.join(existing)}" if existing else ""
         raise DataError(
             f"a channel is missing: expected {', '.join(channels)}{leave}. "
             f"Received: no {', '.join(missing)} of field {field_id!r} in {where}"
         )
-    return {name: found[name] for name in channels}
+    planes = {name: found[name] for name in channels}
+    codecs = {codec_of_name(plane.path.name) for plane in planes.values()}
+    metadata = {"codec": "+".join(sorted(codecs)), **metadata}
+    known = {name: value for name, value in metadata.items() if value}
+    return Field(field_id, planes, tuple(labels), group, known, pixel_size)
 
 
-def find_in(
-    files: FolderFiles,
-    folders: Sequence[str],
-    stem: str,
-    suffixes: Sequence[str] = SUFFIXES,
-) -> dict[str, Plane]:
-    """Finds ``<folder>/<stem>_<colour><suffix>``, or ``.gz`` of it: colour -> plane.
+def find_in(files: FolderFiles, folders: Sequence[str], stem: str) -> dict[str, Plane]:
+    """Finds ``<folder>/<stem>_<color>.<ending>`` of each color, also with ``.gz``.
 
-    The first folder and suffix that has a colour counts; an empty folder is the root.
+    The first folder and ending with a color counts; an empty folder is the root.
     """
     found: dict[str, Plane] = {}
     for folder in folders:
         start = f"{folder}/{stem}" if folder else stem
         for colour in COLOURS:
-            names = (f"{start}_{colour}{suffix}" for suffix in suffixes)
-            for name in names:
-                path = files.find(name) or files.find(f"{name}.gz")
-                if path is not None and colour not in found:
+            if colour not in found:
+                names = (f"{start}_{colour}{suffix}" for suffix in _SUFFIXES)
+                path = next(filter(None, map(files.find_image, names)), None)
+                if path is not None:
                     found[colour] = one_colour(path, colour)
     return found
 
 
 def one_colour(path: Path, colour: str) -> Plane:
-    """Returns the plane of a file that holds one colour.
+    """Returns the plane of a file that contains one color.
 
-    A JPEG may be an RGB picture that shows the colour as such; other files are grey.
+    A JPEG may be an RGB image that shows the color as such; other files are grey.
     """
     if codec_of_name(path.name) != "jpeg":
         return Plane(path)
     try:
         channels = image_form(path).channels
     except DataError:
-        return Plane(path)  # Whoever reads the field will say what is wrong with it.
+        return Plane(path)  # Reading the field raises the error.
     return Plane(path, RGB_INDEX[colour] if channels == 3 else None)
-
-
-def codec_of(planes: Mapping[str, Plane]) -> str:
-    """Returns a field's encoding by its files' names: ``png``, ``jpeg+png``, ..."""
-    codecs = {codec_of_name(plane.path.name) for plane in planes.values()}
-    return "+".join(sorted(codecs))
-
-
-def labels_by_index(
-    indices: Sequence[str], names: Sequence[str], column: str, row: Row
-) -> tuple[str, ...]:
-    """Returns the names of labels that a table gives as numbers from 0.
-
-    Raises:
-        DataError: A number is none of theirs; names file and line.
-    """
-    for index in indices:
-        if not re.fullmatch("[0-9]{1,3}", index) or int(index) >= len(names):
-            raise DataError(
-                f"wrong label: expected numbers from 0 to {len(names) - 1}. "
-                f"Received: {column}={row.get(column)!r} in {row.where}"
-            )
-    return tuple(dict.fromkeys(names[int(index)] for index in indices))
 
 
 def listed(cell: str, separator: str) -> tuple[str, ...]:
@@ -128,24 +182,20 @@ def listed(cell: str, separator: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in names if name))
 
 
-def known(**metadata: str) -> dict[str, str]:
-    """Returns the metadata that are not empty."""
-    return {name: value for name, value in metadata.items() if value}
-
-
 def folder_of(
     layout: str,
     files: FolderFiles,
     channels: Sequence[str],
     fields: Sequence[Field],
     credit: str = HPA_CREDIT,
+    labels_ordered: bool = False,
 ) -> FieldFolder:
-    """Returns fields, whose labels have no order, in the order of their ids."""
+    """Returns the fields in the order of their ids."""
     return FieldFolder(
         layout=layout,
         folder=files.folder,
         channels=tuple(channels),
         fields=tuple(sorted(fields, key=lambda field: field.field_id)),
-        labels_ordered=False,
+        labels_ordered=labels_ordered,
         credit=credit,
     )

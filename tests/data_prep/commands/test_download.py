@@ -1,5 +1,3 @@
-"""The command ``download``: what it says, and how it ends."""
-
 import argparse
 import hashlib
 import signal
@@ -12,17 +10,11 @@ import pytest
 
 from data_prep.commands import download
 from tests import support
-from tests.data_prep.download.image_site import (
-    image_site,
-    picture,
-    stalling,
-    status,
-    whole,
-)
+from tests.data_prep.image_site import cut, image_site, picture, status, whole
 from tfvqgen.errors import UserError
 
 PNG = picture()
-LARGE = picture(side=300)
+LARGE = picture(side=400)
 
 
 @pytest.fixture
@@ -41,50 +33,43 @@ def index(tmp_path):
     return write
 
 
-def run(index, output, *flags):
+def _run(index, output, *flags):
     parser = argparse.ArgumentParser()
     download.add_flags(parser)
     words = ("--index", index, "--output", output, "--rate", 0, *flags)
     download.run(parser.parse_args([str(word) for word in words]))
 
 
-def test_it_says_what_came_and_what_was_there(site, index, tmp_path, capsys):
+def test_the_command_prints_counts(site, index, tmp_path, capsys):
     url = site.put("/a/1_red.png", whole(PNG))
     digest = hashlib.sha256(PNG).hexdigest()
     table = index(f"{url},{digest}", f"{site.url}/a/1_blue.png,", header="url,sha256")
     flags = ("--credit", "random noise", "--channels", "red,green")
-    run(table, tmp_path / "images", *flags)
-    out = capsys.readouterr().out
-    assert "1 fetched" in out and "0 were there; 1 in all" in out
-    assert "left out: 1 images of other channels" in out
-    run(table, tmp_path / "images", *flags)
-    assert "0 fetched (0.0 MB), 1 were there" in capsys.readouterr().out
+    _run(table, tmp_path / "images", *flags)
+    printed = capsys.readouterr()
+    assert "1 downloaded" in printed.out and "0 existed; 1 in all" in printed.out
+    assert "left out: 1 images of other channels" in printed.out
+    assert "downloading" in printed.err
+    _run(table, tmp_path / "images", *flags)
+    assert "0 downloaded (0.0 MB), 1 existed" in capsys.readouterr().out
     assert len(site.asked) == 1
 
 
 def test_failures_are_named_and_counted(site, index, tmp_path, capsys):
     urls = [site.put(f"/a/{i}.png", status(404 + i % 2 * 6)) for i in range(5)]
     urls.append(site.put("/a/x.png", whole(PNG)))
-    output = tmp_path / "images"
-    with pytest.raises(UserError) as failed:
-        run(index(*urls), output, "--credit", "x")
-    assert "some images did not come: expected all 6." in str(failed.value)
-    assert "Received: 3 HTTP 404; 2 HTTP 410; named in" in str(failed.value)
+    message = "expected all 6. Received: 3 HTTP 404; 2 HTTP 410; see .*failed.csv"
+    with pytest.raises(UserError, match=message):
+        _run(index(*urls), tmp_path / "images", "--credit", "x")
     lines = capsys.readouterr().err
-    for i in range(5):
-        assert f"failed: a/{i}.png (HTTP" in lines
-    assert len((output / "failed.csv").read_text().splitlines()) == 6
+    assert all(f"failed: a/{i}.png (HTTP" in lines for i in range(5))
 
 
 def test_the_credit_of_other_sites_must_be_given(index, tmp_path):
-    table = index(
-        "https://example.org/a/1.png", "https://images.proteinatlas.org/b.png"
-    )
-    with pytest.raises(UserError, match=r"expected --credit .* Received: example\.org"):
-        run(table, tmp_path / "images")
-    fake = index("https://notproteinatlas.org/a.png")
-    with pytest.raises(UserError, match="the licence is not known"):
-        run(fake, tmp_path / "images")
+    table = index("https://notproteinatlas.org/a.png", "https://proteinatlas.org/b.png")
+    message = r"expected --credit .* Received: notproteinatlas\.org$"
+    with pytest.raises(UserError, match=message):
+        _run(table, tmp_path / "images")
     assert not (tmp_path / "images").exists()
 
 
@@ -92,35 +77,28 @@ def test_the_credit_of_other_sites_must_be_given(index, tmp_path):
     "flags",
     [
         ("--workers", 0),
-        ("--workers", 1000),
-        ("--rate", -1),
         ("--rate", "nan"),
         ("--retries", -1),
         ("--timeout", 0),
-        ("--image_timeout", 0),
         ("--max_megabytes", 0),
         ("--channels", "purple"),
-        ("--channels", ""),
     ],
 )
 def test_flags_out_of_range_are_refused(index, tmp_path, flags):
     table = index("https://images.proteinatlas.org/1/1_A1_1_red.jpg")
     with pytest.raises(UserError, match="expected"):
-        run(table, tmp_path / "images", *flags)
-
-
-def test_the_index_may_not_lie_where_tables_are_written(index, tmp_path):
-    table = index("https://images.proteinatlas.org/1/1_A1_1_red.jpg")
+        _run(table, tmp_path / "images", *flags)
     with pytest.raises(UserError, match="the index is in the output folder"):
-        run(table, tmp_path)
+        _run(table, tmp_path)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_is_gone_on_with(site, index, tmp_path, number):
+def test_an_interrupted_command_continues_when_it_is_run_again(site, index, tmp_path):
     over = threading.Event()
-    first = site.put("/a/1.png", whole(PNG))
-    second = site.put("/a/2.png", stalling(LARGE, 60_000, over))
-    table, output = index(first, second), tmp_path / "images"
+    urls = [
+        site.put("/a/1.png", whole(PNG)),
+        site.put("/a/2.png", cut(LARGE, 140_000, until=over)),
+    ]
+    table, output = index(*urls), tmp_path / "images"
     words = ("--index", table, "--output", output, "--credit", "x", "--workers", "2")
     process = subprocess.Popen(
         [sys.executable, "-m", "data_prep", "download", *map(str, words)],
@@ -129,21 +107,20 @@ def test_an_interrupted_run_is_gone_on_with(site, index, tmp_path, number):
         stderr=subprocess.PIPE,
         text=True,
     )
-    parts = output / ".download" / "partial"
-    while not any(x.stat().st_size >= 60_000 for x in parts.glob("*.part")):
+    while not (output / "a" / "1.png").exists() or not any(
+        part.stat().st_size > 100_000 for part in output.glob(".download/*.part")
+    ):
         assert process.poll() is None
         time.sleep(0.02)
-    while not (output / "a" / "1.png").exists():
-        time.sleep(0.02)
-    process.send_signal(number)
+    process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=20)
     over.set()
-    assert process.returncode == 128 + number
+    assert process.returncode == 128 + signal.SIGINT
     assert "run the same command again to continue" in err.splitlines()[-1]
-    assert [x.name for x in output.rglob("*.png")] == ["1.png"]
+    assert [path.name for path in output.rglob("*.png")] == ["1.png"]
     site.put("/a/2.png", whole(LARGE))
     site.asked.clear()
-    run(table, output, "--credit", "x")
+    _run(table, output, "--credit", "x")
     assert [path for path, _ in site.asked] == ["/a/2.png"]
-    assert site.asked[0][1]["Range"] == "bytes=60000-"
+    assert site.asked[0][1]["Range"].startswith("bytes=1")
     assert (output / "a" / "2.png").read_bytes() == LARGE

@@ -50,24 +50,13 @@ def _read(tmp_path, data, name="image.png"):
 def test_a_png_is_read_exactly(tmp_path, channels, dtype, interlaced):
     image = support.random_image((13, 11, channels), dtype)
     data = png_writer.write_png(image, ALL_FILTERS, interlaced=interlaced)
-    found = _read(tmp_path, data)
-    assert found.dtype == dtype
-    np.testing.assert_array_equal(found, image)
-    np.testing.assert_array_equal(found, images.decode_png(data))
+    for written in (data, images.encode_png(image)):
+        found = _read(tmp_path, written)
+        assert found.dtype == dtype
+        np.testing.assert_array_equal(found, image)
+    np.testing.assert_array_equal(images.decode_png(data), image)
     form = field_images.image_form(tmp_path / "image.png")
     assert form == field_images.ImageForm(13, 11, channels, 8 * image.itemsize)
-
-
-@pytest.mark.parametrize("dtype", images.DTYPES)
-@pytest.mark.parametrize("channels", [1, 2, 3, 4])
-def test_crops_that_this_project_writes_are_read_back_exactly(
-    tmp_path, channels, dtype
-):
-    image = support.random_image((20, 30, channels), dtype)
-    images.write_image(tmp_path / "image.png", image)
-    found = field_images.read_field_image(tmp_path / "image.png")
-    assert found.dtype == dtype
-    np.testing.assert_array_equal(found, image)
 
 
 def test_metadata_of_a_png_do_not_change_its_pixels(tmp_path, capfd):
@@ -346,7 +335,7 @@ def test_planes_are_stacked_in_the_order_of_the_channels(tmp_path, dtype):
         ((6, 6, 1), "uint8", None, "do not fit together.*6 x 5.*6 x 6"),
         ((6, 5, 1), "uint16", None, "do not fit together.*uint8.*uint16"),
         ((6, 5, 3), "uint8", None, "expected a grey image, not 3"),
-        ((6, 5, 1), "uint8", 1, "too few channels: expected more than 1"),
+        ((6, 5, 1), "uint8", 1, "expected 2, not 1"),
     ],
 )
 def test_channels_that_do_not_fit_name_field_and_file(

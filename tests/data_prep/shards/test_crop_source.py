@@ -11,8 +11,7 @@ from data_prep.commands import inspect, shard
 from data_prep.layouts import read_fields
 from data_prep.shards import crop_source
 from tests import support
-from tests.data_prep import png_writer
-from tests.data_prep.layouts import pictures
+from tests.data_prep import layout_files, png_writer
 from tfvqgen.data import crops, schema
 from tfvqgen.errors import DataError, UserError
 
@@ -44,7 +43,7 @@ def _records(dataset):
 
 def test_class_folders_become_shards_in_one_command(tmp_path, capsys):
     images = {
-        (label, name): pictures.write(
+        (label, name): layout_files.write(
             tmp_path / "crops" / label / f"{name}.png", 4, seed=k
         )
         for k, (label, name) in enumerate(
@@ -79,8 +78,8 @@ def test_class_folders_become_shards_in_one_command(tmp_path, capsys):
 
 def test_subcell_crops_become_shards_in_our_order_of_channels(tmp_path):
     folder = tmp_path / "crops"
-    image = pictures.write(folder / "7" / "7_C5_1_12_cell_image.png", 4)
-    pictures.write_table(
+    image = layout_files.write(folder / "7" / "7_C5_1_12_cell_image.png", 4)
+    layout_files.write_table(
         folder / "metadata.csv",
         "if_plate_id,position,sample,cell_id,locations,antibody",
         '7,C5,1,12,"Nucleoplasm,Cytosol",HPA1',
@@ -104,10 +103,10 @@ def test_subcell_crops_become_shards_in_our_order_of_channels(tmp_path):
 def test_anybody_s_images_become_shards_exactly(tmp_path, channels, dtype):
     folder = tmp_path / "crops"
     images = [
-        pictures.write(folder / f"{k}.tif", dtype=dtype, seed=k)
+        layout_files.write(folder / f"{k}.tif", dtype=dtype, seed=k)
         for k in range(channels)
     ]
-    pictures.write_table(
+    layout_files.write_table(
         folder / "manifest.csv",
         ",".join(
             ["id", *(f"channel:c{k}" for k in range(channels)), "labels", "group"]
@@ -144,8 +143,8 @@ def test_a_png_that_fits_is_kept_without_what_is_beside_its_pixels(tmp_path):
     ],
 )
 def test_crops_that_do_not_fit_together_are_named(tmp_path, changed, word):
-    pictures.write(tmp_path / "crops" / "Cytosol" / "a.png")
-    pictures.write(tmp_path / "crops" / "Cytosol" / "b.png", **changed)
+    layout_files.write(tmp_path / "crops" / "Cytosol" / "a.png")
+    layout_files.write(tmp_path / "crops" / "Cytosol" / "b.png", **changed)
     with pytest.raises(DataError, match=word):
         _shard(tmp_path / "crops", tmp_path / "shards", "--layout", "folder")
     assert not (tmp_path / "shards").exists()
@@ -158,14 +157,14 @@ def test_channels_are_for_layouts(tmp_path):
 
 
 def test_channels_of_shard_and_crop_are_written_alike(tmp_path):
-    pictures.write(tmp_path / "crops" / "Cytosol" / "a.png", 4)
+    layout_files.write(tmp_path / "crops" / "Cytosol" / "a.png", 4)
     flags = ("--layout", "folder", "--channels", "green, red,")
     dataset = _shard(tmp_path / "crops", tmp_path / "shards", *flags)
     assert dataset.info.channels == ("green", "red")
 
 
 def test_shards_are_not_written_among_the_crops_of_a_layout(tmp_path):
-    pictures.write(tmp_path / "Cytosol" / "a.png")
+    layout_files.write(tmp_path / "Cytosol" / "a.png")
     with pytest.raises(UserError, match="lies in the folder that is read"):
         _shard(tmp_path, tmp_path / "shards", "--layout", "folder")
     assert not (tmp_path / "shards").exists()

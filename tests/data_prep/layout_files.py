@@ -1,4 +1,4 @@
-"""Small images of every codec, and tables, for layouts in tests."""
+"""Small images of every codec, and tables, for the tests of layouts."""
 
 import gzip
 import io
@@ -18,7 +18,7 @@ def write(path: Path, channels: int = 1, dtype: str = "uint8", seed: int = 0):
     """Writes a random image of 6 x 5 pixels in the codec of its name; returns it."""
     image = support.random_image((6, 5, channels), dtype, seed)
     path.parent.mkdir(parents=True, exist_ok=True)
-    name = path.name.removesuffix(".gz")
+    name = path.name.lower().removesuffix(".gz")
     if name.endswith(".png"):
         data = png_writer.write_png(image)
     else:

@@ -1,0 +1,392 @@
+"""Downloads the images of an index over a few parallel connections.
+
+urllib3's `Retry` repeats requests that fail, with pauses that double, or as long as the
+server asks for (Retry-After). Images grow in hidden ``.part`` files, which the next
+attempt or the next run continues (Range and If-Range). They get their final names when
+their length and checksum are right and they can be decoded.
+"""
+
+import csv
+import dataclasses
+import hashlib
+import json
+import multiprocessing.pool
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import requests
+import urllib3
+
+from data_prep.image_index import ImageIndex, ListedImage, host_of
+from data_prep.images.field_images import read_field_image
+from tfvqgen.errors import DataError
+from tfvqgen.files import (
+    blamed_on,
+    read_json,
+    sha256_of_file,
+    sync_folder,
+    whole_file,
+    write_json,
+)
+
+# Hidden folders are not read as images.
+STATE = ".download"
+# Number of images in a row without an answer after which the others are not tried.
+_MOST_UNANSWERED = 20
+# Seconds before the first retry; each further pause is twice as long.
+_PAUSE = 1.0
+_LONGEST_PAUSE = 60.0
+_CHUNK = 2**16
+_HEADERS = {
+    "User-Agent": "tfvqgen-data-prep",
+    # The checksums of an index are those of the stored bytes.
+    "Accept-Encoding": "identity",
+}
+
+
+@dataclasses.dataclass
+class DownloadReport:
+    """Results of a download.
+
+    Attributes:
+        fetched: Number of downloaded images.
+        bytes: Number of their bytes.
+        kept: Number of images that existed already.
+        changed: Paths of images that existed, but had changed.
+        failed: Images that could not be downloaded, with the reasons.
+        untried: Number of images that were not tried because no server answered.
+    """
+
+    fetched: int = 0
+    bytes: int = 0
+    kept: int = 0
+    changed: list[str] = dataclasses.field(default_factory=list)
+    failed: list[tuple[ListedImage, str]] = dataclasses.field(default_factory=list)
+    untried: int = 0
+
+
+class _Failure(Exception):
+    """A failed attempt.
+
+    Args:
+        reason: The reason in a few words.
+        retries: Number of further attempts that make sense.
+        answered: Whether a server answered.
+    """
+
+    def __init__(self, reason: str, retries: int = 0, answered: bool = True):
+        super().__init__(reason)
+        self.retries = retries
+        self.answered = answered
+
+
+def download(
+    index: ImageIndex,
+    output: Path,
+    credit: str,
+    *,
+    workers: int = 4,
+    rate: float = 8.0,
+    retries: int = 5,
+    timeout: float = 30.0,
+    max_bytes: int = 200_000_000,
+    verify: bool = False,
+    progress: Callable[[DownloadReport], None] = lambda report: None,
+) -> DownloadReport:
+    """Downloads the images that do not exist yet.
+
+    Writes the images, ``CREDIT.txt`` and ``fields.json`` with the credit line; for a
+    table of fields ``IF-image.csv`` with the fields whose images all exist; and
+    ``failed.csv`` if some failed. After an interruption the tables describe the images
+    that exist.
+
+    Args:
+        index: The images.
+        output: Output folder, which no other run writes to.
+        credit: Licence and source.
+        workers: Number of parallel connections.
+        rate: Largest number of requests a second; 0 disables the limit.
+        retries: Number of retries for each image.
+        timeout: Seconds to wait for a connection and for each part of an image.
+        max_bytes: Largest size of an image.
+        verify: Compare the checksums of all existing images.
+        progress: Called after each image.
+
+    Raises:
+        UserError, OSError: The download cannot go on, e.g. because of a full disk.
+    """
+    (output / STATE).mkdir(parents=True, exist_ok=True)
+    _write_credit(output, index, credit)
+    downloader = _Downloader(output, workers, rate, retries, timeout, max_bytes, verify)
+    report = DownloadReport()
+    unanswered = 0
+    try:
+        # Its threads are daemons, so that a slow server cannot delay an interruption.
+        with multiprocessing.pool.ThreadPool(workers) as pool:
+            for result in pool.imap_unordered(downloader.run, index.images):
+                _count(report, *result)
+                progress(report)
+                failure = result[-1]
+                lost = isinstance(failure, _Failure) and not failure.answered
+                unanswered = unanswered + 1 if lost else 0
+                if unanswered == _MOST_UNANSWERED:
+                    break
+    finally:
+        downloader.stopped.set()
+        _write_results(index, output, report, downloader.known)
+    done = report.kept + report.fetched + len(report.failed)
+    report.untried = len(index.images) - done
+    return report
+
+
+class _Downloader:
+    """Downloads single images; threads share it.
+
+    Attributes:
+        stopped: Set to stop all threads.
+        known: Path -> record of each image that was downloaded, now or before.
+    """
+
+    def __init__(
+        self, output: Path, workers, rate, retries, timeout, max_bytes, verify
+    ):
+        self.stopped = threading.Event()
+        self._output, self._verify = output, verify
+        self._gap = 1 / rate if rate else 0.0
+        self._retries, self._timeout, self._max_bytes = retries, timeout, max_bytes
+        self._lock = threading.Lock()
+        self._next_request = time.monotonic()
+        self._journal = output / STATE / "images.jsonl"
+        self.known = _read_journal(self._journal)
+        retry = urllib3.Retry(
+            retries,
+            redirect=5,
+            status_forcelist=(408, 425, 429, 500, 502, 503, 504),
+            backoff_factor=_PAUSE,
+            backoff_max=_LONGEST_PAUSE,
+            backoff_jitter=_PAUSE,
+            raise_on_status=False,
+        )
+        self._session = requests.Session()
+        self._session.headers.update(_HEADERS)
+        self._session.max_redirects = 5
+        for scheme in ("https://", "http://"):
+            adapter = requests.adapters.HTTPAdapter(
+                pool_maxsize=workers, max_retries=retry
+            )
+            self._session.mount(scheme, adapter)
+
+    def run(self, image: ListedImage) -> tuple:
+        """Returns the image, whether it had changed, and its record or the failure.
+
+        The record is None if the image exists already.
+        """
+        path = self._output / image.path
+        known = self.known.get(image.path)
+        if known and self._is_unchanged(image, path, known):
+            return image, False, None
+        changed = known is not None and path.exists()
+        try:
+            record = self._fetch(image, path)
+        except _Failure as failure:
+            return image, changed, failure
+        with self._lock:
+            self.known[image.path] = record
+            with open(self._journal, "a", encoding="utf-8") as file:
+                file.write(json.dumps(record) + "\n")
+        return image, changed, record
+
+    def _is_unchanged(self, image: ListedImage, path: Path, known: Mapping) -> bool:
+        if known.get("url") != image.url or not path.is_file() or path.is_symlink():
+            return False
+        if image.sha256 not in ("", known.get("sha256")):
+            return False
+        status = path.stat()
+        if status.st_size != known.get("bytes"):
+            return False
+        if status.st_mtime_ns == known.get("modified") and not self._verify:
+            return True
+        return sha256_of_file(path) == known.get("sha256")
+
+    def _fetch(self, image: ListedImage, path: Path) -> dict[str, Any]:
+        if not path.parent.resolve().is_relative_to(self._output.resolve()):
+            raise DataError(
+                "a link leads out of the output folder: expected folders in it. "
+                f"Received: {path.parent}"
+            )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        name = hashlib.sha256(image.path.encode()).hexdigest()[:32]
+        part = self._output / STATE / f"{name}.part"
+        attempt = 0
+        while True:
+            try:
+                self._receive(image.url, part)
+                return self._finish(image, part, path)
+            except _Failure as failure:
+                if attempt >= min(failure.retries, self._retries):
+                    raise
+            self.stopped.wait(min(_PAUSE * 2**attempt, _LONGEST_PAUSE))
+            attempt += 1
+
+    def _receive(self, url: str, part: Path) -> None:
+        """Downloads an image into a file, or only the rest that the file lacks."""
+        source = part.with_suffix(".source")
+        start = part.stat().st_size if part.exists() else 0
+        known_url, _, validator = (
+            source.read_text().partition("\n") if source.exists() else ("", "", "")
+        )
+        headers = {}
+        if start and validator and known_url == url:
+            headers = {"Range": f"bytes={start}-", "If-Range": validator}
+        self._wait_for_turn()
+        with self._answer(url, headers) as response:
+            if response.url.startswith("http:") and url.startswith("https:"):
+                raise _Failure("a redirect from https to http")
+            if response.status_code == 200:
+                part.unlink(missing_ok=True)
+                source.write_text(f"{url}\n{_validator(response.headers)}")
+            elif headers and response.status_code in (206, 416):
+                rest = response.headers.get("Content-Range", "")
+                same = _validator(response.headers) in ("", validator)
+                if not rest.startswith(f"bytes {start}-") or not same:
+                    part.unlink()
+                    raise _Failure("the rest of another image", retries=1)
+            else:
+                raise _Failure(f"HTTP {response.status_code}")
+            self._store(response, part)
+
+    def _wait_for_turn(self) -> None:
+        with self._lock:
+            turn = max(self._next_request, time.monotonic())
+            self._next_request = turn + self._gap
+        self.stopped.wait(turn - time.monotonic())
+
+    def _answer(self, url: str, headers: Mapping[str, str]) -> requests.Response:
+        try:
+            return self._session.get(
+                url, headers=headers, stream=True, timeout=self._timeout
+            )
+        except requests.TooManyRedirects:
+            raise _Failure("too many redirects") from None
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            # A plain OSError says which certificate files are missing.
+            reason = error if type(error) is OSError else type(error).__name__
+            raise _Failure(f"no answer ({reason})", answered=False) from None
+
+    def _store(self, response: requests.Response, part: Path) -> None:
+        try:
+            with blamed_on(part), open(part, "ab") as file:
+                for piece in response.raw.stream(_CHUNK, decode_content=False):
+                    if file.tell() + len(piece) > self._max_bytes:
+                        raise _Failure(f"more than {self._max_bytes / 1e6:g} MB")
+                    file.write(piece)
+                    if self.stopped.is_set():
+                        raise _Failure("stopped")
+        except urllib3.exceptions.HTTPError:
+            raise _Failure("the connection broke", self._retries) from None
+
+    def _finish(self, image: ListedImage, part: Path, path: Path) -> dict[str, Any]:
+        """Checks a whole file and gives it its final name."""
+        sha256 = sha256_of_file(part)
+        try:
+            if image.sha256 not in ("", sha256):
+                raise DataError("a sha256 that is not the one of the index")
+            read_field_image(part, image.path)
+        except DataError as error:
+            part.unlink()
+            raise _Failure(str(error).partition(". Received")[0], retries=1) from None
+        with blamed_on(path, temporary=part):
+            with open(part, "rb") as file:
+                os.fsync(file.fileno())
+            os.replace(part, path)
+            sync_folder(path.parent)
+        part.with_suffix(".source").unlink(missing_ok=True)
+        status = path.stat()
+        return {
+            "path": image.path,
+            "url": image.url,
+            "sha256": sha256,
+            "bytes": status.st_size,
+            "modified": status.st_mtime_ns,
+        }
+
+
+def _validator(headers: Mapping[str, str]) -> str:
+    """Returns what identifies the bytes of an answer, for If-Range; may be empty."""
+    etag = headers.get("ETag", "")
+    is_strong = etag and not etag.startswith("W/")
+    return etag if is_strong else headers.get("Last-Modified", "")
+
+
+def _read_journal(path: Path) -> dict[str, dict[str, Any]]:
+    """Reads the records of images; damaged lines are left out."""
+    records = {}
+    text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+    for line in text.splitlines():
+        try:
+            record = json.loads(line)
+            records[record["path"]] = record
+        except (ValueError, TypeError, KeyError, RecursionError):
+            continue
+    # A line that a crash has cut off must not be continued.
+    with whole_file(path, "w") as file:
+        file.writelines(json.dumps(record) + "\n" for record in records.values())
+    return records
+
+
+def _count(report: DownloadReport, image: ListedImage, changed: bool, result) -> None:
+    if changed:
+        report.changed.append(image.path)
+    if isinstance(result, _Failure):
+        report.failed.append((image, str(result)))
+    elif result is None:
+        report.kept += 1
+    else:
+        report.fetched += 1
+        report.bytes += result["bytes"]
+
+
+def _write_credit(output: Path, index: ImageIndex, credit: str) -> None:
+    hosts = sorted({host_of(image.url) for image in index.images})
+    with whole_file(output / "CREDIT.txt", "w") as file:
+        file.write(f"{credit}\n\nDownloaded from {', '.join(hosts)}.\n")
+    path = output / "fields.json"
+    stated = read_json(path) if path.exists() else {}
+    if not isinstance(stated, dict):
+        raise DataError(f"wrong fields.json: expected an object. Received: {path}")
+    write_json(path, {**stated, "credit": credit})
+
+
+def _write_results(
+    index: ImageIndex, output: Path, report: DownloadReport, known: Mapping
+) -> None:
+    """Writes the tables of the fields that exist and of the images that failed."""
+    failed = sorted(report.failed, key=lambda pair: (pair[0].line, pair[0].path))
+    rows = [(image.path, image.url, reason) for image, reason in failed]
+    (output / "failed.csv").unlink(missing_ok=True)
+    if rows:
+        _write_table(output / "failed.csv", ("path", "url", "reason"), rows)
+    if index.header:
+        missing = {image.path for image, _ in failed}
+        incomplete = {
+            image.line
+            for image in index.images
+            if image.path in missing
+            or known.get(image.path, {}).get("url") != image.url
+            or not (output / image.path).is_file()
+        }
+        lines = [x for i, x in enumerate(index.lines) if i not in incomplete]
+        _write_table(output / "IF-image.csv", index.header, lines)
+
+
+def _write_table(
+    path: Path, header: Sequence[str], rows: Sequence[Sequence[str]]
+) -> None:
+    with whole_file(path, "w") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)

@@ -1,1 +1,0 @@
-"""Images from the web into a folder: listed, paced, resumed, checked."""
