@@ -9,17 +9,20 @@ their length and checksum are right and they can be decoded.
 import csv
 import dataclasses
 import hashlib
+import itertools
 import json
 import multiprocessing.pool
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import requests
 import urllib3
+from requests.adapters import HTTPAdapter
+from tqdm import tqdm
 
 from data_prep.image_index import ImageIndex, ListedImage, host_of
 from data_prep.images.field_images import read_field_image
@@ -74,14 +77,20 @@ class _Failure(Exception):
 
     Args:
         reason: The reason in a few words.
-        retries: Number of further attempts that make sense.
+        again: Whether another attempt may succeed.
+        damaged: Whether the image was damaged; one more attempt may then succeed.
         answered: Whether a server answered.
     """
 
-    def __init__(self, reason: str, retries: int = 0, answered: bool = True):
+    def __init__(
+        self,
+        reason: str,
+        again: bool = False,
+        damaged: bool = False,
+        answered: bool = True,
+    ):
         super().__init__(reason)
-        self.retries = retries
-        self.answered = answered
+        self.again, self.damaged, self.answered = again, damaged, answered
 
 
 def download(
@@ -95,7 +104,6 @@ def download(
     timeout: float = 30.0,
     max_bytes: int = 200_000_000,
     verify: bool = False,
-    progress: Callable[[DownloadReport], None] = lambda report: None,
 ) -> DownloadReport:
     """Downloads the images that do not exist yet.
 
@@ -114,7 +122,6 @@ def download(
         timeout: Seconds to wait for a connection and for each part of an image.
         max_bytes: Largest size of an image.
         verify: Compare the checksums of all existing images.
-        progress: Called after each image.
 
     Raises:
         UserError, OSError: The download cannot go on, e.g. because of a full disk.
@@ -126,10 +133,15 @@ def download(
     unanswered = 0
     try:
         # Its threads are daemons, so that a slow server cannot delay an interruption.
-        with multiprocessing.pool.ThreadPool(workers) as pool:
+        with (
+            multiprocessing.pool.ThreadPool(workers) as pool,
+            tqdm(total=len(index.images), unit="image", desc="downloading") as bar,
+        ):
             for result in pool.imap_unordered(downloader.run, index.images):
                 _count(report, *result)
-                progress(report)
+                megabytes = round(report.bytes / 1e6)
+                bar.set_postfix(MB=megabytes, failed=len(report.failed), refresh=False)
+                bar.update()
                 failure = result[-1]
                 lost = isinstance(failure, _Failure) and not failure.answered
                 unanswered = unanswered + 1 if lost else 0
@@ -175,10 +187,7 @@ class _Downloader:
         self._session.headers.update(_HEADERS)
         self._session.max_redirects = 5
         for scheme in ("https://", "http://"):
-            adapter = requests.adapters.HTTPAdapter(
-                pool_maxsize=workers, max_retries=retry
-            )
-            self._session.mount(scheme, adapter)
+            self._session.mount(scheme, HTTPAdapter(workers, workers, retry))
 
     def run(self, image: ListedImage) -> tuple:
         """Returns the image, whether it had changed, and its record or the failure.
@@ -194,10 +203,9 @@ class _Downloader:
             record = self._fetch(image, path)
         except _Failure as failure:
             return image, changed, failure
-        with self._lock:
+        with self._lock, open(self._journal, "a", encoding="utf-8") as file:
             self.known[image.path] = record
-            with open(self._journal, "a", encoding="utf-8") as file:
-                file.write(json.dumps(record) + "\n")
+            file.write(json.dumps(record) + "\n")
         return image, changed, record
 
     def _is_unchanged(self, image: ListedImage, path: Path, known: Mapping) -> bool:
@@ -221,16 +229,17 @@ class _Downloader:
         path.parent.mkdir(parents=True, exist_ok=True)
         name = hashlib.sha256(image.path.encode()).hexdigest()[:32]
         part = self._output / STATE / f"{name}.part"
-        attempt = 0
-        while True:
+        damaged = False
+        for attempt in itertools.count():
             try:
                 self._receive(image.url, part)
                 return self._finish(image, part, path)
             except _Failure as failure:
-                if attempt >= min(failure.retries, self._retries):
+                again = failure.again or (failure.damaged and not damaged)
+                if not again or attempt == self._retries:
                     raise
+                damaged = damaged or failure.damaged
             self.stopped.wait(min(_PAUSE * 2**attempt, _LONGEST_PAUSE))
-            attempt += 1
 
     def _receive(self, url: str, part: Path) -> None:
         """Downloads an image into a file, or only the rest that the file lacks."""
@@ -254,7 +263,7 @@ class _Downloader:
                 same = _validator(response.headers) in ("", validator)
                 if not rest.startswith(f"bytes {start}-") or not same:
                     part.unlink()
-                    raise _Failure("the rest of another image", retries=1)
+                    raise _Failure("the rest of another image", again=True)
             else:
                 raise _Failure(f"HTTP {response.status_code}")
             self._store(response, part)
@@ -287,7 +296,7 @@ class _Downloader:
                     if self.stopped.is_set():
                         raise _Failure("stopped")
         except urllib3.exceptions.HTTPError:
-            raise _Failure("the connection broke", self._retries) from None
+            raise _Failure("the connection broke", again=True) from None
 
     def _finish(self, image: ListedImage, part: Path, path: Path) -> dict[str, Any]:
         """Checks a whole file and gives it its final name."""
@@ -298,7 +307,8 @@ class _Downloader:
             read_field_image(part, image.path)
         except DataError as error:
             part.unlink()
-            raise _Failure(str(error).partition(". Received")[0], retries=1) from None
+            reason = str(error).partition(". Received")[0]
+            raise _Failure(reason, damaged=True) from None
         with blamed_on(path, temporary=part):
             with open(part, "rb") as file:
                 os.fsync(file.fileno())

@@ -22,8 +22,9 @@ _FIELD_COLUMNS = ("filename", "locations")
 # The layout `if_image` reads the same names.
 _FILENAME = re.compile(r"(?:.*/)?((\d+)_[A-P]\d{1,2}_\d+)_?")
 _SUFFIX = re.compile(r"\.(png|jpe?g|tiff?)(\.gz)?$", re.IGNORECASE)
-# One part of a path: it is not hidden, and every operating system allows it.
-_PART = re.compile(r"\w(?:[\w .+,()=@-]{0,198}[\w+,()=@-])?", re.ASCII)
+# Parts of a path are not hidden, and every operating system allows them.
+_PART = r"\w(?:[\w .+,()=@-]{0,198}[\w+,()=@-])?"
+_PATH = re.compile(rf"(?:{_PART}/){{0,7}}{_PART}", re.ASCII)
 _COLOUR = "|".join(COLOURS)
 _COLOURS = re.compile(rf"_((?:{_COLOUR})(?:_(?:{_COLOUR}))*)\.[a-z.]+$", re.IGNORECASE)
 
@@ -119,10 +120,9 @@ def checked_url(text: str, where: str) -> str:
     url = text.partition("#")[0]
     try:
         parts = urlsplit(url)
-        fits = (
-            parts.scheme in ("http", "https") and parts.hostname and url.isprintable()
-        )
-        fits = fits and parts.username is None and (parts.port or 1) > 0
+        known = parts.scheme in ("http", "https") and parts.hostname
+        plain = parts.username is None and url.isprintable() and " " not in url
+        fits = known and plain and (parts.port or 1) > 0
     except ValueError:
         fits = False
     if not fits:
@@ -140,12 +140,7 @@ def checked_path(text: str, where: str) -> str:
         DataError: It is not the path of an image, or leads out of the folder on some
             operating system.
     """
-    parts = text.split("/")
-    if (
-        len(parts) > 8
-        or not all(map(_PART.fullmatch, parts))
-        or not _SUFFIX.search(text)
-    ):
+    if not _PATH.fullmatch(text) or not _SUFFIX.search(text):
         raise DataError(
             f"wrong path in {where}: expected folder/name.png (.jpg, .tif, also with "
             ".gz) below the output folder, of letters, digits and -_.+,()=@ without "

@@ -85,6 +85,8 @@ def add_flags(parser) -> None:
 
 def run(args) -> None:
     """Runs the command."""
+    from data_prep.download import download
+
     limits = {
         "workers": (1, 64),
         "rate": (0, 10_000),
@@ -103,7 +105,17 @@ def run(args) -> None:
     index = read_index(Path(args.index), channels, args.url)
     credit = _credit(args.credit, index)
     with exclusive(folder, "the folder for images"):
-        report = _download(args, index, folder, credit)
+        report = download(
+            index,
+            folder,
+            credit,
+            workers=args.workers,
+            rate=args.rate,
+            retries=args.retries,
+            timeout=args.timeout,
+            max_bytes=int(args.max_megabytes * 1e6),
+            verify=args.verify,
+        )
     print(
         f"images: {report.fetched} downloaded ({report.bytes / 1e6:.1f} MB), "
         f"{report.kept} existed; {len(index.images)} in all"
@@ -124,32 +136,6 @@ def run(args) -> None:
             f"{'; '.join(counts)}; see {folder / 'failed.csv'}"
         )
     print(f"images and credit line: {folder}")
-
-
-def _download(args, index: ImageIndex, folder: Path, credit: str):
-    from tqdm import tqdm
-
-    from data_prep.download import download
-
-    with tqdm(total=len(index.images), unit="image", desc="downloading") as bar:
-
-        def progress(report) -> None:
-            megabytes = round(report.bytes / 1e6)
-            bar.set_postfix(MB=megabytes, failed=len(report.failed), refresh=False)
-            bar.update()
-
-        return download(
-            index,
-            folder,
-            credit,
-            workers=args.workers,
-            rate=args.rate,
-            retries=args.retries,
-            timeout=args.timeout,
-            max_bytes=int(args.max_megabytes * 1e6),
-            verify=args.verify,
-            progress=progress,
-        )
 
 
 def _credit(given: str | None, index: ImageIndex) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from data_prep.fields import Field, FieldFolder, FolderFiles, Plane
 from data_prep.images.field_images import codec_of_name, image_form
+from tfvqgen import validation
 from tfvqgen.errors import DataError, UserError
 from tfvqgen.files import read_json
 
@@ -53,8 +54,8 @@ class SourceInfo:
         synthetic: Whether a program drew the images.
     """
 
-    credit: str
-    pixel_size: float | None = None
+    credit: str = ""
+    pixel_size: float | None = validation.key(None, above=0, below=1000)
     labels_ordered: bool = False
     synthetic: bool = False
 
@@ -62,26 +63,10 @@ class SourceInfo:
     def read(cls, files: FolderFiles, name: str, credit: str) -> "SourceInfo":
         """Reads a JSON object with any of the attributes, if the file exists."""
         path = files.find(name)
-        stated = {} if path is None else read_json(path)
-        names = {field.name for field in dataclasses.fields(cls)}
-        stated = stated if isinstance(stated, dict) else {"credit": None}
-        info = cls(**{"credit": credit} | {k: stated[k] for k in names & stated.keys()})
-        flags = {type(info.labels_ordered), type(info.synthetic)}
-        size = info.pixel_size
-        size_fits = size is None or is_pixel_size(size)
-        if not isinstance(info.credit, str) or flags != {bool} or not size_fits:
-            raise DataError(
-                f"wrong {name}: expected an object with a text as credit, micrometers "
-                "above 0 and below 1000 as pixel_size, and true or false as "
-                f"labels_ordered and synthetic. Received: {path}"
-            )
-        return info
-
-
-def is_pixel_size(value: object) -> bool:
-    """Whether a value can be the size of a pixel in micrometers."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and 0 < value < 1000
+        if path is None:
+            return cls(credit)
+        info = validation.read(cls, read_json(path), path)
+        return dataclasses.replace(info, credit=info.credit or credit)
 
 
 def chosen(names: Sequence[str], channels: Sequence[str] | None) -> tuple[str, ...]:

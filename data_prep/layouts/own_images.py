@@ -176,15 +176,15 @@ def _plane(files: FolderFiles, row: Row, channel: str) -> Plane:
 def _pixel_size(row: Row) -> float | None:
     cell = row.get("pixel_size")
     try:
-        size = float(cell) if cell else None
+        size = float(cell or "nan")
     except ValueError:
         size = 0.0
-    if size is not None and not colours.is_pixel_size(size):
+    if cell and not 0 < size < 1000:
         raise DataError(
             "wrong pixel_size: expected micrometers above 0 and below 1000, or "
             f"nothing. Received: {cell!r} in {row.where}"
         )
-    return size
+    return size if cell else None
 
 
 FOLDER = colours.Layout(_LABEL_FOLDERS, _has_label_folders, _read_label_folders)
