@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfvqgen.config import PriorConfig
-from tfvqgen.layers.causal_attention import background
+from tfvqgen.layers.causal_attention import position_features
 
 BETA_1, BETA_2, ADAM_EPSILON = 0.9, 0.999, 1e-7
 MASKED = -1e9
@@ -43,7 +43,7 @@ class PlainPixelSNAIL:
             [tf.Variable(tf.zeros(v.shape)) for _ in range(2)] for v in self.variables
         ]
         self.averages = [tf.Variable(v) for v in self.variables]
-        self._places = tf.constant(background(*config.code_shape))
+        self._places = tf.constant(position_features(*config.code_shape))
         self.train_step = tf.function(self._train_step, reduce_retracing=True)
 
     def _train_step(self, codes, labels, condition=None):
@@ -98,7 +98,7 @@ class PlainPixelSNAIL:
         if condition is None:
             return tf.nn.elu(context)
         x = tf.gather(w["condition_stack/embeddings"], condition)
-        places = background(*condition.shape[1:])
+        places = position_features(*condition.shape[1:])
         x += tf.tensordot(places, w["condition_stack/background/kernel"], 1)
         x += w["condition_stack/background/bias"]
         for layer in range(self.config.condition_layers):

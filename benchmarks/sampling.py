@@ -125,16 +125,15 @@ def reference_sampler(
     """Returns a function that samples the codes of some positions."""
     import tensorflow as tf
 
-    from tfvqgen.sampling.ancestral import make_request
-    from tfvqgen.sampling.reference import sample_positions
+    from tfvqgen.sampling.ancestral import SamplerInputs, sample_positions
 
     inputs = _inputs(prior, args.batch_size)
 
     @tf.function
     def reference(positions):
-        request = make_request(prior, *inputs, 1.0, 1.0, 0.0, None, None)
+        sampler_inputs = SamplerInputs(prior, *inputs)
         codes = tf.zeros([args.batch_size, *prior.code_shape], tf.int32)
-        return sample_positions(prior, request, codes, positions)
+        return sample_positions(prior, sampler_inputs, codes, positions)
 
     positions = tf.constant(timed, tf.int32)
     return lambda: reference(positions).numpy()

@@ -94,14 +94,14 @@ def tiny_generator():
 def real_export(tmp_path_factory):
     """Returns the folder of versions of the tiny generator's export."""
     from tfvqgen.export import export as exporting
-    from tfvqgen.sampling import memory
+    from tfvqgen.export import signatures
 
     folder = tmp_path_factory.mktemp("export")
     with pytest.MonkeyPatch.context() as patch:
         # Long requests are done in parts, here of 16 cells, 4 images and 4 scores.
-        patch.setattr(memory, "BUDGET", 0)
-        patch.setattr(memory, "CONVOLVED_PIXELS", 4 * 16 * 16)
-        patch.setattr(memory, "SCORED_POSITIONS", 4 * 4 * 4)
+        patch.setattr(signatures, "_SAMPLING_BYTES", 0)
+        patch.setattr(signatures, "_CONVOLVED_PIXELS", 4 * 16 * 16)
+        patch.setattr(signatures, "_SCORED_CODES", 4 * 4 * 4)
         # A test runs all checks.
         patch.setattr(exporting, "_check", lambda folder: None)
         exporting.export_generator(make_generator(4, "uint16"), folder)

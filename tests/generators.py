@@ -17,7 +17,7 @@ CODES = 11
 
 @functools.cache
 def make_generator(channels: int = 3, dtype: str = "uint8") -> Generator:
-    """Makes models of 16 x 16 pixels, 2 x 2 top and 4 x 4 bottom codes, once."""
+    """Makes models with 16 x 16 pixels, 2 x 2 top codes and 4 x 4 bottom codes."""
     keras.utils.set_random_seed(0)
     autoencoder = VQVAE2(
         VQVAEConfig(
@@ -31,6 +31,7 @@ def make_generator(channels: int = 3, dtype: str = "uint8") -> Generator:
     )
     autoencoder.build()
     sizes = {"num_embeddings": CODES, "num_labels": len(LABELS)}
+    sizes |= {"blocks": 1, "layers": 1}
     top = make_prior((2, 2), **sizes)
     bottom = make_prior(
         (4, 4), attention=False, condition_shape=(2, 2), seed=1, **sizes
@@ -48,5 +49,5 @@ def make_generator(channels: int = 3, dtype: str = "uint8") -> Generator:
         splits={},
     )
     steps = {"vqvae": 1, "top": 2, "bottom": 3}
-    about = describe("demo", info, autoencoder, top, bottom, steps)
-    return Generator(about, autoencoder, top, bottom)
+    model_info = describe("demo", info, autoencoder, top, bottom, steps)
+    return Generator(model_info, autoencoder, top, bottom)

@@ -19,8 +19,6 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
-    get_model_status_pb2,
-    model_service_pb2_grpc,
     predict_pb2,
     prediction_service_pb2_grpc,
 )
@@ -115,9 +113,6 @@ class FakeServing:
         prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
             _Predictions(self), grpc_server
         )
-        model_service_pb2_grpc.add_ModelServiceServicer_to_server(
-            _Models(self), grpc_server
-        )
         handler = type("Handler", (_RestHandler,), {"serving": self})
         rest_server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         rest_server.daemon_threads = True
@@ -155,24 +150,11 @@ class _Predictions(prediction_service_pb2_grpc.PredictionServiceServicer):
         return reply
 
     def GetModelMetadata(self, request, context):
+        reply = get_model_metadata_pb2.GetModelMetadataResponse()
         with _refusals(context):
             spec = request.model_spec
             version = self._serving.find(spec.name, _version(spec))
-        reply = get_model_metadata_pb2.GetModelMetadataResponse()
         reply.model_spec.version.value = version
-        return reply
-
-
-class _Models(model_service_pb2_grpc.ModelServiceServicer):
-    def __init__(self, serving: FakeServing):
-        self._serving = serving
-
-    def GetModelStatus(self, request, context):
-        with _refusals(context):
-            states = self._serving.status(request.model_spec.name)
-        reply = get_model_status_pb2.GetModelStatusResponse()
-        for version, state in states:
-            reply.model_version_status.add(version=version, state=state)
         return reply
 
 

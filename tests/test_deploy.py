@@ -1,4 +1,4 @@
-"""The files in deploy/ are parsed, agree with each other, and their examples run."""
+"""The files in deploy/ can be parsed and agree; the examples of its README run."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Asks a running TensorFlow Serving for cells, over gRPC or REST."""
+"""Generates cells with a running TensorFlow Serving, over gRPC or REST."""
 
 # Shapes: N cells of H x W pixels and C channels; L labels.
 
@@ -18,8 +18,7 @@ from tqdm import tqdm
 
 from tfvqgen.errors import UserError, require_in_range, require_package
 from tfvqgen.generation.model_info import ModelInfo
-from tfvqgen.generation.rows import check_rows
-from tfvqgen.generation.source import Cells
+from tfvqgen.generation.request import Cells, check_rows
 
 PORTS = {"grpc": 8500, "rest": 8501}
 # Enough rows for efficient matrix products, few enough that a progress bar moves.
@@ -27,25 +26,24 @@ DEFAULT_ROWS = 16
 # A longer reply is not read.
 _MAX_REPLY_BYTES = 256 * 2**20
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 8.0
-_SENTENCES = {
+_MESSAGES = {
     "unreachable": "cannot reach TensorFlow Serving: expected a server that is ready, "
     "over {protocol} (port {port} by default)",
-    "loading": "the model is still loading: expected it to become AVAILABLE",
-    "missing": "the server does not have this model or version: expected one that is "
-    "AVAILABLE",
+    "missing": "the server does not have this model or version, or is still loading "
+    "it: expected one that is AVAILABLE",
     "refused": "the request was refused: expected values that the model accepts",
     "timeout": "the request timed out: expected an answer in time",
     "wrong reply": "the reply is wrong: expected TensorFlow Serving with a model that "
     "export.py wrote",
     "failed": "the server failed: expected an answer",
 }
-_RETRIED = ("unreachable", "loading")
+_RETRIED = ("unreachable", "missing")
 # Reading a reply of another form raises one of these.
 _WRONG_FORM = (AttributeError, LookupError, TypeError, ValueError)
 
 
 class _Failure(Exception):
-    """A request without an answer: a key of ``_SENTENCES`` and what was received."""
+    """A request without an answer: a key of ``_MESSAGES`` and what was received."""
 
     def __init__(self, kind: str, detail: object):
         super().__init__(kind, detail)
@@ -60,7 +58,7 @@ class Server:
     even if the server loads a newer one in between.
 
     A request is repeated, after growing pauses, if the server cannot be reached, is
-    overloaded or is still loading the model. Repeating it does not change the cells,
+    overloaded or does not have the model yet. Repeating it does not change the cells,
     because each row has its own seed. Proxies of the environment are not used.
 
     Args:
@@ -100,6 +98,8 @@ class Server:
         self._transport = transport(_parse_address(address, protocol), model, timeout)
         self._protocol = protocol
         self._requested_version = version
+        # The first request sets the version that answers all requests.
+        self._version: int | None = None
         self._retries = retries
         self._rows_per_request = rows_per_request
         chosen = "newest version" if version is None else f"version {version}"
@@ -122,17 +122,18 @@ class Server:
         Raises:
             UserError: The server does not answer, or the model is not of this project.
         """
-
-        def read(outputs):
-            return ModelInfo.from_json(json.loads(outputs["about_json"][0]))
-
         row = {"row": np.zeros(1, np.int32)}
-        return self._predict("about", row, ["about_json"], read)
+        return self._predict(
+            "about",
+            row,
+            ["about_json"],
+            lambda outputs: ModelInfo.from_json(json.loads(outputs["about_json"][0])),
+        )
 
     def generate(
         self, labels, seeds, temperature=1.0, top_p=1.0, guidance=0.0
     ) -> Cells:
-        """Returns cells; see :class:`~tfvqgen.generation.source.Source`.
+        """Returns cells; see :class:`~tfvqgen.generation.request.Source`.
 
         The last three arguments may be one number for all rows. If several requests are
         needed, a progress bar is shown on stderr.
@@ -157,35 +158,30 @@ class Server:
         # shorter than decimal numbers: REST gets the image as bytes.
         rest = self._protocol == "rest"
         return self._predict(
-            "generate_multilabel_raw" if rest else "generate_multilabel",
+            f"generate_multilabel{'_raw' if rest else ''}",
             rows,
             ["image_bytes" if rest else "image", "top_codes", "bottom_codes"],
             lambda outputs: read_cells(self.model_info, len(rows["seed"]), outputs),
         )
 
-    @functools.cached_property
-    def _version(self) -> int:
-        """The version that answers all requests."""
-        version = self._requested_version
-        return self._retried(lambda: self._transport.find_version(version), version)
-
     def _predict(self, signature, inputs, names, read: Callable[[dict], Any]):
         """Runs a signature, and returns its outputs as `read` returns them."""
+        transport = self._transport
+        if self._version is None:
+            requested = self._requested_version
+            self._version = self._retried(lambda: transport.find_version(requested))
         version = self._version
-        predict = self._transport.predict
         return self._retried(
-            lambda: read(predict(version, signature, inputs, names)), version
+            lambda: read(transport.predict(version, signature, inputs, names))
         )
 
-    def _retried(self, request: Callable[[], Any], version: int | str | None):
+    def _retried(self, request: Callable[[], Any]):
         """Returns the answer to a request, repeated while the server is not ready."""
         for attempt in range(self._retries + 1):
             try:
                 return request()
             except _Failure as error:
                 failure = error
-                if failure.kind == "missing":
-                    failure = self._explain(failure, version)
             except _WRONG_FORM as error:
                 failure = _Failure("wrong reply", f"{type(error).__name__}: {error}")
             if failure.kind not in _RETRIED:
@@ -194,26 +190,12 @@ class Server:
                 # The random part separates clients that failed together.
                 longest = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**attempt)
                 time.sleep(longest * random.uniform(0.5, 1))
-        raise self._error(failure)
-
-    def _explain(self, failure: _Failure, version: int | str | None) -> _Failure:
-        """Tells a version that is loading from one that does not exist."""
-        try:
-            states = self._transport.states()
-        except (_Failure, *_WRONG_FORM):
-            return failure
-        loading = {number for number, state in states if state in ("START", "LOADING")}
-        waiting = version in loading if isinstance(version, int) else loading
-        detail = ", ".join(f"version {number} {state}" for number, state in states)
-        return _Failure("loading" if waiting else "missing", detail or failure.detail)
-
-    def _error(self, failure: _Failure) -> UserError:
-        sentence = _SENTENCES[failure.kind].format(
+        message = _MESSAGES[failure.kind].format(
             protocol=self._protocol, port=PORTS[self._protocol]
         )
-        # After this TensorFlow describes the place in its graph.
+        # After "[[{{" TensorFlow describes the place in its graph.
         detail = textwrap.shorten(str(failure.detail).partition("[[{{")[0], 400)
-        return UserError(f"{sentence}. Received: {detail} ({self._where})")
+        raise UserError(f"{message}. Received: {detail} ({self._where})")
 
 
 def read_cells(
@@ -229,27 +211,23 @@ def read_cells(
             have 64 bits.
 
     Raises:
-        KeyError, ValueError: An output is missing, or a shape, type or value is wrong.
+        KeyError, ValueError: An output is missing, or a shape or type is wrong.
     """
-    pixel, code = np.dtype(model_info.dtype), np.dtype(np.int32)
+    pixel = np.dtype(model_info.dtype)
     if "image_bytes" in outputs:
         flat = np.frombuffer(b"".join(outputs["image_bytes"]), pixel.newbyteorder("<"))
         outputs["image"] = flat.reshape(rows, *model_info.image_shape).astype(pixel)
-    cells = []
-    for name, shape, dtype, largest in (
-        ("image", model_info.image_shape, pixel, np.iinfo(pixel).max),
-        ("top_codes", model_info.top_shape, code, model_info.num_embeddings - 1),
-        ("bottom_codes", model_info.bottom_shape, code, model_info.num_embeddings - 1),
-    ):
+    shapes = {
+        "image": (model_info.image_shape, pixel),
+        "top_codes": (model_info.top_shape, np.dtype(np.int32)),
+        "bottom_codes": (model_info.bottom_shape, np.dtype(np.int32)),
+    }
+    for name, (shape, dtype) in shapes.items():
         value, shape = outputs[name], (rows, *shape)
         if value.shape != shape or value.dtype not in (dtype, np.int64):
             received = f"{value.dtype} {value.shape}"
             raise ValueError(f"{name} is {received}, expected {dtype} {shape}")
-        if not 0 <= value.min() <= value.max() <= largest:
-            received = f"{value.min()} to {value.max()}"
-            raise ValueError(f"{name} is {received}, expected 0 to {largest}")
-        cells.append(value.astype(dtype))
-    return Cells(*cells)
+    return Cells(*(outputs[name].astype(dtype) for name, (_, dtype) in shapes.items()))
 
 
 def _parse_address(address: str, protocol: str) -> SplitResult:
@@ -291,10 +269,6 @@ class _Rest:
             path = f"/{kind}/{quote(str(version), safe='')}"
         reply = self._request("GET", f"{path}/metadata")
         return int(reply["model_spec"]["version"])
-
-    def states(self) -> list[tuple[int, str]]:
-        states = self._request("GET", "")["model_version_status"]
-        return [(int(x["version"]), x["state"]) for x in states]
 
     def predict(self, version: int, signature: str, inputs, names: Sequence[str]):
         columns = [value.tolist() for value in inputs.values()]
@@ -367,7 +341,6 @@ class _Grpc:
     def __init__(self, address: SplitResult, model: str, timeout: float):
         require_package("tensorflow_serving", "serving")
         import grpc
-        from tensorflow_serving.apis import model_service_pb2_grpc as models
         from tensorflow_serving.apis import prediction_service_pb2_grpc as service
 
         self._error = grpc.RpcError
@@ -375,7 +348,6 @@ class _Grpc:
         self._timeout = timeout
         self._channel = grpc.insecure_channel(address.netloc, self._OPTIONS)
         self._predictions = service.PredictionServiceStub(self._channel)
-        self._models = models.ModelServiceStub(self._channel)
 
     def find_version(self, version: int | str | None) -> int:
         from tensorflow_serving.apis import get_model_metadata_pb2 as metadata
@@ -383,14 +355,6 @@ class _Grpc:
         request = metadata.GetModelMetadataRequest(metadata_field=["signature_def"])
         reply = self._call(self._predictions.GetModelMetadata, request, version)
         return reply.model_spec.version.value
-
-    def states(self) -> list[tuple[int, str]]:
-        from tensorflow_serving.apis import get_model_status_pb2 as status
-
-        request = status.GetModelStatusRequest()
-        reply = self._call(self._models.GetModelStatus, request, None)
-        name_of = status.ModelVersionStatus.State.Name
-        return [(x.version, name_of(x.state)) for x in reply.model_version_status]
 
     def predict(self, version: int, signature: str, inputs, names: Sequence[str]):
         import tensorflow as tf

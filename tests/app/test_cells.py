@@ -11,9 +11,9 @@ from tfvqgen.app.studio import Studio
 from tfvqgen.data.crops import read_crops
 from tfvqgen.data.images import decode_png, read_image
 from tfvqgen.errors import UserError
+from tfvqgen.generation.request import Cells as Drawn
 from tfvqgen.generation.request import Request
 from tfvqgen.generation.samples import write_samples
-from tfvqgen.generation.source import Cells as Drawn
 
 DRAW = {
     "labels": ["Golgi apparatus", "Nucleoli"],

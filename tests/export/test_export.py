@@ -60,17 +60,15 @@ def test_the_same_models_are_exported_once(tmp_path, quick):
 
 
 @pytest.mark.parametrize("step", ["_save", "_check", "_sync"])
-@pytest.mark.parametrize("failure", [(OSError, 28, "full"), (KeyboardInterrupt,)])
-def test_a_failure_leaves_nothing(tmp_path, quick, monkeypatch, step, failure):
-    kind, *arguments = failure
-
+@pytest.mark.parametrize("error", [OSError(28, "full"), KeyboardInterrupt()])
+def test_a_failure_leaves_nothing(tmp_path, quick, monkeypatch, step, error):
     def fail(*_):
-        raise kind(*arguments)
+        raise error
 
     monkeypatch.setattr(exporting, step, fail)
-    with pytest.raises(kind) as failed:
+    with pytest.raises(type(error)) as failed:
         export(tmp_path / "new")
-    if kind is OSError:
+    if step == "_save" and isinstance(error, OSError):
         assert failed.value.filename == str(tmp_path / "new" / "1")
     assert list(tmp_path.iterdir()) == []
 
@@ -180,9 +178,3 @@ def test_the_card_shows_the_validation_metrics_of_the_weights(tmp_path):
     card = model_card(info, metrics)
     assert "3.000 bits per code" in card and "| bottom | 3 | not measured |" in card
     assert all(f"- {label}\n" in card for label in LABELS)
-
-
-def test_an_untrained_workdir_is_a_user_error(tmp_path):
-    with pytest.raises(UserError):
-        exporting.export(tmp_path, tmp_path / "export")
-    assert not (tmp_path / "export").exists()

@@ -1,37 +1,53 @@
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.generators import make_generator
 from tfvqgen.errors import UserError
-from tfvqgen.generation.request import Request, label_set, parse_label_sets
+from tfvqgen.generation.request import (
+    Request,
+    check_rows,
+    label_set,
+    parse_label_sets,
+)
 
 VOCABULARY = ("Nucleoli", "Golgi apparatus", "Rods & rings")
+INFO = make_generator().model_info
+ROWS = {
+    "labels": [[0, 1, 0], [1, 1, 0]],
+    "seeds": [1, 2],
+    "temperature": [1.0, 0.5],
+    "top_p": 0.9,
+    "guidance": [0.0, 2.0],
+}
 
 
-def test_every_label_is_drawn_where_none_is_named():
-    assert parse_label_sets(None, VOCABULARY) == tuple((x,) for x in VOCABULARY)
-
-
-def test_a_model_without_labels_draws_cells_of_none():
-    assert parse_label_sets(None, ()) == ((),)
-
-
-def test_names_are_parted_by_commas_and_sets_are_joined_by_bars():
-    sets = parse_label_sets(
-        ["golgi APPARATUS, nucleoli|rods & rings", "any"], VOCABULARY
-    )
-    assert sets == (("Golgi apparatus",), ("Nucleoli", "Rods & rings"), ())
-
-
-def test_a_label_with_a_comma_is_asked_for_by_itself():
-    vocabulary = ("Rods, rings", "Nucleoli")
-    sets = parse_label_sets(["rods, rings", "Nucleoli,any"], vocabulary)
-    assert sets == (("Rods, rings",), ("Nucleoli",), ())
-
-
-def test_a_set_said_twice_in_another_order_is_drawn_once():
-    sets = parse_label_sets(["Nucleoli|Rods & rings,Rods & rings|Nucleoli"], VOCABULARY)
-    assert sets == (("Nucleoli", "Rods & rings"),)
+@pytest.mark.parametrize(
+    ("texts", "vocabulary", "expected"),
+    [
+        (None, VOCABULARY, tuple((x,) for x in VOCABULARY)),
+        (None, (), ((),)),
+        (
+            ["golgi APPARATUS, nucleoli|rods & rings", "any"],
+            VOCABULARY,
+            (("Golgi apparatus",), ("Nucleoli", "Rods & rings"), ()),
+        ),
+        (
+            ["rods, rings", "Nucleoli,any"],
+            ("Rods, rings", "Nucleoli"),
+            (("Rods, rings",), ("Nucleoli",), ()),
+        ),
+        (
+            ["Nucleoli|Rods & rings,Rods & rings|Nucleoli"],
+            VOCABULARY,
+            (("Nucleoli", "Rods & rings"),),
+        ),
+    ],
+    ids=["all", "no labels", "sets", "a label with a comma", "a set twice"],
+)
+def test_label_sets_are_parsed(texts, vocabulary, expected):
+    assert parse_label_sets(texts, vocabulary) == expected
 
 
 def test_an_unknown_label_is_refused_with_the_nearest():
@@ -43,41 +59,30 @@ def test_an_unknown_label_is_refused_with_the_nearest():
         parse_label_sets([" , "], VOCABULARY)
 
 
-def test_a_name_may_have_a_comma_where_names_are_a_list():
+def test_a_label_may_contain_a_comma_or_be_called_any():
     vocabulary = ("Nucleoli", "Vesicles, punctate", "any")
     found = label_set(["any", "vesicles, PUNCTATE"], vocabulary)
     assert found == ("Vesicles, punctate", "any")
     assert label_set([], vocabulary) == ()
 
 
-@pytest.mark.parametrize(
-    "keys",
-    [
-        {"num_per_label": 0},
-        {"num_per_label": 10**9},
-        {"seed": -1},
-        {"seed": 2**63 - 1, "num_per_label": 2},
-        {"temperature": 0.0},
-        {"temperature": float("nan")},
-        {"temperature": float("inf")},
-        {"temperature": 1e-50},
-        {"temperature": 10**400},
-        {"top_p": 0.0},
-        {"top_p": 1.01},
-        {"top_p": 1e-50},
-        {"top_p": float("nan")},
-        {"guidance": -0.1},
-        {"guidance": float("inf")},
-        {"guidance": 1e39},
-    ],
-    ids=str,
-)
-def test_values_out_of_range_are_refused(keys):
-    with pytest.raises(UserError, match=f"{next(iter(keys))} is out of range"):
-        Request(label_sets=(("Nucleoli",),), **keys)
-
-
-def test_the_largest_seed_is_taken():
+def test_values_out_of_range_are_refused():
+    for name, value in (
+        ("num_per_label", 0),
+        ("num_per_label", 10**9),
+        ("seed", -1),
+        ("seed", 2**63 - 1),
+        ("temperature", 0.0),
+        ("temperature", float("nan")),
+        ("temperature", float("inf")),
+        ("temperature", 1e-50),
+        ("top_p", 0.0),
+        ("top_p", 1.01),
+        ("guidance", -0.1),
+        ("guidance", 1e39),
+    ):
+        with pytest.raises(UserError, match=f"{name} is out of range"):
+            Request(label_sets=(("Nucleoli",),), **{name: value})
     request = Request(label_sets=((),), seed=2**63 - 1, num_per_label=1)
     assert request.samples(VOCABULARY)[0].seed == 2**63 - 1
 
@@ -89,7 +94,7 @@ def test_the_largest_seed_is_taken():
     st.integers(1, 3),
     st.integers(0, 5),
 )
-def test_every_sample_has_a_name_of_its_own(sets, number, seed):
+def test_every_sample_has_a_unique_name(sets, number, seed):
     vocabulary = ("a b", "a-b", "ä", "x" * 200)
     label_sets = tuple(tuple(vocabulary[i] for i in sorted(chosen)) for chosen in sets)
     request = Request(label_sets=label_sets, num_per_label=number, seed=seed)
@@ -98,3 +103,35 @@ def test_every_sample_has_a_name_of_its_own(sets, number, seed):
     for labels in label_sets:
         seeds = [sample.seed for sample in samples if sample.labels == labels]
         assert seeds == list(range(seed, seed + number))
+
+
+def test_valid_rows_have_the_types_of_the_signature():
+    rows = check_rows(INFO, **ROWS)
+    assert rows.pop("seed").dtype == np.int64
+    assert {name: (x.dtype.name, x.shape) for name, x in rows.items()} == {
+        "labels": ("float32", (2, 3)),
+        "temperature": ("float32", (2,)),
+        "top_p": ("float32", (2,)),
+        "guidance": ("float32", (2,)),
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"labels": [[0, 1], [0, 1]]}, r"labels has a wrong shape: expected \(2, 3\)"),
+        ({"labels": [[0, 1, 0], [0, 2, 0]]}, r"labels\[1, 1\]=2"),
+        ({"labels": [["a", "b", "c"]] * 2}, "labels: expected numbers"),
+        ({"seeds": [1.5, 2]}, "seeds are wrong: expected integers"),
+        ({"seeds": []}, "seeds are wrong"),
+        ({"seeds": np.array([2**63, 1], np.uint64)}, r"seed\[0\]=9223372036854775808"),
+        ({"temperature": [1, np.nan]}, r"temperature\[1\]=nan"),
+        ({"temperature": [1e60, 1]}, r"temperature\[0\]=inf"),
+        ({"temperature": [1, 1, 1]}, r"expected \(\) or \(2,\)"),
+        ({"top_p": [1, 1.0001]}, r"top_p\[1\]=1.0001"),
+        ({"guidance": [-0.1, 0]}, r"guidance\[0\]=-0.1"),
+    ],
+)
+def test_a_wrong_row_is_named(change, words):
+    with pytest.raises(UserError, match=words):
+        check_rows(INFO, **{**ROWS, **change})

@@ -7,13 +7,13 @@ from PIL import Image
 
 from data_prep.commands import shard
 from tests.generators import LABELS, make_generator
-from tests.support import digest_of_folder
+from tests.support import CHANNELS, digest_of_folder
 from tfvqgen.command_line import subcommand_parser
 from tfvqgen.data.crops import read_crops
-from tfvqgen.data.dataset_info import read_info
+from tfvqgen.data.dataset_info import default_display, read_info
 from tfvqgen.data.images import composite, read_image
 from tfvqgen.errors import UserError
-from tfvqgen.generation.request import Request
+from tfvqgen.generation.request import Cells, Request
 from tfvqgen.generation.samples import write_samples
 
 REQUEST = Request(
@@ -24,132 +24,127 @@ REQUEST = Request(
 )
 
 
-class Counting:
-    """A source that counts the cells that it draws, and may stop in the middle."""
+class NoiseSource:
+    """A source of noise images, which counts them and may stop in the middle."""
 
-    def __init__(self, source, stop_after=None):
-        self.model_info = source.model_info
-        self.drawn = 0
-        self._source = source
+    def __init__(self, channels=3, dtype="uint8", stop_after=None):
+        names = CHANNELS[:channels]
+        self.model_info = dataclasses.replace(
+            make_generator().model_info,
+            dtype=dtype,
+            channels=names,
+            display=default_display(names),
+            image_shape=(16, 16, channels),
+        )
+        self.generated = 0
         self._stop_after = stop_after
 
-    def generate(self, labels, *rest):
-        if self._stop_after is not None and self.drawn >= self._stop_after:
+    def generate(self, labels, seeds, temperature, top_p, guidance):
+        if self._stop_after is not None and self.generated >= self._stop_after:
             raise KeyboardInterrupt
-        self.drawn += len(labels)
-        return self._source.generate(labels, *rest)
+        self.generated += len(labels)
+        rows = zip(labels, seeds, temperature, top_p, guidance, strict=True)
+        return Cells(np.stack([self.image(*row) for row in rows]), None, None)
 
-
-def expected_image(generator, labels, seed):
-    row = np.float32([[name in labels for name in LABELS]])
-    one = np.ones(1, np.float32)
-    return generator.generate(row, np.int64([seed]), one, one, one / 2).image[0]
+    def image(self, labels, seed, *parameters):
+        numbers = [seed, *labels, *(1000 * x for x in parameters)]
+        rng = np.random.default_rng([int(x) for x in numbers])
+        info = self.model_info
+        largest = np.iinfo(info.dtype).max
+        return rng.integers(largest, size=info.image_shape, dtype=info.dtype)
 
 
 @pytest.mark.parametrize(
     ("channels", "dtype"), [(3, "uint8"), (4, "uint16"), (5, "uint8")]
 )
 def test_the_folder_is_a_table_of_crops_with_exact_images(tmp_path, channels, dtype):
-    generator = make_generator(channels, dtype)
-    sheet = write_samples(generator, REQUEST, tmp_path / "cells", batch_size=4)
+    source = NoiseSource(channels, dtype)
+    info = source.model_info
+    sheet = write_samples(source, REQUEST, tmp_path / "cells", batch_size=4)
     crops = read_crops(tmp_path / "cells" / "samples.csv")
-    assert (crops.channels, crops.dtype) == (generator.model_info.channels, dtype)
+    assert (crops.channels, crops.dtype) == (info.channels, dtype)
     assert crops.credit == "random noise"
     assert [(row.labels, row.metadata["seed"]) for row in crops.rows] == [
         (labels, seed) for labels in REQUEST.label_sets for seed in ("5", "6")
     ]
     for row in crops.rows:
         image = read_image(crops.image_path(row), crops.channels)
-        wanted = expected_image(generator, row.labels, int(row.metadata["seed"]))
-        np.testing.assert_array_equal(image, wanted)
-        picture = Image.open(tmp_path / "cells/composites" / f"{row.crop_id}.png")
-        np.testing.assert_array_equal(
-            np.asarray(picture), composite(image, generator.model_info.display_channels)
-        )
+        labels = [name in row.labels for name in LABELS]
+        expected = source.image(labels, int(row.metadata["seed"]), 1, 1, 0.5)
+        np.testing.assert_array_equal(image, expected)
+        shown = Image.open(tmp_path / "cells/composites" / f"{row.crop_id}.png")
+        np.testing.assert_array_equal(shown, composite(image, info.display_channels))
         assert row.metadata["generated"] == "true"
-        assert row.metadata["model"] == generator.model_info.id
+        assert row.metadata["model"] == info.id
     assert Image.open(sheet).size[1] == 3 * (96 + 4) + 4
 
 
-def test_every_file_says_that_it_is_generated_and_how(tmp_path):
-    generator = make_generator()
-    write_samples(generator, REQUEST, tmp_path / "cells")
+def test_the_metadata_of_every_file_says_that_it_is_generated_and_how(tmp_path):
+    source = NoiseSource()
+    write_samples(source, REQUEST, tmp_path / "cells")
     for name in ("images", "composites"):
         path = tmp_path / f"cells/{name}/00+02_nucleoli_rods_rings_seed6.png"
         text = Image.open(path).text
         assert "Generated" in text["Description"]
         assert text["Labels"] == "Nucleoli|Rods & rings"
         assert (text["Seed"], text["Guidance"]) == ("6", "0.5")
-        assert text["Model"] == generator.model_info.id
+        assert text["Model"] == source.model_info.id
         assert "random noise" in text["Credit"]
     text = Image.open(tmp_path / "cells/samples.png").text
     assert text["Seed"] == "5 to 6" and text["Labels"].endswith("any")
 
 
-def test_an_interrupted_run_goes_on_and_leaves_the_same(tmp_path):
-    generator = make_generator()
-    write_samples(generator, REQUEST, tmp_path / "whole", batch_size=2)
+def test_an_interrupted_run_continues_and_leaves_the_same_folder(tmp_path):
+    write_samples(NoiseSource(), REQUEST, tmp_path / "whole", batch_size=2)
     with pytest.raises(KeyboardInterrupt):
-        write_samples(Counting(generator, 4), REQUEST, tmp_path / "cells", 2)
+        write_samples(NoiseSource(stop_after=4), REQUEST, tmp_path / "cells", 2)
     assert not (tmp_path / "cells" / "samples.csv").exists()
-    rest = Counting(generator)
+    rest = NoiseSource()
     write_samples(rest, REQUEST, tmp_path / "cells", 2)
-    assert rest.drawn == 2
+    assert rest.generated == 2
     assert digest_of_folder(tmp_path / "cells") == digest_of_folder(tmp_path / "whole")
 
 
-def test_a_folder_of_something_else_is_left_alone(tmp_path):
-    generator = make_generator()
+def test_a_folder_with_other_files_is_not_changed(tmp_path):
+    source = NoiseSource()
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.txt").write_text("mine")
-    with pytest.raises(UserError, match=r"not empty.*thesis\.txt"):
-        write_samples(generator, REQUEST, tmp_path / "full")
-    write_samples(generator, REQUEST, tmp_path / "cells")
+    for overwrite in (False, True):
+        with pytest.raises(UserError, match=r"not empty.*thesis\.txt"):
+            write_samples(source, REQUEST, tmp_path / "full", overwrite=overwrite)
+    write_samples(source, REQUEST, tmp_path / "cells")
     before = digest_of_folder(tmp_path / "cells")
     other = Request(label_sets=REQUEST.label_sets, num_per_label=2, seed=6)
     with pytest.raises(UserError, match="differs in seed, guidance"):
-        write_samples(generator, other, tmp_path / "cells")
+        write_samples(source, other, tmp_path / "cells")
     assert digest_of_folder(tmp_path / "cells") == before
-    write_samples(generator, other, tmp_path / "cells", overwrite=True)
-    write_samples(generator, other, tmp_path / "other")
-    after = digest_of_folder(tmp_path / "cells")
-    assert after == digest_of_folder(tmp_path / "other") != before
-    with pytest.raises(UserError, match="not empty"):
-        write_samples(generator, REQUEST, tmp_path / "full", overwrite=True)
+    (tmp_path / "cells" / "request.json").write_text("[1]")
+    with pytest.raises(UserError, match="another request"):
+        write_samples(source, REQUEST, tmp_path / "cells")
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt, PermissionError])
-def test_cells_that_could_not_be_removed_are_not_taken_for_new_ones(
-    tmp_path, monkeypatch, error
+def test_old_cells_that_could_not_be_removed_are_not_taken_for_new_ones(
+    tmp_path, monkeypatch
 ):
     def fail(path, ignore_errors=False):
-        if not ignore_errors or error is KeyboardInterrupt:
-            raise error
+        raise PermissionError
 
-    generator = make_generator()
-    write_samples(generator, REQUEST, tmp_path / "cells")
-    # Its cells have the same names.
+    source = NoiseSource()
+    write_samples(source, REQUEST, tmp_path / "cells")
+    # The cells of this request have the same names.
     other = dataclasses.replace(REQUEST, guidance=0.0, temperature=3.0)
     with monkeypatch.context() as patch:
         patch.setattr(shutil, "rmtree", fail)
-        with pytest.raises(error):
-            write_samples(generator, other, tmp_path / "cells", overwrite=True)
+        with pytest.raises(PermissionError):
+            write_samples(source, other, tmp_path / "cells", overwrite=True)
     assert not (tmp_path / "cells" / "samples.csv").exists()
-    write_samples(generator, other, tmp_path / "cells", overwrite=True)
-    write_samples(generator, other, tmp_path / "other")
+    write_samples(source, other, tmp_path / "cells", overwrite=True)
+    write_samples(source, other, tmp_path / "other")
     assert digest_of_folder(tmp_path / "cells") == digest_of_folder(tmp_path / "other")
 
 
-def test_a_damaged_request_is_refused_in_words(tmp_path):
-    generator = make_generator()
-    write_samples(generator, REQUEST, tmp_path / "cells")
-    (tmp_path / "cells" / "request.json").write_text("[1]")
-    with pytest.raises(UserError, match="another request"):
-        write_samples(generator, REQUEST, tmp_path / "cells")
-
-
-def test_the_folder_is_sharded_like_one_of_crops(tmp_path):
-    write_samples(make_generator(), REQUEST, tmp_path / "cells")
+def test_the_folder_can_be_sharded(tmp_path):
+    write_samples(NoiseSource(), REQUEST, tmp_path / "cells")
     parser = subcommand_parser("data_prep", "", {"shard": shard})
     flags = f"shard --crops {tmp_path}/cells --output {tmp_path}/shards --num_shards 1"
     args = parser.parse_args([*flags.split(), "--splits", "train=1"])

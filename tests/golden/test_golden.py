@@ -20,7 +20,7 @@ from data_prep.screening.screening import open_decided
 from tfvqgen.data import crops, images, schema
 from tfvqgen.data.dataset_info import read_info
 from tfvqgen.export.export import export
-from tfvqgen.generation.load import open_source
+from tfvqgen.generation import open_source
 from tfvqgen.training.metrics_log import read_metrics
 from tfvqgen.training.train import train
 from tfvqgen.training.trained_models import fingerprint, load_autoencoder, load_prior

@@ -16,7 +16,7 @@ def make(**arguments):
     return model
 
 
-@pytest.mark.parametrize("side", [16, 24, 64, 96, 128])
+@pytest.mark.parametrize("side", [16, 24, 96, 128])
 def test_the_last_map_has_eight_to_fifteen_positions_a_side(side):
     model = make(image_shape=(side, side, 2))
     x = model.stem(images(1, (side, side, 2)))
@@ -26,29 +26,21 @@ def test_the_last_map_has_eight_to_fifteen_positions_a_side(side):
     assert model.num_features == 2 * x.shape[-1]
 
 
-def test_an_image_is_recognised_alike_in_any_batch():
+def test_the_logits_of_an_image_do_not_depend_on_its_batch():
     model = make()
     several = images(6)
     together, alone = model(several), model(several[2:3])
     np.testing.assert_allclose(together[2:3], alone, atol=1e-5)
 
 
-def test_the_logits_are_linear_in_the_features():
-    model = make()
-    kernel, bias = model.head.get_weights()
-    features = model.features(images())
-    assert features.shape == (4, model.num_features)
-    np.testing.assert_allclose(model(images()), features @ kernel + bias, atol=1e-5)
-
-
-def test_a_single_bright_spot_anywhere_is_seen_in_the_maxima_alone():
+def test_a_single_spot_changes_the_maxima_at_any_position():
     model = make(image_shape=(128, 128, 1))
     empty = np.zeros((1, 128, 128, 1), np.float32)
     spots = np.repeat(empty, 2, axis=0)
     spots[0, 60, 60] = spots[1, 76, 92] = 1
     half = model.num_features // 2
     features = model.features(spots).numpy()
-    # 16 pixels are a position of the last map: the spots look alike but lie elsewhere.
+    # The spots are whole positions of the last map (16 pixels) apart.
     np.testing.assert_allclose(features[0, half:], features[1, half:], atol=1e-5)
     change = np.abs(features[0] - model.features(empty).numpy()[0])
     assert change[half:].max() > 4 * change[:half].max() > 0
@@ -66,7 +58,7 @@ def test_the_gradient_reaches_every_weight(precision):
         assert gradient is not None and np.any(gradient.numpy()), weight.path
 
 
-def test_dropout_is_a_function_of_seed_and_step():
+def test_dropout_depends_on_seed_and_step():
     def two_steps(seed):
         model = make(seed=seed, dropout=0.5)
         kernels = [np.full(w.shape, 0.01, np.float32) for w in model.get_weights()[:-1]]
@@ -77,9 +69,3 @@ def test_dropout_is_a_function_of_seed_and_step():
     np.testing.assert_array_equal(first, again)
     assert not np.allclose(first[0], first[1])
     assert not np.allclose(first[0], other[0])
-
-
-def test_nothing_is_dropped_when_it_is_not_training():
-    model = make(dropout=0.5)
-    np.testing.assert_array_equal(model(images()), model(images()))
-    assert int(model.steps.numpy()) == 0

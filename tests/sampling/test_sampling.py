@@ -6,17 +6,28 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.priors import CODES, make_prior, random_inputs
-from tfvqgen.models import PixelSNAIL
-from tfvqgen.sampling import ancestral_sample, ancestral_sample_reference
-from tfvqgen.sampling.ancestral import row_noise
-from tfvqgen.sampling.choice import Choice, keep_top
+from tests.priors import CODES, make_prior, prior_config, random_inputs
+from tfvqgen.sampling import ancestral, ancestral_sample, ancestral_sample_reference
+from tfvqgen.sampling.code_sampler import CodeSampler, keep_top, row_noise
+from tfvqgen.sampling.incremental_pixelsnail import (
+    IncrementalPixelSNAIL,
+    memory_per_map,
+)
 
 SEEDS = np.array([3, -1, 2**62, 3, 0])
-SETTINGS = {
+PARAMETERS = {
     "temperature": np.array([0.5, 1.0, 1.5, 0.5, 2.0]),
     "top_p": np.array([1.0, 0.5, 0.9, 1.0, 0.7]),
     "guidance": np.array([0.0, 1.0, 2.0, 0.0, 0.5]),
+}
+KINDS = {
+    "attention": {},
+    "no attention": {"attention": False},
+    "condition": {"condition_shape": (3, 4), "code_shape": (6, 8)},
+    "small kernel": {"kernel": 3, "layers": 1, "output_layers": 0},
+    "more rows than columns": {"code_shape": (7, 2), "blocks": 1},
+    "one row": {"code_shape": (1, 9)},
+    "one column": {"code_shape": (9, 1), "kernel": 7},
 }
 
 
@@ -25,30 +36,59 @@ def inputs_of(prior, batch=5):
     return {"labels": inputs["labels"], "condition": inputs["condition"]}
 
 
+def incremental_logits(prior, codes, labels, condition):
+    """Returns the logits that a sampler gets if it samples the given codes."""
+    height, width = prior.code_shape
+    incremental = IncrementalPixelSNAIL(prior, tf.shape(codes)[0], labels, condition)
+    history = incremental.before_first_row()
+    logits = []
+    for i in range(height):
+        ready, state = incremental.start_row(history, tf.constant(i))
+        places = incremental.look_up(ready, tf.constant(0), width)
+        for j, place in enumerate(places):
+            found, draft = incremental.step(place, state)
+            logits.append(found)
+            state = incremental.accept(place, state, draft, codes[:, i, j])
+        history = incremental.end_row(history, state, codes[:, i])
+    return tf.reshape(tf.stack(logits, axis=1), [-1, height, width, CODES])
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_incremental_logits_equal_those_of_a_full_pass_at_every_position(kind):
+    prior = make_prior(**kind)
+    inputs = random_inputs(prior, 3)
+    full = prior.logits(**inputs).numpy()
+    incremental = incremental_logits(prior, *inputs.values()).numpy()
+    assert full.std() > 0.3
+    np.testing.assert_allclose(incremental, full, rtol=0, atol=1e-4 * full.std())
+
+
 @pytest.mark.parametrize(
-    "kind",
+    ("kind", "parameters"),
     [
-        {"code_shape": (5, 7)},
-        {"code_shape": (6, 4), "condition_shape": (3, 2), "attention": False},
-        {"code_shape": (1, 6), "kernel": 3},
-        {"code_shape": (7, 1), "output_layers": 0},
-        {"code_shape": (2, 2), "blocks": 1, "layers": 1},
+        ({"code_shape": (5, 7)}, PARAMETERS),
+        ({"code_shape": (3, 4), "blocks": 1}, {}),
+        (
+            {"code_shape": (6, 4), "condition_shape": (3, 2), "attention": False},
+            PARAMETERS,
+        ),
+        ({"code_shape": (1, 6), "kernel": 3, "blocks": 1}, PARAMETERS),
+        ({"code_shape": (7, 1), "layers": 1, "output_layers": 0}, {"temperature": 0.8}),
     ],
-    ids=["odd", "conditioned", "one row", "one column", "one layer"],
+    ids=["odd sides", "defaults", "condition", "one row", "one column"],
 )
-def test_the_cached_sampler_draws_the_codes_of_the_plain_one(kind):
+def test_the_cached_sampler_samples_the_codes_of_the_reference(kind, parameters):
     prior = make_prior(**kind)
     inputs = inputs_of(prior)
-    for settings in ({}, SETTINGS):
-        cached = ancestral_sample(prior, SEEDS, **inputs, **settings)
-        plain = ancestral_sample_reference(prior, SEEDS, **inputs, **settings)
-        assert cached.dtype == tf.int32
-        assert cached.shape == (5, *prior.code_shape)
-        assert len(np.unique(cached)) > 3
-        np.testing.assert_array_equal(cached, plain)
+    cached = ancestral_sample(prior, SEEDS, **inputs, **parameters)
+    reference = ancestral_sample_reference(prior, SEEDS, **inputs, **parameters)
+    assert cached.dtype == tf.int32
+    assert cached.shape == (5, *prior.code_shape)
+    assert len(np.unique(cached)) > 3
+    np.testing.assert_array_equal(cached, reference)
 
 
-def test_the_noise_of_a_map_is_the_same_to_the_last_bit_in_any_batch():
+def test_the_noise_of_a_map_is_bit_identical_in_any_batch():
     together = row_noise(tf.constant(SEEDS), tf.constant(4), 7, 37).numpy()
     assert together.shape == (7, 5, 37)
     np.testing.assert_array_equal(together[:, 0], together[:, 3])
@@ -60,45 +100,38 @@ def test_the_noise_of_a_map_is_the_same_to_the_last_bit_in_any_batch():
     assert np.abs(other_row - together).min() > 0
 
 
-def test_the_noise_is_gumbels():
+def test_the_noise_has_the_gumbel_distribution():
     noise = row_noise(tf.range(200, dtype=tf.int64), tf.constant(0), 16, 64).numpy()
     values = np.sort(noise.reshape(-1))
     ranks = (np.arange(values.size) + 0.5) / values.size
-    # Kolmogorov-Smirnov, far in the tail of what chance allows.
+    # Kolmogorov-Smirnov distance, far in the tail of its distribution.
     distance = np.abs(np.exp(-np.exp(-values)) - ranks).max()
     assert distance < 2.5 / np.sqrt(values.size)
 
 
-@pytest.mark.parametrize("batch", [1, 3, None])
-def test_the_batch_may_be_static_or_not(batch):
-    prior = make_prior((3, 4), attention=batch != 3)
-    signature = [tf.TensorSpec([batch], tf.int64)]
+def test_the_codes_of_a_map_do_not_depend_on_its_batch():
+    prior = make_prior((4, 6), layers=1)
     sample = tf.function(
-        lambda seeds: ancestral_sample(prior, seeds), input_signature=signature
+        lambda seeds, labels, *parameters: ancestral_sample(
+            prior, seeds, labels, None, *parameters
+        ),
+        input_signature=[
+            tf.TensorSpec([None], tf.int64),
+            tf.TensorSpec([None, 3], tf.float32),
+            *[tf.TensorSpec([None], tf.float32)] * 3,
+        ],
     )
-    seeds = np.arange(batch or 2)
-    np.testing.assert_array_equal(
-        sample(tf.constant(seeds)), ancestral_sample_reference(prior, seeds)
-    )
-
-
-def test_a_maps_codes_do_not_depend_on_its_batch():
-    prior = make_prior((6, 6))
-    inputs = inputs_of(prior)
-    together = ancestral_sample(prior, SEEDS, **inputs, **SETTINGS).numpy()
+    rows = [tf.constant(SEEDS), inputs_of(prior)["labels"]]
+    rows += [tf.constant(x, tf.float32) for x in PARAMETERS.values()]
+    together = sample(*rows).numpy()
     for i in (0, 1, 4):
-        alone = ancestral_sample(
-            prior,
-            SEEDS[i : i + 1],
-            labels=inputs["labels"][i : i + 1],
-            **{name: value[i : i + 1] for name, value in SETTINGS.items()},
-        )
+        alone = sample(*(x[i : i + 1] for x in rows))
         np.testing.assert_array_equal(alone[0], together[i])
 
 
 def tiny_joint(temperature=1.0, top_p=1.0):
-    """Returns a prior over maps of 2 x 2 codes out of 3, and each map's probability."""
-    prior = make_prior((2, 2), 0.15, num_embeddings=3)
+    """Returns a prior over 2 x 2 maps of 3 codes, and the probability of each map."""
+    prior = make_prior((2, 2), 0.15, num_embeddings=3, blocks=1, layers=1)
     maps = np.array(list(itertools.product(range(3), repeat=4))).reshape(-1, 2, 2)
     logits = prior.logits(maps).numpy().astype(np.float64) / temperature
     shares = np.exp(logits - logits.max(axis=-1, keepdims=True))
@@ -114,16 +147,16 @@ def tiny_joint(temperature=1.0, top_p=1.0):
     return prior, chosen.prod(axis=(1, 2, 3))
 
 
-@pytest.mark.parametrize("settings", [{}, {"temperature": 1.7}, {"top_p": 0.7}])
-def test_sampled_frequencies_are_those_of_the_joint_distribution(settings):
-    prior, expected = tiny_joint(**settings)
+@pytest.mark.parametrize("parameters", [{}, {"temperature": 1.7}, {"top_p": 0.7}])
+def test_sampled_frequencies_are_those_of_the_joint_distribution(parameters):
+    prior, expected = tiny_joint(**parameters)
     np.testing.assert_allclose(expected.sum(), 1)
-    number = 20_000
-    maps = ancestral_sample(prior, np.arange(number), **settings).numpy()
+    number = 10_000
+    maps = ancestral_sample(prior, np.arange(number), **parameters).numpy()
     found = np.bincount(maps.reshape(number, 4) @ [27, 9, 3, 1], minlength=81)
     assert found[expected == 0].sum() == 0
     likely = expected * number >= 5
-    # What is rare is counted together.
+    # Rare maps are counted together.
     found = np.append(found[likely], found[~likely].sum())
     expected = np.append(expected[likely], expected[~likely].sum()) * number
     found, expected = found[expected > 0], expected[expected > 0]
@@ -146,23 +179,21 @@ def test_top_p_keeps_the_fewest_codes_that_reach_it():
     )
 
 
-def test_guidance_draws_from_what_its_formula_says():
+def test_guidance_extrapolates_from_the_unconditional_logits():
     logits = np.array([[1.0, 2, 3], [0.5, 0, -1], [2.0, 2, 2], [1, 1, 0]], np.float32)
-    choice = Choice(tf.constant(2), 1.0, 1.0, np.array([0.0, 2.0]))
+    code_sampler = CodeSampler(tf.constant(2), 1.0, 1.0, np.array([0.0, 2.0]))
     expected = [logits[0], 3 * logits[1] - 2 * logits[3]]
-    np.testing.assert_allclose(choice.adjust(tf.constant(logits)), expected)
+    np.testing.assert_allclose(code_sampler.adjust(tf.constant(logits)), expected)
 
 
 class CountingPrior:
-    """A prior whose every code is the sum of those before it plus the maps walked."""
+    """A prior whose every code is the sum of the earlier codes plus the number of maps.
+
+    It replaces the incremental evaluation of a PixelSNAIL.
+    """
 
     code_shape = (3, 4)
     num_embeddings = 50
-
-    def incremental(self, maps, labels, condition):
-        del labels, condition
-        self.maps = maps
-        return self
 
     def before_first_row(self):
         return tf.zeros([1, self.maps, 1], tf.int32)
@@ -181,7 +212,7 @@ class CountingPrior:
         return state + codes[None, :, None]
 
     def end_row(self, history, state, codes):
-        # What the sampler says of the row is what the state has seen.
+        # The codes of the row are those that the state has accepted.
         check = tf.debugging.assert_equal(
             tf.reduce_sum(codes, axis=1), (state - history)[0, :, 0]
         )
@@ -189,30 +220,46 @@ class CountingPrior:
             return tf.identity(state)
 
 
-def counted(maps, start=0):
-    codes, total = [], start
+@pytest.fixture
+def counting_prior(monkeypatch):
+    def incremental(prior, maps, labels, condition):
+        prior.maps = maps
+        return prior
+
+    monkeypatch.setattr(ancestral, "IncrementalPixelSNAIL", incremental)
+    return CountingPrior()
+
+
+def counted(maps):
+    codes, total = [], 0
     for _ in range(12):
         codes.append((total + maps) % 50)
         total += codes[-1]
     return np.reshape(codes, (3, 4))
 
 
-def test_each_code_is_drawn_from_those_before_it_in_raster_order():
-    codes = ancestral_sample(CountingPrior(), [1, 2, 3])
-    np.testing.assert_array_equal(codes, [counted(3)] * 3)
-
-
-def test_a_second_pass_is_made_only_where_guidance_asks_for_it():
+def test_each_code_follows_the_earlier_ones_with_two_passes_only_for_guidance(
+    counting_prior,
+):
     labels = np.zeros([3, 2])
-    for guidance, maps in ((0.0, 3), ([0.0] * 3, 3), (0.5, 6), ([0.0, 1.0, 0.0], 6)):
-        codes = ancestral_sample(CountingPrior(), [1, 2, 3], labels, guidance=guidance)
+    for guidance, maps in ((0.0, 3), ([0.0] * 3, 3), ([0.0, 1.0, 0.0], 6)):
+        codes = ancestral_sample(counting_prior, [1, 2, 3], labels, guidance=guidance)
         np.testing.assert_array_equal(codes, [counted(maps)] * 3)
-    codes = ancestral_sample(CountingPrior(), [1, 2, 3], guidance=2.0)
-    np.testing.assert_array_equal(codes, [counted(3)] * 3)
+    without_labels = ancestral_sample(counting_prior, [1, 2, 3], guidance=2.0)
+    np.testing.assert_array_equal(without_labels, [counted(3)] * 3)
 
 
-def test_no_guidance_beside_guided_maps_is_no_guidance():
-    prior = make_prior((4, 4))
+def test_the_kept_graph_does_not_keep_the_prior(counting_prior):
+    prior = CountingPrior()
+    ancestral_sample(prior, [1])
+    gone = weakref.ref(prior)
+    del prior
+    gc.collect()
+    assert gone() is None
+
+
+def test_rows_without_guidance_beside_guided_rows_are_not_changed():
+    prior = make_prior((3, 4), blocks=1, layers=1)
     labels = inputs_of(prior)["labels"]
     plain = ancestral_sample(prior, SEEDS, labels).numpy()
     mixed = ancestral_sample(prior, SEEDS, labels, guidance=[0.0, 3.0, 0.0, 9.0, 0.0])
@@ -220,8 +267,8 @@ def test_no_guidance_beside_guided_maps_is_no_guidance():
     assert (mixed.numpy() != plain).any()
 
 
-def test_completion_keeps_the_codes_given_and_draws_the_others_beside_them():
-    prior = make_prior((5, 6))
+def test_completion_keeps_given_codes_and_samples_the_others_to_match():
+    prior = make_prior((5, 6), blocks=1, layers=2)
     inputs = inputs_of(prior)
     rng = np.random.default_rng(0)
     given = rng.integers(CODES, size=[5, 5, 6])
@@ -239,88 +286,32 @@ def test_completion_keeps_the_codes_given_and_draws_the_others_beside_them():
     )
 
 
-class Exported(tf.Module):
-    """A prior's sampler and nothing of Keras, as it would be served."""
-
-    def __init__(self, prior):
-        super().__init__()
-        self.weights = [variable.value for variable in prior.variables]
-        object.__setattr__(self, "_prior", lambda: prior)
-
-    @tf.function(
-        input_signature=[
-            tf.TensorSpec([None], tf.int64),
-            tf.TensorSpec([None, 3], tf.float32),
-            *[tf.TensorSpec([None], tf.float32)] * 3,
-        ]
-    )
-    def sample(self, seeds, labels, temperature, top_p, guidance):
-        return ancestral_sample(
-            self._prior(),
-            seeds,
-            labels,
-            temperature=temperature,
-            top_p=top_p,
-            guidance=guidance,
-        )
-
-
-def test_the_sampler_is_exported_without_keras_and_draws_the_same_codes(tmp_path):
-    prior = make_prior((4, 5))
-    inputs = inputs_of(prior)
-    tf.saved_model.save(Exported(prior), tmp_path)
-    loaded = tf.saved_model.load(tmp_path)
-    settings = {k: tf.constant(v, tf.float32) for k, v in SETTINGS.items()}
-    # Twice, because what is written in place must not stay.
-    for seeds in (SEEDS, SEEDS[::-1].copy(), SEEDS):
-        expected = ancestral_sample_reference(
-            prior, seeds, inputs["labels"], **SETTINGS
-        )
-        found = loaded.sample(tf.constant(seeds), inputs["labels"], *settings.values())
-        np.testing.assert_array_equal(found, expected)
-    function = loaded.sample.concrete_functions[0]
-    graph = function.graph.as_graph_def()
-    nodes = [*graph.node, *(n for f in graph.library.function for n in f.node_def)]
-    assert not [
-        n.name
-        for n in nodes
-        if "_XlaMustCompile" in n.attr and n.attr["_XlaMustCompile"].b
-    ]
-    assert not {n.op for n in nodes} & {"PyFunc", "EagerPyFunc"}
-
-
-def test_the_kept_graph_does_not_keep_the_prior():
-    prior = CountingPrior()
-    ancestral_sample(prior, [1])
-    gone = weakref.ref(prior)
-    del prior
-    gc.collect()
-    assert gone() is None
-
-
 @pytest.mark.parametrize(
-    "settings,message",
+    ("name", "values"),
     [
-        ({"temperature": 0.0}, "temperature is out of range: expected above 0"),
-        ({"temperature": [1.0, float("nan")]}, "temperature is out of range"),
-        ({"temperature": float("inf")}, "temperature is out of range"),
-        ({"top_p": 0.0}, "top_p is out of range: expected above 0, at most 1"),
-        ({"top_p": [1.0, 1.01]}, "top_p is out of range"),
-        ({"guidance": -0.5}, "guidance is out of range: expected at least 0"),
-        ({"guidance": [0.0, float("nan")]}, "guidance is out of range"),
-        (
-            {"given": np.full([2, 3, 4], 50), "keep": np.ones([2, 3, 4], bool)},
-            "given has unknown codes: expected 0 to 49",
-        ),
+        ("temperature", (0.0, [1.0, np.nan], np.inf)),
+        ("top_p", (0.0, [1.0, 1.01], np.nan)),
+        ("guidance", (-0.5, [0.0, np.nan], np.inf)),
     ],
 )
-def test_values_out_of_range_fail_in_words_and_draw_nothing(settings, message):
-    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
-        ancestral_sample(CountingPrior(), [1, 2], np.zeros([2, 1]), **settings)
+def test_values_out_of_range_are_refused(name, values):
+    for value in values:
+        parameters = {"temperature": 1.0, "top_p": 1.0, "guidance": 0.0, name: value}
+        with pytest.raises(
+            tf.errors.InvalidArgumentError, match=f"{name} is out of range: expected"
+        ):
+            CodeSampler(tf.constant(2), **parameters)
+
+
+def test_unknown_codes_that_would_be_kept_are_refused():
+    given, keep = np.full([1, 2, 2], CODES), np.ones([1, 2, 2], bool)
+    prior = make_prior((2, 2), blocks=1, layers=1)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="given has unknown codes"):
+        ancestral_sample(prior, [1], given=given, keep=keep)
 
 
 @pytest.mark.parametrize(
-    "arguments,message",
+    ("arguments", "message"),
     [
         ({"seeds": [[1]]}, "seeds have a wrong shape"),
         ({"seeds": [1], "temperature": [[1.0]]}, "temperature has a wrong shape"),
@@ -335,25 +326,24 @@ def test_values_out_of_range_fail_in_words_and_draw_nothing(settings, message):
         ),
     ],
 )
-def test_wrong_shapes_are_refused_in_words(arguments, message):
+def test_wrong_shapes_are_refused(counting_prior, arguments, message):
     with pytest.raises(ValueError, match=message):
-        ancestral_sample(CountingPrior(), **arguments)
+        ancestral_sample(counting_prior, **arguments)
 
 
-def test_an_argument_too_many_or_said_twice_is_refused():
-    maps = [np.zeros([1, 3, 4], int), np.zeros([1, 3, 4], bool)]
-    positional = [None, None, 1.0, 1.0, 0.0, *maps]
-    with pytest.raises(TypeError, match="too many"):
-        ancestral_sample(CountingPrior(), [1], *positional, "eighth")
-    with pytest.raises(TypeError, match="multiple values"):
-        ancestral_sample(CountingPrior(), [1], *positional[:3], temperature=2.0)
-
-
-def test_weights_changed_after_the_first_call_count():
-    prior = make_prior((3, 3))
-    assert isinstance(prior, PixelSNAIL)
+def test_weights_changed_after_the_first_call_are_used():
+    prior = make_prior((3, 3), blocks=1, layers=1)
     first = ancestral_sample(prior, SEEDS).numpy()
     prior.head_bias.assign(100 * np.eye(CODES)[4])
     np.testing.assert_array_equal(
         ancestral_sample(prior, SEEDS), np.full_like(first, 4)
     )
+
+
+def test_the_kept_memory_of_a_map_is_counted_by_hand():
+    # 4 rows of 7 + 4 columns: 8 embedded channels, and 6 gated layers with 8 and 12
+    # channels; keys and values of 2 heads with 4 + 5 numbers in 2 blocks for 36
+    # positions; a context vector.
+    rows = 4 * 11 * (8 + 6 * (8 + 12))
+    assert memory_per_map(prior_config()) == 4 * (rows + 2 * 2 * 9 * 36 + 8)
+    assert memory_per_map(prior_config(attention=False)) == 4 * (rows + 8)

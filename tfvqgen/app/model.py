@@ -6,8 +6,8 @@ from typing import Protocol
 import numpy as np
 import tensorflow as tf
 
+from tfvqgen.generation import open_source
 from tfvqgen.generation.generator import Generator
-from tfvqgen.generation.load import open_source
 from tfvqgen.generation.model_info import ModelInfo
 
 

@@ -15,8 +15,7 @@ from tfvqgen.app.model import Model
 from tfvqgen.app.upload import MOST_REDUCTION, read_crop
 from tfvqgen.data.sheets import brightening
 from tfvqgen.errors import UserError
-from tfvqgen.generation.request import Request, Sample
-from tfvqgen.generation.rows import check_rows
+from tfvqgen.generation.request import Request, Sample, check_rows
 from tfvqgen.generation.samples import (
     multi_hot,
     origin,

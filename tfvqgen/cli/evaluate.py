@@ -41,7 +41,7 @@ The same command writes the same report. It needs the extra `evaluate` (which is
 """
 
 from tfvqgen.cli.classifier import add_classifier_flag
-from tfvqgen.cli.drawing import add_drawing_flags, drawing_flags
+from tfvqgen.cli.sample import add_sampling_flags, sampling_flags
 from tfvqgen.command_line import GOES_ON, import_tensorflow
 
 INTERRUPTED = GOES_ON
@@ -71,7 +71,7 @@ def add_flags(parser) -> None:
         default=0,
         help="Seed of the first cell, and random seed of all selections.",
     )
-    add_drawing_flags(parser)
+    add_sampling_flags(parser)
     parser.add_argument(
         "--keep_best",
         type=float,
@@ -110,7 +110,7 @@ def run(args) -> None:
         split=args.split,
         num_samples=args.num_samples,
         seed=args.seed,
-        drawing=SamplingParameters(**drawing_flags(args)),
+        drawing=SamplingParameters(**sampling_flags(args)),
         keep_best=args.keep_best,
         extractors=tuple(args.extractor or ()),
         classification_score=args.classification_score,

@@ -20,7 +20,7 @@ same command.
 """
 
 from tfvqgen.cli.classifier import add_classifier_flag
-from tfvqgen.cli.drawing import add_drawing_flags, drawing_flags
+from tfvqgen.cli.sample import add_sampling_flags, sampling_flags
 from tfvqgen.command_line import GOES_ON, import_tensorflow
 
 INTERRUPTED = GOES_ON
@@ -54,7 +54,7 @@ def add_flags(parser) -> None:
         default=0,
         help="Seed of the first cell, and random seed of all selections.",
     )
-    add_drawing_flags(parser)
+    add_sampling_flags(parser)
     add_classifier_flag(parser)
 
 
@@ -74,7 +74,7 @@ def run(args) -> None:
         split=args.split,
         num_per_label=args.num_per_label,
         seed=args.seed,
-        drawing=SamplingParameters(**drawing_flags(args)),
+        drawing=SamplingParameters(**sampling_flags(args)),
     )
     for path in write_figures(settings, classifier):
         print(f"figure: {path}")

@@ -17,7 +17,6 @@ composites, then the protein alone. The metadata of every file says that the cel
 generated, by which model, for which label and from which seed.
 """
 
-from tfvqgen.cli.drawing import add_drawing_flags, drawing_flags
 from tfvqgen.command_line import GOES_ON, import_tensorflow
 
 INTERRUPTED = GOES_ON
@@ -53,7 +52,7 @@ def add_request_flags(parser) -> None:
     parser.add_argument(
         "--seed", type=int, default=0, help="Seed of the first cell of each label."
     )
-    add_drawing_flags(parser)
+    add_sampling_flags(parser)
     parser.add_argument(
         "--batch_size",
         type=int,
@@ -62,10 +61,40 @@ def add_request_flags(parser) -> None:
     )
 
 
+def add_sampling_flags(parser) -> None:
+    """Adds the flags of the sampling parameters, which several commands have."""
+    parser.add_argument(
+        "--temperature",
+        type=float,
+        default=1.0,
+        help="Sampling temperature, above 0. Values below 1 give more typical "
+        "and less varied cells.",
+    )
+    parser.add_argument(
+        "--top_p",
+        type=float,
+        default=1.0,
+        help="Nucleus sampling: share of the probability that is kept, above 0 "
+        "and at most 1; 1 disables it.",
+    )
+    parser.add_argument(
+        "--guidance",
+        type=float,
+        default=0.0,
+        help="Guidance strength, 0 or more; 0 disables guidance. Larger values "
+        "show the labels more clearly with less variety.",
+    )
+
+
+def sampling_flags(args) -> dict[str, float]:
+    """Returns the values of the flags of :func:`add_sampling_flags` by name."""
+    return {x: getattr(args, x) for x in ("temperature", "top_p", "guidance")}
+
+
 def run(args) -> None:
     """Runs the command."""
     import_tensorflow()
-    from tfvqgen.generation.load import open_source
+    from tfvqgen.generation import open_source
 
     write(open_source(args.model), args)
 
@@ -82,7 +111,7 @@ def write(source, args) -> None:
         label_sets=parse_label_sets(args.labels, source.model_info.labels),
         num_per_label=args.num_per_label,
         seed=args.seed,
-        **drawing_flags(args),
+        **sampling_flags(args),
     )
     sheet = write_samples(source, request, args.output, size, args.overwrite)
     print(f"samples: {sheet}")

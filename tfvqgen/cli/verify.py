@@ -7,12 +7,11 @@ version is checked. It is loaded in a process in which neither Keras nor this pr
 can be imported. The checks are:
 
 * every signature is run with one row and with five rows: each row must give the same
-  result, and the signatures must agree with each other;
+  result;
 * requests with wrong rows must be refused with a sentence that gives the reason;
 * the warm-up requests, which a server replays when it loads the model, must work;
 * all operations must exist in the stock server, and none may be compiled by XLA;
-* inputs and outputs must have a leading batch dimension; each signature must have an
-  input, and outputs of bytes must have names that REST needs;
+* inputs and outputs must have a leading batch dimension;
 * the folder must not be larger than its weights and 2.5 MB.
 
 The command also prints the seconds to load the model, the seconds of the first and

@@ -13,8 +13,7 @@ from tfvqgen.evaluation.classifier.selection import keep_best as keep_cells
 from tfvqgen.evaluation.classifier.trained import TrainedClassifier
 from tfvqgen.evaluation.image_sets import ImageSet
 from tfvqgen.evaluation.image_store import store_cells
-from tfvqgen.generation.request import UNCONDITIONAL, SamplingParameters
-from tfvqgen.generation.source import Source
+from tfvqgen.generation.request import UNCONDITIONAL, SamplingParameters, Source
 
 # What the kind without labels is called where a label has its usual name.
 NO_LABEL = "no label"

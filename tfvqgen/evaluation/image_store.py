@@ -25,8 +25,7 @@ from tfvqgen.evaluation.image_sets import ImageSet, read_batches
 from tfvqgen.files import read_json, sha256_of_file, write_json
 from tfvqgen.generation.generator import Generator
 from tfvqgen.generation.model_info import ModelInfo
-from tfvqgen.generation.request import SamplingParameters
-from tfvqgen.generation.source import Source
+from tfvqgen.generation.request import SamplingParameters, Source
 
 SPLIT = "train"
 REQUEST = "request.json"

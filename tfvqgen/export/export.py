@@ -15,9 +15,9 @@ from tqdm import tqdm
 from tfvqgen.data.tfrecords import as_os_error
 from tfvqgen.errors import DataError, UserError, require_in_range
 from tfvqgen.export.compact import compact
+from tfvqgen.export.examples import WARM_UP, encode_request, example_rows
 from tfvqgen.export.model_card import model_card, validation_metrics
 from tfvqgen.export.signatures import Signatures
-from tfvqgen.export.verification.examples import WARM_UP, encode_request, example_rows
 from tfvqgen.export.verify import verify
 from tfvqgen.files import (
     blamed_on,
@@ -88,8 +88,10 @@ def export_generator(
             f"Received: {export_dir}"
         )
     with exclusive(export_dir, "the export folder"):
-        if version is None and (newest := _version_of_same_models(export_dir, info)):
-            return newest
+        for newest in versions(export_dir)[-1:] if version is None else ():
+            about = export_dir / str(newest) / ABOUT
+            if about.is_file() and read_json(about) == _as_read(info):
+                return export_dir / str(newest)
         target = export_dir / str(_new_version(export_dir, version))
         with _whole_folder(target) as folder, tqdm(total=3, unit="step") as progress:
             progress.set_description("building graphs")
@@ -103,14 +105,6 @@ def export_generator(
             progress.update()
             progress.set_description("exported")
     return target
-
-
-def _version_of_same_models(export_dir: Path, info: ModelInfo) -> Path | None:
-    for number in versions(export_dir)[-1:]:
-        newest = export_dir / str(number)
-        if (newest / ABOUT).is_file() and read_json(newest / ABOUT) == _as_read(info):
-            return newest
-    return None
 
 
 def _new_version(export_dir: Path, version: int | None) -> int:
@@ -192,7 +186,7 @@ def _write_warm_up(path: Path, info: ModelInfo, signatures: Signatures) -> None:
 
 
 def _as_read(info: ModelInfo) -> dict[str, Any]:
-    """Returns what reading ``about.json`` gives."""
+    """Returns the description as it is read from ``about.json``."""
     return json.loads(json.dumps(info.to_json()))
 
 

@@ -1,67 +1,13 @@
 """The model card: what a model is, its training data, and its limits."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from tfvqgen.generation.model_info import ModelInfo
 from tfvqgen.training.metrics_log import read_metrics
 from tfvqgen.training.workdir import Workdir
 
-_CARD = """\
-# Generator of single-cell microscopy images, `{id}`
-
-This model generates images of single cells for a given protein localization. It can
-also reconstruct and complete images, and score how likely they are. It is a
-hierarchical VQ-VAE-2 with two levels of {codes} codes, and a PixelSNAIL prior for each
-level (tfvqgen, preset {preset}).
-
-| | |
-|---|---|
-| image size | {size} |
-| image type | {dtype} |
-| channels | {channels} |
-| display colors | {display} |
-| code maps | {top} (top), {bottom} (bottom) |
-| rows in one request | at most {max_rows} |
-
-## Training data
-
-{credit}
-
-Labels in the order of `class_id` (-1 means no label):
-
-{labels}
-
-## Training
-
-| stage | steps | validation |
-|---|---|---|
-{stages}
-
-Compare bits per code only between models that use the same codes.
-
-## Limits
-
-- **Generated images are not evidence.** They show what the model considers likely. No
-  microscope recorded them, and their files say so. Do not publish them as data, train a
-  diagnostic tool with them, or draw biological conclusions from them.
-- The model knows only cells like those of its training data. It does not know other
-  cell lines, stains, microscopes or pixel sizes. Rare patterns look worse or are
-  missing, and wrong labels of the data lead to wrong images.
-- A label describes a whole field of view and was copied to every cell in it. A cell
-  with a label may not show that localization.
-- Fine structure is lost: fibers are smoothed, and texture noise, where the model adds
-  it, is random. Do not count small spots.
-- A generated image may resemble an image of the training data. If the data set was
-  small, look for near copies before you share images.
-
-## Fingerprints
-
-The sha256 of the data set and of the weights:
-
-| | sha256 |
-|---|---|
-{fingerprints}
-"""
+_TEMPLATE = Path(__file__).with_name("model_card_template.md")
 _METRICS = (
     ("reconstruction_mse", "mean squared error {:.5f} (pixels in [0, 1])"),
     ("top_codebook_perplexity", "top codebook perplexity {:.0f}"),
@@ -88,7 +34,7 @@ def model_card(info: ModelInfo, metrics: Mapping[str, Mapping[str, float]]) -> s
     credit = "The license and the source of the data are unknown; ask who trained it."
     shown = [f"{color} = {name}" for color, name in info.display.items() if name]
     prints = [f"| {name} | `{value}` |" for name, value in info.fingerprints.items()]
-    return _CARD.format(
+    return _TEMPLATE.read_text("utf-8").format(
         id=info.id,
         codes=info.num_embeddings,
         preset=info.preset or "custom",

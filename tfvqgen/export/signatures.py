@@ -1,28 +1,145 @@
-"""The signatures of an export, as graphs that need nothing but TensorFlow."""
+"""The signatures of an export, as graphs that need nothing but TensorFlow.
+
+A server feeds a graph what a client sends, whatever shapes the signature declares;
+therefore the graph checks everything. A wrong row fails the whole request with
+INVALID_ARGUMENT. The message starts with ``assertion failed: [what is wrong: expected
+what. Received: what]``.
+"""
 
 # Shapes: B rows; H x W pixels, C channels; h x w top codes, 2h x 2w bottom codes; L
 # labels.
 
 import json
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 from tfvqgen.data.images import text_chunk
-from tfvqgen.export.inputs import checked, signature_inputs
 from tfvqgen.generation.generator import Generator
-from tfvqgen.generation.request import UNCONDITIONAL
+from tfvqgen.generation.model_info import ModelInfo
+from tfvqgen.generation.request import RANGES, UNCONDITIONAL
 from tfvqgen.generation.samples import DISCLAIMER
 from tfvqgen.generation.saved_model import INPUTS, SAMPLING_INPUTS
 from tfvqgen.models import Codes
-from tfvqgen.sampling.memory import (
-    convolved_at_once,
-    drawn_at_once,
-    scored_at_once,
-)
+from tfvqgen.sampling.incremental_pixelsnail import memory_per_map
 
 _PNG_HEADER_END = 33
+# A long request is processed in parts, so that its memory does not grow with its rows.
+# Sampling uses about this many bytes, and at least this many rows, because matrix
+# products of fewer rows are slow.
+_SAMPLING_BYTES = 2_000_000_000
+_MIN_SAMPLED_ROWS = 16
+# Two passes for guidance. Measured, a pass needs 3.2 times the memory that is kept: for
+# the terms of the next row, the concatenated inputs of products, and their results.
+_COPIES = 2 * 4
+# Pixels in one pass through the autoencoder, and bottom codes in one scoring pass.
+_CONVOLVED_PIXELS = 1 << 20
+_SCORED_CODES = 1 << 14
+
+
+class SignatureInput(NamedTuple):
+    """One input of a signature.
+
+    Attributes:
+        spec: The shape [B, ...], the type and the name.
+        expected: The valid values in words.
+        is_valid: Returns where a tensor is valid; None accepts all values.
+    """
+
+    spec: tf.TensorSpec
+    expected: str = ""
+    is_valid: Callable[[tf.Tensor], tf.Tensor] | None = None
+
+
+def signature_inputs(model_info: ModelInfo) -> dict[str, SignatureInput]:
+    """Returns all inputs that the signatures of a model use, by name."""
+    classes, codes = len(model_info.labels), model_info.num_embeddings
+    height, width, _ = model_info.image_shape
+    class_ids = f"0 to {classes - 1}, or -1 for none" if classes else "-1 (no labels)"
+    class_id = (class_ids, lambda x: (x >= -1) & (x < classes))
+    code = (f"0 to {codes - 1}", lambda x: (x >= 0) & (x < codes))
+    inputs = {
+        "class_id": (tf.int32, (), *class_id),
+        "seed": (tf.int64, ()),
+        "temperature": (tf.float32, (), *RANGES["temperature"]),
+        "top_p": (tf.float32, (), *RANGES["top_p"]),
+        "guidance": (tf.float32, (), *RANGES["guidance"]),
+        "labels": (tf.float32, (classes,), *RANGES["labels"]),
+        "image": (tf.as_dtype(model_info.dtype), model_info.image_shape),
+        "mask": (tf.float32, (height, width), *RANGES["labels"]),
+        "top_codes": (tf.int32, model_info.top_shape, *code),
+        "bottom_codes": (tf.int32, model_info.bottom_shape, *code),
+        "row": (tf.int32, ()),
+    }
+    return {
+        name: SignatureInput(tf.TensorSpec([None, *shape], dtype, name), *valid)
+        for name, (dtype, shape, *valid) in inputs.items()
+    }
+
+
+def checked(
+    inputs: Sequence[SignatureInput], values: Sequence[tf.Tensor], max_rows: int
+) -> list[tf.Tensor]:
+    """Returns the values, which the graph uses only after all checks.
+
+    Args:
+        inputs: Describes the values.
+        values: [B, ...] each.
+        max_rows: The largest B.
+
+    Raises:
+        tf.errors.InvalidArgumentError: A shape or value is wrong, when the graph runs.
+    """
+    # Without this the graph optimizer would trust the declared shapes and remove the
+    # checks.
+    values = [tf.raw_ops.PlaceholderWithDefault(input=x, shape=None) for x in values]
+    pairs = list(zip(inputs, values, strict=True))
+    checks: list[tf.Operation] = []
+
+    def require(condition, template, *received):
+        """Adds a check that runs after the earlier ones: the first failure reports."""
+        with tf.control_dependencies(checks):
+            sentence = tf.strings.format(template, received, summarize=-1)
+            check = tf.raw_ops.Assert(condition=condition, data=[sentence])
+        checks.append(check)
+
+    rows = _num_rows(values[0])
+    require(
+        (rows >= 1) & (rows <= max_rows),
+        f"wrong number of rows: expected 1 to {max_rows}. Received: {{}}",
+        rows,
+    )
+    for (spec, _, _), value in pairs:
+        shape, row_shape = tf.shape(value), spec.shape[1:]
+        expected = " ".join(map(str, row_shape))
+        # Shapes of different lengths cannot be compared, their texts can.
+        fits = tf.strings.format("{}", shape[1:], summarize=-1) == f"[{expected}]"
+        fits &= tf.size(shape) == 1 + len(row_shape)
+        require(
+            (_num_rows(value) == rows) & fits,
+            f"{spec.name} has a wrong shape: expected "
+            f"[{{}}{' ' if expected else ''}{expected}]. Received: {{}}",
+            rows,
+            shape,
+        )
+    for (spec, expected, is_valid), value in pairs:
+        if is_valid is None:
+            continue
+        with tf.control_dependencies(checks):
+            flat = tf.reshape(value, [-1])
+        valid = is_valid(flat)
+        # The index of the first wrong value; the extra value is for empty rows.
+        index = tf.argmin(tf.cast(tf.concat([valid, [True]], 0), tf.int32))
+        require(
+            tf.reduce_all(valid),
+            f"{spec.name} is out of range: expected {expected}. "
+            f"Received: {spec.name}={{}} in row {{}}",
+            tf.concat([flat, tf.zeros([1], flat.dtype)], 0)[index],
+            index // max(1, spec.shape[1:].num_elements()),
+        )
+    with tf.control_dependencies(checks):
+        return [tf.ensure_shape(value, spec.shape) for (spec, _, _), value in pairs]
 
 
 class Signatures:
@@ -38,7 +155,7 @@ class Signatures:
 
     def __init__(self, generator: Generator):
         known = signature_inputs(generator.model_info)
-        answers = _Answers(generator)
+        answers = _Answers(generator, known)
 
         def signature(name: str, names: Sequence[str]):
             inputs = [known[each] for each in names]
@@ -64,9 +181,9 @@ class _Answers:
     What several signatures compute is a function of its own, which is saved once.
     """
 
-    def __init__(self, generator: Generator):
+    def __init__(self, generator: Generator, inputs: dict[str, SignatureInput]):
         self._generator, self._info = generator, generator.model_info
-        specs = {name: x.spec for name, x in signature_inputs(self._info).items()}
+        specs = {name: x.spec for name, x in inputs.items()}
         image, labels = specs["image"], specs["labels"]
         codes = Codes(specs["top_codes"], specs["bottom_codes"])
         keep = [tf.TensorSpec(x.shape, tf.bool) for x in codes]
@@ -81,15 +198,19 @@ class _Answers:
                 autograph=False,
             )
 
-        images = convolved_at_once(self._info.image_shape)
-        cells = drawn_at_once(generator.top.config, generator.bottom.config, max_rows)
+        def rows_of(positions, shape):
+            return max(1, positions // (shape[0] * shape[1]))
+
+        images = rows_of(_CONVOLVED_PIXELS, self._info.image_shape)
+        priors = (generator.top.config, generator.bottom.config)
+        row_bytes = _COPIES * max(map(memory_per_map, priors))
         self._encode = shared(generator.encode, images, [image], codes)
         self._decode = shared(
             lambda *codes: generator.decode(Codes(*codes)), images, codes, image
         )
         self._score = shared(
             lambda *rows: generator.score_codes(Codes(*rows[:2]), rows[2]),
-            scored_at_once(generator.bottom.config),
+            rows_of(_SCORED_CODES, self._info.bottom_shape),
             [*codes, labels],
             (bits, bits),
         )
@@ -97,7 +218,7 @@ class _Answers:
             lambda *rows: generator.sample_codes(
                 *rows[:5], Codes(*rows[5:7]), Codes(*rows[7:])
             ),
-            cells,
+            max(_MIN_SAMPLED_ROWS, _SAMPLING_BYTES // row_bytes),
             [labels, *sampling, *codes, *keep],
             codes,
         )
@@ -166,7 +287,7 @@ class _Answers:
         return tf.one_hot(class_id, len(self._info.labels))
 
     def _png(self, image):
-        """Encodes [H, W, C] in the display colours, with a disclaimer in the file."""
+        """Encodes [H, W, C] in the display colors, with a disclaimer in the file."""
         planes = [
             tf.zeros(image.shape[:2], tf.uint8) if index is None else image[..., index]
             for index in self._info.display_channels
@@ -206,8 +327,7 @@ def in_parts(
     """
     if at_once >= max_rows:
         return function(*rows)
-    total = tf.shape(rows[0])[0]
-    parts = (total + at_once - 1) // at_once
+    parts = (tf.shape(rows[0])[0] + at_once - 1) // at_once
     arrays = [
         tf.TensorArray(x.dtype, parts, element_shape=x.shape, infer_shape=False)
         for x in tf.nest.flatten(outputs)
@@ -228,6 +348,11 @@ def in_parts(
         parallel_iterations=1,
     )
     return tf.nest.pack_sequence_as(outputs, [array.concat() for array in arrays])
+
+
+def _num_rows(value):
+    """Returns the first dimension, -1 for a scalar."""
+    return tf.concat([tf.shape(value), [-1]], 0)[0]
 
 
 def _raw(image):

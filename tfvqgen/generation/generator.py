@@ -1,4 +1,4 @@
-"""The three trained models together: what can be asked of them, as graphs."""
+"""The autoencoder and both priors of a model: samples, completes and scores cells."""
 
 # Shapes: B cells of H x W pixels and C channels; h x w top codes, 2h x 2w bottom codes;
 # L labels.
@@ -10,7 +10,7 @@ import tensorflow as tf
 from tfvqgen.data.dataset_info import DatasetInfo
 from tfvqgen.data.schema import from_unit, to_unit
 from tfvqgen.generation.model_info import ModelInfo
-from tfvqgen.generation.source import Cells
+from tfvqgen.generation.request import Cells
 from tfvqgen.losses import nats_per_code, to_bits
 from tfvqgen.models import VQVAE2, Codes, PixelSNAIL
 from tfvqgen.sampling import ancestral_sample
@@ -21,34 +21,37 @@ from tfvqgen.training.trained_models import (
 )
 from tfvqgen.training.workdir import Workdir
 
-# Both levels are drawn with noise from one seed of the user's. Where it would be the
-# same noise twice, the levels' codes would depend on each other in a way that the
-# priors did not learn; so the bottom's seeds differ from the top's in these bits.
+# The seeds of the bottom codes differ from those of the top codes in these bits. With
+# the same noise, the codes of both levels would be correlated.
 BOTTOM_SEED_BITS = 0x5851_F42D_4C95_7F2D
 
 
 class Generator:
-    """Draws, reconstructs, completes and judges cells.
+    """Samples, reconstructs, completes and scores cells.
 
-    Every method works on batches of any size within graphs and outside of them, and
-    what it returns for a row depends on that row alone.
+    All methods accept batches of any size, within graphs and outside of them. The
+    result for a row depends on that row only.
 
     Args:
-        about: Describes the models.
-        autoencoder: Built.
-        top: The prior of the top codes, built.
-        bottom: The prior of the bottom codes, built.
+        model_info: Describes the models.
+        autoencoder: The built autoencoder.
+        top: The built prior of the top codes.
+        bottom: The built prior of the bottom codes.
     """
 
     def __init__(
-        self, about: ModelInfo, autoencoder: VQVAE2, top: PixelSNAIL, bottom: PixelSNAIL
+        self,
+        model_info: ModelInfo,
+        autoencoder: VQVAE2,
+        top: PixelSNAIL,
+        bottom: PixelSNAIL,
     ):
-        self.model_info = about
+        self.model_info = model_info
         self.autoencoder = autoencoder
         self.top = top
         self.bottom = bottom
         rows = [tf.TensorSpec([None], x) for x in (tf.int64, *[tf.float32] * 3)]
-        labels = tf.TensorSpec([None, len(about.labels)], tf.float32)
+        labels = tf.TensorSpec([None, len(model_info.labels)], tf.float32)
         self.generate = tf.function(
             self._generate, input_signature=[labels, *rows], autograph=False
         )
@@ -59,14 +62,14 @@ class Generator:
 
         Raises:
             UserError: A stage is not trained.
-            DataError: Something in the workdir is missing or damaged.
+            DataError: A file of the workdir is missing or damaged.
         """
         workdir = Workdir(path)
         autoencoder, vqvae_step = load_autoencoder(workdir)
         weights = fingerprint(autoencoder)
         top, top_step = load_prior(workdir, "top", weights)
         bottom, bottom_step = load_prior(workdir, "bottom", weights)
-        about = describe(
+        model_info = describe(
             workdir.load_config().preset,
             workdir.load_dataset_info(),
             autoencoder,
@@ -74,20 +77,10 @@ class Generator:
             bottom,
             {"vqvae": vqvae_step, "top": top_step, "bottom": bottom_step},
         )
-        return cls(about, autoencoder, top, bottom)
+        return cls(model_info, autoencoder, top, bottom)
 
     def _generate(self, labels, seeds, temperature, top_p, guidance) -> Cells:
-        """Draws cells.
-
-        Args:
-            labels: Multi-hot, float32 [B, L]; a row of zeros is unconditional.
-            seeds: int64 [B].
-            temperature: Float32 [B], above 0.
-            top_p: Float32 [B], above 0, at most 1 (off).
-            guidance: Float32 [B], at least 0 (off).
-
-        Returns:
-            :class:`Cells`.
+        """Samples cells; see :class:`~tfvqgen.generation.request.Source`.
 
         Raises:
             tf.errors.InvalidArgumentError: A value is out of range.
@@ -98,62 +91,63 @@ class Generator:
     def sample_codes(
         self, labels, seeds, temperature, top_p, guidance, given=None, keep=None
     ) -> Codes:
-        """Draws the top codes, and below them the bottom codes.
+        """Samples the top codes and then the bottom codes.
 
         Args:
-            labels: As the rest, see :attr:`generate`.
+            labels: Multi-hot, float32 [B, L]; a row of zeros is unconditional.
             seeds: int64 [B].
             temperature: Float32 [B].
             top_p: Float32 [B].
             guidance: Float32 [B].
-            given: :class:`Codes` to start from.
-            keep: Where they stay, bool :class:`Codes`.
+            given: :class:`Codes` to start from. Defaults to none.
+            keep: Where the given codes are kept, bool :class:`Codes`.
         """
         given, keep = given or Codes(None, None), keep or Codes(None, None)
-        how = {
+        parameters = {
             "labels": labels,
             "temperature": temperature,
             "top_p": top_p,
             "guidance": guidance,
         }
-        top = ancestral_sample(self.top, seeds, given=given.top, keep=keep.top, **how)
+        top = ancestral_sample(
+            self.top, seeds, given=given.top, keep=keep.top, **parameters
+        )
         bottom = ancestral_sample(
             self.bottom,
             tf.bitwise.bitwise_xor(seeds, tf.constant(BOTTOM_SEED_BITS, tf.int64)),
             condition=top,
             given=given.bottom,
             keep=keep.bottom,
-            **how,
+            **parameters,
         )
         return Codes(top, bottom)
 
     def complete(
         self, image, mask, labels, seeds, temperature, top_p, guidance
     ) -> Cells:
-        """Keeps a part of images and draws the rest.
+        """Keeps a part of each image and samples the rest.
 
-        What is not kept is made black, as where no light falls, before the image is
-        encoded. A code is kept if every pixel of its patch is; the pixels that come out
-        are those of the codes.
+        Pixels outside the mask are set to black before the image is encoded. A code is
+        kept if all pixels of its patch are kept. The result is decoded from all codes:
+        kept pixels are not pasted back.
 
         Args:
             image: uint8 or uint16 [B, H, W, C].
             mask: Float32 [B, H, W], 1 where pixels are kept.
-            labels: As the rest, see :attr:`generate`.
+            labels: As in :meth:`sample_codes`.
             seeds: int64 [B].
             temperature: Float32 [B].
             top_p: Float32 [B].
             guidance: Float32 [B].
         """
-        given = self.encode(self.visible(image, mask))
-        keep = self.kept(mask)
+        given, keep = self.encode(self.visible(image, mask)), self.kept(mask)
         codes = self.sample_codes(
             labels, seeds, temperature, top_p, guidance, given, keep
         )
         return Cells(self.decode(codes), *codes)
 
     def visible(self, image, mask):
-        """Returns images with what is not kept made black; see :meth:`complete`."""
+        """Returns images with black pixels outside the mask; see :meth:`complete`."""
         return tf.where(mask[..., None] == 1, image, tf.zeros_like(image))
 
     def kept(self, mask) -> Codes:
@@ -177,19 +171,19 @@ class Generator:
         return self.decode(self.encode(image))
 
     def score(self, image, labels):
-        """Returns what the codes of images cost under the priors, bits per code.
+        """Returns the bits per code of images under the priors.
 
         Args:
             image: uint8 or uint16 [B, H, W, C].
             labels: Multi-hot, float32 [B, L].
 
         Returns:
-            Of the top and of the bottom codes, float32 [B] each.
+            For the top and the bottom codes, float32 [B] each.
         """
         return self.score_codes(self.encode(image), labels)
 
     def score_codes(self, codes: Codes, labels):
-        """Returns what codes cost under the priors; see :meth:`score`."""
+        """Returns the bits per code under the priors; see :meth:`score`."""
         top = self.top.logits(codes.top, labels)
         bottom = self.bottom.logits(codes.bottom, labels, condition=codes.top)
         return (
@@ -206,7 +200,7 @@ def describe(
     bottom: PixelSNAIL,
     steps: dict[str, int],
 ) -> ModelInfo:
-    """Returns what there is to know of trained models."""
+    """Returns the description of trained models."""
     config = autoencoder.config
     return ModelInfo(
         preset=preset,
@@ -231,7 +225,7 @@ def describe(
 
 
 def _whole_patches(kept, code_shape):
-    """Returns where every pixel of a code's patch is kept, [B, H, W] -> [B, h, w]."""
+    """Returns where all pixels of a code's patch are kept, [B, H, W] -> [B, h, w]."""
     height, width = code_shape
     rows, columns = kept.shape[1] // height, kept.shape[2] // width
     patches = tf.reshape(kept, [-1, height, rows, width, columns])

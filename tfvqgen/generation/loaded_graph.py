@@ -1,4 +1,4 @@
-"""An export loaded as the server loads it: one graph, one session, signatures."""
+"""Loads an export as a server does, without Keras and the rest of this project."""
 
 import os
 import threading
@@ -13,20 +13,20 @@ _TAGS = ("serve",)
 
 
 class LoadedGraph:
-    """The signatures of a SavedModel.
+    """The signatures of a SavedModel, in one graph and one session.
 
-    ``tf.saved_model.load`` would make a Python function of every graph first, and would
-    look at shapes before a graph does; the server does neither.
+    ``tf.saved_model.load`` would first make a Python function of every graph, which
+    takes longer, and would refuse wrong shapes before the graph can.
 
     Args:
         path: The folder with ``saved_model.pb``.
 
     Attributes:
-        meta_graph: What the file says, a ``MetaGraphDef``.
-        signatures: From a name to its ``SignatureDef``.
+        meta_graph: The content of the file, a ``MetaGraphDef``.
+        signatures: The ``SignatureDef`` of each signature by name.
 
     Raises:
-        tf.errors.OpError, OSError, ValueError: It is damaged, or no SavedModel.
+        tf.errors.OpError, OSError, ValueError: It is damaged, or not a SavedModel.
     """
 
     def __init__(self, path: str | os.PathLike):
@@ -45,44 +45,25 @@ class LoadedGraph:
         self._lock = threading.Lock()
 
     def __call__(self, name: str, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        """Asks a signature.
-
-        Args:
-            name: The signature's.
-            inputs: Arrays by input; all of them.
-
-        Returns:
-            Arrays by output.
+        """Runs the signature `name` with arrays by input; returns arrays by output.
 
         Raises:
             tf.errors.InvalidArgumentError: The graph refuses the inputs.
         """
         signature = self.signatures[name]
+        keys, outputs = sorted(signature.inputs), sorted(signature.outputs)
         with self._lock:
             if name not in self._calls:
-                self._calls[name] = self._prepare(signature)
-        fed = [
-            np.asarray(
-                inputs[key], tf.as_dtype(signature.inputs[key].dtype).as_numpy_dtype
-            )
-            for key in sorted(signature.inputs)
+                # Session.run would check shapes, which servers leave to the graph.
+                self._calls[name] = self._session._make_callable_from_options(
+                    config_pb2.CallableOptions(
+                        feed=[signature.inputs[key].name for key in keys],
+                        fetch=[signature.outputs[key].name for key in outputs],
+                    )
+                )
+        types = [tf.as_dtype(signature.inputs[key].dtype) for key in keys]
+        values = [
+            np.asarray(inputs[key], dtype.as_numpy_dtype)
+            for key, dtype in zip(keys, types, strict=True)
         ]
-        return dict(
-            zip(sorted(signature.outputs), self._calls[name](*fed), strict=True)
-        )
-
-    def close(self) -> None:
-        """Frees the weights."""
-        self._session.close()
-
-    def _prepare(self, signature) -> Callable:
-        # Session.run compares shapes with the signature's, which servers leave to the
-        # graph; that is what is to be seen here.
-        return self._session._make_callable_from_options(
-            config_pb2.CallableOptions(
-                feed=[signature.inputs[key].name for key in sorted(signature.inputs)],
-                fetch=[
-                    signature.outputs[key].name for key in sorted(signature.outputs)
-                ],
-            )
-        )
+        return dict(zip(outputs, self._calls[name](*values), strict=True))

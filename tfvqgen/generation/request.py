@@ -1,31 +1,46 @@
-"""How cells are drawn from what the priors say."""
+"""Requests for cells: labels, sampling parameters and their checks; and the cells.
+
+Nothing here needs TensorFlow. The ranges of sampling parameters are checked twice: here
+with numpy, and in the graphs of an export with TensorFlow.
+"""
+
+# Shapes: N cells of H x W pixels and C channels; h x w top codes, 2h x 2w bottom codes;
+# L labels.
 
 import dataclasses
 import difflib
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from tfvqgen.data.crops import LABEL_SEPARATOR
 from tfvqgen.errors import UserError, require_in_range
+from tfvqgen.generation.model_info import ModelInfo
 
-# Shapes: N cells.
-
-
-# What graphs compute with is float32, in which smaller numbers are 0, larger infinite.
-_LEAST, _MOST = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
+UNCONDITIONAL = "any"
+MAX_SEED = 2**63 - 1
+# A larger number is a typing error.
+MAX_CELLS = 1_000_000
+# By the name of an input: the valid values in words, and as a function of an array or a
+# tensor. NaN fails every comparison.
+RANGES = {
+    "labels": ("0 or 1", lambda x: (x == 0) | (x == 1)),
+    "temperature": ("a finite number above 0", lambda x: (x > 0) & (x < np.inf)),
+    "top_p": ("above 0, at most 1", lambda x: (x > 0) & (x <= 1)),
+    "guidance": ("a finite number, 0 or more", lambda x: (x >= 0) & (x < np.inf)),
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SamplingParameters:
-    """How cells are drawn.
+    """How codes are sampled.
 
     Attributes:
-        temperature: Above 0.
-        top_p: Above 0, at most 1 (off).
-        guidance: At least 0 (off).
+        temperature: Above 0. Defaults to 1.
+        top_p: Above 0, at most 1. Defaults to 1 (off).
+        guidance: 0 or more. Defaults to 0 (off).
 
     Raises:
         UserError: A number is out of range.
@@ -36,13 +51,11 @@ class SamplingParameters:
     guidance: float = 0.0
 
     def __post_init__(self):
-        for name, low, high, expected in (
-            ("temperature", _LEAST, _MOST, "a number above 0"),
-            ("top_p", _LEAST, 1, "above 0, at most 1"),
-            ("guidance", 0, _MOST, "a number from 0 on"),
-        ):
-            value = getattr(self, name)
-            require_in_range(name, value, low <= value <= high, expected)
+        for name, value in self.to_json().items():
+            expected, is_valid = RANGES[name]
+            # The graphs compute in float32, in which 1e-50 is 0 and 1e50 is infinite.
+            valid = is_valid(_as_float32(value))
+            require_in_range(name, value, bool(valid), expected)
 
     def to_json(self) -> dict[str, float]:
         """Returns the numbers by name."""
@@ -50,23 +63,17 @@ class SamplingParameters:
         return {name: getattr(self, name) for name in names}
 
     def rows(self, number: int) -> list[np.ndarray]:
-        """Returns the numbers in order, each for so many cells, float32 [N]."""
+        """Returns each number for `number` cells, float32 [N], in the order above."""
         return [np.full(number, x, np.float32) for x in self.to_json().values()]
 
 
-UNCONDITIONAL = "any"
-MAX_SEED = 2**63 - 1
-# More than anybody waits for: of a slip of the finger nothing else would be heard.
-MOST_CELLS = 1_000_000
-
-
 class Sample(NamedTuple):
-    """One cell that is asked for.
+    """One requested cell.
 
     Attributes:
-        name: Its own among the samples of a request.
-        labels: A set of labels; none is unconditional.
-        seed: Of its noise.
+        name: Unique name within a request, which files have.
+        labels: A set of labels; empty for unconditional.
+        seed: Random seed of the cell.
     """
 
     name: str
@@ -76,12 +83,13 @@ class Sample(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Request(SamplingParameters):
-    """What cells are asked for, and how they are drawn.
+    """The cells that are requested.
 
     Attributes:
-        label_sets: Each a set of labels; the empty one is unconditional.
-        num_per_label: Cells for each set; the first has the seed, and so on.
-        seed: Of the first cell of each set.
+        label_sets: Sets of labels; an empty set is unconditional.
+        num_per_label: Number of cells for each set. Defaults to 8.
+        seed: Random seed of the first cell of each set; the next cell has the next
+            seed. Defaults to 0.
 
     Raises:
         UserError: A value is out of range.
@@ -98,7 +106,7 @@ class Request(SamplingParameters):
         require_in_range("seed", self.seed, 0 <= self.seed <= last, f"0 to {last}")
 
     def samples(self, vocabulary: Sequence[str]) -> list[Sample]:
-        """Returns the cells one by one, those of a set of labels together.
+        """Returns all cells, set by set.
 
         All sets have the same seeds, so that cells of one seed can be compared.
         """
@@ -109,22 +117,54 @@ class Request(SamplingParameters):
         ]
 
 
+class Cells(NamedTuple):
+    """Generated cells, as arrays or tensors.
+
+    Attributes:
+        image: uint8 or uint16 [N, H, W, C].
+        top_codes: int32 [N, h, w].
+        bottom_codes: int32 [N, 2h, 2w].
+    """
+
+    image: np.ndarray
+    top_codes: np.ndarray
+    bottom_codes: np.ndarray
+
+
+class Source(Protocol):
+    """A source of cells: a workdir, a SavedModel or a server."""
+
+    model_info: ModelInfo
+
+    def generate(self, labels, seeds, temperature, top_p, guidance) -> Cells:
+        """Returns a cell for each row.
+
+        Args:
+            labels: Multi-hot, float32 [N, L]; a row of zeros is unconditional.
+            seeds: int64 [N].
+            temperature: Float32 [N], above 0.
+            top_p: Float32 [N], above 0, at most 1 (off).
+            guidance: Float32 [N], 0 (off) or more.
+        """
+        ...
+
+
 def require_number_of_cells(name: str, value: int) -> None:
-    """Raises UserError if so many cells cannot be drawn."""
-    require_in_range(name, value, 1 <= value <= MOST_CELLS, f"1 to {MOST_CELLS}")
+    """Raises UserError if a number of cells is not between 1 and the maximum."""
+    require_in_range(name, value, 1 <= value <= MAX_CELLS, f"1 to {MAX_CELLS}")
 
 
 def parse_label_sets(
     texts: Sequence[str] | None, vocabulary: Sequence[str]
 ) -> tuple[tuple[str, ...], ...]:
-    """Reads what localizations are asked for.
+    """Parses the requested labels.
 
     Args:
-        texts: Each a label, several joined by ``|``, or ``any`` for no label; several
-            of these may be joined by commas. A label with a comma of its own is a text
-            of its own. None is every label of the vocabulary, and no label where that
-            has none.
-        vocabulary: The model's labels. Case does not matter.
+        texts: Each text has sets of labels separated by commas: a label, several labels
+            joined by ``|``, or ``any`` for no label. A label that contains a comma must
+            be a text of its own. None stands for every label of the vocabulary, or for
+            no label if the vocabulary is empty.
+        vocabulary: The labels of the model. Case does not matter.
 
     Raises:
         UserError: A label is not in the vocabulary; the message has the nearest.
@@ -135,8 +175,12 @@ def parse_label_sets(
     words = []
     for text in texts:
         words += [text] if text.strip().casefold() in keys else text.split(",")
-    words = [word.strip() for word in words]
-    sets = [_parse_label_set(word, vocabulary) for word in words if word]
+    sets = []
+    for word in filter(None, map(str.strip, words)):
+        key = word.casefold()
+        is_any = key == UNCONDITIONAL and UNCONDITIONAL not in keys
+        names = [] if is_any else word.split(LABEL_SEPARATOR)
+        sets.append(label_set(names, vocabulary))
     if not sets:
         raise UserError(
             f"no labels: expected names of the model's vocabulary, or "
@@ -145,19 +189,12 @@ def parse_label_sets(
     return tuple(dict.fromkeys(sets))
 
 
-def _parse_label_set(word: str, vocabulary: Sequence[str]) -> tuple[str, ...]:
-    keys = {label.casefold() for label in vocabulary}
-    if word.casefold() == UNCONDITIONAL and UNCONDITIONAL not in keys:
-        return ()
-    return label_set(word.split(LABEL_SEPARATOR), vocabulary)
-
-
 def label_set(names: Sequence[str], vocabulary: Sequence[str]) -> tuple[str, ...]:
     """Returns a set of labels in the order of the vocabulary.
 
     Args:
-        names: Of the labels; case does not matter. None is unconditional.
-        vocabulary: The model's labels.
+        names: Names of the labels; case does not matter. None is unconditional.
+        vocabulary: The labels of the model.
 
     Raises:
         UserError: A label is not in the vocabulary; the message has the nearest.
@@ -179,12 +216,81 @@ def label_set(names: Sequence[str], vocabulary: Sequence[str]) -> tuple[str, ...
 
 
 def set_name(labels: Sequence[str]) -> str:
-    """Returns how a set of labels is called."""
+    """Returns the name of a set of labels."""
     return LABEL_SEPARATOR.join(labels) or UNCONDITIONAL
 
 
+def check_rows(
+    model_info: ModelInfo, labels, seeds, temperature, top_p, guidance
+) -> dict[str, np.ndarray]:
+    """Converts the inputs of a request, and refuses those that no model accepts.
+
+    A server that merges the requests of several users into one batch refuses the whole
+    batch because of one wrong row; therefore a wrong row is never sent.
+
+    Args:
+        model_info: Describes the model.
+        labels: Multi-hot [N, L].
+        seeds: Integers of 64 bits [N].
+        temperature: Above 0; [N] or one number for all rows.
+        top_p: Above 0, at most 1; [N] or one number.
+        guidance: 0 or more; [N] or one number.
+
+    Returns:
+        The inputs of ``generate_multilabel`` by name: ``seed`` is int64 [N], the others
+        are float32.
+
+    Raises:
+        UserError: A shape or a value is wrong; the message names the first such row.
+    """
+    seed = np.asarray(seeds)
+    if seed.ndim != 1 or seed.size == 0 or seed.dtype.kind not in "iu":
+        raise UserError(
+            "seeds are wrong: expected integers, one for each row. "
+            f"Received: shape={seed.shape}, dtype={seed.dtype}"
+        )
+    _check("seed", seed, seed <= MAX_SEED, "integers of 64 bits")
+    shape = (*seed.shape, len(model_info.labels))
+    rows = {"labels": _floats("labels", labels, [shape])}
+    rows["seed"] = seed.astype(np.int64)
+    parameters = {"temperature": temperature, "top_p": top_p, "guidance": guidance}
+    for name, value in parameters.items():
+        value = _floats(name, value, [(), seed.shape])
+        rows[name] = np.broadcast_to(value, seed.shape)
+    for name, (expected, is_valid) in RANGES.items():
+        _check(name, rows[name], is_valid(rows[name]), expected)
+    return rows
+
+
+def _as_float32(value) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        return np.asarray(value, np.float32)
+
+
+def _floats(name: str, value, shapes: list[tuple[int, ...]]) -> np.ndarray:
+    try:
+        value = _as_float32(value)
+    except (TypeError, ValueError):
+        raise UserError(f"{name}: expected numbers. Received: {value!r}") from None
+    if value.shape not in shapes:
+        raise UserError(
+            f"{name} has a wrong shape: expected {' or '.join(map(str, shapes))}. "
+            f"Received: shape={value.shape}"
+        )
+    return value
+
+
+def _check(name: str, value: np.ndarray, valid: np.ndarray, expected: str) -> None:
+    if not valid.all():
+        index = tuple(int(i) for i in np.argwhere(~valid)[0])
+        raise UserError(
+            f"{name} is out of range: expected {expected}. "
+            f"Received: {name}{list(index)}={value[index]}"
+        )
+
+
 def _slug(labels: Sequence[str], vocabulary: Sequence[str]) -> str:
-    """Returns a set's name as a file may have it; the class ids make it its own."""
+    """Returns a unique file name for a set of labels: class ids and words."""
     if not labels:
         return UNCONDITIONAL
     ids = "+".join(f"{vocabulary.index(label):02d}" for label in labels)

@@ -33,8 +33,7 @@ from tfvqgen.data.sheets import brightening, sheet_of_rows, shown
 from tfvqgen.errors import UserError
 from tfvqgen.files import exclusive, read_json, write_json
 from tfvqgen.generation.model_info import ModelInfo
-from tfvqgen.generation.request import Request, Sample, set_name
-from tfvqgen.generation.source import Source
+from tfvqgen.generation.request import Request, Sample, Source, set_name
 
 SHEET = "samples.png"
 REQUEST = "request.json"

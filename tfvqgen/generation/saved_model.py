@@ -1,4 +1,4 @@
-"""Where exports are: folders of versions, each named by its number."""
+"""Finds the versions of an export, and runs the signatures of one."""
 
 import os
 from pathlib import Path
@@ -11,10 +11,12 @@ from tfvqgen.errors import DataError, UserError
 from tfvqgen.files import read_json, require_plain_path
 from tfvqgen.generation.loaded_graph import LoadedGraph
 from tfvqgen.generation.model_info import ModelInfo
-from tfvqgen.generation.source import Cells
+from tfvqgen.generation.request import Cells
 
 ABOUT = "assets/about.json"
 GRAPH = "saved_model.pb"
+# Loading raises these for files that are missing, truncated or corrupt.
+_LOAD_ERRORS = (tf.errors.OpError, OSError, ValueError, RuntimeError, KeyError)
 
 # The inputs of every signature; `serving_default` is `generate`.
 SAMPLING_INPUTS = ("seed", "temperature", "top_p", "guidance")
@@ -34,17 +36,18 @@ INPUTS = {
 
 
 def version_folder(path: str | os.PathLike) -> Path:
-    """Returns a version's folder: the path itself, or its newest version.
+    """Returns the folder of a version: the path itself, or its newest version.
 
     Raises:
-        UserError: There is no export, or none that TensorFlow could read.
+        UserError: There is no export, or TensorFlow cannot read from such a path.
+        DataError: The SavedModel is not one of this project.
     """
     require_plain_path(path)
     path = Path(path)
     if (path / GRAPH).is_file():
-        return _ours(path)
+        return _checked(path)
     if numbers := versions(path):
-        return _ours(path / str(numbers[-1]))
+        return _checked(path / str(numbers[-1]))
     raise UserError(
         f"no export: expected a folder that export.py made, with {GRAPH}, or one of "
         f"versions. Received: {path}"
@@ -58,18 +61,18 @@ def versions(folder: str | os.PathLike) -> list[int]:
 
 
 def version_names(folder: str | os.PathLike) -> list[int]:
-    """Returns what in a folder has a version's name, in order."""
+    """Returns the names of versions in a folder, complete or not, in order."""
     path = Path(folder)
     names = [x.name for x in path.iterdir()] if path.is_dir() else []
     return sorted(int(x) for x in names if x.isascii() and x.isdigit())
 
 
 def is_export(path: str | os.PathLike) -> bool:
-    """Whether a path has a SavedModel, or versions of one."""
+    """Returns whether a path has a SavedModel, or versions of one."""
     return (Path(path) / GRAPH).is_file() or bool(versions(path))
 
 
-def _ours(path: Path) -> Path:
+def _checked(path: Path) -> Path:
     if not (path / ABOUT).is_file():
         raise DataError(
             f"a SavedModel of something else: expected one with {ABOUT}, as export.py "
@@ -78,23 +81,19 @@ def _ours(path: Path) -> Path:
     return path
 
 
-# What loading raises for files that are missing, cut or flipped.
-_DAMAGE = (tf.errors.OpError, OSError, ValueError, RuntimeError, KeyError)
-
-
 class SavedModel:
-    """A model that export.py wrote. A :class:`~tfvqgen.generation.source.Source`.
+    """An exported model, a :class:`~tfvqgen.generation.request.Source` of cells.
 
     Args:
-        path: A version's folder, or the folder of versions: then the newest.
+        path: The folder of a version, or the folder of versions for the newest one.
 
     Attributes:
-        about: Describes the model.
-        path: The version's folder.
+        model_info: Describes the model.
+        path: The folder of the version.
 
     Raises:
         UserError: There is no export.
-        DataError: It is damaged, or not one of this project.
+        DataError: The export is damaged, or not one of this project.
     """
 
     def __init__(self, path: str | os.PathLike):
@@ -102,21 +101,15 @@ class SavedModel:
         self.model_info = ModelInfo.from_json(read_json(self.path / ABOUT))
         try:
             self._loaded = LoadedGraph(self.path)
-        except _DAMAGE as error:
+        except _LOAD_ERRORS as error:
             line = (str(error).strip() or repr(error)).splitlines()[0]
             raise DataError(
                 "damaged export: expected the files that export.py wrote. "
                 f"Received: {self.path} ({line})"
             ) from error
-        missing = sorted(INPUTS.keys() - self._loaded.signatures.keys())
-        if missing:
-            raise DataError(
-                "an export without all signatures: expected one of this version's "
-                f"export.py. Received: {self.path} without {', '.join(missing)}"
-            )
 
     def generate(self, labels, seeds, temperature, top_p, guidance) -> Cells:
-        """Returns cells; see :class:`~tfvqgen.generation.source.Source`."""
+        """Returns cells; see :class:`~tfvqgen.generation.request.Source`."""
         made = self.ask(
             "generate_multilabel",
             labels=labels,
@@ -128,14 +121,14 @@ class SavedModel:
         return Cells(made["image"], made["top_codes"], made["bottom_codes"])
 
     def ask(self, signature: str, **inputs: Any) -> dict[str, np.ndarray]:
-        """Asks a signature, and returns its outputs by name.
+        """Runs a signature and returns its outputs by name.
 
         Args:
-            signature: Its name.
-            **inputs: Arrays with a row a cell.
+            signature: Name of the signature.
+            **inputs: Arrays with one row for each cell.
 
         Raises:
-            UserError: The graph refuses a row; its sentence.
+            UserError: The graph refuses a row; the message says why.
         """
         try:
             return self._loaded(signature, inputs)

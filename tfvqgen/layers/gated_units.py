@@ -1,4 +1,7 @@
-"""The two nonlinearities of PixelSNAIL (Chen et al. 2017), as van den Oord's nets."""
+"""The gated units of PixelSNAIL (Chen et al. 2017), and dropout over replicas."""
+
+# Shapes: B maps, H x W positions, C channels, R channels inside a unit, A attended
+# channels, E context channels.
 
 import math
 
@@ -7,19 +10,17 @@ import tensorflow as tf
 
 from tfvqgen.layers.causal_conv import CausalConv2D
 
-# Shapes: C channels.
-
 
 def elu_pair(x: tf.Tensor) -> tf.Tensor:
-    """Returns ELU of x and of -x side by side, [..., C] -> [..., 2C].
+    """Returns ELU(x) and ELU(-x) side by side, [..., C] -> [..., 2C].
 
-    Nothing of x is lost, as half of it is in a single ELU. In the order (x, -x).
+    A single ELU would lose half of x.
     """
     return tf.nn.elu(tf.concat([x, -x], axis=-1))
 
 
 def gate(x: tf.Tensor) -> tf.Tensor:
-    """Returns the first half of the channels times the sigmoid of the second.
+    """Multiplies the first half of the channels by the sigmoid of the second half.
 
     [..., 2C] -> [..., C].
     """
@@ -27,32 +28,29 @@ def gate(x: tf.Tensor) -> tf.Tensor:
     return values * tf.sigmoid(gates)
 
 
-# Shapes: B rows of one replica.
-
-
 def row_dropout(x: tf.Tensor, rate: float, seed: tf.Tensor) -> tf.Tensor:
-    """Sets a share of the features to zero and scales up the others.
+    """Applies dropout that is the same on one replica and on several.
 
-    The noise is drawn for the rows of the global batch, and each replica takes its own:
-    two replicas drop what one would have dropped on the same global batch.
+    The noise is sampled for all rows of the global batch, and each replica uses the
+    part for its own rows.
 
     Args:
         x: [B, ...], the rows of this replica.
-        rate: The share, 0 to below 1.
-        seed: Of the draw, int64 [2].
+        rate: Share of the features that are set to zero, 0 or more and below 1.
+        seed: int64 [2].
 
     Returns:
-        [B, ...] of the same type.
+        [B, ...] in the dtype of x.
     """
     keep = replica_rows_uniform(tf.shape(x), seed) >= rate
     return tf.where(keep, x / tf.cast(1 - rate, x.dtype), tf.zeros([], x.dtype))
 
 
 def replica_rows_uniform(shape: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Draws uniform numbers for this replica's rows of the global batch.
+    """Samples uniform numbers for this replica's rows of the global batch.
 
     Args:
-        shape: Of the result; its first entry is B.
+        shape: Shape of the result; the first entry is B.
         seed: int64 [2], the same on all replicas.
 
     Returns:
@@ -66,28 +64,24 @@ def replica_rows_uniform(shape: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     return noise[first : first + rows]
 
 
-# Shapes: B maps, H x W positions, C channels, R channels inside, A attended, E context.
-
-
 @keras.saving.register_keras_serializable("tfvqgen")
 class GatedCausalUnit(keras.layers.Layer):
-    """A strictly causal, gated unit of two convolutions.
+    """A strictly causal gated unit with two convolutions.
 
-    gate(conv(pair(conv(elu(x + own)))) + context), where pair is that of ELUs.
-    Features x of a position know the codes before it; `own`, the position's own code,
-    completes them. The first convolution excludes its centre, so that what the unit
-    gives at a position depends on completed positions before it only, however many
-    units lie below it: that is what lets a sampler compute all units of a network at
-    once. The second reads the rows above and, of the first one's result, the position
-    itself.
+    It computes gate(conv(elu_pair(conv(elu(x + own)))) + context). The features x of a
+    position depend on earlier codes; `own`, the code of the position, completes them.
+    The first convolution excludes its center. Therefore the output at a position
+    depends on completed features of earlier positions only, even in a stack of units,
+    and a sampler can evaluate all units at once. The second convolution reads the rows
+    above and the position itself.
 
     ``[B, H, W, C] -> [B, H, W, C]``. PixelSNAIL (Chen et al. 2017), figure 2.
 
     Args:
         residual_width: R, channels between the two convolutions.
         kernel: Side of both kernels.
-        dropout: Share of features dropped between them in training.
-        gain: Of the second convolution's first weights.
+        dropout: Dropout rate between the convolutions. Defaults to 0.
+        gain: Scale of the initial weights of the second convolution. Defaults to 1.
     """
 
     def __init__(
@@ -105,7 +99,7 @@ class GatedCausalUnit(keras.layers.Layer):
         self.gain = gain
 
     def build(self, x_shape, own_shape=None, context_shape=None):
-        """Makes the weights for the inputs' channels."""
+        """Creates the weights for the channels of the inputs."""
         *positions, channels = x_shape
         self.narrow = CausalConv2D(self.residual_width, self.kernel, name="narrow")
         self.narrow.build((*positions, channels))
@@ -118,39 +112,30 @@ class GatedCausalUnit(keras.layers.Layer):
         )
 
     def call(self, x, own, context, dropout_seed=None):
-        """Returns what is added to x, [B, H, W, C] in its type.
+        """Returns the update of x, [B, H, W, C] in the dtype of x.
 
         Args:
-            x: Features, [B, H, W, C], any float type.
-            own: The positions' own codes, embedded, [B, H, W, C].
+            x: Features, [B, H, W, C].
+            own: Embedded codes of the positions, [B, H, W, C].
             context: Labels and condition, [B, H, W, E] or [B, 1, 1, E].
-            dropout_seed: int64 [2] in training, else None.
+            dropout_seed: int64 [2] in training. Defaults to no dropout.
         """
         hidden = elu_pair(self.narrow(tf.nn.elu(x + own)))
         if dropout_seed is not None and self.dropout:
             hidden = row_dropout(hidden, self.dropout, dropout_seed)
         return gate(self.wide(hidden) + matmul(context, self.context_kernel))
 
-    def get_config(self):
-        """Returns the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "residual_width": self.residual_width,
-            "kernel": self.kernel,
-            "dropout": self.dropout,
-            "gain": self.gain,
-        }
-
 
 @keras.saving.register_keras_serializable("tfvqgen")
 class GatedPointwiseUnit(keras.layers.Layer):
-    """A gated unit that sees one position at a time.
+    """A gated unit that reads one position at a time.
 
-    gate(W elu(x) + V attended + context): ``[B, H, W, C] -> [B, H, W, C]``. It joins
-    what attention found to the features, and makes up the output stack.
+    It computes gate(W elu(x) + V attended + context), ``[B, H, W, C] -> [B, H, W, C]``.
+    It ends each block, where it adds the attended values to the features, and forms the
+    output stack.
 
     Args:
-        gain: Of the first weights.
+        gain: Scale of the initial weights. Defaults to 1.
     """
 
     def __init__(self, gain: float = 1.0, **kwargs):
@@ -158,28 +143,26 @@ class GatedPointwiseUnit(keras.layers.Layer):
         self.gain = gain
 
     def build(self, x_shape, context_shape=None, attended_shape=None):
-        """Makes the weights for the inputs' channels."""
-        channels = x_shape[-1]
-        self.kernel = add_kernel(self, "kernel", channels, 2 * channels, self.gain)
-        self.bias = self.add_weight(
-            name="bias", shape=(2 * channels,), initializer="zeros"
-        )
+        """Creates the weights for the channels of the inputs."""
+        outputs = 2 * x_shape[-1]
+        self.kernel = add_kernel(self, "kernel", x_shape[-1], outputs, self.gain)
+        self.bias = self.add_weight(name="bias", shape=(outputs,), initializer="zeros")
         self.context_kernel = add_kernel(
-            self, "context_kernel", context_shape[-1], 2 * channels, self.gain
+            self, "context_kernel", context_shape[-1], outputs, self.gain
         )
         self.attended_kernel = None
         if attended_shape is not None:
             self.attended_kernel = add_kernel(
-                self, "attended_kernel", attended_shape[-1], 2 * channels, self.gain
+                self, "attended_kernel", attended_shape[-1], outputs, self.gain
             )
 
     def call(self, x, context, attended=None):
-        """Returns what is added to x, [B, H, W, C] in its type.
+        """Returns the update of x, [B, H, W, C] in the dtype of x.
 
         Args:
-            x: Features, [B, H, W, C], any float type.
+            x: Features, [B, H, W, C].
             context: Labels and condition, [B, H, W, E] or [B, 1, 1, E].
-            attended: [B, H, W, A], or None.
+            attended: Attended values, [B, H, W, A], or None.
         """
         update = matmul(tf.nn.elu(x), self.kernel)
         update += matmul(context, self.context_kernel)
@@ -187,20 +170,13 @@ class GatedPointwiseUnit(keras.layers.Layer):
             update += matmul(attended, self.attended_kernel)
         return gate(update + tf.cast(self.bias.value, x.dtype))
 
-    def get_config(self):
-        """Returns the constructor's arguments."""
-        return {**super().get_config(), "gain": self.gain}
-
 
 def add_kernel(layer, name: str, inputs: int, outputs: int, gain: float = 1.0):
     """Adds the weights of a 1x1 convolution to a layer, [inputs, outputs]."""
-    return layer.add_weight(
-        name=name,
-        shape=(inputs, outputs),
-        initializer=keras.initializers.RandomNormal(stddev=gain / math.sqrt(inputs)),
-    )
+    normal = keras.initializers.RandomNormal(stddev=gain / math.sqrt(inputs))
+    return layer.add_weight(name=name, shape=(inputs, outputs), initializer=normal)
 
 
 def matmul(x: tf.Tensor, kernel) -> tf.Tensor:
-    """Multiplies the last dimension by a layer's weights, in the type of x."""
+    """Multiplies the last dimension of x by a weight, in the dtype of x."""
     return tf.tensordot(x, tf.cast(kernel.value, x.dtype), 1)

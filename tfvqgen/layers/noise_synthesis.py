@@ -1,39 +1,40 @@
-"""The last touch on decoded images: sharpness, and the grain that codes cannot hold."""
+"""Sharpens decoded images and adds the texture noise that codes cannot represent."""
+
+# Shapes: B images of H x W pixels, C channels; F features; h x w top codes, 2h x 2w
+# bottom codes.
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-# Shapes: B images of H x W pixels, C channels; F features.
-
-
-FILTER_SIZE = 5
-# Of the grain's strength before softplus.
-FIRST_STRENGTH = -2.0
-# Keeps the root's slope finite where images are black.
-LEAST_BRIGHTNESS = 1e-6
+_FILTER_SIZE = 5
+# Initial noise amplitude, before softplus.
+_INITIAL_AMPLITUDE = -2.0
+# Keeps the gradient of the square root finite where images are black.
+_MIN_BRIGHTNESS = 1e-6
 
 
 @keras.saving.register_keras_serializable("tfvqgen")
 class NoiseSynthesis(keras.layers.Layer):
-    """Sharpens images and adds noise of a learned local strength and texture.
+    """Sharpens images and adds noise with a learned local amplitude and texture.
 
-    What is least in squared error is the mean of all images that a code can stand for,
-    and so lacks most of their fibres, speckle and shot noise. These are drawn instead:
-    filtered noise of the strength that the decoder's features tell, as film grain is
-    synthesised in video decoders (Norkin and Birkbeck 2018). With m the mean and n
-    noise, ``f * m + softplus(strength) sqrt(m) (g * (n A))``, where f and g are filters
-    a channel of ``FILTER_SIZE`` pixels (f and g start as identities) and A mixes
-    channels, whose grain may go together. The root is that of shot noise, whose
-    variance is the light itself: black stays black.
+    The reconstruction with the least squared error is the mean of all images that share
+    the codes, and thus lacks most of their fibers, speckle and shot noise. This layer
+    samples them: it adds filtered noise, whose amplitude is computed from the features
+    of the decoder, as film grain is synthesized in video decoders (Norkin and Birkbeck
+    2018). With the mean m and noise n the result is
+    ``f * m + softplus(amplitude) sqrt(m) (g * (n A))``. The filters f and g have
+    5 x 5 pixels for each channel and start as identities; A mixes the noise of the
+    channels. The square root models shot noise, whose variance is proportional to the
+    signal, so that black stays black.
     """
 
     def build(self, mean_shape, features_shape, noise_shape):
-        """Makes the filters for the images' channels."""
+        """Creates the filters for the channels of the images."""
         del features_shape, noise_shape
         channels = mean_shape[-1]
-        taps = np.zeros([FILTER_SIZE, FILTER_SIZE, channels, 1], np.float32)
-        taps[FILTER_SIZE // 2, FILTER_SIZE // 2] = 1
+        taps = np.zeros([_FILTER_SIZE, _FILTER_SIZE, channels, 1], np.float32)
+        taps[_FILTER_SIZE // 2, _FILTER_SIZE // 2] = 1
         identity = keras.initializers.Constant(taps)
         self.sharpening = self.add_weight(
             shape=taps.shape, initializer=identity, name="sharpening"
@@ -50,7 +51,7 @@ class NoiseSynthesis(keras.layers.Layer):
             channels,
             3,
             padding="same",
-            bias_initializer=keras.initializers.Constant(FIRST_STRENGTH),
+            bias_initializer=keras.initializers.Constant(_INITIAL_AMPLITUDE),
             dtype=self.dtype_policy,
         )
 
@@ -59,20 +60,18 @@ class NoiseSynthesis(keras.layers.Layer):
 
         Args:
             mean: Float32 [B, H, W, C].
-            features: [B, H / 2, W / 2, F].
-            noise: Standard normal, float32 [B, H, W, C].
+            features: Features of the decoder, [B, H / 2, W / 2, F].
+            noise: Standard normal noise, float32 [B, H, W, C].
         """
-        strength = tf.math.softplus(self.strength(features))
-        strength = tf.image.resize(strength, tf.shape(mean)[1:3], "bilinear")
-        grain = _filtered(tf.matmul(noise, self.mixing), self.texture)
-        light = tf.sqrt(tf.maximum(mean, LEAST_BRIGHTNESS))
-        return _filtered(mean, self.sharpening) + strength * light * grain
+        amplitude = tf.math.softplus(self.strength(features))
+        amplitude = tf.image.resize(amplitude, tf.shape(mean)[1:3], "bilinear")
+        texture = _filter(tf.matmul(noise, self.mixing), self.texture)
+        brightness = tf.sqrt(tf.maximum(mean, _MIN_BRIGHTNESS))
+        return _filter(mean, self.sharpening) + amplitude * brightness * texture
 
 
 def seeds_of_codes(top_codes: tf.Tensor, bottom_codes: tf.Tensor) -> tf.Tensor:
-    """Returns a seed for each row that is the same whenever its codes are.
-
-    Sums of the codes, each times a number of its place's own.
+    """Returns a hash of the codes of each row, so that equal codes have equal noise.
 
     Args:
         top_codes: int32 [B, h, w].
@@ -81,38 +80,39 @@ def seeds_of_codes(top_codes: tf.Tensor, bottom_codes: tf.Tensor) -> tf.Tensor:
     Returns:
         int32 [B, 2].
     """
-    return tf.stack([_hashed(top_codes, 0), _hashed(bottom_codes, 1)], axis=-1)
+    return tf.stack([_hash(top_codes, 0), _hash(bottom_codes, 1)], axis=-1)
 
 
 def noise_like(images: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
-    """Returns standard normal noise, each row of its own seed alone.
+    """Returns standard normal noise in which each row depends only on its own seed.
 
     Args:
-        images: [B, H, W, C], for its shape.
+        images: [B, H, W, C]; only the shape is used.
         seeds: int32 [B, 2].
 
     Returns:
         Float32 [B, H, W, C].
     """
     shape = tf.shape(images)[1:]
-
-    def of_row(seed):
-        return tf.random.stateless_normal(shape, seed, alg="philox")
-
-    noise = tf.map_fn(of_row, seeds, fn_output_signature=tf.float32)
+    noise = tf.map_fn(
+        lambda seed: tf.random.stateless_normal(shape, seed, alg="philox"),
+        seeds,
+        fn_output_signature=tf.float32,
+    )
     return tf.ensure_shape(noise, images.shape)
 
 
-def _hashed(codes: tf.Tensor, level: int) -> tf.Tensor:
-    """Returns int32 [B]; sums overflow, as they should."""
+def _hash(codes: tf.Tensor, level: int) -> tf.Tensor:
+    """Returns int32 [B]: sums of codes times random factors, which may overflow."""
     factors = tf.random.stateless_uniform(
         tf.shape(codes)[1:], (level, 0), minval=None, maxval=None, dtype=tf.int32
     )
     return tf.reduce_sum((codes + 1) * factors, axis=[1, 2])
 
 
-def _filtered(images: tf.Tensor, taps: tf.Tensor) -> tf.Tensor:
-    """Convolves each channel with its own filter, borders mirrored."""
-    rim = FILTER_SIZE // 2
-    padded = tf.pad(images, [[0, 0], [rim, rim], [rim, rim], [0, 0]], "SYMMETRIC")
+def _filter(images: tf.Tensor, taps: tf.Tensor) -> tf.Tensor:
+    """Convolves each channel with its own filter; borders are mirrored."""
+    border = _FILTER_SIZE // 2
+    paddings = [[0, 0], [border, border], [border, border], [0, 0]]
+    padded = tf.pad(images, paddings, "SYMMETRIC")
     return tf.nn.depthwise_conv2d(padded, taps, [1, 1, 1, 1], "VALID")

@@ -1,22 +1,23 @@
-"""Residual layers of the encoders and decoders."""
+"""Residual layers of the encoders and decoders, and of the condition of a prior."""
+
+# Shapes: B images or maps, H x W positions, C channels; h x w codes of the condition, K
+# codes.
 
 import keras
 import tensorflow as tf
 
-from tfvqgen.layers.causal_attention import background
-
-# Shapes: B images, H x W positions, C channels.
+from tfvqgen.layers.causal_attention import position_features
 
 
 @keras.saving.register_keras_serializable("tfvqgen")
 class ResidualStack(keras.layers.Layer):
-    """A stack of residual layers, each relu, 3x3, relu, 1x1, added to its input.
+    """A stack of residual layers: ReLU, 3x3, ReLU and 1x1, added to their input.
 
-    The form of VQ-VAE (van den Oord et al. 2017, section 4.1) and VQ-VAE-2 (Razavi et
-    al. 2019, appendix A). ``[B, H, W, C] -> [B, H, W, C]``, a relu at the end.
+    As in VQ-VAE (van den Oord et al. 2017, section 4.1) and VQ-VAE-2 (Razavi et al.
+    2019, appendix A). ``[B, H, W, C] -> [B, H, W, C]``, with a ReLU at the end.
 
     Args:
-        num_layers: Residual layers.
+        num_layers: Number of residual layers.
         residual_width: Channels between the two convolutions of a layer.
     """
 
@@ -26,11 +27,10 @@ class ResidualStack(keras.layers.Layer):
         self.residual_width = residual_width
 
     def build(self, input_shape):
-        """Makes the convolutions for the input's channels."""
-        channels = input_shape[-1]
+        """Creates the convolutions for the channels of the input."""
+        shape = tuple(input_shape)
         self._wide = []
         self._narrow = []
-        shape = tuple(input_shape)
         for i in range(self.num_layers):
             wide = keras.layers.Conv2D(
                 self.residual_width,
@@ -41,7 +41,7 @@ class ResidualStack(keras.layers.Layer):
                 name=f"conv3_{i}",
             )
             narrow = keras.layers.Conv2D(
-                channels, 1, dtype=self.dtype_policy, name=f"conv1_{i}"
+                shape[-1], 1, dtype=self.dtype_policy, name=f"conv1_{i}"
             )
             wide.build(shape)
             narrow.build((*shape[:-1], self.residual_width))
@@ -55,28 +55,18 @@ class ResidualStack(keras.layers.Layer):
             x = x + narrow(wide(keras.ops.relu(x)))
         return keras.ops.relu(x)
 
-    def get_config(self):
-        """Returns the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "num_layers": self.num_layers,
-            "residual_width": self.residual_width,
-        }
-
-
-# Shapes: B maps, h x w codes above, 2h x 2w positions below, K codes, C channels.
-
 
 @keras.saving.register_keras_serializable("tfvqgen")
 class ConditionStack(keras.layers.Layer):
-    """Embeds a code map, lets residual layers look around on it, and doubles its side.
+    """Embeds the codes of the level above and upsamples their features.
 
-    int [B, h, w] -> [B, 2h, 2w, C]. Arithmetic is float32: this is the smaller map.
+    int [B, h, w] -> float32 [B, 2h, 2w, C]. The arithmetic is float32 in training too,
+    because this is the smaller map.
 
     Args:
         num_embeddings: K.
         width: C.
-        num_layers: Residual layers.
+        num_layers: Number of residual layers.
         residual_width: Channels inside a residual layer.
     """
 
@@ -95,7 +85,7 @@ class ConditionStack(keras.layers.Layer):
         self.residual_width = residual_width
 
     def build(self, input_shape):
-        """Makes the weights."""
+        """Creates the weights."""
         height, width = input_shape[1:3]
         self.embeddings = self.add_weight(
             name="embeddings",
@@ -104,7 +94,7 @@ class ConditionStack(keras.layers.Layer):
         )
         features = (None, height, width, self.width)
         self.background = keras.layers.Dense(self.width, name="background")
-        self.background.build(background(height, width).shape)
+        self.background.build(position_features(height, width).shape)
         self.stack = ResidualStack(self.num_layers, self.residual_width, name="stack")
         self.stack.build(features)
         self.upsampling = keras.layers.Conv2DTranspose(
@@ -113,17 +103,7 @@ class ConditionStack(keras.layers.Layer):
         self.upsampling.build(features)
 
     def call(self, codes):
-        """Returns features for each position below, float32 [B, 2h, 2w, C]."""
+        """Returns features of each position of the level below, [B, 2h, 2w, C]."""
         x = tf.gather(tf.convert_to_tensor(self.embeddings), codes)
-        x += self.background(background(*codes.shape[1:3]))
+        x += self.background(position_features(*codes.shape[1:3]))
         return self.upsampling(self.stack(x))
-
-    def get_config(self):
-        """Returns the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "num_embeddings": self.num_embeddings,
-            "width": self.width,
-            "num_layers": self.num_layers,
-            "residual_width": self.residual_width,
-        }

@@ -8,24 +8,23 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-CODEBOOK_RULES = ("ema", "gradient")
-
-# Share of even use that codes start from data with where none is revived later.
-UNREVIVED_SEED = 0.02
+_CODEBOOK_UPDATES = ("ema", "gradient")
+# Initial count of a code, relative to uniform use, if dead codes are not restarted.
+_INITIAL_COUNT = 0.02
 
 
 class VectorQuantizerOutput(NamedTuple):
-    """What a :class:`VectorQuantizer` returns.
+    """The result of a :class:`VectorQuantizer`.
 
     Attributes:
-        quantized: The embedded codes, [B, H, W, D], in the compute dtype; the gradient
-            with respect to it goes straight through to the latents.
-        codes: Index of each latent's nearest embedding, int32 [B, H, W].
+        quantized: The embedded codes, [B, H, W, D], in the compute dtype. Gradients
+            pass straight through to the latents.
+        codes: Index of the nearest embedding of each latent, int32 [B, H, W].
         commitment_loss: beta * mean ||sg[e] - z||^2, float32 scalar.
-        codebook_loss: mean ||sg[z] - e||^2 under the gradient rule; 0 under EMA, which
-            moves the codebook without a loss. Float32 scalar.
-        codebook_perplexity: exp of the entropy of this call's code use (over all
-            replicas when training), float32 scalar between 1 and K.
+        codebook_loss: mean ||sg[z] - e||^2 with the gradient update, otherwise 0;
+            float32 scalar.
+        codebook_perplexity: exp of the entropy of the code frequencies in this batch
+            (of all replicas in training), a float32 scalar from 1 to K.
     """
 
     quantized: tf.Tensor
@@ -39,38 +38,34 @@ class VectorQuantizerOutput(NamedTuple):
 class VectorQuantizer(keras.layers.Layer):
     """Replaces each latent by the nearest of K embeddings.
 
-    VQ-VAE (van den Oord et al. 2017), equation 3 with the straight-through estimator;
-    the codebook learns by gradient (equation 3's second term) or by exponential moving
-    averages (appendix A.1). For example latents of [16, 32, 32, 64] are 16,384 vectors
-    of length 64, and give codes of [16, 32, 32].
+    VQ-VAE (van den Oord et al. 2017), equation 3, with the straight-through estimator.
+    The codebook learns by gradient (the second term of equation 3) or by exponential
+    moving averages (appendix A.1). For example, latents of [16, 32, 32, 64] are 16,384
+    vectors of length 64 and give codes of [16, 32, 32].
 
-    Training calls count as steps. Up to step `quantize_after` the latents pass
-    unquantized and there is no loss; then the embeddings start as latents drawn from
-    the batch. From there on a code whose moving count falls below the share
-    `dead_code_threshold` of even use (latents a step over K) is dead, and is re-seeded
-    from the batch, its moving averages with it: with twice the count at which it would
-    die,
-    so that it has some 70 steps (at a decay of .99) to find its use. Batches are those
-    of all replicas together: under a strategy the statistics are summed over the
-    replicas before they are used, so that every replica holds the same codebook and it
-    is the one that a single replica would have on the same global batch.
+    Calls with ``training=True`` count as steps. During the first `quantize_after` steps
+    the latents pass unquantized and without a loss. Then the embeddings are set to
+    latents of the batch. Afterwards, a code is dead if its moving count falls below
+    `dead_code_threshold` times the count at uniform use. It is restarted from a latent
+    of the batch with twice that count, which leaves it about 70 steps (at a decay of
+    0.99) to find its use.
 
-    Arithmetic is float32 whatever the policy: distances of half precision pick wrong
-    codes, and moving averages in it stand still.
+    Statistics are summed over all replicas, so that every replica holds the same
+    codebook as a single replica would with the same global batch. The arithmetic is
+    float32 under any dtype policy: distances in half precision select wrong codes, and
+    moving averages in half precision stop moving.
 
     Args:
         num_embeddings: K, at least 2.
-        embedding_dim: D, the latents' last dimension.
-        commitment_cost: beta, the weight of the commitment loss.
-        codebook_update: ``"ema"`` or ``"gradient"``.
-        decay: Of the moving averages.
-        epsilon: Laplace smoothing of the counts under the EMA rule.
-        dead_code_threshold: Share of even use below which a code is re-seeded; 0
-            disables re-seeding.
-        data_initialization: Start the embeddings from data; otherwise they keep the
-            normal random vectors that they are built with.
-        quantize_after: Training calls that pass without quantization.
-        seed: Of the draws of latents, and of the first embeddings.
+        embedding_dim: D, the last dimension of the latents.
+        commitment_cost: beta, weight of the commitment loss. Defaults to 0.25.
+        codebook_update: ``"ema"`` (the default) or ``"gradient"``.
+        decay: Decay of the exponential moving averages. Defaults to 0.99.
+        epsilon: Laplace smoothing of the counts with ``"ema"``. Defaults to 1e-5.
+        dead_code_threshold: Count below which a code is restarted, relative to uniform
+            use; 0 disables restarts. Defaults to 0.01.
+        quantize_after: Number of steps without quantization. Defaults to 0.
+        seed: Random seed for the initial embeddings and the choice of latents.
 
     Raises:
         ValueError: An argument is out of range.
@@ -85,28 +80,36 @@ class VectorQuantizer(keras.layers.Layer):
         decay: float = 0.99,
         epsilon: float = 1e-5,
         dead_code_threshold: float = 0.01,
-        data_initialization: bool = True,
         quantize_after: int = 0,
         seed: int = 0,
         **kwargs,
     ):
         super().__init__(autocast=False, **kwargs)
-        _require(num_embeddings >= 2, "at least 2", num_embeddings=num_embeddings)
-        _require(embedding_dim >= 1, "at least 1", embedding_dim=embedding_dim)
-        _require(commitment_cost >= 0, "at least 0", commitment_cost=commitment_cost)
-        _require(
-            codebook_update in CODEBOOK_RULES,
-            f"one of {', '.join(CODEBOOK_RULES)}",
-            codebook_update=codebook_update,
-        )
-        _require(0 <= decay < 1, "at least 0 and below 1", decay=decay)
-        _require(epsilon >= 0, "at least 0", epsilon=epsilon)
-        _require(
-            dead_code_threshold >= 0,
-            "at least 0",
-            dead_code_threshold=dead_code_threshold,
-        )
-        _require(quantize_after >= 0, "at least 0", quantize_after=quantize_after)
+        for name, value, valid, expected in (
+            ("num_embeddings", num_embeddings, num_embeddings >= 2, "at least 2"),
+            ("embedding_dim", embedding_dim, embedding_dim >= 1, "at least 1"),
+            ("commitment_cost", commitment_cost, commitment_cost >= 0, "at least 0"),
+            (
+                "codebook_update",
+                codebook_update,
+                codebook_update in _CODEBOOK_UPDATES,
+                " or ".join(_CODEBOOK_UPDATES),
+            ),
+            ("decay", decay, 0 <= decay < 1, "at least 0 and below 1"),
+            ("epsilon", epsilon, epsilon >= 0, "at least 0"),
+            (
+                "dead_code_threshold",
+                dead_code_threshold,
+                dead_code_threshold >= 0,
+                "at least 0",
+            ),
+            ("quantize_after", quantize_after, quantize_after >= 0, "at least 0"),
+        ):
+            if not valid:
+                raise ValueError(
+                    f"{name} is out of range: expected {expected}. "
+                    f"Received: {name}={value!r}"
+                )
         self.num_embeddings = num_embeddings
         self.embedding_dim = embedding_dim
         self.commitment_cost = commitment_cost
@@ -114,68 +117,51 @@ class VectorQuantizer(keras.layers.Layer):
         self.decay = decay
         self.epsilon = epsilon
         self.dead_code_threshold = dead_code_threshold
-        self.data_initialization = data_initialization
         self.quantize_after = quantize_after
         self.seed = seed
 
     def build(self, input_shape):
-        """Makes the codebook and its moving averages.
+        """Creates the codebook and its moving averages.
 
         Raises:
-            ValueError: The latents' last dimension is not `embedding_dim`.
+            ValueError: The last dimension of the latents is not `embedding_dim`.
         """
         if input_shape[-1] != self.embedding_dim:
             raise ValueError(
-                "The latents' last dimension must be embedding_dim: expected "
+                "the last dimension of the latents is not embedding_dim: expected "
                 f"{self.embedding_dim}. Received: shape={tuple(input_shape)}"
             )
         initializer = keras.initializers.RandomNormal(
             stddev=1 / math.sqrt(self.embedding_dim), seed=self.seed
         )
         shape = (self.num_embeddings, self.embedding_dim)
-        # All replicas assign the same value, which the first one's stands for.
-        state = {
-            "dtype": "float32",
-            "autocast": False,
-            "aggregation": "only_first_replica",
-        }
-        self.embeddings = self.add_weight(
-            name="embeddings",
-            shape=shape,
-            initializer=initializer,
-            trainable=self.codebook_update == "gradient",
-            **state,
-        )
-        self.ema_counts = self.add_weight(
-            name="ema_counts",
-            shape=(self.num_embeddings,),
-            initializer="ones",
-            trainable=False,
-            **state,
-        )
-        if self.codebook_update == "ema":
-            # Equal to the embeddings, as it must be while every count is one.
-            self.ema_sums = self.add_weight(
-                name="ema_sums",
+
+        def add_state(name, shape, initializer, trainable=False, dtype="float32"):
+            return self.add_weight(
+                name=name,
                 shape=shape,
                 initializer=initializer,
-                trainable=False,
-                **state,
+                trainable=trainable,
+                dtype=dtype,
+                autocast=False,
+                # All replicas assign the same value.
+                aggregation="only_first_replica",
             )
-        self.steps = self.add_weight(
-            name="steps",
-            shape=(),
-            initializer="zeros",
-            trainable=False,
-            **{**state, "dtype": "int64"},
-        )
+
+        by_gradient = self.codebook_update == "gradient"
+        self.embeddings = add_state("embeddings", shape, initializer, by_gradient)
+        self.ema_counts = add_state("ema_counts", (self.num_embeddings,), "ones")
+        if not by_gradient:
+            # Equal to the embeddings, because all counts are one.
+            self.ema_sums = add_state("ema_sums", shape, initializer)
+        self.steps = add_state("steps", (), "zeros", dtype="int64")
 
     def call(self, latents, training=False):
-        """Quantizes latents, and when training moves the codebook.
+        """Quantizes latents and, in training, updates the codebook.
 
         Args:
             latents: [B, H, W, D], any float dtype.
-            training: Whether to count the call as a step and to learn from it.
+            training: Whether this call is a training step.
 
         Returns:
             A :class:`VectorQuantizerOutput`.
@@ -183,7 +169,7 @@ class VectorQuantizer(keras.layers.Layer):
         latents = tf.cast(latents, tf.float32)
         flat = tf.reshape(latents, [-1, self.embedding_dim])
         if training:
-            self._reseed(flat)
+            self._restart_codes(flat)
         embeddings = tf.convert_to_tensor(self.embeddings)
         flat_codes = nearest_codes(flat, embeddings)
         quantized = tf.reshape(tf.gather(embeddings, flat_codes), tf.shape(latents))
@@ -193,34 +179,18 @@ class VectorQuantizer(keras.layers.Layer):
         quantizing = tf.ones([], tf.bool)
         if training:
             quantizing = self.steps.value >= self.quantize_after
-            counts = self._learn(flat, flat_codes, counts, quantizing)
+            counts = self._update(flat, flat_codes, counts, quantizing)
         return self._output(latents, quantized, flat_codes, counts, quantizing)
 
     def embed(self, codes):
-        """Looks codes up, int [...] -> float32 [..., D]."""
+        """Returns the embeddings of codes, int [...] -> float32 [..., D]."""
         return tf.gather(tf.convert_to_tensor(self.embeddings), codes)
 
     def mean_embedding(self):
-        """Returns the embedding expected of a code, by how often each is used, [D]."""
+        """Returns the mean of the embeddings weighted by their counts, [D]."""
         counts = tf.convert_to_tensor(self.ema_counts)
         weights = counts / tf.reduce_sum(counts)
         return tf.linalg.matvec(tf.convert_to_tensor(self.embeddings), weights, True)
-
-    def get_config(self):
-        """Returns the constructor's arguments."""
-        names = (
-            "num_embeddings",
-            "embedding_dim",
-            "commitment_cost",
-            "codebook_update",
-            "decay",
-            "epsilon",
-            "dead_code_threshold",
-            "data_initialization",
-            "quantize_after",
-            "seed",
-        )
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
     def _output(self, latents, quantized, flat_codes, counts, quantizing):
         weight = tf.cast(quantizing, tf.float32)
@@ -241,33 +211,31 @@ class VectorQuantizer(keras.layers.Layer):
             codebook_perplexity=codebook_perplexity(counts),
         )
 
-    def _reseed(self, flat):
-        """Gives dead codes, and at the first quantized step all codes, new values."""
+    def _restart_codes(self, flat):
+        """Restarts dead codes, and all codes at the first quantized step."""
+        context = tf.distribute.get_replica_context()
         counts = tf.convert_to_tensor(self.ema_counts)
         embeddings = tf.convert_to_tensor(self.embeddings)
         step = self.steps.value
-        even = self._even_use(flat)
-        dead = (counts < self.dead_code_threshold * even) & (step > self.quantize_after)
-        if self.data_initialization:
-            dead = dead | tf.fill([self.num_embeddings], step == self.quantize_after)
-        drawn = self._draw(flat, step)
-        seeded = (2 * self.dead_code_threshold or UNREVIVED_SEED) * even
-        self.embeddings.assign(tf.where(dead[:, None], drawn, embeddings))
-        self.ema_counts.assign(tf.where(dead, seeded, counts))
+        # The count of every code at uniform use.
+        latents = tf.shape(flat)[0] * context.num_replicas_in_sync
+        uniform = tf.cast(latents, tf.float32) / self.num_embeddings
+        dead = counts < self.dead_code_threshold * uniform
+        dead &= step > self.quantize_after
+        dead |= step == self.quantize_after
+        chosen = self._choose_latents(flat, step)
+        count = (2 * self.dead_code_threshold or _INITIAL_COUNT) * uniform
+        self.embeddings.assign(tf.where(dead[:, None], chosen, embeddings))
+        self.ema_counts.assign(tf.where(dead, count, counts))
         if self.codebook_update == "ema":
             sums = tf.convert_to_tensor(self.ema_sums)
-            self.ema_sums.assign(tf.where(dead[:, None], seeded * drawn, sums))
+            self.ema_sums.assign(tf.where(dead[:, None], count * chosen, sums))
 
-    def _even_use(self, flat):
-        """Returns the count of every code if all were used alike, float32 scalar."""
-        replicas = tf.distribute.get_replica_context().num_replicas_in_sync
-        return tf.cast(tf.shape(flat)[0] * replicas, tf.float32) / self.num_embeddings
+    def _choose_latents(self, flat, step):
+        """Chooses K latents of the global batch, spread evenly over it, [K, D].
 
-    def _draw(self, flat, step):
-        """Draws K latents of the global batch, spread evenly over it, [K, D].
-
-        Every replica draws the same positions; each puts in those that it holds, and
-        the sum over replicas is exact because the other terms are zeros.
+        Every replica chooses the same indices and provides the latents that it holds.
+        The sum over replicas is exact, because the other terms are zero.
         """
         context = tf.distribute.get_replica_context()
         local = tf.shape(flat, tf.int64)[0]
@@ -278,53 +246,56 @@ class VectorQuantizer(keras.layers.Layer):
             dtype=tf.float64,
         )
         slot = tf.cast(tf.argsort(noise[0]), tf.float64)
-        place = (slot + noise[1]) / self.num_embeddings * tf.cast(total, tf.float64)
-        place = tf.minimum(tf.cast(place, tf.int64), total - 1)
-        place -= tf.cast(context.replica_id_in_sync_group, tf.int64) * local
-        mine = (place >= 0) & (place < local)
-        rows = tf.gather(flat, tf.clip_by_value(place, 0, local - 1))
+        index = (slot + noise[1]) / self.num_embeddings * tf.cast(total, tf.float64)
+        index = tf.minimum(tf.cast(index, tf.int64), total - 1)
+        index -= tf.cast(context.replica_id_in_sync_group, tf.int64) * local
+        is_local = (index >= 0) & (index < local)
+        rows = tf.gather(flat, tf.clip_by_value(index, 0, local - 1))
         return context.all_reduce(
-            tf.distribute.ReduceOp.SUM, tf.where(mine[:, None], rows, 0.0)
+            tf.distribute.ReduceOp.SUM, tf.where(is_local[:, None], rows, 0.0)
         )
 
-    def _learn(self, flat, flat_codes, counts, quantizing):
-        """Moves the averages, and under EMA the embeddings; returns global counts."""
+    def _update(self, flat, flat_codes, counts, quantizing):
+        """Updates the averages and, with "ema", the embeddings.
+
+        Returns the counts over all replicas, [K].
+        """
         context = tf.distribute.get_replica_context()
         if self.codebook_update == "ema":
             sums = tf.math.unsorted_segment_sum(flat, flat_codes, self.num_embeddings)
             counts, sums = context.all_reduce(
                 tf.distribute.ReduceOp.SUM, [counts, sums]
             )
-            self._move(self.ema_sums, sums, quantizing)
+            self._update_average(self.ema_sums, sums, quantizing)
         else:
             counts = context.all_reduce(tf.distribute.ReduceOp.SUM, counts)
-        self._move(self.ema_counts, counts, quantizing)
+        self._update_average(self.ema_counts, counts, quantizing)
         if self.codebook_update == "ema":
             smoothed = smooth_counts(self.ema_counts.value, self.epsilon)
-            moved = self.ema_sums.value / smoothed[:, None]
-            self.embeddings.assign(
-                tf.where(quantizing, moved, tf.convert_to_tensor(self.embeddings))
-            )
+            means = self.ema_sums.value / smoothed[:, None]
+            embeddings = tf.convert_to_tensor(self.embeddings)
+            self.embeddings.assign(tf.where(quantizing, means, embeddings))
         self.steps.assign(self.steps.value + 1)
         return counts
 
-    def _move(self, average, value, quantizing):
+    def _update_average(self, average, value, quantizing):
         old = tf.convert_to_tensor(average)
-        moved = self.decay * old + (1 - self.decay) * value
-        average.assign(tf.where(quantizing, moved, old))
+        new = self.decay * old + (1 - self.decay) * value
+        average.assign(tf.where(quantizing, new, old))
 
 
 def nearest_codes(flat: tf.Tensor, embeddings: tf.Tensor) -> tf.Tensor:
     """Returns the index of the nearest embedding of each latent.
 
-    argmin |z - e|^2 = argmax z.e - |e|^2 / 2: one matmul and no [N, K, D] difference.
+    argmin |z - e|^2 = argmax z.e - |e|^2 / 2 needs one matrix product and no tensor of
+    [N, K, D].
 
     Args:
         flat: Latents, float32 [N, D].
         embeddings: Float32 [K, D].
 
     Returns:
-        int32 [N]; the lowest index where embeddings are equally near.
+        int32 [N]; the lowest index if embeddings are equally near.
     """
     half_norms = tf.reduce_sum(tf.square(embeddings), axis=1) / 2
     scores = tf.linalg.matmul(flat, embeddings, transpose_b=True) - half_norms
@@ -338,18 +309,10 @@ def smooth_counts(counts: tf.Tensor, epsilon: float) -> tf.Tensor:
 
 
 def codebook_perplexity(counts: tf.Tensor) -> tf.Tensor:
-    """Returns exp of the entropy of code use: 1 for one code, K for even use.
+    """Returns exp of the entropy of the code frequencies: 1 for one code, K if uniform.
 
     Args:
-        counts: How often each code was used, float [K], any float dtype.
+        counts: Number of uses of each code, float [K], any float dtype.
     """
     shares = counts / tf.maximum(tf.reduce_sum(counts), 1e-12)
     return tf.exp(-tf.reduce_sum(tf.math.xlogy(shares, shares)))
-
-
-def _require(condition, expected, **received):
-    if not condition:
-        ((name, value),) = received.items()
-        raise ValueError(
-            f"{name} is out of range: expected {expected}. Received: {name}={value!r}"
-        )

@@ -1,4 +1,4 @@
-"""The networks."""
+"""The networks: autoencoder, priors, classifier, inpainting and patch critic."""
 
 from tfvqgen.models.localization_classifier import LocalizationClassifier
 from tfvqgen.models.paired_inpainting import PairedInpainting

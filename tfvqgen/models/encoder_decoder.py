@@ -1,4 +1,4 @@
-"""The convolutional encoder of one level."""
+"""The convolutional encoder and decoder of one level."""
 
 import math
 from typing import NamedTuple
@@ -8,24 +8,24 @@ import tensorflow as tf
 
 from tfvqgen.layers.residual_stack import ResidualStack
 
-# Shapes: B images, H x W positions, C channels, S the stride.
+# Shapes: B images, H x W positions, C channels, F features, S the stride.
 
 
 @keras.saving.register_keras_serializable("tfvqgen")
 class Encoder(keras.layers.Layer):
-    """Strided 4x4 convolutions, a 3x3 one and a residual stack, beside a shortcut.
+    """Strided 4x4 convolutions, a 3x3 one and a residual stack, with a shortcut.
 
-    ``[B, H, W, C] -> [B, H / S, W / S, hidden]``; with S = 4, for example,
+    ``[B, H, W, C] -> [B, H / S, W / S, hidden]``. With S = 4, for example,
     [16, 128, 128, 4] becomes [16, 32, 32, 128]. VQ-VAE-2 (Razavi et al. 2019). The
-    shortcut is a linear map of each S x S block of inputs, as the residual
+    shortcut is a learned linear map of each S x S block of inputs, as in the residual
     autoencoding of DC-AE ("Deep Compression Autoencoder", Chen et al. 2024, section
-    3.2), learned and over the whole stack: what a linear code can say, the network
-    says from its first steps on.
+    3.2), but over the whole stack: the network can use a linear code from its first
+    steps on.
 
     Args:
-        hidden: Channels of the output; the first convolution has half of them.
+        hidden: Channels of the output; the first convolution has half as many.
         stride: S, a power of two.
-        residual_layers: Layers of the residual stack.
+        residual_layers: Number of layers of the residual stack.
         residual_width: Channels inside a residual layer.
     """
 
@@ -70,26 +70,13 @@ class Encoder(keras.layers.Layer):
             x = layer(x)
         return x + self._shortcut(tf.nn.space_to_depth(inputs, self.stride))
 
-    def get_config(self):
-        """Returns the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "hidden": self.hidden,
-            "stride": self.stride,
-            "residual_layers": self.residual_layers,
-            "residual_width": self.residual_width,
-        }
-
-
-# Shapes: B images, H x W positions, C channels, S the stride.
-
 
 class Decoded(NamedTuple):
-    """What a :class:`Decoder` returns.
+    """The result of a :class:`Decoder`.
 
     Attributes:
         output: [B, S H, S W, channels].
-        features: What the last convolution saw, [B, S H / 2, S W / 2, F].
+        features: Input of the last convolution, [B, S H / 2, S W / 2, F].
     """
 
     output: tf.Tensor
@@ -98,18 +85,17 @@ class Decoded(NamedTuple):
 
 @keras.saving.register_keras_serializable("tfvqgen")
 class Decoder(keras.layers.Layer):
-    """A 3x3 convolution, a residual stack and strided transposed convolutions.
+    """A 3x3 convolution, a residual stack and strided transposed 4x4 convolutions.
 
-    ``[B, H, W, C] -> [B, S H, S W, channels]``; with S = 4, for example,
-    [16, 32, 32, 128] becomes [16, 128, 128, 4]. VQ-VAE-2 (Razavi et al. 2019), with
-    transposed convolutions of 4x4. The linear map of each position to its S x S block
-    of outputs stands beside them, as in :class:`Encoder`.
+    ``[B, H, W, C] -> [B, S H, S W, channels]``. With S = 4, for example,
+    [16, 32, 32, 128] becomes [16, 128, 128, 4]. VQ-VAE-2 (Razavi et al. 2019). A linear
+    map of each position to its S x S block of outputs is added, as in :class:`Encoder`.
 
     Args:
         channels: Channels of the output.
-        hidden: Channels of the convolutions; the one before the last has half of them.
+        hidden: Channels of the convolutions; the last but one has half as many.
         stride: S, a power of two.
-        residual_layers: Layers of the residual stack.
+        residual_layers: Number of layers of the residual stack.
         residual_width: Channels inside a residual layer.
     """
 
@@ -141,24 +127,13 @@ class Decoder(keras.layers.Layer):
         )
 
     def call(self, inputs) -> Decoded:
-        """Returns the output and the features before it, see :class:`Decoded`."""
+        """Returns the output and the features before it; see :class:`Decoded`."""
         features = inputs
         for layer in self._layers_in_order[:-1]:
             features = layer(features)
         output = self._layers_in_order[-1](features)
         blocks = tf.nn.depth_to_space(self._shortcut(inputs), self.stride)
         return Decoded(output + blocks, features)
-
-    def get_config(self):
-        """Returns the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "channels": self.channels,
-            "hidden": self.hidden,
-            "stride": self.stride,
-            "residual_layers": self.residual_layers,
-            "residual_width": self.residual_width,
-        }
 
     def _upsampling(self, width, activation=None):
         return keras.layers.Conv2DTranspose(

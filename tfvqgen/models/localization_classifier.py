@@ -1,4 +1,4 @@
-"""The network that recognises localizations."""
+"""A network that classifies localizations."""
 
 # Shapes: B images, H x W pixels, C channels; L labels, F features.
 
@@ -7,35 +7,35 @@ import tensorflow as tf
 
 from tfvqgen.layers.gated_units import row_dropout
 
-# Positions a side below which maps are not halved any more.
-SMALLEST_MAP = 8
-# Pixels a side from which on the first convolution halves the map; in smaller images a
-# centrosome is a pixel or two.
-LARGE = 128
+# Maps are halved only if at least this many positions per side remain.
+_SMALLEST_MAP = 8
+# From this many pixels per side on, the first convolution halves the map; in smaller
+# images a centrosome has only one or two pixels.
+_LARGE = 128
 _BN_MOMENTUM = 0.9
 
 
 class LocalizationClassifier(keras.Model):
-    """Recognises which localizations an image of one cell shows.
+    """Predicts which localizations an image of one cell shows.
 
-    A small residual network (He et al. 2016, "Identity mappings"): a 3x3 convolution
-    (5x5 of stride 2 from 128 pixels on), then stages of two 3x3 convolutions beside a
-    shortcut, batch normalization and ReLU before each. A stage has twice the filters of
-    the one before and halves its map, until that has 8 to 15 positions a side:
-    [B, 64, 64, 4] becomes [B, 8, 8, 8 * width], and that [B, L]. The features are the
-    mean and the maximum over the last map: what fills a compartment shows in the one, a
-    single spot in the other.
+    A small residual network (He et al. 2016, "Identity mappings"). The first
+    convolution is 3x3, or 5x5 with stride 2 for images of at least 128 pixels. The
+    stages have two 3x3 convolutions and a shortcut, with batch normalization and ReLU
+    before each convolution. Each stage has twice the filters of the previous one and
+    halves the map, until the map has 8 to 15 positions per side: [B, 64, 64, 4] becomes
+    [B, 8, 8, 8 * width], and that [B, L]. The features are the mean and the maximum
+    over the last map, for patterns that fill a compartment and for single spots.
 
-    Pixels are seen as their square roots, normalized over batches: stainings are dark,
-    and shot noise then is as strong in dark places as in bright ones.
+    The input is the square root of the pixels, because images are dark and shot noise
+    then has the same strength in dark and bright regions.
 
     Args:
         num_labels: L.
         image_shape: (H, W, C).
-        width: Filters of the first convolution.
-        dropout: Share of the features that is dropped before the last layer.
-        precision: ``float32`` or ``bfloat16``, the arithmetic of the layers.
-        seed: Of dropout.
+        width: Filters of the first convolution. Defaults to 16.
+        dropout: Dropout rate of the features. Defaults to 0.3.
+        precision: ``float32`` (the default) or ``bfloat16``, for the layers.
+        seed: Random seed for dropout. Defaults to 0.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class LocalizationClassifier(keras.Model):
         self.precision = precision
         self.seed = seed
         self.input_normalization = _normalization(policy)
-        large = min(image_shape[:2]) >= LARGE
+        large = min(image_shape[:2]) >= _LARGE
         self.stem = _convolution(width, *((5, 2) if large else (3, 1)), policy)
         self.stages = [
             _Stage(
@@ -70,16 +70,16 @@ class LocalizationClassifier(keras.Model):
 
     @property
     def num_features(self) -> int:
-        """F."""
+        """Number of features (F)."""
         return 2 * (self.width << (len(self.stages) - 1))
 
     def build(self, input_shape=None):
-        """Makes every weight by one pass over an empty image."""
+        """Creates every weight with one pass over an empty image."""
         del input_shape
         if self.built:
             return
         self.built = True
-        # Training calls, of which dropout is a function; each replica counts its own.
+        # The number of training calls determines dropout; each replica counts its own.
         self.steps = keras.Variable(
             0,
             dtype="int64",
@@ -92,12 +92,12 @@ class LocalizationClassifier(keras.Model):
         self(tf.zeros([1, *self.image_shape]))
 
     def call(self, images, training=False):
-        """Returns the logits of every label, float32 [B, L].
+        """Returns the logit of every label, float32 [B, L].
 
         Args:
             images: Float32 [B, H, W, C] in [0, 1].
-            training: Whether batches are normalized by their own statistics and
-                features are dropped; counts as a step.
+            training: Whether batch statistics and dropout are used; the call counts as
+                a training step.
         """
         features = self.features(images, training)
         if training:
@@ -108,29 +108,25 @@ class LocalizationClassifier(keras.Model):
         return self.head(features)
 
     def features(self, images, training=False):
-        """Returns what the last layer decides by, float32 [B, F].
+        """Returns the input of the last layer, float32 [B, F].
 
         Args:
             images: Float32 [B, H, W, C] in [0, 1].
-            training: Whether batches are normalized by their own statistics.
+            training: Whether batch statistics are used.
         """
         x = tf.cast(tf.sqrt(images), self.compute_dtype)
         x = self.stem(self.input_normalization(x, training=training))
         for stage in self.stages:
             x = stage(x, training=training)
         x = tf.nn.relu(self.output_normalization(x, training=training))
-        found = [tf.reduce_mean(x, axis=[1, 2]), tf.reduce_max(x, axis=[1, 2])]
-        return tf.cast(tf.concat(found, axis=-1), tf.float32)
+        features = [tf.reduce_mean(x, axis=[1, 2]), tf.reduce_max(x, axis=[1, 2])]
+        return tf.cast(tf.concat(features, axis=-1), tf.float32)
 
 
 class _Stage(keras.layers.Layer):
-    """Two convolutions beside a shortcut: [B, H, W, C] -> [B, H / 2, W / 2, F].
+    """Two convolutions with a shortcut: [B, H, W, C] -> [B, H / 2, W / 2, filters].
 
-    Args:
-        filters: F.
-        halves: Whether the map is halved; otherwise C is F.
-        policy: Of the layers' types.
-        name: The layer's.
+    If `halves` is false, the map keeps its size and C must be `filters`.
     """
 
     def __init__(self, filters: int, halves: bool, policy: str, name: str):
@@ -144,12 +140,12 @@ class _Stage(keras.layers.Layer):
         self.pool = keras.layers.AveragePooling2D(2, padding="same", dtype=policy)
 
     def build(self, input_shape):
-        """The layers are made as they are called."""
+        """The layers are built when they are called."""
         del input_shape
         self.built = True
 
     def call(self, x, training=False):
-        """Returns the maps of the next stage."""
+        """Returns the map for the next stage."""
         normalized = tf.nn.relu(self.first_normalization(x, training=training))
         if self.halves:
             x = self.shortcut(self.pool(normalized))
@@ -158,10 +154,10 @@ class _Stage(keras.layers.Layer):
 
 
 def _num_stages(side: int) -> int:
-    """Returns how many stages leave 8 to 15 positions of so many pixels."""
-    side = side // 2 if side >= LARGE else side
+    """Returns the number of stages after which 8 to 15 positions per side remain."""
+    side = side // 2 if side >= _LARGE else side
     stages = 1
-    while side // 2**stages >= SMALLEST_MAP:
+    while side // 2**stages >= _SMALLEST_MAP:
         stages += 1
     return stages
 
@@ -179,7 +175,7 @@ def _convolution(filters: int, side: int, stride: int, policy: str):
 
 
 def _normalization(policy: str):
-    # Otherwise two replicas would train another network than one.
+    # Without synchronization, two replicas would train a different network than one.
     return keras.layers.BatchNormalization(
         momentum=_BN_MOMENTUM, synchronized=True, dtype=policy
     )

@@ -19,7 +19,7 @@ from tfvqgen.losses import (
 )
 from tfvqgen.models.encoder_decoder import Decoded, Decoder, Encoder
 
-# By what their weights' keys in the configuration begin with.
+# By the prefix of their weights in the configuration.
 LOSS_TERMS = {"laplacian": laplacian_loss, "frequency": focal_frequency_loss}
 
 
@@ -34,17 +34,17 @@ LEVELS = Codes._fields
 
 
 class VQVAE2Output(NamedTuple):
-    """What a :class:`VQVAE2` returns.
+    """The result of a :class:`VQVAE2`.
 
     Attributes:
         reconstruction: Float32 [B, H, W, C], not clipped.
         codes: :class:`Codes`.
-        losses: Float32 scalars: ``loss``, the sum of ``reconstruction_loss`` (the
-            squared error) and the other :meth:`VQVAE2.reconstruction_losses`,
-            ``local_power_loss`` where there is grain, ``commitment_loss`` and
-            ``codebook_loss`` (the latter two summed over both levels; all are weighted
-            already); and ``reconstruction_mse``, that of ``reconstruction``, all
-            channels counting the same.
+        losses: Float32 scalars, with their weights applied: ``reconstruction_loss``
+            (the squared error) and the other :meth:`VQVAE2.reconstruction_losses`,
+            ``local_power_loss`` with texture noise, ``commitment_loss`` and
+            ``codebook_loss`` (sums over both levels), and ``loss``, the sum of all. In
+            addition ``reconstruction_mse``, the unweighted squared error of
+            ``reconstruction``.
     """
 
     reconstruction: tf.Tensor
@@ -53,15 +53,14 @@ class VQVAE2Output(NamedTuple):
 
 
 class Reconstructions(NamedTuple):
-    """What each level carries, images float32 [B, H, W, C] in [0, 1].
+    """Reconstructions from each level, float32 [B, H, W, C] in [0, 1].
 
     Attributes:
         full: From both levels.
-        top_only: From the top codes, every bottom code replaced by the bottom
-            codebook's mean embedding.
-        bottom_only: From the bottom codes (as encoded beside the true top), every top
-            code replaced by the top codebook's mean embedding.
-        codes: The :class:`Codes` they came from.
+        top_only: From the top codes, with the mean embedding at all bottom positions.
+        bottom_only: From the bottom codes, with the mean embedding at all top
+            positions.
+        codes: The :class:`Codes`.
     """
 
     full: tf.Tensor
@@ -71,18 +70,18 @@ class Reconstructions(NamedTuple):
 
 
 class VQVAE2(keras.Model):
-    """A hierarchical vector-quantized autoencoder of two levels.
+    """A hierarchical vector-quantized autoencoder with two levels.
 
-    The bottom encoder sees the image; the top encoder sees the bottom's features; the
-    bottom codes are chosen beside the decoded top codes, so that they need not repeat
-    what the top says. At 128 pixels and a bottom stride of 4 an image becomes 16 x 16
-    top and 32 x 32 bottom codes. Fully convolutional: any size that twice the bottom
-    stride divides.
+    The bottom encoder reads the image, and the top encoder reads the features of the
+    bottom encoder. The bottom codes are computed together with the decoded top codes,
+    so that they need not repeat that information. With 128 pixels and a bottom stride
+    of 4, an image has 16 x 16 top codes and 32 x 32 bottom codes. The network is fully
+    convolutional: any size that is a multiple of twice the bottom stride is allowed.
 
     Args:
         config: The section ``vqvae`` of a configuration.
-        seed: Of the draws of codes and the bottom dropout (first weights follow
-            ``keras.utils.set_random_seed``).
+        seed: Random seed for the codebooks and the bottom dropout. Defaults to 0. (The
+            initial weights follow ``keras.utils.set_random_seed``.)
     """
 
     def __init__(self, config: VQVAEConfig, seed: int = 0, **kwargs):
@@ -114,18 +113,18 @@ class VQVAE2(keras.Model):
         )
 
     def build(self, input_shape=None):
-        """Makes every weight by one pass over an empty image."""
+        """Creates every weight with one pass over an empty image."""
         del input_shape
         if not self.built:
             self.built = True
             self(tf.zeros([1, *self.config.image_shape]))
 
     def call(self, images, training=False):
-        """Reconstructs images and, when training, moves the codebooks.
+        """Reconstructs images and, in training, updates the codebooks.
 
         Args:
             images: Float32 [B, H, W, C] in [0, 1].
-            training: Whether the codebooks learn and the bottom dropout is on.
+            training: Whether the codebooks learn and the bottom dropout is active.
 
         Returns:
             A :class:`VQVAE2Output`.
@@ -133,7 +132,7 @@ class VQVAE2(keras.Model):
         top, bottom = self._quantize(images, training)
         bottom_quantized = bottom.quantized
         if training and self.config.bottom_dropout:
-            bottom_quantized = self._hide_some(bottom_quantized)
+            bottom_quantized = self._drop_bottom(bottom_quantized)
         decoded = self._decode(top.quantized, bottom_quantized)
         losses = self.reconstruction_losses(images, decoded.output)
         reconstruction = decoded.output
@@ -141,7 +140,7 @@ class VQVAE2(keras.Model):
             seeds = seeds_of_codes(top.codes, bottom.codes)
             reconstruction = self._finish(decoded, seeds)
             losses["local_power_loss"] = self.local_power_loss(images, reconstruction)
-            # What pulls on the finished image, as a critic does, reaches the decoder.
+            # Gradients of the finished image, as from a critic, reach the decoder.
             reconstruction += decoded.output - tf.stop_gradient(decoded.output)
         losses["commitment_loss"] = top.commitment_loss + bottom.commitment_loss
         losses["codebook_loss"] = top.codebook_loss + bottom.codebook_loss
@@ -150,7 +149,7 @@ class VQVAE2(keras.Model):
         return VQVAE2Output(reconstruction, Codes(top.codes, bottom.codes), losses)
 
     def reconstruction_losses(self, images, reconstruction) -> dict[str, tf.Tensor]:
-        """Returns what the configuration asks of reconstructions, weighted already.
+        """Returns the losses of the configuration, with their weights applied.
 
         Args:
             images: Float32 [B, H, W, C] in [0, 1].
@@ -158,7 +157,7 @@ class VQVAE2(keras.Model):
 
         Returns:
             Float32 scalars: ``reconstruction_loss``, and ``laplacian_loss`` and
-            ``frequency_loss`` where their weight is above 0.
+            ``frequency_loss`` if their weights are above 0.
         """
         channels = self.config.channel_weights
         losses = {
@@ -170,19 +169,19 @@ class VQVAE2(keras.Model):
         return losses
 
     def local_power_loss(self, images, reconstruction) -> tf.Tensor:
-        """Returns what the grain learns by: squared error and strength of texture.
+        """Returns the loss of the texture noise: squared error and local power.
 
-        Both of the reconstruction as it is put out, clipped: of grain on a black
-        background half is lost.
+        The reconstruction is clipped as in the output, because half of the noise on a
+        black background is lost there.
 
         Args:
             images: Float32 [B, H, W, C] in [0, 1].
-            reconstruction: Float32 [B, H, W, C], finished.
+            reconstruction: Finished images, float32 [B, H, W, C].
         """
         reconstruction = tf.clip_by_value(reconstruction, 0, 1)
-        strength = local_power_loss(images, reconstruction)
+        power = local_power_loss(images, reconstruction)
         error = mean_squared_error(images, reconstruction)
-        return error + self.config.texture_noise_weight * strength
+        return error + self.config.texture_noise_weight * power
 
     def encode(self, images) -> Codes:
         """Returns the :class:`Codes` of images [B, H, W, C] in [0, 1]."""
@@ -199,9 +198,9 @@ class VQVAE2(keras.Model):
         )
 
     def decode_top(self, top_codes):
-        """Returns images of the top codes alone, float32 [B, H, W, C] in [0, 1].
+        """Decodes top codes alone, float32 [B, H, W, C] in [0, 1].
 
-        Every bottom code is replaced by the bottom codebook's mean embedding.
+        All bottom positions have the mean embedding of the bottom codebook.
         """
         top = self.top_quantizer.embed(top_codes)
         height, width = top_codes.shape[1:]
@@ -244,7 +243,7 @@ class VQVAE2(keras.Model):
         )
 
     def _quantize(self, images, training):
-        """Returns the quantizers' outputs, top and bottom."""
+        """Returns the outputs of both quantizers, top and bottom."""
         bottom_features = self.bottom_encoder(images)
         top_latents = self.top_projection(self.top_encoder(bottom_features))
         top = self.top_quantizer(top_latents, training=training)
@@ -255,7 +254,7 @@ class VQVAE2(keras.Model):
         return top, self.bottom_quantizer(bottom_latents, training=training)
 
     def _decode(self, top_quantized, bottom_quantized) -> Decoded:
-        """Decodes embedded codes; the output is float32, not clipped nor finished."""
+        """Decodes embedded codes to float32, without texture noise and clipping."""
         features = tf.concat(
             [
                 self.top_upsampling(top_quantized),
@@ -267,7 +266,7 @@ class VQVAE2(keras.Model):
         return decoded._replace(output=tf.cast(decoded.output, tf.float32))
 
     def _finish(self, decoded: Decoded, seeds):
-        """Adds the grain of each row's seed; no gradient flows into the decoder."""
+        """Adds texture noise from the seeds; no gradient flows into the decoder."""
         mean, features = map(tf.stop_gradient, decoded)
         return self.grain(mean, features, noise_like(mean, seeds))
 
@@ -276,20 +275,20 @@ class VQVAE2(keras.Model):
         images = self._finish(decoded, seeds) if self.grain else decoded.output
         return tf.clip_by_value(images, 0, 1)
 
-    def _hide_some(self, bottom_quantized):
-        """Replaces some images' bottom codes by the mean embedding.
+    def _drop_bottom(self, bottom_quantized):
+        """Replaces the bottom codes of some images by the mean embedding.
 
-        The draw is over the rows of the global batch, so that it does not depend on
-        the number of replicas; it waits until there is a codebook to take the mean of.
+        The noise is sampled for the rows of the global batch and does not depend on the
+        number of replicas. There is no dropout before the first quantized step.
         """
         step = self.bottom_quantizer.steps.value
         seed = tf.stack([tf.constant(3 * self.seed + 2, tf.int64), step])
         noise = replica_rows_uniform(tf.shape(bottom_quantized)[:1], seed)
-        hidden = (noise < self.config.bottom_dropout) & (
+        dropped = (noise < self.config.bottom_dropout) & (
             step > self.config.quantize_after
         )
         mean = tf.cast(
             tf.stop_gradient(self.bottom_quantizer.mean_embedding()),
             bottom_quantized.dtype,
         )
-        return tf.where(hidden[:, None, None, None], mean, bottom_quantized)
+        return tf.where(dropped[:, None, None, None], mean, bottom_quantized)

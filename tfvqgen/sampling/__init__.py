@@ -1,6 +1,5 @@
 """Ancestral sampling from autoregressive priors."""
 
-from tfvqgen.sampling.ancestral import ancestral_sample
-from tfvqgen.sampling.reference import ancestral_sample_reference
+from tfvqgen.sampling.ancestral import ancestral_sample, ancestral_sample_reference
 
 __all__ = ["ancestral_sample", "ancestral_sample_reference"]

@@ -1,4 +1,4 @@
-"""What causal convolutions of one shape take from the rows above, a row at a time."""
+"""Convolutions and attention of several layers, by rows and by positions."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -7,21 +7,23 @@ import numpy as np
 import tensorflow as tf
 
 from tfvqgen.layers import CausalAttention, CausalConv2D, GatedPointwiseUnit
-from tfvqgen.layers.causal_attention import MASKED, background
+from tfvqgen.layers.causal_attention import MASKED, position_features
 
-# Shapes: B maps, W positions of a row, C channels in, F filters, k the kernel's side, n
-# layers; P = W + 2 (k // 2) columns of a padded row.
+# Shapes: B maps, W positions of a row, C input channels, F filters, k side of the
+# kernel, n layers; P = W + 2 (k // 2) columns of a padded row; M blocks; h heads; T
+# keys so far; A, V sizes of the keys and values of all heads.
 
 
 class RowTaps:
-    """Applies the taps above of several layers to whole rows.
+    """Applies the taps above of several convolutions to whole rows.
 
-    They are known when a row starts, for all its positions and layers. Columns come
-    first, so that what a column of the kernel sees of a padded row is a slice without a
-    copy: one matmul a layer and column of the kernel.
+    Their inputs are complete when a row starts, for all its positions and all layers.
+    Tensors have the column first, so that the columns under a column of the kernel are
+    a slice without a copy: there is one matrix product for each layer and kernel
+    column.
 
     Args:
-        convs: n layers with equal shapes, built.
+        convs: n built layers with equal shapes.
         width: W.
     """
 
@@ -42,11 +44,11 @@ class RowTaps:
         return [tf.zeros(shape)] * self._rows
 
     def __call__(self, rows_above: Sequence[tf.Tensor], row: tf.Tensor) -> tf.Tensor:
-        """Returns what a row takes from those above it, with the bias.
+        """Convolves the rows above a row, with the bias.
 
         Args:
-            rows_above: k - 1 times [n, P, B, C], in order, with zeros on both sides.
-            row: Its number, an int32 scalar: the first rows have fewer above.
+            rows_above: k - 1 times [n, P, B, C], in order and padded with zeros.
+            row: Index of the row, an int32 scalar; the first rows have fewer above.
 
         Returns:
             [W, n, B, F].
@@ -54,33 +56,30 @@ class RowTaps:
         empty = tf.maximum(self._rows - row, 0) * self._channels
         inputs = tf.concat(rows_above, axis=-1)[..., empty:]
         inputs = tf.unstack(inputs, num=len(self._kernels))
-        taken = [
-            self._take(*pair, empty) for pair in zip(inputs, self._kernels, strict=True)
+        outputs = [
+            self._convolve(*pair, empty)
+            for pair in zip(inputs, self._kernels, strict=True)
         ]
-        return tf.stack(taken, axis=1) + self._bias
+        return tf.stack(outputs, axis=1) + self._bias
 
-    def _take(self, rows, kernel, empty):
-        """Applies a kernel but for what only reads empty rows."""
+    def _convolve(self, rows, kernel, empty):
+        """Applies one kernel without its weights for the empty rows."""
         shape = [-1, tf.shape(rows)[-1]]
-        taken = [
-            # Slices of first dimensions: no weight is copied.
+        products = [
+            # Slices along the first dimension do not copy the weights.
             tf.matmul(
                 tf.reshape(rows[column : column + self._width], shape), weights[empty:]
             )
             for column, weights in enumerate(tf.unstack(kernel))
         ]
-        return tf.reshape(tf.add_n(taken), [self._width, -1, self._filters])
-
-
-# Shapes: B maps, W positions of a row, C channels, M blocks; h heads; T keys so far; A,
-# V lengths of all heads' keys and values.
+        return tf.reshape(tf.add_n(products), [self._width, -1, self._filters])
 
 
 class Keys(NamedTuple):
-    """What is attended to: [M, B, T, A] and [M, B, T, V], the start first.
+    """Keys [M, B, T, A] and values [M, B, T, V]; the first are the start key and value.
 
-    Within a row, flat: [M * B * T, A] and [M * B * T, V], with room for the row,
-    written in place.
+    Within a row they are flat, [M * B * T, A] and [M * B * T, V], with room for the
+    positions of the row, which are written in place.
     """
 
     keys: tf.Tensor
@@ -88,12 +87,12 @@ class Keys(NamedTuple):
 
 
 class AttentionRow(NamedTuple):
-    """What is known of each position when its row starts; the column comes first.
+    """Known for each position when its row starts; the column comes first.
 
     Attributes:
-        key_values: What the place adds to keys and values, [W, M, 1, A + V].
+        key_values: Terms of keys and values from the position, [W, M, 1, A + V].
         masks: Added to the scores, [W, T].
-        slots: Where the position's keys go in the flat keys, int32 [W, M * B].
+        slots: Index of the position in the flat keys, int32 [W, M * B].
     """
 
     key_values: tf.Tensor
@@ -102,11 +101,11 @@ class AttentionRow(NamedTuple):
 
 
 class IncrementalAttention:
-    """Attends in all blocks at once, because no query waits for another block's.
+    """Computes the attention of all blocks at once; no query needs another block's.
 
     Args:
-        layers: Of each block, built.
-        ends: The units that take what each block's attention finds.
+        layers: The built layer of each block.
+        ends: The units that read the attention of each block.
         code_shape: (H, W).
         maps: B, an int32 scalar.
     """
@@ -118,16 +117,12 @@ class IncrementalAttention:
         code_shape: tuple[int, int],
         maps: tf.Tensor,
     ):
-        heads, key_dim, value_dim = (
-            layers[0].heads,
-            layers[0].key_dim,
-            layers[0].value_dim,
-        )
-        self._maps, self._width = maps, code_shape[1]
-        self._blocks = len(layers)
-        self._sizes = [heads * key_dim, heads * value_dim]
-        places = background(*code_shape)
-        scale = key_dim**-0.5
+        first = layers[0]
+        self._maps, self._width, self._blocks = maps, code_shape[1], len(layers)
+        self._heads = first.heads
+        self._sizes = [first.heads * first.key_dim, first.heads * first.value_dim]
+        places = position_features(*code_shape)
+        scale = first.key_dim**-0.5
 
         def stack(*names):
             return tf.stack(
@@ -137,25 +132,22 @@ class IncrementalAttention:
                 ]
             )
 
-        def by_place(kernels):
+        def at_positions(kernels):
             return tf.tensordot(places, kernels, [2, 1])
 
         self.query_kernel = stack("query_kernel") * scale
-        self._queries = by_place(stack("query_background") * scale)
+        self._queries = at_positions(stack("query_background") * scale)
         self._key_value_kernel = stack("key_kernel", "value_kernel")
-        self._key_values = by_place(stack("key_background", "value_background"))
+        self._key_values = at_positions(stack("key_background", "value_background"))
         self._starts = Keys(stack("start_key"), stack("start_value"))
         self._attended_kernel = tf.stack(
             [tf.convert_to_tensor(x.attended_kernel) for x in ends]
         )
-        self._heads = heads
-        # Shapes are put together here, once, and not at every position.
-        self._map_shapes = [
-            tf.stack([self._blocks, maps, -1, size]) for size in self._sizes
-        ]
-        self._head_shape = tf.stack([self._blocks, maps, heads, self._sizes[0]])
-        self._key_heads = self._own_parts(key_dim)
-        self._value_heads = self._own_parts(value_dim)
+        # Shapes are computed once here and not at every position.
+        self._map_shapes = [tf.stack([self._blocks, maps, -1, x]) for x in self._sizes]
+        self._head_shape = tf.stack([self._blocks, maps, self._heads, self._sizes[0]])
+        self._key_heads = self._head_masks(first.key_dim)
+        self._value_heads = self._head_masks(first.value_dim)
 
     def before_first_row(self) -> Keys:
         """Returns the start keys and values."""
@@ -164,12 +156,12 @@ class IncrementalAttention:
         )
 
     def start_row(self, old: Keys, row: tf.Tensor) -> tuple[AttentionRow, Keys]:
-        """Makes room for a row's keys."""
+        """Makes room for the keys of a row."""
         seen, width = tf.shape(old.keys)[2], self._width
 
         def longer(x):
             room = tf.zeros([self._blocks, self._maps, width, x.shape[-1]])
-            # What is written in place has to be a tensor of its own.
+            # What is written in place must be a tensor of its own.
             return tf.reshape(tf.concat([x, room], axis=2), [-1, x.shape[-1]])
 
         visible = tf.sequence_mask(seen + tf.range(width), seen + width)
@@ -186,18 +178,18 @@ class IncrementalAttention:
         return Keys(*map(tf.reshape, flat, self._map_shapes))
 
     def query_biases(self, row: tf.Tensor) -> tf.Tensor:
-        """Returns what the places of a row add to queries, [W, M, B, A]."""
+        """Returns the terms of queries from the positions of a row, [W, M, B, A]."""
         return tf.tile(self._queries[row][:, :, None], [1, 1, self._maps, 1])
 
     def attend(self, place: AttentionRow, flat: Keys, queries: tf.Tensor) -> tf.Tensor:
-        """Returns what the ends of blocks take from what is found.
+        """Returns the attention of one position, times the kernels of the block ends.
 
-        The heads are taken apart by zeros, not by moving them: a head's query is zero
-        where the others' keys are, and of what it finds only its own part is kept.
+        Heads are separated by zeros instead of a transposition: the query of a head is
+        zero at the keys of other heads, and only its own part of the result is kept.
 
         Args:
-            place: The position's part of its row.
-            flat: All before the position.
+            place: The position in its row.
+            flat: The keys of all earlier positions.
             queries: [M, B, A].
 
         Returns:
@@ -207,33 +199,30 @@ class IncrementalAttention:
         queries = tf.reshape(queries, self._head_shape) * self._key_heads
         keys, values = self.by_map(flat)
         scores = tf.matmul(queries, keys, transpose_b=True)
-        shares = tf.nn.softmax(scores + place.masks)
-        found = tf.matmul(shares, values) * self._value_heads
-        return tf.matmul(tf.reduce_sum(found, axis=2), self._attended_kernel)
+        weights = tf.nn.softmax(scores + place.masks)
+        attended = tf.matmul(weights, values) * self._value_heads
+        return tf.matmul(tf.reduce_sum(attended, axis=2), self._attended_kernel)
 
     def add(self, place: AttentionRow, flat: Keys, completed: tf.Tensor) -> Keys:
-        """Writes a position's keys and values in place; `flat` may not be read again.
+        """Writes the keys of a position in place; `flat` must not be read afterwards.
 
         Args:
-            place: The position's part of its row.
-            flat: All before the position.
-            completed: Its completed features at the end of each block, [M, B, C].
+            place: The position in its row.
+            flat: The keys of all earlier positions.
+            completed: Completed features at the end of each block, [M, B, C].
         """
         added = tf.matmul(tf.nn.elu(completed), self._key_value_kernel)
         added = tf.reshape(added + place.key_values, [-1, sum(self._sizes)])
+        parts = zip(flat, tf.split(added, self._sizes, axis=-1), strict=True)
         return Keys(
-            *(
-                tf.raw_ops.InplaceUpdate(x=x, i=place.slots, v=v)
-                for x, v in zip(
-                    flat, tf.split(added, self._sizes, axis=-1), strict=True
-                )
-            )
+            *(tf.raw_ops.InplaceUpdate(x=x, i=place.slots, v=v) for x, v in parts)
         )
 
-    def _own_parts(self, size):
-        """Returns ones where a head's own part is, [M, B, h, h * size].
+    def _head_masks(self, size):
+        """Returns ones in the own part of each head, [M, B, h, h * size].
 
-        For each block and map, because a product of equal shapes is the fastest.
+        They are repeated for blocks and maps, since products of equal shapes are
+        faster.
         """
         own = np.kron(np.eye(self._heads), np.ones([1, size])).astype(np.float32)
         return tf.tile(own[None, None], [self._blocks, self._maps, 1, 1])

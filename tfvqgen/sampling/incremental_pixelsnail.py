@@ -1,19 +1,21 @@
-"""A PixelSNAIL position by position, exactly, with everything kept that can be.
+"""Evaluates a PixelSNAIL position by position, with cached intermediate results.
 
-What a position costs is split in three. The taps above its row are applied to the row
-as a whole, for all layers, when the row starts. The taps left of it are applied in one
-batched matmul for all layers, because what they read is completed before the position's
-turn. So are attention and the ends of all blocks, because none reads another's result
-at the position. Only the output stack remains to be done layer by layer.
+The work for a position has three parts. The taps of the rows above are applied to a
+whole row, for all layers, when the row starts. The taps to the left are applied in one
+batched matrix product for all layers, because their inputs are completed before the
+position's turn. So are the attention and the ends of all blocks, because none of them
+reads another's result at the same position. Only the output stack runs layer by layer.
 """
 
 import itertools
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import tensorflow as tf
 
-from tfvqgen.layers.causal_attention import background
+from tfvqgen.config import PriorConfig
+from tfvqgen.layers.causal_attention import position_features
 from tfvqgen.layers.gated_units import elu_pair, gate
+from tfvqgen.models import PixelSNAIL
 from tfvqgen.sampling.incremental_layers import (
     AttentionRow,
     IncrementalAttention,
@@ -27,13 +29,13 @@ from tfvqgen.sampling.incremental_layers import (
 
 
 class History(NamedTuple):
-    """What is kept from row to row.
+    """Kept from row to row.
 
     Attributes:
-        embedded: The codes of the last k - 1 rows, embedded, [1, P, B, C] each.
+        embedded: Embedded codes of the last k - 1 rows, [1, P, B, C] each.
         completed: ELUs of completed features, [n, P, B, C] each.
-        hidden: Pairs inside gated units, [n, P, B, 2R] each.
-        attention: Keys so far; () without attention.
+        hidden: ELU pairs inside gated units, [n, P, B, 2R] each.
+        attention: The keys so far; () without attention.
     """
 
     embedded: list[tf.Tensor]
@@ -43,16 +45,16 @@ class History(NamedTuple):
 
 
 class Row(NamedTuple):
-    """What is known of each position when its row starts; the column comes first.
+    """Known for each position when its row starts; the column comes first.
 
     Attributes:
-        inputs: Of the input convolution, [W, B, C].
-        narrow: Of gated units' first convolutions, [W, n, B, R].
-        wide: Of their second, with the context, [W, n, B, 2C].
-        ends: Of the queries and the units that end blocks, [1 or W, M, B, A + 2C].
-        outputs: Of the output stack, [1 or W, O, B, 2C].
-        slots: Where the position's features go in their row, int32 [W, n].
-        attention: See there; () without attention.
+        inputs: Terms of the input convolution, [W, B, C].
+        narrow: Terms of the first convolutions of gated units, [W, n, B, R].
+        wide: Terms of their second convolutions, with the context, [W, n, B, 2C].
+        ends: Terms of queries and block ends, [1 or W, M, B, A + 2C].
+        outputs: Terms of the output stack, [1 or W, O, B, 2C].
+        slots: Index of the position's features in the row, int32 [W, n].
+        attention: See :class:`AttentionRow`; () without attention.
     """
 
     inputs: tf.Tensor
@@ -65,14 +67,14 @@ class Row(NamedTuple):
 
 
 class State(NamedTuple):
-    """What is kept from position to position of a row.
+    """Kept from position to position of a row.
 
     Attributes:
         completed: ELUs of completed features of the last r positions, [n, B, C] each.
-        inputs: What the codes so far add to the next r inputs, [B, C] each.
-        completed_row: Those of the row, [n * P, B, C], written in place.
-        hidden_row: Pairs inside gated units, [n * P, B, 2R], written in place.
-        attention: Keys so far, flat; () without attention.
+        inputs: Terms of the next r inputs from the codes so far, [B, C] each.
+        completed_row: Completed features of the row, [n * P, B, C], written in place.
+        hidden_row: ELU pairs inside gated units, [n * P, B, 2R], written in place.
+        attention: The keys so far, flat; () without attention.
     """
 
     completed: list[tf.Tensor]
@@ -83,13 +85,13 @@ class State(NamedTuple):
 
 
 class Draft(NamedTuple):
-    """A position's features, to be completed by its code.
+    """The features of a position, which its code will complete.
 
     Attributes:
         starts: Features at the start of each block, [M, B, C].
-        sums: What a block's first layers add up to, S times [M, B, C].
-        hidden: Pairs inside gated units, [n, B, 2R].
-        last: The features that the logits were made of, [B, C].
+        sums: Sums of the first layers of a block, S times [M, B, C].
+        hidden: ELU pairs inside gated units, [n, B, 2R].
+        last: The features that the logits are computed from, [B, C].
     """
 
     starts: tf.Tensor
@@ -99,16 +101,27 @@ class Draft(NamedTuple):
 
 
 class IncrementalPixelSNAIL:
-    """Goes through the positions of B maps; float32.
+    """Visits the positions of B maps in raster order, in float32.
 
     Args:
-        prior: A built :class:`~tfvqgen.models.pixelsnail.PixelSNAIL`.
+        prior: A built prior.
         maps: B, an int32 scalar.
-        context: What the gated units are fed, [B, H, W, C] or [B, 1, 1, C].
+        labels: Multi-hot labels, float [B, L], or None.
+        condition: Codes of the level above, int [B, H / 2, W / 2], or None.
+
+    Raises:
+        ValueError: A shape is wrong, or the condition is missing or not expected.
     """
 
-    def __init__(self, prior: Any, maps: tf.Tensor, context: tf.Tensor):
+    def __init__(
+        self,
+        prior: PixelSNAIL,
+        maps: tf.Tensor,
+        labels: tf.Tensor | None = None,
+        condition: tf.Tensor | None = None,
+    ):
         config = prior.config
+        context = prior.context(maps, prior.code_shape, labels, condition)
         self._config, self._maps, self._context = config, maps, context
         self._width = config.code_shape[1]
         layers = [stack[i] for i in range(config.layers) for stack in prior.stacks]
@@ -127,13 +140,13 @@ class IncrementalPixelSNAIL:
         self._end_kernel = tf.stack([_tensor(x.kernel) for x in prior.block_ends])
         self._output_kernels = [_tensor(x.kernel) for x in prior.output_stack]
         self._head = _tensor(prior.head)
-        # For each map, because a matmul and a vector are fused to something slower.
+        # Repeated for each map: a matmul plus a vector is fused to a slower operation.
         self._head_bias = tf.tile(_tensor(prior.head_bias)[None], [maps, 1])
         self._reach = config.kernel // 2
         self._padded = self._width + 2 * self._reach
         slots = tf.range(len(layers)) * self._padded + self._reach
         self._slots = slots + tf.range(self._width)[:, None]
-        # One vector for all positions is multiplied once and not for each row.
+        # If all positions have the same context, it is multiplied only once.
         self._all_rows = self._multiply(context) if context.shape[1] == 1 else None
         self._prepare_inputs(prior)
         self._attention, self._key_size = None, 0
@@ -156,11 +169,11 @@ class IncrementalPixelSNAIL:
         )
 
     def start_row(self, history: History, row: tf.Tensor) -> tuple[Row, State]:
-        """Does what can be done for a row as a whole.
+        """Computes everything that is known for a whole row.
 
         Args:
-            history: After the rows above.
-            row: Its number, an int32 scalar.
+            history: The history after the rows above.
+            row: Index of the row, an int32 scalar.
         """
         gated, blocks = self._left.shape[0], self._config.blocks
         context = self._row_context(row)
@@ -191,7 +204,7 @@ class IncrementalPixelSNAIL:
         return ready, state
 
     def look_up(self, row: Row, column: tf.Tensor, count: int) -> list[Row]:
-        """Returns the parts of some positions in a row, from a column on."""
+        """Returns the row's entries for `count` positions from a column on."""
 
         def slices(x):
             if x.shape[0] == 1:
@@ -207,11 +220,11 @@ class IncrementalPixelSNAIL:
         ]
 
     def step(self, place: Row, state: State) -> tuple[tf.Tensor, Draft]:
-        """Returns the logits of a position, [B, K], and what :meth:`accept` needs.
+        """Returns the logits of a position, [B, K], and a draft for :meth:`accept`.
 
         Args:
-            place: The position's part of its row.
-            state: After the positions before it.
+            place: The position in its row.
+            state: The state after the earlier positions.
         """
         config = self._config
         left = tf.matmul(tf.concat(state.completed, axis=-1), self._left)
@@ -238,12 +251,12 @@ class IncrementalPixelSNAIL:
         return logits, Draft(tf.stack(starts), sums, hidden, x)
 
     def accept(self, place: Row, state: State, draft: Draft, codes: tf.Tensor) -> State:
-        """Completes a position by its codes.
+        """Completes a position with its codes and returns the next state.
 
         Args:
-            place: The position's part of its row.
-            state: What :meth:`step` was given; it may not be used again.
-            draft: What :meth:`step` returned.
+            place: The position in its row.
+            state: The argument of :meth:`step`, which must not be used again.
+            draft: The result of :meth:`step`.
             codes: int32 [B].
         """
         own, *taps = tf.split(
@@ -254,7 +267,7 @@ class IncrementalPixelSNAIL:
         completed = tf.nn.elu(tf.concat(reached[:-1], axis=0))
         coming = [a + b for a, b in zip(state.inputs[1:], taps[:-1], strict=True)]
         keys = ()
-        # What is overwritten here has been read when the last features are there.
+        # The last features depend on everything that reads the tensors written here.
         with tf.control_dependencies([draft.last]):
             if self._attention:
                 keys = self._attention.add(
@@ -272,7 +285,7 @@ class IncrementalPixelSNAIL:
         )
 
     def end_row(self, history: History, state: State, codes: tf.Tensor) -> History:
-        """Adds a finished row, its codes int32 [B, W], to the history."""
+        """Adds a finished row with the codes int32 [B, W] to the history."""
 
         def by_layer(flat):
             gated = self._left.shape[0]
@@ -288,11 +301,11 @@ class IncrementalPixelSNAIL:
         )
 
     def _prepare_inputs(self, prior):
-        """Makes the table of all that a code adds to itself and to the next inputs."""
-        places = background(*self._config.code_shape)
+        """Makes the table of each code's terms for itself and for the next inputs."""
+        places = position_features(*self._config.code_shape)
         self._input_places = tf.tensordot(places, _tensor(prior.input_background), 1)
         self._embeddings = _tensor(prior.embeddings)
-        # The own row's taps are in the order of columns: the last is the nearest's.
+        # The taps of the own row are in the order of columns; the last is the nearest.
         taps = [
             tf.matmul(self._embeddings, tap)
             for tap in reversed(tf.unstack(_tensor(prior.input_conv.own_row)))
@@ -300,7 +313,7 @@ class IncrementalPixelSNAIL:
         self._code_table = tf.concat([self._embeddings, *taps], axis=-1)
 
     def _empty_row(self, channels):
-        # Not zeros(), which may be one constant for all calls: this is written to.
+        # zeros() may be one constant for all calls, but this tensor is written to.
         return tf.raw_ops.Empty(
             shape=[self._left.shape[0] * self._padded, self._maps, channels],
             dtype=tf.float32,
@@ -308,19 +321,42 @@ class IncrementalPixelSNAIL:
         )
 
     def _row_context(self, row):
-        """Returns what units take from the context, [1 or W, n + M + O, B, 2C]."""
+        """Returns the context terms of all units, [1 or W, n + M + O, B, 2C]."""
         if self._all_rows is not None:
             return self._all_rows
         return self._multiply(self._context[:, row : row + 1])
 
     def _multiply(self, context):
-        """Returns the context of one row, [B, 1, W, C], times the units' kernels."""
+        """Multiplies the context of a row, [B, 1, W, C], by the units' kernels."""
         columns, width = context.shape[2], 2 * self._config.width
         context = tf.tensordot(context, self._context_kernel, 1)
         context = tf.reshape(context, [self._maps, columns, -1, width])
         return tf.ensure_shape(
             tf.transpose(context, [1, 2, 0, 3]), [columns, None, None, width]
         )
+
+
+def kept_numbers(config: PriorConfig) -> dict[str, int]:
+    """Returns the size of the history of one map after its last row, by field.
+
+    ``context`` is the input of the gated units, which is kept as well.
+    """
+    height, width = config.code_shape
+    gated = config.blocks * config.layers
+    rows = (config.kernel - 1) * (width + 2 * (config.kernel // 2))
+    keys = config.blocks * config.heads * (config.key_dim + config.value_dim)
+    return {
+        "embedded": rows * config.width,
+        "completed": rows * gated * config.width,
+        "hidden": rows * gated * 2 * config.residual_width,
+        "attention": keys * (height * width + 1) * config.attention,
+        "context": config.width * (height * width if config.conditioned else 1),
+    }
+
+
+def memory_per_map(config: PriorConfig) -> int:
+    """Returns the bytes that are kept for one map after its last row."""
+    return 4 * sum(kept_numbers(config).values())
 
 
 def _tensor(weight) -> tf.Tensor:

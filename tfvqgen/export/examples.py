@@ -2,7 +2,7 @@
 
 TensorFlow Serving replays the warm-up requests of a model when it loads it. They are
 ``PredictionLog`` messages, which TensorFlow does not contain; the few fields that a
-request needs are written and read here::
+request needs are written here::
 
     PredictionLog.predict_log = 6, PredictLog.request = 1
     PredictRequest.model_spec = 1, .inputs = 2 (map: key = 1, value = 2)
@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from google.protobuf import empty_pb2, unknown_fields
 
 WARM_UP = "assets.extra/tf_serving_warmup_requests"
 
@@ -122,22 +121,6 @@ def encode_request(model: str, signature: str, inputs: Mapping[str, Any]) -> byt
     return _field(6, _field(1, request))
 
 
-def decode_request(record: bytes) -> tuple[str, dict[str, np.ndarray]]:
-    """Returns the signature and the inputs of a serialized ``PredictionLog``.
-
-    Raises:
-        DecodeError, KeyError: It is damaged, or the log of something else.
-    """
-    request = _fields(_fields(record)[6][0])[1][0]
-    found = _fields(request)
-    inputs = {}
-    for entry in found[2]:
-        name, tensor = (_fields(entry)[number][0] for number in (1, 2))
-        proto = tf.make_tensor_proto(0).FromString(tensor)
-        inputs[name.decode()] = tf.make_ndarray(proto)
-    return _fields(found[1][0])[3][0].decode(), inputs
-
-
 def _field(number: int, value: bytes) -> bytes:
     """Returns a field of bytes in the wire format: tag, length, value."""
     length, rest = bytearray(), len(value)
@@ -145,12 +128,3 @@ def _field(number: int, value: bytes) -> bytes:
         length.append(rest & 127 | 128)
         rest >>= 7
     return bytes([number << 3 | 2, *length, rest]) + value
-
-
-def _fields(message: bytes) -> dict[int, list[bytes]]:
-    """Returns the values of the fields of a message by number."""
-    values: dict[int, list[bytes]] = {}
-    unknown = empty_pb2.Empty.FromString(message)
-    for field in unknown_fields.UnknownFieldSet(unknown):
-        values.setdefault(field.field_number, []).append(field.data)
-    return values
