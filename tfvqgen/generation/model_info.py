@@ -1,4 +1,4 @@
-"""What anybody must know of a model besides its weights, as plain data."""
+"""The description of a model: everything to know about it besides its weights."""
 
 import dataclasses
 import hashlib
@@ -20,20 +20,20 @@ class ModelInfo:
     """Describes a model; the same in a workdir, an export and a running server.
 
     Attributes:
-        preset: What its configuration started from.
+        preset: The preset of the configuration.
         labels: The vocabulary in order.
-        channels: The images' channels in order.
-        display: Which channel is shown red, green and blue; None is black.
-        dtype: Of the images, ``uint8`` or ``uint16``.
+        channels: The channels of the images in order.
+        display: The channel that is shown red, green and blue; None is black.
+        dtype: Type of the images, ``uint8`` or ``uint16``.
         image_shape: (H, W, C).
-        top_shape: (h, w), of the top code map.
-        bottom_shape: (2h, 2w), of the bottom code map.
-        num_embeddings: Codes of each codebook (K).
-        pixel_size: Micrometres a pixel, or None if unknown.
-        credit: Licence and source line of the data.
-        max_rows: The most cells of one request.
+        top_shape: (h, w), shape of the top code map.
+        bottom_shape: (2h, 2w), shape of the bottom code map.
+        num_embeddings: Number of codes in each codebook (K).
+        pixel_size: Micrometers per pixel, or None if unknown.
+        credit: Licence and source of the data.
+        max_rows: The largest number of cells in one request.
         steps: Training steps by stage.
-        fingerprints: Hex sha256 of the data and of each model's weights.
+        fingerprints: Hex sha256 of the data and of the weights of each model.
     """
 
     preset: str
