@@ -1,8 +1,9 @@
 """Makes the graphs of a SavedModel smaller without changing their results.
 
 A server copies and optimizes all functions when it prepares a graph, so that repeated
-and unused nodes cost time at every start. For a `demo` export (2 cores): loading takes
-0.7 instead of 1.1 s, and loading with the warm-up 13.8 instead of 17.9 s.
+and unused nodes cost time at every start. For a `demo` export (2 busy cores, best of 4
+each) loading takes 1.3 instead of 2.3 s, and loading with the warm-up 32 instead of 41 s.
+Each of the three steps alone saves less than a tenth.
 """
 
 import os
