@@ -2,8 +2,8 @@
 
 A server copies and optimizes all functions when it prepares a graph, so that repeated
 and unused nodes cost time at every start. For a `demo` export (2 busy cores, best of 4
-each) loading takes 1.3 instead of 2.3 s, and loading with the warm-up 32 instead of 41 s.
-Each of the three steps alone saves less than a tenth.
+each) loading takes 1.3 instead of 2.3 s, and loading with the warm-up 32 instead of
+41 s. Each of the three steps alone saves less than a tenth.
 """
 
 import os
