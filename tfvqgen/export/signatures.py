@@ -39,17 +39,11 @@ _SCORED_CODES = 1 << 14
 
 
 class SignatureInput(NamedTuple):
-    """One input of a signature.
+    """One input of a signature."""
 
-    Attributes:
-        spec: The shape [B, ...], the type and the name.
-        expected: The valid values in words.
-        is_valid: Returns where a tensor is valid; None accepts all values.
-    """
-
-    spec: tf.TensorSpec
-    expected: str = ""
-    is_valid: Callable[[tf.Tensor], tf.Tensor] | None = None
+    spec: tf.TensorSpec  # The shape [B, ...], the type and the name.
+    expected: str = ""  # The valid values in words.
+    is_valid: Callable[[tf.Tensor], tf.Tensor] | None = None  # None accepts all.
 
 
 def signature_inputs(model_info: ModelInfo) -> dict[str, SignatureInput]:

@@ -68,16 +68,10 @@ class SamplingParameters:
 
 
 class Sample(NamedTuple):
-    """One requested cell.
+    """One requested cell."""
 
-    Attributes:
-        name: Unique name within a request, which files have.
-        labels: A set of labels; empty for unconditional.
-        seed: Random seed of the cell.
-    """
-
-    name: str
-    labels: tuple[str, ...]
+    name: str  # Unique within a request; files have it.
+    labels: tuple[str, ...]  # A set of labels; empty for unconditional.
     seed: int
 
 
@@ -118,17 +112,11 @@ class Request(SamplingParameters):
 
 
 class Cells(NamedTuple):
-    """Generated cells, as arrays or tensors.
+    """Generated cells, as arrays or tensors."""
 
-    Attributes:
-        image: uint8 or uint16 [N, H, W, C].
-        top_codes: int32 [N, h, w].
-        bottom_codes: int32 [N, 2h, 2w].
-    """
-
-    image: np.ndarray
-    top_codes: np.ndarray
-    bottom_codes: np.ndarray
+    image: np.ndarray  # uint8 or uint16 [N, H, W, C].
+    top_codes: np.ndarray  # int32 [N, h, w].
+    bottom_codes: np.ndarray  # int32 [N, 2h, 2w].
 
 
 class Source(Protocol):

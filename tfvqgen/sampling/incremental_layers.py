@@ -87,17 +87,11 @@ class Keys(NamedTuple):
 
 
 class AttentionRow(NamedTuple):
-    """Known for each position when its row starts; the column comes first.
+    """Known for each position when its row starts; the column comes first."""
 
-    Attributes:
-        key_values: Terms of keys and values from the position, [W, M, 1, A + V].
-        masks: Added to the scores, [W, T].
-        slots: Index of the position in the flat keys, int32 [W, M * B].
-    """
-
-    key_values: tf.Tensor
-    masks: tf.Tensor
-    slots: tf.Tensor
+    key_values: tf.Tensor  # Terms of keys and values, [W, M, 1, A + V].
+    masks: tf.Tensor  # Added to the scores, [W, T].
+    slots: tf.Tensor  # Index of the position in the flat keys, int32 [W, M * B].
 
 
 class IncrementalAttention:
@@ -186,14 +180,7 @@ class IncrementalAttention:
 
         Heads are separated by zeros instead of a transposition: the query of a head is
         zero at the keys of other heads, and only its own part of the result is kept.
-
-        Args:
-            place: The position in its row.
-            flat: The keys of all earlier positions.
-            queries: [M, B, A].
-
-        Returns:
-            [M, B, 2C].
+        With queries [M, B, A] the result is [M, B, 2C].
         """
         queries = tf.concat([queries] * self._heads, axis=-1)
         queries = tf.reshape(queries, self._head_shape) * self._key_heads
@@ -206,10 +193,7 @@ class IncrementalAttention:
     def add(self, place: AttentionRow, flat: Keys, completed: tf.Tensor) -> Keys:
         """Writes the keys of a position in place; `flat` must not be read afterwards.
 
-        Args:
-            place: The position in its row.
-            flat: The keys of all earlier positions.
-            completed: Completed features at the end of each block, [M, B, C].
+        `completed` has the features at the end of each block, [M, B, C].
         """
         added = tf.matmul(tf.nn.elu(completed), self._key_value_kernel)
         added = tf.reshape(added + place.key_values, [-1, sum(self._sizes)])

@@ -29,75 +29,43 @@ from tfvqgen.sampling.incremental_layers import (
 
 
 class History(NamedTuple):
-    """Kept from row to row.
+    """Kept from row to row."""
 
-    Attributes:
-        embedded: Embedded codes of the last k - 1 rows, [1, P, B, C] each.
-        completed: ELUs of completed features, [n, P, B, C] each.
-        hidden: ELU pairs inside gated units, [n, P, B, 2R] each.
-        attention: The keys so far; () without attention.
-    """
-
-    embedded: list[tf.Tensor]
-    completed: list[tf.Tensor]
-    hidden: list[tf.Tensor]
-    attention: Keys | tuple[()]
+    embedded: list[tf.Tensor]  # Embedded codes of k - 1 rows, [1, P, B, C] each.
+    completed: list[tf.Tensor]  # ELUs of completed features, [n, P, B, C] each.
+    hidden: list[tf.Tensor]  # ELU pairs inside gated units, [n, P, B, 2R] each.
+    attention: Keys | tuple[()]  # The keys so far; () without attention.
 
 
 class Row(NamedTuple):
-    """Known for each position when its row starts; the column comes first.
+    """Known for each position when its row starts; the column comes first."""
 
-    Attributes:
-        inputs: Terms of the input convolution, [W, B, C].
-        narrow: Terms of the first convolutions of gated units, [W, n, B, R].
-        wide: Terms of their second convolutions, with the context, [W, n, B, 2C].
-        ends: Terms of queries and block ends, [1 or W, M, B, A + 2C].
-        outputs: Terms of the output stack, [1 or W, O, B, 2C].
-        slots: Index of the position's features in the row, int32 [W, n].
-        attention: See :class:`AttentionRow`; () without attention.
-    """
-
-    inputs: tf.Tensor
-    narrow: tf.Tensor
-    wide: tf.Tensor
-    ends: tf.Tensor
-    outputs: tf.Tensor
-    slots: tf.Tensor
+    inputs: tf.Tensor  # Terms of the input convolution, [W, B, C].
+    narrow: tf.Tensor  # Terms of the units' first convolutions, [W, n, B, R].
+    wide: tf.Tensor  # The same for the second, and the context, [W, n, B, 2C].
+    ends: tf.Tensor  # Terms of queries and block ends, [1 or W, M, B, A + 2C].
+    outputs: tf.Tensor  # Terms of the output stack, [1 or W, O, B, 2C].
+    slots: tf.Tensor  # Index of the position's features in the row, int32 [W, n].
     attention: AttentionRow | tuple[()]
 
 
 class State(NamedTuple):
-    """Kept from position to position of a row.
+    """Kept from position to position of a row; rows are written in place."""
 
-    Attributes:
-        completed: ELUs of completed features of the last r positions, [n, B, C] each.
-        inputs: Terms of the next r inputs from the codes so far, [B, C] each.
-        completed_row: Completed features of the row, [n * P, B, C], written in place.
-        hidden_row: ELU pairs inside gated units, [n * P, B, 2R], written in place.
-        attention: The keys so far, flat; () without attention.
-    """
-
-    completed: list[tf.Tensor]
-    inputs: list[tf.Tensor]
-    completed_row: tf.Tensor
-    hidden_row: tf.Tensor
-    attention: Keys | tuple[()]
+    completed: list[tf.Tensor]  # ELUs of the last r positions, [n, B, C] each.
+    inputs: list[tf.Tensor]  # Terms of the next r inputs from the codes, [B, C] each.
+    completed_row: tf.Tensor  # [n * P, B, C].
+    hidden_row: tf.Tensor  # [n * P, B, 2R].
+    attention: Keys | tuple[()]  # The keys so far, flat.
 
 
 class Draft(NamedTuple):
-    """The features of a position, which its code will complete.
+    """The features of a position, which its code will complete."""
 
-    Attributes:
-        starts: Features at the start of each block, [M, B, C].
-        sums: Sums of the first layers of a block, S times [M, B, C].
-        hidden: ELU pairs inside gated units, [n, B, 2R].
-        last: The features that the logits are computed from, [B, C].
-    """
-
-    starts: tf.Tensor
-    sums: list[tf.Tensor]
-    hidden: tf.Tensor
-    last: tf.Tensor
+    starts: tf.Tensor  # Features at the start of each block, [M, B, C].
+    sums: list[tf.Tensor]  # Sums of the first layers of a block, S times [M, B, C].
+    hidden: tf.Tensor  # ELU pairs inside gated units, [n, B, 2R].
+    last: tf.Tensor  # The input of the logits, [B, C].
 
 
 class IncrementalPixelSNAIL:
@@ -169,12 +137,7 @@ class IncrementalPixelSNAIL:
         )
 
     def start_row(self, history: History, row: tf.Tensor) -> tuple[Row, State]:
-        """Computes everything that is known for a whole row.
-
-        Args:
-            history: The history after the rows above.
-            row: Index of the row, an int32 scalar.
-        """
+        """Computes everything that is known for the whole row with this index."""
         gated, blocks = self._left.shape[0], self._config.blocks
         context = self._row_context(row)
         pointwise = context[:, gated:] + self._pointwise_bias[:, None]
@@ -220,12 +183,7 @@ class IncrementalPixelSNAIL:
         ]
 
     def step(self, place: Row, state: State) -> tuple[tf.Tensor, Draft]:
-        """Returns the logits of a position, [B, K], and a draft for :meth:`accept`.
-
-        Args:
-            place: The position in its row.
-            state: The state after the earlier positions.
-        """
+        """Returns the logits of a position, [B, K], and a draft for :meth:`accept`."""
         config = self._config
         left = tf.matmul(tf.concat(state.completed, axis=-1), self._left)
         hidden = elu_pair(left + place.narrow)
@@ -251,13 +209,9 @@ class IncrementalPixelSNAIL:
         return logits, Draft(tf.stack(starts), sums, hidden, x)
 
     def accept(self, place: Row, state: State, draft: Draft, codes: tf.Tensor) -> State:
-        """Completes a position with its codes and returns the next state.
+        """Completes a position with its codes, int32 [B], and returns the next state.
 
-        Args:
-            place: The position in its row.
-            state: The argument of :meth:`step`, which must not be used again.
-            draft: The result of :meth:`step`.
-            codes: int32 [B].
+        `state` is the argument of :meth:`step` and must not be used again.
         """
         own, *taps = tf.split(
             tf.gather(self._code_table, codes), self._reach + 1, axis=-1
