@@ -30,30 +30,16 @@ DEFAULT_RANGES = {"fixed": (0.0, 1.0), "field": (0.1, 99.9)}
 
 @dataclasses.dataclass(frozen=True)
 class CropSettings:
-    """How crops are cut.
-
-    Attributes:
-        channels: The channels' names in order.
-        dtype: Type of all fields, ``uint8`` or ``uint16``.
-        nucleus_channel: The channel that shows nuclei.
-        protein_channel: The channel that shows the protein, None if there is none.
-        crop_size: Side of a crop in pixels.
-        pixel_size: Micrometres a pixel of every field; None: as each field says.
-        scale: Downscaling factor; None: the factor that gives `DEFAULT_PIXEL_SIZE`.
-        mask_kind: Objects of given masks, ``nuclei`` or ``cells``; None: no masks.
-        mask_neighbours: Whether other cells in a crop are set to the background.
-        intensity: How recorded values are mapped to the values of crops.
-        thresholds: The limits of accepted crops.
-    """
+    """How crops are cut; the flags of ``crop`` explain the attributes."""
 
     channels: tuple[str, ...]
-    dtype: str
+    dtype: str  # Type of all fields, uint8 or uint16.
     nucleus_channel: str
     protein_channel: str | None = None
     crop_size: int = 128
-    pixel_size: float | None = None
-    scale: float | None = None
-    mask_kind: str | None = None
+    pixel_size: float | None = None  # None: the pixel size of each field.
+    scale: float | None = None  # None: the factor that gives `DEFAULT_PIXEL_SIZE`.
+    mask_kind: str | None = None  # nuclei, cells, or None for no masks.
     mask_neighbours: bool = False
     intensity: Intensity = Intensity()  # noqa: RUF009 (frozen)
     thresholds: Thresholds = Thresholds()  # noqa: RUF009 (frozen)

@@ -21,35 +21,18 @@ _WHOLE_NUMBER_TOLERANCE = 0.005
 
 
 @dataclasses.dataclass(frozen=True)
-class Box:
-    """The square of S x S pixels that a crop shows; parts may lie outside the field."""
-
-    top: int
-    left: int
-    size: int
-
-    @property
-    def centre(self) -> tuple[float, float]:
-        """Row and column of the middle, counted from the field's upper left corner."""
-        return self.top + self.size / 2, self.left + self.size / 2
-
-
-@dataclasses.dataclass(frozen=True)
 class Intensity:
-    """How a field's recorded values are mapped to the values of its crops.
+    """The range of a field's values that becomes 0 to the type's maximum in crops.
 
-    Attributes:
-        mode: ``fixed``: the same range for all fields; ``field``: percentiles of each
-            channel of the whole field.
-        low: The value that becomes 0: a share of the type's maximum, or a percentile.
-        high: The value that becomes the type's maximum, likewise.
-        least_span: With ``field``: the smallest width of the range, as a share of the
-            type's maximum, so that the noise of an empty channel stays dark.
+    With mode ``fixed`` the range is the same for all fields, in shares of the type's
+    maximum; with ``field`` it is percentiles of each channel of the whole field.
     """
 
     mode: str = "fixed"
     low: float = 0.0
     high: float = 1.0
+    # Least width of the range with `field`, as a share of the type's maximum, so that
+    # the noise of an empty channel stays dark.
     least_span: float = 0.1
 
 
@@ -99,13 +82,9 @@ def working_scale(pixel_size: float, target: float) -> float:
 
 
 def downscale(field: np.ndarray, scale: float) -> np.ndarray:
-    """Downscales a field by averaging over the area of each new pixel.
+    """Downscales a field [H, W, C] by averaging over the area of each new pixel.
 
     Rows and columns at the lower and right border that do not fill a pixel are dropped.
-
-    Args:
-        field: uint8 or uint16 [H, W, C].
-        scale: Downscaling factor, at least 1.
 
     Returns:
         float32 [C, h, w] in the values of `field`, not rounded.
@@ -167,13 +146,7 @@ def rounded(planes: np.ndarray, dtype: str) -> np.ndarray:
 def intensity_ranges(
     planes: np.ndarray, dtype: str, intensity: Intensity
 ) -> list[tuple[float, float]]:
-    """Returns each channel's values that become 0 and the type's maximum.
-
-    Args:
-        planes: float32 [C, h, w], the whole field.
-        dtype: Type of the field's files.
-        intensity: How to choose the range.
-    """
+    """Returns each channel's range for a whole field, float32 [C, h, w]."""
     top = float(np.iinfo(dtype).max)
     if intensity.mode == "fixed":
         return [(intensity.low * top, intensity.high * top)] * len(planes)
@@ -187,12 +160,12 @@ def intensity_ranges(
 def rescale_intensity(
     planes: np.ndarray, ranges: Sequence[tuple[float, float]], dtype: str
 ) -> np.ndarray:
-    """Maps each channel's range to the whole range of the type, and clips the rest.
+    """Maps each channel's range to the range of the type and clips the rest.
 
-    Args:
-        planes: float32 [C, h, w].
-        ranges: From :func:`intensity_ranges`. The type's own range changes no value.
-        dtype: Type of the result, [h, w, C]: ``uint8`` or ``uint16``.
+    The type's own range changes no value.
+
+    Returns:
+        `dtype` [h, w, C].
     """
     top = np.iinfo(dtype).max
     scaled = np.empty_like(planes)
@@ -206,16 +179,17 @@ def rescale_intensity(
     return rounded(scaled, dtype)
 
 
-def cut(image: np.ndarray, box: Box) -> np.ndarray:
-    """Cuts a crop, [S, S, ...], out of an image [h, w, ...]; 0 outside the field."""
-    crop = np.zeros((box.size, box.size, *image.shape[2:]), image.dtype)
-    height, width = image.shape[:2]
-    top, left = max(box.top, 0), max(box.left, 0)
-    bottom, right = min(box.top + box.size, height), min(box.left + box.size, width)
-    if bottom > top and right > left:
-        crop[top - box.top : bottom - box.top, left - box.left : right - box.left] = (
-            image[top:bottom, left:right]
-        )
+def cut(image: np.ndarray, corner: Sequence[int], size: int) -> np.ndarray:
+    """Cuts a crop, [S, S, ...], out of an image [h, w, ...]; 0 outside the field.
+
+    `corner` is the row and the column of its upper left pixel.
+    """
+    crop = np.zeros((size, size, *image.shape[2:]), image.dtype)
+    top, left = corner
+    inside = image[max(top, 0) : max(top + size, 0), max(left, 0) : max(left + size, 0)]
+    if inside.size:
+        row, column = max(-top, 0), max(-left, 0)
+        crop[row : row + inside.shape[0], column : column + inside.shape[1]] = inside
     return crop
 
 

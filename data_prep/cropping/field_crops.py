@@ -38,19 +38,12 @@ _RESERVED_COLUMNS = {*COLUMNS, "sha256", *crop_quality.COLUMNS}
 
 @dataclasses.dataclass(frozen=True)
 class CropTask:
-    """The task to cut one field.
-
-    Attributes:
-        field: The field.
-        settings: How to cut.
-        output: The folder of the crops.
-        masks: A folder with ``<field_id>.png`` or ``.tif``, None for no masks.
-    """
+    """The task to cut one field."""
 
     field: Field
     settings: CropSettings
-    output: str
-    masks: str | None = None
+    output: str  # Folder for the crops.
+    masks: str | None = None  # Folder with <field_id>.png or .tif.
 
     @property
     def result_path(self) -> Path:
@@ -65,28 +58,21 @@ class CropTask:
 
 @dataclasses.dataclass(frozen=True)
 class CroppedField:
-    """A field at the crops' scale, with its crops.
+    """A field at the crops' scale, with its crops."""
 
-    Attributes:
-        image: uint8 or uint16 [h, w, C] in the crops' intensities.
-        nuclei: int32 labels [h, w], 1 to N.
-        owners: int32 [h, w], the cell of every pixel; None: neighbours are not masked.
-        boxes: Where the crops are.
-        crops: One row for each box, still without sha256, `accepted` and `reason`.
-    """
-
-    image: np.ndarray
-    nuclei: np.ndarray
-    owners: np.ndarray | None
-    boxes: list[cutting.Box]
-    crops: list[Crop]
+    image: np.ndarray  # uint8 or uint16 [h, w, C] in the crops' intensities.
+    nuclei: np.ndarray  # int32 labels [h, w], 1 to N.
+    owners: np.ndarray | None  # int32 [h, w], the cell of every pixel, for masking.
+    corners: list[tuple[int, int]]  # Row and column of the crops' upper left pixels.
+    crops: list[Crop]  # Rows without sha256, `accepted` and `reason`.
 
     def crop_image(self, index: int) -> np.ndarray:
         """Returns the image of a crop, [S, S, C]."""
-        crop = cutting.cut(self.image, self.boxes[index])
+        corner, size = self.corners[index], self.crops[index].size
+        crop = cutting.cut(self.image, corner, size)
         if self.owners is None:
             return crop
-        own = cutting.cut(self.owners, self.boxes[index]) == index + 1
+        own = cutting.cut(self.owners, corner, size) == index + 1
         return np.where(own[..., None], crop, 0).astype(crop.dtype)
 
 
@@ -121,16 +107,15 @@ def crop_field(task: CropTask) -> CroppedField:
     )
     ranges = cutting.intensity_ranges(planes, settings.dtype, settings.intensity)
     size = settings.crop_size
-    corners = cutting.crop_corners(cutting.centres(nuclei, cells), size)
-    boxes = [cutting.Box(top, left, size) for top, left in corners.tolist()]
+    corners = cutting.crop_corners(cutting.centres(nuclei, cells), size).tolist()
     field_columns = _range_columns(ranges, settings) | {
         f"field_{name}" if name in _RESERVED_COLUMNS else name: value
         for name, value in field.metadata.items()
     }
     crops = []
-    for number, (box, measured) in enumerate(zip(boxes, columns, strict=True), 1):
+    for number, (corner, measured) in enumerate(zip(corners, columns, strict=True), 1):
         crop_id = f"{field.field_id}-{number:03d}"
-        y, x = (_rounded_coordinate(middle * scale) for middle in box.centre)
+        y, x = (_rounded_coordinate((edge + size / 2) * scale) for edge in corner)
         metadata = {
             name: "" if math.isnan(value) else f"{value:.10g}"
             for name, value in measured.items()
@@ -154,7 +139,7 @@ def crop_field(task: CropTask) -> CroppedField:
         image=cutting.rescale_intensity(planes, ranges, settings.dtype),
         nuclei=nuclei,
         owners=cutting.cell_of_pixels(nuclei, cells) if masked else None,
-        boxes=boxes,
+        corners=corners,
         crops=crops,
     )
 

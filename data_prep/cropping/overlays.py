@@ -45,13 +45,8 @@ def overlay(
 ) -> np.ndarray:
     """Draws a field with the contours of its nuclei and the boxes of its crops.
 
-    Accepted crops are green and rejected ones pink, with the crop's number in the
-    upper left corner.
-
-    Args:
-        cropped: The field.
-        rows: Its crops, accepted or rejected.
-        channels: The channels' names; some are shown in red, green and blue.
+    The boxes of accepted crops are green and those of rejected ones pink, with the
+    number of the crop in the upper left corner.
 
     Returns:
         uint8 [height, width, 3].
@@ -70,11 +65,10 @@ def overlay(
     draw = ImageDraw.Draw(canvas)
     font = ImageFont.load_default(size=13)
     # Accepted crops are drawn last, on top of the others.
-    pairs = zip(cropped.boxes, rows, strict=True)
-    for box, crop in sorted(pairs, key=lambda pair: pair[1].accepted):
+    pairs = zip(cropped.corners, rows, strict=True)
+    for (top, left), crop in sorted(pairs, key=lambda pair: pair[1].accepted):
         colour = ACCEPTED_COLOUR if crop.accepted else REJECTED_COLOUR
-        left, top = box.left * zoom, box.top * zoom
-        side = box.size * zoom - 1
+        left, top, side = left * zoom, top * zoom, crop.size * zoom - 1
         draw.rectangle((left, top, left + side, top + side), outline=colour)
         number = crop.crop_id.rpartition("-")[2]
         place = (max(left, 0) + 3, max(top, 0) + 2)
@@ -85,13 +79,7 @@ def overlay(
 def write_sheets(
     output: str | os.PathLike, rows: Sequence[Crop], channels: Sequence[str]
 ) -> None:
-    """Writes a sheet with a row for each label, and one with a row for each reason.
-
-    Args:
-        output: The folder of the crops.
-        rows: All crops.
-        channels: The channels' names.
-    """
+    """Writes a sheet with a row for each label, and one with a row for each reason."""
     accepted = [row for row in rows if row.accepted]
     rejected = [row for row in rows if not row.accepted]
     for name, chosen, titles in (

@@ -34,28 +34,19 @@ Runner = Callable[[Sequence[CropTask]], Iterable[FieldOutcome]]
 
 @dataclasses.dataclass(frozen=True)
 class CropSummary:
-    """The contents of a finished folder.
+    """The contents of a finished folder."""
 
-    Attributes:
-        num_fields: Number of fields that were read.
-        num_crops: Number of crops, one for each nucleus.
-        num_accepted: Number of accepted crops.
-        reasons: Number of crops that each reason rejects; a crop may have several.
-        bad_fields: Error message by field that could not be read.
-    """
-
-    num_fields: int
-    num_crops: int
+    num_fields: int  # Fields that were read.
+    num_crops: int  # One for each nucleus.
     num_accepted: int
-    reasons: dict[str, int]
-    bad_fields: dict[str, str]
+    reasons: dict[str, int]  # Crops rejected for each reason; a crop may have several.
+    bad_fields: dict[str, str]  # Error by field that could not be read.
 
 
 def local_runner(workers: int) -> Runner:
     """Returns a runner that does the tasks in processes of this machine."""
-    return functools.partial(
-        processes.in_parallel, field_crops.write_field, workers=workers
-    )
+    work = field_crops.write_field
+    return functools.partial(processes.in_parallel, work, workers=workers)
 
 
 def crop_fields(

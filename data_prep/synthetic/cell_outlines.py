@@ -64,11 +64,7 @@ class Points:
 
 
 def cells_around_crops(well: Well, margin: float) -> tuple[CellOutlines, float]:
-    """Makes a well's cells and their neighbours.
-
-    Args:
-        well: Its number and density of cells are used.
-        margin: Units around the inner cells that are filled too.
+    """Makes a well's cells, and their neighbours in a margin in units.
 
     Returns:
         The cells and the side of the square of tissue that they cover, in units.
@@ -229,13 +225,9 @@ def at(cells: CellOutlines, cell, angle, radius) -> Points:
 
 
 def points_in_nuclei(rng, cells: CellOutlines, count, reach: float = 0.85) -> Points:
-    """Scatters points in nuclei.
+    """Scatters `count` points (a number or [n]) in each nucleus.
 
-    Args:
-        rng: Random generator.
-        cells: The cells.
-        count: Number of points per cell: one number or [n], rounded.
-        reach: Maximum distance as a share of the radius.
+    `reach` is their maximum distance from the centre, as a share of the radius.
     """
     cell = _repeat(cells, count)
     angle, index = _angles(rng, cells, cell, cells.nucleus)
@@ -246,14 +238,10 @@ def points_in_nuclei(rng, cells: CellOutlines, count, reach: float = 0.85) -> Po
 def points_in_cytoplasm(
     rng, cells: CellOutlines, count, nearness: float = 1.0, reach: float = 0.93
 ) -> Points:
-    """Scatters points between the nucleus and the border.
+    """Scatters `count` points (a number or [n]) between each nucleus and the border.
 
-    Args:
-        rng: Random generator.
-        cells: The cells.
-        count: Number of points per cell: one number or [n], rounded.
-        nearness: 1 is uniform over the area; more gathers points around the nucleus.
-        reach: Maximum distance as a share of the cell's radius.
+    A `nearness` of 1 is uniform over the area; more gathers points around the nucleus.
+    `reach` is their maximum distance from the centre, as a share of the radius.
     """
     cell = _repeat(cells, count)
     angle, index = _angles(rng, cells, cell, cells.outline)
@@ -317,11 +305,11 @@ def grow(
         start: First points of the F lines.
         heading: [F] radians: 0 outwards from the nucleus, +-pi/2 around it.
         length: Length of the longest line, in units.
-        curl: Curvature: radians over 5 units.
-        scale: Pixels per unit, for the size of a step.
+        curl: Radians over 5 units.
+        scale: Pixels per unit.
         shortest: Length of the shortest line, as a share of the longest.
-        low: Smallest distance from the centre, as a share of the cell's radius.
-        high: Largest distance.
+        low: Least distance from the centre, as a share of the cell's radius.
+        high: Greatest distance.
 
     Returns:
         Lines [T, F]; the points after the end of a shorter line lie far outside.

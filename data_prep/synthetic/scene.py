@@ -34,19 +34,11 @@ _READ_NOISE = 0.006
 
 @dataclass(frozen=True)
 class Scene:
-    """An image of tissue and its truth.
+    """An image of tissue, its true labels, and the maps that it was drawn from."""
 
-    Attributes:
-        image: uint8 [H, W, 4] in the order of ``wells.CHANNELS``.
-        nuclei: uint16 [H, W]: number of the cell whose nucleus covers the pixel, or 0.
-        cells: uint16 [H, W]: number of the cell that covers the pixel, or 0. Numbers
-            start at 1 and are those of `nuclei`.
-        tissue: The maps that the image was drawn from.
-    """
-
-    image: np.ndarray
-    nuclei: np.ndarray
-    cells: np.ndarray
+    image: np.ndarray  # uint8 [H, W, 4] in the order of `CHANNELS`.
+    nuclei: np.ndarray  # uint16 labels [H, W] with the numbers of their cells.
+    cells: np.ndarray  # uint16 labels [H, W] from 1 without gaps.
     tissue: Tissue
 
 
@@ -64,23 +56,15 @@ class SyntheticCrop:
 
 @dataclass(frozen=True)
 class Defect:
-    """A defect and its position.
+    """A defect and its box in pixels.
 
-    Attributes:
-        kind: One of `KINDS`.
-        extent: ``field`` or ``region``.
-        channels: The channels that it changes.
-        x: Left column of its box, in pixels.
-        y: Top row.
-        width: Number of columns.
-        height: Number of rows.
-        strength: Blur: deviation in units; saturation: factor of the light; debris:
-            its peak; empty: the number of cells.
+    The strength of a blur is its deviation in units, that of saturation the factor of
+    the light, that of debris its peak, and that of an empty field its number of cells.
     """
 
-    kind: str
-    extent: str
-    channels: tuple[str, ...]
+    kind: str  # One of `KINDS`.
+    extent: str  # "field" or "region".
+    channels: tuple[str, ...]  # The channels that it changes.
     x: int
     y: int
     width: int
@@ -136,11 +120,7 @@ def draw_scene(
 def draw_crops(well: Well, count: int, size: int) -> list[SyntheticCrop]:
     """Draws a well and cuts a crop around each of its first `count` cells.
 
-    Args:
-        well: A well with at least `count` cells.
-        count: Number of crops.
-        size: Side of a crop in pixels. The crop shows the same 41 micrometres of tissue
-            at any size.
+    A crop of `size` x `size` pixels shows the same 41 micrometres at any size.
     """
     scale = size / CROP_SIDE
     cells, side = cells_around_crops(well, CROP_SIDE / 2 + 1)
@@ -165,12 +145,10 @@ def draw_crops(well: Well, count: int, size: int) -> list[SyntheticCrop]:
 
 
 def draw_field(well: Well, size: int, defect_share: float = 0.0) -> SyntheticField:
-    """Draws one field of a well.
+    """Draws one field of `size` x `size` pixels.
 
-    Args:
-        well: Labels, staining, camera.
-        size: Side in pixels; 512 pixels are 0.32 micrometres each.
-        defect_share: Probability that the field has defects.
+    At 512 pixels a pixel is 0.32 micrometres. `defect_share` is the probability that
+    the field has defects.
     """
     scale = size / FIELD_SIDE
     defects = plan_defects(well, size, defect_share)
@@ -223,13 +201,7 @@ def _haze_matrix(size: int, scale: float) -> np.ndarray:
 
 
 def plan_defects(well: Well, size: int, share: float) -> list[Defect]:
-    """Draws a field's defects: none, or some of one kind.
-
-    Args:
-        well: The field's well.
-        size: Side of the field in pixels.
-        share: Probability that a field has a defect.
-    """
+    """Draws a field's defects: some of one kind with probability `share`, or none."""
     rng = well.rng(DEFECTS)
     kind = KINDS[rng.integers(len(KINDS))]
     if rng.random() >= share:

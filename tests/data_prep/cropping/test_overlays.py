@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from data_prep.cropping import field_crops, overlays
-from data_prep.cropping.cutting import Box
 from data_prep.cropping.overlays import ACCEPTED_COLOUR, CONTOUR_COLOUR, REJECTED_COLOUR
 from tests import support
 from tests.data_prep import drawn_fields
@@ -22,10 +21,10 @@ def cropped_field(side):
         image=np.zeros((side, side, 4), np.uint8),
         nuclei=nuclei,
         owners=None,
-        boxes=[Box(10, 10, 30), Box(50, 50, 60)],
+        corners=[(10, 10), (50, 50)],
         crops=[
-            Crop("f-001", "images/f-001.png", (), "f", accepted=True),
-            Crop("f-002", "images/f-002.png", (), "f", accepted=False),
+            Crop("f-001", "images/f-001.png", (), "f", size=30, accepted=True),
+            Crop("f-002", "images/f-002.png", (), "f", size=60, accepted=False),
         ],
     )
 
