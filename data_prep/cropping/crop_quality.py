@@ -26,7 +26,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from data_prep.cropping.cutting import centres, crop_corners
+from data_prep.cropping.cutting import centres, crop_corners, cut
 from data_prep.segmentation.shapes import label_means, shape_columns
 from tfvqgen.data.crops import Crop
 
@@ -126,6 +126,14 @@ def measure(
         return []
     numbers = np.arange(1, number + 1)
     corners = crop_corners(centres(nuclei, cells), crop_size)
+    inside = np.clip(corners + crop_size, 0, nuclei.shape)
+    inside -= np.clip(corners, 0, nuclei.shape)
+    windows = (cut(nuclei, corner, crop_size) for corner in corners.tolist())
+    others = [
+        np.count_nonzero((window > 0) & (window != i))
+        for i, window in enumerate(windows, 1)
+    ]
+    border = np.concatenate([nuclei[0], nuclei[-1], nuclei[:, 0], nuclei[:, -1]])
     distance, (rows, columns) = ndimage.distance_transform_edt(
         nuclei == 0, pixel_size, return_indices=True
     )
@@ -134,12 +142,12 @@ def measure(
     if cells is None:
         cells = np.where(distance <= CELL_REACH, nearest, 0)
     values = {
-        "inside_field": _inside_field(nuclei.shape, corners, crop_size),
-        "touches_border": np.isin(numbers, _labels_at_border(nuclei)),
+        "inside_field": inside.prod(1) / crop_size**2,
+        "touches_border": np.isin(numbers, border),
         **shape_columns(nuclei, number, pixel_size),
         "focus": _focus(field[..., nucleus], around, numbers, pixel_size),
         "saturated": _saturated(field, cells, number),
-        "crowding": _crowding(nuclei, corners, crop_size),
+        "crowding": np.array(others) / crop_size**2,
     }
     if protein is not None:
         values["protein_signal"] = _protein_signal(field[..., protein], cells, number)
@@ -147,28 +155,6 @@ def measure(
     return [
         {name: float(f"{values[name][i]:.5g}") for name in names} for i in range(number)
     ]
-
-
-def _inside_field(
-    shape: tuple[int, ...], corners: np.ndarray, crop_size: int
-) -> np.ndarray:
-    low, high = np.clip(corners, 0, shape), np.clip(corners + crop_size, 0, shape)
-    return (high - low).prod(1) / crop_size**2
-
-
-def _labels_at_border(nuclei: np.ndarray) -> np.ndarray:
-    return np.concatenate([nuclei[0], nuclei[-1], nuclei[:, 0], nuclei[:, -1]])
-
-
-def _crowding(nuclei: np.ndarray, corners: np.ndarray, crop_size: int) -> np.ndarray:
-    pixels = np.zeros(len(corners))
-    for i, (row, column) in enumerate(corners.tolist()):
-        window = nuclei[
-            max(row, 0) : max(row + crop_size, 0),
-            max(column, 0) : max(column + crop_size, 0),
-        ]
-        pixels[i] = np.count_nonzero(window) - np.count_nonzero(window == i + 1)
-    return pixels / crop_size**2
 
 
 def _focus(
