@@ -1,1 +1,1 @@
-"""From fields of view to crops: cut, measured, judged, kept with what made them."""
+"""Cropping: fields of view become a folder of crops around their nuclei."""
