@@ -11,6 +11,8 @@ import numpy as np
 from tqdm import tqdm
 
 from data_prep import processes
+from data_prep.images.field_images import read_field_image
+from data_prep.images.sheet import pick_examples, write_sheet
 from data_prep.synthetic.proteins import RECIPES
 from data_prep.synthetic.scene import Defect, draw_crops, draw_field
 from data_prep.synthetic.wells import (
@@ -106,9 +108,6 @@ def _write_well(task: DrawTask) -> list[Crop]:
 
 
 def _write_sheet(folder: Path, rows: Sequence[Crop], vocabulary) -> None:
-    from data_prep.images.field_images import read_field_image
-    from data_prep.images.sheet import pick_examples, write_sheet
-
     places = pick_examples([row.labels for row in rows], _PER_LABEL)
     examples = {
         label: [
