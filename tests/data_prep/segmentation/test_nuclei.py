@@ -35,7 +35,7 @@ def count(plane):
 
 def test_single_nuclei_are_found_with_their_outlines():
     labels = segment_nuclei(nuclei_at(THREE), PIXEL_SIZE)
-    assert [labels[place] for place in THREE] == [1, 2, 3]
+    assert sorted(labels[place] for place in THREE) == [1, 2, 3]
     found, truth = labels > 0, nuclei_at(THREE, noise=0) > 0.27
     assert (found & truth).sum() / (found | truth).sum() > 0.93
 
