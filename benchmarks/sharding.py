@@ -67,7 +67,7 @@ def rate(
 ) -> Iterator[dict[str, Any]]:
     """Measures crops a second of processor time."""
     from data_prep.labels import load_vocabulary
-    from data_prep.shards import crop_source, shards
+    from data_prep.shards import shards
     from tfvqgen.data.crops import read_crops
 
     options = shards.ShardOptions(
@@ -77,7 +77,7 @@ def rate(
     rates = []
     for _ in range(args.rounds):
         output = scratch / "shards"
-        source = crop_source.source_of_table(read_crops(folder))
+        source = shards.source_of_table(read_crops(folder))
         started = time.process_time()
         info, _ = shards.write_dataset(source, output, options)
         seconds = time.process_time() - started

@@ -1,24 +1,14 @@
-"""``python -m data_prep <command> --flags``."""
+"""The program ``tfvqgen-data <command> --flags``, also ``python -m data_prep``."""
 
-from tfvqgen.command_line import guard, run_subcommand
+from data_prep.commands import crop, download, embed, inspect, screen, shard, synthesize
+from tfvqgen.command_line import run_subcommand
 
 
 def main() -> None:
     """Runs the command that the command line names."""
-    with guard():
-        from data_prep.commands import (
-            crop,
-            download,
-            embed,
-            inspect,
-            screen,
-            shard,
-            synthesize,
-        )
-
     run_subcommand(
-        "python -m data_prep",
-        "Prepares data: from images of cells to the shards that training reads.",
+        "tfvqgen-data",
+        "Prepares images of cells: from fields of view to the shards for training.",
         {
             "synthesize": synthesize,
             "download": download,

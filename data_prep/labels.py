@@ -1,20 +1,18 @@
-"""Names of localizations: vocabularies, aliases, and crops with several labels."""
+"""Labels of localizations: vocabularies, aliases and label policies."""
 
 import collections
 import dataclasses
 import difflib
 import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from tfvqgen.data.dataset_info import LABEL_POLICIES
 from tfvqgen.errors import UserError
 
 DEFAULT_VOCABULARY = "hpa24"
 _FOLDER = Path(__file__).parent / "vocabularies"
 
-# Other spellings and retired names, in lower case; they count only where the vocabulary
-# does not have the name itself.
+# Other spellings and former names, in lower case; names of the vocabulary come first.
 _ALIASES = {
     "lipid droplet": "lipid droplets",
     "nucleus": "nucleoplasm",
@@ -28,14 +26,15 @@ _ALIASES = {
 
 @dataclasses.dataclass(frozen=True)
 class Vocabulary:
-    """Labels in order; a label's place is its class id.
+    """Labels in order; the position of a label is its class id.
 
-    Names are matched without regard to case, and by their known aliases.
+    Names are compared without regard to case, and by known aliases.
 
     Attributes:
-        name: The shipped vocabulary's name, or the file's path.
+        name: The name of the shipped vocabulary, or the path of the file.
         labels: The names in order.
-        shipped: Whether it is one of ours, so that a name in none of ours is a mistake.
+        shipped: Whether this is a shipped vocabulary, for which labels that are in no
+            shipped vocabulary are errors.
     """
 
     name: str
@@ -43,7 +42,7 @@ class Vocabulary:
     shipped: bool = False
 
     def find(self, label: str) -> int | None:
-        """Returns a label's class id, or None if the vocabulary has no such label."""
+        """Returns the class id of a label, or None if it is outside the vocabulary."""
         key = _key(label)
         return self._ids.get(key, self._ids.get(_ALIASES.get(key, "")))
 
@@ -64,7 +63,7 @@ def vocabulary_names() -> list[str]:
 
 
 def load_vocabulary(name: str) -> Vocabulary:
-    """Loads a shipped vocabulary by name, or a file with one label a line.
+    """Loads a shipped vocabulary by name, or a file with one label on each line.
 
     Raises:
         UserError: There is no such vocabulary, or it is empty or ambiguous.
@@ -76,13 +75,13 @@ def load_vocabulary(name: str) -> Vocabulary:
     except (OSError, ValueError):
         raise UserError(
             f"no such vocabulary: expected {', '.join(vocabulary_names())}, or a text "
-            f"file with one label a line. Received: {name}"
+            f"file with one label on each line. Received: {name}"
         ) from None
     labels = tuple(line.strip() for line in lines if line.strip())
     repeated = [k for k, n in collections.Counter(map(_key, labels)).items() if n > 1]
     if not labels or repeated or any("|" in label for label in labels):
         raise UserError(
-            f"wrong vocabulary {path}: expected one label a line, each once and "
+            f"wrong vocabulary {path}: expected one label on each line, each once and "
             f"without '|'. Received: {', '.join(repeated or labels) or 'no label'}"
         )
     return Vocabulary(name=name, labels=labels, shipped=shipped)
@@ -91,11 +90,11 @@ def load_vocabulary(name: str) -> Vocabulary:
 def resolve(labels: Iterable[str], vocabulary: Vocabulary) -> list[int | None]:
     """Returns the class ids of a crop's labels, None for those outside the vocabulary.
 
-    Labels that mean the same are one.
+    Labels with the same meaning count once.
 
     Raises:
-        UserError: The vocabulary is one of ours and the label is in none of ours: it is
-            probably misspelt, and would otherwise be lost in silence.
+        UserError: The vocabulary is shipped and the label is in no shipped vocabulary:
+            it is probably misspelt, and the crop would be left out silently.
     """
     found: dict[object, int | None] = {}
     for label in labels:
@@ -103,56 +102,39 @@ def resolve(labels: Iterable[str], vocabulary: Vocabulary) -> list[int | None]:
         if class_id is None and vocabulary.shipped and not known_anywhere(label):
             raise UserError(
                 f"unknown label: expected one of {', '.join(vocabulary_names())}"
-                f"{_nearest(label, sorted(_all_labels()))}; a vocabulary of your own "
-                f"may be given as a file. Received: {label!r}"
+                f"{_nearest(label, sorted(_all_labels()))}, or a file with your own "
+                f"vocabulary. Received: {label!r}"
             )
         found[_key(label) if class_id is None else class_id] = class_id
     return list(found.values())
 
 
-def _multi_hot(ids: Sequence[int | None]) -> list[list[int]]:
-    inside = sorted(class_id for class_id in ids if class_id is not None)
-    return [inside] if inside or not ids else []
-
-
-def _single_only(ids: Sequence[int | None]) -> list[list[int]]:
-    # A second label outside the vocabulary is in the picture all the same.
-    return [[ids[0]]] if len(ids) == 1 and ids[0] is not None else []
-
-
-def _primary(ids: Sequence[int | None]) -> list[list[int]]:
-    return [] if ids and ids[0] is None else [list(ids[:1])]
-
-
-def _duplicate(ids: Sequence[int | None]) -> list[list[int]]:
-    if not ids:
-        return [[]]
-    return [[class_id] for class_id in ids if class_id is not None]
-
-
-_POLICIES: dict[str, Callable[[Sequence[int | None]], list[list[int]]]] = dict(
-    zip(LABEL_POLICIES, (_multi_hot, _single_only, _primary, _duplicate), strict=True)
-)
-
-
 def records_of(ids: Sequence[int | None], policy: str) -> list[list[int]]:
-    """Returns the label lists of the records that a crop becomes.
+    """Returns the class ids of each record of a crop; without records it is left out.
+
+    A crop without labels becomes one record without labels, except for ``single_only``.
 
     Args:
-        ids: What :func:`resolve` returned. Empty: the crop's labels are unknown.
+        ids: The class ids from :func:`resolve`; empty means that they are unknown.
         policy: ``multi_hot``: one record with all labels of the vocabulary;
             ``single_only``: one record if the crop has exactly one label; ``primary``:
-            one record with the first label; ``duplicate``: one record a label. A crop
-            without labels is one record without labels, except for ``single_only``.
-
-    Returns:
-        A list of class ids for each record; no record means the crop is left out.
+            one record with the first label; ``duplicate``: one record for each label.
     """
-    return _POLICIES[policy](ids)
+    inside = [class_id for class_id in ids if class_id is not None]
+    if policy == "single_only":
+        # A second label outside the vocabulary is in the image nevertheless.
+        return [inside] if len(ids) == len(inside) == 1 else []
+    if not ids:
+        return [[]]
+    if policy == "primary":
+        return [] if ids[0] is None else [[ids[0]]]
+    if policy == "duplicate":
+        return [[class_id] for class_id in inside]
+    return [sorted(inside)] if inside else []
 
 
 def known_anywhere(label: str) -> bool:
-    """Whether a label, or an alias of it, is in one of the shipped vocabularies."""
+    """Returns whether a shipped vocabulary has a label or an alias of it."""
     known = {_key(name) for name in _all_labels()}
     return _key(label) in known or _key(label) in _ALIASES
 

@@ -4,9 +4,10 @@ import csv
 import dataclasses
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path, PurePosixPath
 
 from data_prep.fields import FIELD_ID
+from tfvqgen.data.crops import leaves_folder
 from tfvqgen.errors import DataError
 
 # 1 GiB holds ten times the largest table of the Human Protein Atlas.
@@ -18,7 +19,7 @@ class Row:
     """One line of a table.
 
     Attributes:
-        cells: Column -> cell, stripped; columns by their names in lower case.
+        cells: Stripped cells by column name in lower case.
         where: File and line, for messages.
     """
 
@@ -26,15 +27,15 @@ class Row:
     where: str
 
     def get(self, column: str) -> str:
-        """Returns a cell, empty where the table has no such column."""
+        """Returns a cell; empty if the table has no such column."""
         return self.cells.get(column.lower(), "")
 
 
 def read_header(path: Path, delimiter: str = ",") -> tuple[str, ...]:
-    """Returns a table's columns as they are written, those without a name left out.
+    """Returns the names of a table's columns as they are written.
 
     Raises:
-        DataError: It is not a table in UTF-8.
+        DataError: The file is no table in UTF-8.
     """
     return tuple(name for name in next(_lines(path, delimiter), ((), 0))[0] if name)
 
@@ -42,19 +43,19 @@ def read_header(path: Path, delimiter: str = ",") -> tuple[str, ...]:
 def read_table(
     path: Path, columns: Sequence[str] = (), delimiter: str = ","
 ) -> Iterator[Row]:
-    """Reads a table line by line: UTF-8 with or without BOM, any line ends.
+    """Reads a table line by line: UTF-8 with or without BOM, with any line ends.
 
-    A first column without a name, as of the lines' numbers, is left out.
+    A first column without a name, such as line numbers, is left out.
 
     Args:
         path: The table; its first line names the columns, without regard to case.
-        columns: Those that it must have.
-        delimiter: What stands between cells; tables with tabs have no quotes.
+        columns: The required columns.
+        delimiter: The separator of cells; tables with tabs have no quotes.
 
     Raises:
-        DataError: It is missing, empty, too large, damaged or not in UTF-8, a column is
-            missing or there twice, or a line has more or fewer cells than columns;
-            names file and line.
+        DataError: The table is missing, empty, too large, damaged or not in UTF-8, a
+            column is missing or repeated, or a line has another number of cells; the
+            message names file and line.
     """
     lines = _lines(path, delimiter)
     header = [name.lower() for name in next(lines, ((), 0))[0]]
@@ -75,22 +76,22 @@ def read_table(
 def unique_id(
     row: Row, column: str, seen: dict[str, str], name: str | None = None
 ) -> str:
-    """Returns a row's id.
+    """Returns the id of a row.
 
     Args:
         row: The row.
-        column: Where its id is.
-        seen: The ids before it and where they stand; its own is added.
-        name: The id, where it is only a part of the cell.
+        column: The column of the id.
+        seen: The previous ids and their places; the new id is added.
+        name: The id, if it is only a part of the cell.
 
     Raises:
-        DataError: It can't be a part of a file's name, or is there twice.
+        DataError: It cannot be a part of a file name, or is repeated.
     """
     found = row.get(column) if name is None else name
     check_id(found, f"{column}={found!r} in {row.where}")
     if found in seen:
         raise DataError(
-            f"an id is there twice: expected every {column} once. "
+            f"repeated id: expected every {column} once. "
             f"Received: {found!r} in {row.where} and in {seen[found]}"
         )
     seen[found] = row.where
@@ -98,11 +99,7 @@ def unique_id(
 
 
 def check_id(name: str, received: str) -> None:
-    """Refuses an id that can't be a part of a file's name.
-
-    Raises:
-        DataError: With what was received.
-    """
+    """Raises a DataError with `received` if an id cannot be a part of a file name."""
     if not FIELD_ID.fullmatch(name):
         raise DataError(
             "wrong id: expected 1 to 120 letters, digits, '_', '-' and '.', not "
@@ -111,20 +108,8 @@ def check_id(name: str, received: str) -> None:
 
 
 def path_inside(cell: str, where: str) -> str:
-    """Returns a path of a table, with forward slashes, that stays in its folder.
-
-    Raises:
-        DataError: It is empty, absolute, or has ``..`` in it.
-    """
-    parts = (*PurePosixPath(cell).parts, *PureWindowsPath(cell).parts)
-    outside = (
-        not parts
-        or ".." in parts
-        or cell.startswith(("/", "\\", "~"))
-        or ":" in parts[0]
-        or not cell.isprintable()
-    )
-    if outside:
+    """Returns a path with forward slashes, which has to stay in its folder."""
+    if leaves_folder(cell):
         raise DataError(
             "wrong path: expected one inside the folder of the table, without '..'. "
             f"Received: {cell!r} in {where}"
@@ -133,7 +118,7 @@ def path_inside(cell: str, where: str) -> str:
 
 
 def _lines(path: Path, delimiter: str) -> Iterator[tuple[tuple[str, ...], int]]:
-    """Yields cells and line number of the header and of the rows."""
+    """Yields the cells and the line number of header and rows."""
     quoting = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
     try:
         if path.stat().st_size > MAX_BYTES:
@@ -168,10 +153,10 @@ def _check_header(path: Path, header: Sequence[str], columns: Sequence[str]) -> 
         raise DataError(
             f"an empty table: expected a line with names of columns. Received: {path}"
         )
-    # Some programs write the number of the line first, under no name.
+    # Some programs write line numbers into a first column without a name.
     if twice or "" in header[1:]:
         names = ", ".join(map(repr, twice or header))
         raise DataError(
-            f"wrong columns in {path}: expected every column to have a name of its "
-            f"own. Received: {names}"
+            f"wrong columns in {path}: expected every column to have a unique name. "
+            f"Received: {names}"
         )

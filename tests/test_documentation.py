@@ -25,7 +25,7 @@ def anchors(page):
 def flags_of(package, command, script):
     """Returns the flags of a command, with their dashes."""
     if script:
-        source = (ROOT / f"{script}.py").read_text()
+        source = (ROOT / "tfvqgen" / "cli" / f"{script}.py").read_text()
         return {f"--{x}" for x in re.findall(r'DEFINE_\w+\(\s*"(\w+)"', source)}
     folder = {"tfvqgen": "cli", "data_prep": "commands"}[package]
     module = importlib.import_module(f"{package}.{folder}.{command}")

@@ -1,10 +1,8 @@
 import os
-import subprocess
-import sys
+import signal
 
 import pytest
 
-from tests import support
 from tfvqgen.errors import DataError, UserError
 from tfvqgen.files import (
     blamed_on,
@@ -45,12 +43,6 @@ def test_files_are_readable_as_the_umask_says(tmp_path):
     assert (tmp_path / "a.json").stat().st_mode & 0o777 == 0o640
 
 
-def test_the_umask_which_all_threads_share_is_left_alone(tmp_path, monkeypatch):
-    # To read it is to set it: two threads at once could leave the process without.
-    monkeypatch.setattr(os, "umask", lambda mask: pytest.fail(f"umask({mask})"))
-    write_json(tmp_path / "a.json", {})
-
-
 def test_json_round_trip(tmp_path):
     value = {"ü": [1, 2.5, None, True], "b": {}}
     write_json(tmp_path / "a.json", value)
@@ -65,7 +57,7 @@ def test_json_refuses_nan_and_keeps_the_old_file(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"{", b"\xff\xfe", b"[" * 100_000, b'{"a": 1'], ids=range(5)
+    "content", [b"", b"\xff\xfe", b"[" * 100_000, b'{"a": NaN}'], ids=range(4)
 )
 def test_a_damaged_json_file_is_named(tmp_path, content):
     (tmp_path / "a.json").write_bytes(content)
@@ -84,36 +76,31 @@ def test_the_hash_is_sha256(tmp_path):
 
 
 def test_a_second_run_is_refused_while_the_first_one_has_the_folder(tmp_path):
-    with exclusive(tmp_path, "the attic"):
+    with exclusive(tmp_path, "the folder"):
         with (
-            pytest.raises(UserError, match=r"the attic is in use.*expected one run"),
-            exclusive(tmp_path, "the attic"),
+            pytest.raises(UserError, match=r"the folder is in use.*expected one run"),
+            exclusive(tmp_path, "the folder"),
         ):
             pass
-        with exclusive(tmp_path, "the attic", ".lock-1"):
+        with exclusive(tmp_path, "the folder", ".lock-1"):
             pass
         assert (tmp_path / ".lock").exists()
-    with exclusive(tmp_path, "the attic"):
+    with exclusive(tmp_path, "the folder"):
         pass
     assert os.listdir(tmp_path) == []
 
 
-def test_the_lock_of_a_killed_run_keeps_nobody_out(tmp_path):
-    program = (
-        "import os, sys\n"
-        "from tfvqgen.files import exclusive\n"
-        "with exclusive(sys.argv[1], 'it'):\n"
-        "    os.kill(os.getpid(), 9)"
-    )
-    subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path)], env=support.environment()
-    )
+def test_the_lock_of_a_killed_run_has_no_effect(tmp_path):
+    if (child := os.fork()) == 0:
+        with exclusive(tmp_path, "it"):
+            os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
     assert os.listdir(tmp_path) == [".lock"]
     with exclusive(tmp_path, "it"):
         pass
 
 
-def test_a_folder_made_for_nothing_goes_again_and_others_stay(tmp_path):
+def test_a_new_folder_is_removed_if_it_is_empty(tmp_path):
     with exclusive(tmp_path / "a" / "empty", "it"):
         assert (tmp_path / "a" / "empty").is_dir()
     with exclusive(tmp_path / "a" / "full", "it"):
@@ -139,7 +126,7 @@ def test_errors_of_other_files_keep_their_names(tmp_path):
 
 
 @pytest.mark.parametrize("text", ['"width": 8', '"rate": 0.25', '"a"'])
-def test_a_changed_byte_in_a_sealed_file_is_told(tmp_path, text):
+def test_a_changed_byte_in_a_sealed_file_is_found(tmp_path, text):
     value = {"config": {"width": 8, "rate": 0.25}, "names": ["a", "µ"]}
     write_sealed_json(tmp_path / "sealed.json", value)
     assert read_sealed_json(tmp_path / "sealed.json") == value
@@ -153,17 +140,17 @@ def test_a_changed_byte_in_a_sealed_file_is_told(tmp_path, text):
         read_sealed_json(tmp_path / "sealed.json")
 
 
-def test_a_file_of_an_earlier_version_has_no_seal_and_is_taken_as_it_is(tmp_path):
+def test_a_file_of_an_earlier_version_without_a_hash_is_read(tmp_path):
     (tmp_path / "old.json").write_text('{"a": 1}')
     assert read_sealed_json(tmp_path / "old.json") == {"a": 1}
 
 
 @pytest.mark.parametrize("name", ["run[1]", "a[b/c]d", "x[]]", "a\\b"])
-def test_a_path_that_tensorflow_takes_for_a_pattern_is_refused(name):
+def test_a_path_that_tensorflow_reads_as_a_pattern_is_refused(name):
     with pytest.raises(UserError, match="TensorFlow cannot read"):
         require_plain_path(f"{name}/vqvae")
 
 
 @pytest.mark.parametrize("name", ["a[b", "a]b", "a[]b", "a]b[c", "{a}*? 'b'"])
-def test_a_path_that_tensorflow_reads_is_taken(name):
+def test_other_paths_are_accepted(name):
     require_plain_path(f"/data/{name}/vqvae")

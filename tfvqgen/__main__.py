@@ -1,17 +1,17 @@
-"""``python -m tfvqgen <command> --flags``."""
+"""The program ``tfvqgen <command> --flags``, also ``python -m tfvqgen``."""
 
-from tfvqgen.command_line import guard, run_subcommand
+from tfvqgen.cli import app, evaluate, export, figures, request, sample, train, verify
+from tfvqgen.command_line import run_subcommand
 
 
 def main() -> None:
     """Runs the command that the command line names."""
-    with guard():
-        from tfvqgen.cli import app, evaluate, figures, request, sample, verify
-
     run_subcommand(
-        "python -m tfvqgen",
-        "Uses trained models: measures them, draws cells, checks and asks what serves.",
+        "tfvqgen",
+        "Trains, exports, evaluates and runs generators of single-cell images.",
         {
+            "train": train,
+            "export": export,
             "sample": sample,
             "evaluate": evaluate,
             "figures": figures,

@@ -11,8 +11,7 @@ import os
 import signal
 import sys
 import tempfile
-import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import NoReturn
 
@@ -26,17 +25,21 @@ GOES_ON = "run the same command again to continue"
 STARTS_OVER = "no half-written file is left; run the same command again to start over"
 
 
-def run_with_flags(main: Callable[[], None], *, interrupted: str = GOES_ON) -> None:
-    """Parses absl flags and runs `main()` under :func:`guard`; never returns.
+def run_with_flags(command: ModuleType, argv: Sequence[str] | None = None) -> NoReturn:
+    """Parses absl flags and runs a command.
 
     Args:
-        main: The program.
-        interrupted: What it does when it is run again: GOES_ON or STARTS_OVER.
+        command: A module with ``define_flags()`` and ``run()``; see
+            :func:`run_subcommand`.
+        argv: The name of the program and its flags. Defaults to ``sys.argv``.
     """
 
     def parse(argv: list[str]) -> list[str]:
+        command.define_flags()
         if {"-h", "--help", "-help"}.intersection(argv[1:]):
-            app.usage(shorthelp=True, writeto_stdout=True, exitcode=0)
+            help_of_flags = flags.FLAGS.module_help(command.__name__)
+            print(f"{command.__doc__}\nflags:\n{help_of_flags}")
+            sys.exit(0)
         try:
             unparsed = flags.FLAGS(argv)[1:]
         except flags.Error as error:
@@ -45,30 +48,35 @@ def run_with_flags(main: Callable[[], None], *, interrupted: str = GOES_ON) -> N
             _fail(f"unknown argument: expected --flag=value. Received: {unparsed[0]}")
         return argv
 
-    def guarded(_argv: list[str]) -> None:
-        with guard(interrupted):
-            main()
+    def main(_argv: list[str]) -> None:
+        with guard(_interrupted(command)):
+            command.run()
 
-    app.run(guarded, flags_parser=parse)
+    app.run(main, list(argv or sys.argv), flags_parser=parse)
 
 
 def run_subcommand(
     prog: str, description: str, commands: Mapping[str, ModuleType]
-) -> None:
+) -> NoReturn:
     """Parses ``<prog> <command> --flags`` and runs the command.
 
     Args:
-        prog: How the user starts it, e.g. ``python -m data_prep``.
+        prog: Name of the program, e.g. ``tfvqgen``.
         description: The first lines of ``--help``.
         commands: From the name of a command to its module. The docstring is its help,
             whose first line stands in the list of commands. The module has
-            ``add_flags(parser)`` and ``run(args)``, which imports large libraries. Its
-            attribute ``INTERRUPTED`` says what the command does when it is run again
-            after an interruption. Defaults to STARTS_OVER.
+            ``add_flags(parser)`` and ``run(args)`` for flags of argparse, or
+            ``define_flags()`` and ``run()`` for flags of absl; ``run`` imports large
+            libraries. The attribute ``INTERRUPTED`` says what the command does when it
+            is run again after an interruption. Defaults to STARTS_OVER.
     """
+    name = sys.argv[1] if len(sys.argv) > 1 else None
+    if hasattr(commands.get(name), "define_flags"):
+        run_with_flags(commands[name], [f"{prog} {name}", *sys.argv[2:]])
     args = subcommand_parser(prog, description, commands).parse_args()
-    with guard(args.interrupted):
-        args.run(args)
+    command = commands[args.command]
+    with guard(_interrupted(command)):
+        command.run(args)
     sys.exit(0)
 
 
@@ -89,10 +97,8 @@ def subcommand_parser(
             formatter_class=HelpFormatter,
             allow_abbrev=False,
         )
-        module.add_flags(subparser)
-        subparser.set_defaults(
-            run=module.run, interrupted=getattr(module, "INTERRUPTED", STARTS_OVER)
-        )
+        if hasattr(module, "add_flags"):
+            module.add_flags(subparser)
     return parser
 
 
@@ -117,9 +123,14 @@ def guard(interrupted: str = STARTS_OVER) -> Iterator[None]:
     Args:
         interrupted: What the same command does when it is run again.
     """
+
+    def terminate(number, _frame):
+        signal.signal(number, previous)
+        raise _Terminated
+
+    previous = signal.signal(signal.SIGTERM, terminate)
     try:
-        with _sigterm_raised():
-            yield
+        yield
     except UserError as error:
         _fail(str(error))
     except KeyboardInterrupt as error:
@@ -140,6 +151,8 @@ def guard(interrupted: str = STARTS_OVER) -> Iterator[None]:
         _fail(
             error.strerror if name is None else f"{error.strerror}: {os.fsdecode(name)}"
         )
+    finally:
+        signal.signal(signal.SIGTERM, previous)
 
 
 def import_tensorflow() -> ModuleType:
@@ -170,22 +183,8 @@ class _Terminated(KeyboardInterrupt):
     """The process received SIGTERM."""
 
 
-@contextlib.contextmanager
-def _sigterm_raised() -> Iterator[None]:
-    """Raises SIGTERM in the body as an exception, if this is the main thread."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(number, _frame):
-        signal.signal(number, previous)
-        raise _Terminated
-
-    previous = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
+def _interrupted(command: ModuleType) -> str:
+    return getattr(command, "INTERRUPTED", STARTS_OVER)
 
 
 def _fail(message: str) -> NoReturn:

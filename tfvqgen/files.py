@@ -1,4 +1,4 @@
-"""Files that appear under their final names only whole; folders with one writer."""
+"""Atomic writes, folder locks, checksums and JSON files."""
 
 import contextlib
 import fcntl
@@ -21,16 +21,16 @@ _SEAL = "sealed_by"
 
 @contextlib.contextmanager
 def whole_file(path: str | os.PathLike, mode: str = "wb", **kwargs) -> Iterator[IO]:
-    """Opens a temporary neighbour of `path` and renames it once it is complete.
+    """Opens a temporary file and renames it to `path` when it is complete.
 
-    The bytes are on disk before the rename, so a crash, a full disk or an exception in
-    the body leaves `path` as it was and no temporary file behind (a SIGKILL may leave a
-    hidden ``.<name>.*`` file, which nothing reads).
+    The bytes are on disk before the rename. After an exception, a full disk or a crash
+    in the body, `path` is unchanged and the temporary file is removed. Only a SIGKILL
+    may leave a hidden file ``.<name>.*``, which is never read.
 
     Args:
         path: The final name.
-        mode: ``"wb"`` or ``"w"`` (UTF-8, newlines as written).
-        **kwargs: Passed on to ``open``.
+        mode: ``"wb"``, or ``"w"`` for UTF-8 with newlines as written.
+        **kwargs: Arguments of ``open``.
 
     Yields:
         The open temporary file.
@@ -41,20 +41,18 @@ def whole_file(path: str | os.PathLike, mode: str = "wb", **kwargs) -> Iterator[
     prefix = f".{path.name}."
     with blamed_on(path, temporary=path.parent / prefix):
         temporary = path.parent / f"{prefix}{secrets.token_hex(8)}"
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-        # What the umask leaves, which can't be asked for without setting it, for all
-        # threads; until the file is whole it is its owner's alone.
-        final_mode = stat.S_IMODE(os.fstat(handle).st_mode)
-        os.fchmod(handle, 0o600)
         try:
-            with open(handle, mode, **kwargs) as file:
+            with open(temporary, mode.replace("w", "x"), **kwargs) as file:
+                # Only the owner can read the file until it is complete.
+                final_mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+                os.fchmod(file.fileno(), 0o600)
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
-            os.chmod(temporary, final_mode)
+                os.fchmod(file.fileno(), final_mode)
             os.replace(temporary, path)
         except BaseException:
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(OSError):
                 os.unlink(temporary)
             raise
         sync_folder(path.parent)
@@ -71,17 +69,17 @@ def remove_temporary_files(folder: str | os.PathLike) -> None:
 def blamed_on(
     path: str | os.PathLike, temporary: str | os.PathLike | None = None
 ) -> Iterator[None]:
-    """Lets an OSError of the body name `path`.
+    """Gives OSErrors of the body the name `path`.
 
-    Those without a name (a full disk) and those about names that start with
-    `temporary` do; others keep the name they have.
+    This applies to errors without a name (a full disk) and to names that start with
+    `temporary`; other errors keep their name.
     """
     try:
         yield
     except OSError as error:
         name = error.filename
-        ours = temporary is not None and str(name).startswith(os.fspath(temporary))
-        if error.errno is not None and (name is None or ours):
+        hidden = temporary is not None and str(name).startswith(os.fspath(temporary))
+        if error.errno is not None and (name is None or hidden):
             error.filename = os.fspath(path)
             error.filename2 = None
         raise
@@ -89,19 +87,19 @@ def blamed_on(
 
 @contextlib.contextmanager
 def exclusive(folder: str | os.PathLike, what: str, lock: str = LOCK) -> Iterator[None]:
-    """Makes sure that only one run writes to a folder, which is made if need be.
+    """Locks a folder, so that only one run writes to it; creates it if needed.
 
-    The lock is the operating system's and goes with the process, however it ends; its
-    file is removed at the end, and so is the folder if it was made here and is empty.
-    On file systems without locks there is none.
+    The lock belongs to the process and ends with it. The lock file is removed at the
+    end, and also the folder if it was created here and is empty. File systems without
+    locks have no protection.
 
     Args:
-        folder: Where to write.
-        what: What the folder is, for the message, e.g. ``the workdir``.
-        lock: The lock file's name in the folder.
+        folder: The folder.
+        what: Name of the folder for messages, e.g. ``the workdir``.
+        lock: Name of the lock file.
 
     Raises:
-        UserError: Another run has it.
+        UserError: Another run holds the lock.
     """
     folder = Path(folder)
     created = not folder.exists()
@@ -125,7 +123,7 @@ def exclusive(folder: str | os.PathLike, what: str, lock: str = LOCK) -> Iterato
 
 
 def _locked(path: Path) -> int | None:
-    """Returns the handle of a lock file, None if another run has locked it."""
+    """Returns the handle of a lock file, or None if another run holds the lock."""
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
@@ -135,8 +133,8 @@ def _locked(path: Path) -> int | None:
             return None
         except OSError:
             return handle
-        # Its owner may have removed the file between the two calls; a lock on a file
-        # that others can't find keeps nobody out.
+        # The previous owner may have removed the file between the two calls. A lock on
+        # a removed file has no effect.
         with contextlib.suppress(FileNotFoundError):
             if os.path.samestat(os.stat(path), os.fstat(handle)):
                 return handle
@@ -144,11 +142,7 @@ def _locked(path: Path) -> int | None:
 
 
 def require_plain_path(path: str | os.PathLike) -> None:
-    """Refuses a path that TensorFlow writes to, but takes for a pattern when it reads.
-
-    Raises:
-        UserError: It has a backslash, or a bracket that is closed again.
-    """
+    """Raises a UserError for paths that TensorFlow would read as a pattern."""
     if re.search(r"\\|\[.+\]", os.fspath(path)):
         raise UserError(
             "TensorFlow cannot read from such a path: expected one without \\ and "
@@ -157,7 +151,7 @@ def require_plain_path(path: str | os.PathLike) -> None:
 
 
 def sync_folder(folder: str | os.PathLike) -> None:
-    """Makes renames within `folder` survive a power cut."""
+    """Writes renames within a folder to disk."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -166,7 +160,7 @@ def sync_folder(folder: str | os.PathLike) -> None:
 
 
 def write_json(path: str | os.PathLike, value: Any) -> None:
-    """Writes `value` as indented JSON, whole or not at all; NaN is refused."""
+    """Writes a value as indented JSON; raises a ValueError for NaN."""
     text = json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False)
     with whole_file(path, "w") as file:
         file.write(text + "\n")
@@ -179,7 +173,8 @@ def read_json(path: str | os.PathLike) -> Any:
         DataError: It is missing or not JSON; the message names the file and the line.
     """
     try:
-        return json.loads(Path(path).read_bytes().decode("utf-8-sig"))
+        text = Path(path).read_bytes().decode("utf-8-sig")
+        return json.loads(text, parse_constant=_refuse_constant)
     except FileNotFoundError:
         raise DataError(
             f"no such file: expected a JSON file. Received: {path}"
@@ -191,17 +186,16 @@ def read_json(path: str | os.PathLike) -> Any:
 
 
 def write_sealed_json(path: str | os.PathLike, value: Mapping[str, Any]) -> None:
-    """Writes a JSON object that only programs change, with a hash of itself in it."""
+    """Writes a JSON object that only programs change, with a hash of itself."""
     write_json(path, {**value, _SEAL: _seal(value)})
 
 
 def read_sealed_json(path: str | os.PathLike) -> Any:
-    """Reads what :func:`write_sealed_json` wrote, without the hash.
-
-    A file without one, as earlier versions wrote it, is taken as it is.
+    """Reads a file of :func:`write_sealed_json`, without the hash.
 
     Raises:
-        DataError: It is missing or not JSON, or its hash is of something else.
+        DataError: The file is missing or not JSON, or does not match its hash. Files of
+            earlier versions have none.
     """
     value = read_json(path)
     if not isinstance(value, dict) or _SEAL not in value:
@@ -209,17 +203,21 @@ def read_sealed_json(path: str | os.PathLike) -> Any:
     seal = value.pop(_SEAL)
     if seal != (found := _seal(value)):
         raise DataError(
-            "damaged file: expected it as it was written, with the hash in it, "
-            f"{str(seal)[:12]}. Received: {path} of {found[:12]}"
+            f"damaged file: expected the hash {str(seal)[:12]}, which is in the file. "
+            f"Received: {path} with the hash {found[:12]}"
         )
     return value
 
 
 def sha256_of_file(path: str | os.PathLike) -> str:
-    """Returns the hex sha256 of a file, read in pieces."""
+    """Returns the hex sha256 of a file."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _seal(value: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")

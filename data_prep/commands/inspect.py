@@ -59,6 +59,5 @@ def _damage(dataset) -> list[str]:
             if not info.num_examples:
                 continue
             for damage in find_damage(dataset.split(name), True, progress.update):
-                record = "" if damage.record is None else f" record {damage.record}"
-                found.append(f"{damage.path}{record} ({damage.reason})")
+                found.append(str(damage))
     return found

@@ -83,16 +83,16 @@ def run(args) -> None:
     """Runs the command."""
     import_tensorflow()
     from data_prep import labels
-    from data_prep.shards import inspection, shards, splits
+    from data_prep.shards import inspection, plan, shards
     from tfvqgen.errors import require_in_range
 
     for name, least in (("num_shards", 1), ("min_count", 0), ("size", 1)):
         value = getattr(args, name)
         fits = value is None or value >= least
         require_in_range(f"--{name}", value, fits, f"at least {least}")
-    options = shards.ShardOptions(
+    options = plan.ShardOptions(
         vocabulary=labels.load_vocabulary(args.vocabulary),
-        splits=splits.parse_splits(args.splits),
+        splits=plan.parse_splits(args.splits),
         label_policy=args.label_policy,
         min_count=args.min_count,
         size=args.size,
@@ -100,14 +100,14 @@ def run(args) -> None:
         seed=args.seed,
     )
     source = _source(args)
-    info, plan = shards.write_dataset(
+    info, made = shards.write_dataset(
         source, args.output, options, overwrite=args.overwrite
     )
     print(inspection.summary(info))
     print(inspection.count_table(info))
-    for reason, count in plan.left_out.items():
+    for reason, count in made.left_out.items():
         print(f"left out: {count} crops: {reason}")
-    for label, count in plan.outside.items():
+    for label, count in made.outside.items():
         print(f"outside the vocabulary: {label!r} of {count} crops")
     print(f"shards: {args.output}")
 
@@ -116,7 +116,7 @@ def _source(args):
     from data_prep.fields import refuse_output_inside
     from data_prep.layouts import read_fields
     from data_prep.screening.decisions import apply_to_crops
-    from data_prep.shards import crop_source
+    from data_prep.shards import shards
     from tfvqgen.data.crops import read_crops
     from tfvqgen.errors import UserError
 
@@ -129,7 +129,7 @@ def _source(args):
         refuse_output_inside(args.crops, args.output)
         channels = None if args.channels is None else names_of(args.channels)
         fields = read_fields(args.crops, args.layout, channels)
-        return crop_source.source_of_layout(fields)
+        return shards.source_of_layout(fields)
     if args.channels is not None:
         raise UserError(
             "--channels without --layout: expected crops of crops.csv as they are. "
@@ -139,4 +139,4 @@ def _source(args):
     refuse_output_inside(folder.folder, args.output)
     if args.decisions:
         folder = apply_to_crops(folder, args.decisions)
-    return crop_source.source_of_table(folder)
+    return shards.source_of_table(folder)

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import tensorflow as tf
 
-from data_prep.image_hash import image_hash
 from tfvqgen.data.crops import Crop, CropFolder
 from tfvqgen.data.images import (
     CHANNEL_PLACEHOLDER,
@@ -91,7 +90,7 @@ class CropImages:
 
     def hashes(self) -> list[str]:
         """Returns the hex sha256 of every crop's image."""
-        return [image_hash(self.folder, crop) for crop in self.folder.rows]
+        return [self.folder.image_hash(crop) for crop in self.folder.rows]
 
     def explain(self, error: Exception) -> DataError:
         """Returns an error that names the image which made reading fail.

@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from data_prep.embedding.crop_images import CropImages
-from data_prep.shards.splits import stable_hash
+from data_prep.shards.plan import stable_hash
 from tfvqgen.data.crops import Crop
 from tfvqgen.data.input_pipeline import Share, batches, derived_seed, turned_at
 from tfvqgen.data.tfrecords import READ_ERRORS, shuffled_index

@@ -27,7 +27,6 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from data_prep.image_hash import image_hash
 from data_prep.tables import Row, read_table
 from tfvqgen.data.crops import Crop, CropFolder
 from tfvqgen.errors import DataError
@@ -171,7 +170,7 @@ def apply_to_crops(folder: CropFolder, path: str | os.PathLike) -> CropFolder:
                 f"Received: {row.where}"
             )
         crop = listed.get(crop_id)
-        known = crop and {crop_id: Screened(crop_id, image_hash(folder, crop), 0)}
+        known = crop and {crop_id: Screened(crop_id, folder.image_hash(crop), 0)}
         _check_crop(row, known or {})
         _add(made, crop_id, _decision(row), f"crop {crop_id!r}", row)
     missing = [crop_id for crop_id in listed if crop_id not in made]

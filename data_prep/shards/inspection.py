@@ -54,7 +54,7 @@ def disagreements(dataset: schema.Dataset) -> list[str]:
         if not info.num_examples:
             continue
         split = dataset.split(name)
-        counts = schema.read_labels(split).sum(axis=0)
+        counts = split.read_labels().sum(axis=0)
         for label, count in zip(dataset.info.labels, counts.tolist(), strict=True):
             if count != info.label_counts[label]:
                 found.append(
@@ -99,7 +99,7 @@ def write_contact_sheet(
 
 def _add_pictures(rows: list, split: schema.Split, per_label: int) -> None:
     """Fills up the rows with crops of one split."""
-    has = schema.read_labels(split)
+    has = split.read_labels()
     has = np.concatenate([has, ~has.any(axis=1, keepdims=True)], axis=1)
     num_labels = has.sum(axis=1)
     display = split.dataset_info.display_channels

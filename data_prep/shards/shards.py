@@ -1,29 +1,35 @@
-"""Crops -> shards: encodes the planned records and writes them."""
+"""Writes crops as TFRecord shards.
+
+Shapes: [H, W, C] height, width, channels.
+"""
 
 import collections
 import contextlib
 import dataclasses
+import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
 from data_prep import processes
-from data_prep.shards.crop_source import CropSource
-from data_prep.shards.record_plan import (
+from data_prep.fields import Field, FieldFolder
+from data_prep.images.field_images import read_field, whole_png
+from data_prep.shards.plan import (
     Plan,
     Record,
     ShardOptions,
     plan_records,
     split_records,
 )
-from tfvqgen.data import schema
-from tfvqgen.data.crops import Crop
+from tfvqgen.data import images, schema
+from tfvqgen.data.crops import Crop, CropFolder
 from tfvqgen.data.dataset_info import (
     FILE_NAME,
     SPLITS,
@@ -40,6 +46,95 @@ from tfvqgen.files import LOCK, blamed_on, exclusive
 _PARTIAL = ".partial"
 
 
+class StoredImage(NamedTuple):
+    """An image as read: pixels [H, W, C], its path, and a PNG of exactly these pixels.
+
+    The PNG is None if the image is not stored as one PNG.
+    """
+
+    pixels: np.ndarray
+    path: str
+    png: bytes | None
+
+
+@dataclasses.dataclass(frozen=True)
+class CropSource:
+    """Crops to be written, from a table of crops or from a layout.
+
+    Attributes:
+        channels: Names of the channels in order.
+        dtype: ``uint8`` or ``uint16``.
+        labels_ordered: Whether the first label of a crop is its main label.
+        credit: Licence and source of the images.
+        rows: The crops.
+        read: Reads the image of a crop; threads may call it at the same time.
+    """
+
+    channels: tuple[str, ...]
+    dtype: str
+    labels_ordered: bool
+    credit: str
+    rows: list[Crop]
+    read: Callable[[Crop], StoredImage]
+
+
+def source_of_table(folder: CropFolder) -> CropSource:
+    """Returns the crops of a folder with ``crops.csv``."""
+
+    def read(crop: Crop) -> StoredImage:
+        path = folder.image_path(crop)
+        files = images.read_image_bytes(path, folder.channels)
+        digest = hashlib.sha256(b"".join(files)).hexdigest() if crop.sha256 else ""
+        if digest != crop.sha256:
+            raise DataError(
+                "an image differs from its table: expected the sha256 in crops.csv. "
+                f"Received: {path}"
+            )
+        pixels = images.decode_files(path, files)
+        return StoredImage(pixels, str(path), files[0] if len(files) == 1 else None)
+
+    return CropSource(
+        folder.channels,
+        folder.dtype,
+        folder.labels_ordered,
+        folder.credit,
+        folder.rows,
+        read,
+    )
+
+
+def source_of_layout(folder: FieldFolder) -> CropSource:
+    """Returns ready-made crops, each of which is a field of a layout.
+
+    Raises:
+        DataError: The first image cannot be read.
+    """
+    fields = {field.field_id: field for field in folder.fields}
+
+    def first_path(field: Field) -> Path:
+        return next(iter(field.planes.values())).path
+
+    def read(crop: Crop) -> StoredImage:
+        field = fields[crop.crop_id]
+        return StoredImage(read_field(field), str(first_path(field)), whole_png(field))
+
+    rows = [
+        Crop(
+            crop_id=field.field_id,
+            path=first_path(field).relative_to(folder.folder).as_posix(),
+            labels=field.labels,
+            group=field.group,
+            pixel_size=field.pixel_size,
+            metadata=field.metadata,
+        )
+        for field in folder.fields
+    ]
+    dtype = read_field(folder.fields[0]).dtype.name
+    return CropSource(
+        folder.channels, dtype, folder.labels_ordered, folder.credit, rows, read
+    )
+
+
 def write_dataset(
     source: CropSource,
     output: str | os.PathLike,
@@ -50,25 +145,44 @@ def write_dataset(
 ) -> tuple[DatasetInfo, Plan]:
     """Writes the shards of crops and then their ``dataset.json``.
 
-    Equal crops and options give equal files, byte by byte, whatever the order of the
-    table and the number of threads.
+    Equal crops and options give equal files, byte by byte, for any order of the table
+    and any number of threads.
 
     Args:
         source: The crops.
         output: A folder that is new or empty.
-        options: What to make of them.
-        overwrite: Whether shards that are already in `output` may be replaced.
-        num_threads: How many encode at once; by default one a core.
+        options: The choices of the user.
+        overwrite: Whether existing shards in `output` may be replaced.
+        num_threads: Number of threads that encode. Defaults to the number of cores.
 
     Raises:
-        UserError: `output` holds something else or another run writes to it, or the
-            crops do not fit together.
+        UserError: `output` has other contents or another run writes to it, or the
+            crops differ in form.
     """
-    plan = plan_records(source, options)
+    plan = plan_records(source.rows, source.labels_ordered, options)
     by_split = split_records(plan.records, options)
-    # Whatever the table's order.
+    # The first crop in the order of names, not of the table.
     first = min((record.crop for record in plan.records), key=lambda crop: crop.crop_id)
-    info = _description(source, first, plan, options)
+    shape, pixel_size = _form(source, first, options.size)
+    info = DatasetInfo(
+        image_shape=shape,
+        dtype=source.dtype,
+        channels=source.channels,
+        display=default_display(source.channels),
+        pixel_size=pixel_size,
+        labels=plan.vocabulary.labels,
+        label_policy=options.label_policy,
+        credit=source.credit,
+        splits={},
+        provenance={
+            "vocabulary": Path(options.vocabulary.name).name,
+            "min_count": options.min_count,
+            "splits": dict(options.splits),
+            "seed": options.seed,
+            "left_out": dict(sorted(plan.left_out.items())),
+            "outside_vocabulary": dict(sorted(plan.outside.items())),
+        },
+    )
     encoder = _Encoder(source, first, info, options.size)
     threads = num_threads or processes.num_cores()
     with _output_folder(Path(output), overwrite) as (partial, commit):
@@ -85,34 +199,15 @@ def write_dataset(
     return info, plan
 
 
-def _description(
-    source: CropSource, first: Crop, plan: Plan, options: ShardOptions
-) -> DatasetInfo:
-    """Returns the contents of ``dataset.json`` but for the splits."""
-    shape, pixel_size = _form(source, first, options.size)
-    return DatasetInfo(
-        image_shape=shape,
-        dtype=source.dtype,
-        channels=source.channels,
-        display=default_display(source.channels),
-        pixel_size=pixel_size,
-        labels=plan.vocabulary.labels,
-        label_policy=options.label_policy,
-        credit=source.credit,
-        splits={},
-        provenance=_provenance(plan, options),
-    )
-
-
 def _form(
     source: CropSource, first: Crop, size: int | None
 ) -> tuple[tuple[int, int, int], float | None]:
-    """Returns the shape of a crop's record and its pixels' size in micrometres."""
+    """Returns the shape and the pixel size of a crop's record."""
     image, path, _ = source.read(first)
     height, width, _ = image.shape
     if size is not None and (height != width or not 1 <= size <= height):
         raise UserError(
-            f"size does not fit: expected at most the side of square crops. "
+            "wrong size: expected at most the side of square crops. "
             f"Received: size={size} for {path} of {height} x {width}"
         )
     shape = (size or height, size or width, len(source.channels))
@@ -120,13 +215,13 @@ def _form(
 
 
 def _pixel_size(crop: Crop, side: int, size: int | None) -> float | None:
-    """Returns the micrometres a pixel of a crop's record, if they are known."""
+    """Returns the micrometres per pixel of a crop's record, if known."""
     scale = side / size if size else 1.0
     return crop.pixel_size and round(crop.pixel_size * scale, 9)
 
 
 class _Encoder:
-    """Turns a crop on disk into the bytes of a record."""
+    """Encodes a crop on disk as a record."""
 
     def __init__(
         self, source: CropSource, first: Crop, info: DatasetInfo, size: int | None
@@ -141,7 +236,7 @@ class _Encoder:
             image = _reduce(image, self._size)
         if image.shape != info.image_shape or image.dtype.name != info.dtype:
             raise DataError(
-                f"an image does not fit the others: expected {info.dtype} "
+                f"an image differs from the others: expected {info.dtype} "
                 f"{list(info.image_shape)}; --size makes sides alike. "
                 f"Received: {image.dtype.name} {list(image.shape)} in {path}"
             )
@@ -167,7 +262,7 @@ class _Encoder:
 
 
 def _reduce(image: np.ndarray, size: int) -> np.ndarray:
-    """Reduces [H, W, C] to [size, size, C] by the mean over the area of each pixel."""
+    """Downsamples [H, W, C] to [size, size, C] by area averaging."""
     if image.shape[0] != image.shape[1] or image.shape[0] <= size:
         return image
     with tf.device("CPU"):
@@ -178,7 +273,7 @@ def _reduce(image: np.ndarray, size: int) -> np.ndarray:
 def _in_order(
     function: Callable[[Record], bytes], items: Iterable[Record], threads: int
 ) -> Iterator[bytes]:
-    """Maps in threads, keeping the order and only a few results in memory."""
+    """Maps in threads, in order, with only a few results in memory."""
     with ThreadPoolExecutor(threads) as pool:
         waiting: collections.deque = collections.deque()
         try:
@@ -227,25 +322,14 @@ def _split_info(
     )
 
 
-def _provenance(plan: Plan, options: ShardOptions) -> dict[str, object]:
-    return {
-        "vocabulary": Path(options.vocabulary.name).name,
-        "min_count": options.min_count,
-        "splits": dict(options.splits),
-        "seed": options.seed,
-        "left_out": dict(sorted(plan.left_out.items())),
-        "outside_vocabulary": dict(sorted(plan.outside.items())),
-    }
-
-
 @contextlib.contextmanager
 def _output_folder(
     output: Path, overwrite: bool
 ) -> Iterator[tuple[Path, Callable[[DatasetInfo], None]]]:
-    """Yields a folder for unfinished shards and what moves them to `output`.
+    """Yields a folder for unfinished shards and a function that moves them to `output`.
 
-    ``dataset.json`` is removed first and written last, so that there never is one
-    without its shards; whatever happens before, `output` is as it was.
+    The function removes the old ``dataset.json`` first and writes the new one last, so
+    that it never exists without its shards. Until then `output` is not changed.
     """
     partial = output / _PARTIAL
     with exclusive(output, "the folder for shards"), blamed_on(output, partial):
@@ -269,11 +353,11 @@ def _output_folder(
 def _old_files(output: Path, overwrite: bool) -> list[Path]:
     present = [p for p in output.glob("*") if p.name not in (_PARTIAL, LOCK)]
     ours = [p for p in present if p.name == FILE_NAME or is_shard_name(p.name, SPLITS)]
-    # Shards without dataset.json were left by a run that was killed while moving them.
+    # A run that was killed while it moved shards left them without dataset.json.
     unfinished = not (output / FILE_NAME).exists()
     if len(ours) < len([p for p in present if p.suffix != ".png"]):
         raise UserError(
-            f"the folder holds something else: expected a new or empty one. "
+            "the folder has other contents: expected a new or empty one. "
             f"Received: {output}"
         )
     if ours and not unfinished and not overwrite:

@@ -39,8 +39,10 @@ def _assert_equal(batches, others):
             np.testing.assert_array_equal(batch[name], other[name])
 
 
-def test_batches_hold_what_was_written(split):
-    for batch in _take(split, 6):
+def test_batches_contain_the_stored_examples(split):
+    spec = input_pipeline.training_examples(split, seed=0, batch_size=4).element_spec
+    assert spec["image"].shape == (4, 8, 8, 3)
+    for batch in _take(split, 2):
         assert batch["image"].shape == (4, 8, 8, 3)
         assert batch["image"].dtype == np.uint8
         assert batch["labels"].dtype == np.float32
@@ -53,57 +55,34 @@ def test_batches_hold_what_was_written(split):
             np.testing.assert_array_equal(labels, np.eye(3)[index % 3])
 
 
-def test_static_shapes_are_known(split):
-    spec = input_pipeline.training_examples(split, seed=0, batch_size=4).element_spec
-    assert spec["image"].shape == (4, 8, 8, 3)
-    assert spec["labels"].shape == (4, 3)
-    assert spec["index"].shape == (4,)
-
-
 def test_every_example_comes_once_an_epoch(split):
     order = _indices(_take(split, 15))
     for epoch in range(6):
         assert sorted(order[epoch * SIZE : (epoch + 1) * SIZE]) == list(range(SIZE))
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        {},
-        {"augment": True},
-        {"label_balance": 0.7, "augment": True},
-        {"cache": True, "augment": True},
-    ],
-)
-def test_a_seed_decides_everything(split, options):
-    _assert_equal(_take(split, 8, **options), _take(split, 8, **options))
-    other = _take(split, 8, **{**options, "seed": 8})
-    assert _indices(other) != _indices(_take(split, 8, **options))
-
-
-@pytest.mark.parametrize(
-    "options", [{}, {"augment": True}, {"label_balance": 0.5}, {"cache": True}]
-)
+@pytest.mark.parametrize("options", [{"label_balance": 0.7}, {"cache": True}])
 def test_a_stream_from_a_step_is_the_rest_of_the_stream(split, options):
-    whole = _take(split, 12, **options)
-    for step in (1, 4, 9):
-        rest = _take(split, 12 - step, start_step=step, **options)
-        _assert_equal(rest, whole[step:])
+    options = {"augment": True, **options}
+    whole = _take(split, 8, **options)
+    _assert_equal(_take(split, 5, start_step=3, **options), whole[3:])
+    other = _take(split, 8, **options, seed=8)
+    assert _indices(other) != _indices(whole)
 
 
 def test_the_cache_changes_nothing(split):
-    _assert_equal(_take(split, 8, cache=True), _take(split, 8))
+    _assert_equal(_take(split, 4, cache=True), _take(split, 4))
 
 
-@pytest.mark.parametrize(("workers", "replicas"), [(1, 2), (2, 1), (3, 2), (6, 1)])
-def test_shares_of_workers_and_replicas_make_up_the_global_batch(
+@pytest.mark.parametrize(("workers", "replicas"), [(1, 2), (3, 2)])
+def test_the_batches_of_all_workers_and_replicas_form_the_global_batch(
     split, workers, replicas
 ):
     options = {"batch_size": 12, "augment": True, "start_step": 3}
     shares = [
         _take(
             split,
-            5 * replicas,
+            3 * replicas,
             num_workers=workers,
             worker=worker,
             num_replicas_per_worker=replicas,
@@ -112,7 +91,7 @@ def test_shares_of_workers_and_replicas_make_up_the_global_batch(
         for worker in range(workers)
     ]
     joined = []
-    for step in range(5):
+    for step in range(3):
         parts = [
             share[step * replicas + replica]
             for share in shares
@@ -121,7 +100,7 @@ def test_shares_of_workers_and_replicas_make_up_the_global_batch(
         joined.append(
             {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
         )
-    _assert_equal(joined, _take(split, 5, **options))
+    _assert_equal(joined, _take(split, 3, **options))
 
 
 def test_evaluation_sees_every_example_once_in_order(split):
@@ -138,7 +117,7 @@ def test_evaluation_sees_every_example_once_in_order(split):
         np.testing.assert_array_equal(images[index], expected)
 
 
-def test_evaluation_is_shared_like_training(split):
+def test_evaluation_batches_are_shared_among_workers(split):
     parts = [
         list(
             input_pipeline.evaluation_examples(
@@ -175,24 +154,13 @@ def test_all_symmetries_are_equally_likely_in_training(tmp_path):
     split = support.make_dataset(
         tmp_path, {"train": 1}, shape=(3, 3, 1), num_shards=1
     ).split("train")
-    (batch,) = _take(split, 1, batch_size=4000, augment=True)
+    (batch,) = _take(split, 1, batch_size=1600, augment=True)
     image = support.random_image((3, 3, 1))
     kinds = [np.ascontiguousarray(view).tobytes() for view in _all_symmetries(image)]
     counts = [sum(i.tobytes() == kind for i in batch["image"]) for kind in kinds]
-    assert sum(counts) == 4000
-    # 500 expected, standard deviation 21.
-    assert max(abs(count - 500) for count in counts) < 110
-
-
-def test_augmentation_keeps_the_shape_of_oblong_images(tmp_path):
-    split = support.make_dataset(
-        tmp_path, {"train": 1}, shape=(4, 6, 5), dtype="uint16", num_shards=1
-    ).split("train")
-    (batch,) = _take(split, 1, batch_size=64, augment=True)
-    image = support.random_image((4, 6, 5), "uint16")
-    views = [image, image[::-1], image[:, ::-1], image[::-1, ::-1]]
-    kinds = {np.ascontiguousarray(view).tobytes() for view in views}
-    assert {i.tobytes() for i in batch["image"]} == kinds
+    assert sum(counts) == 1600
+    # 200 expected, standard deviation 13.
+    assert max(abs(count - 200) for count in counts) < 70
 
 
 def test_weights_balance_single_labels_exactly():
@@ -204,16 +172,11 @@ def test_weights_balance_single_labels_exactly():
         np.testing.assert_allclose(shares, expected / expected.sum())
 
 
-def test_weights_go_by_the_rarest_label():
+def test_weights_follow_the_rarest_label():
     # 0 is common, 1 rare; two examples have both; one has none.
     labels = np.array([[1, 0]] * 6 + [[1, 1]] * 2 + [[0, 1]] * 1 + [[0, 0]], bool)
     weights = input_pipeline.balancing_weights(labels, 1.0)
     np.testing.assert_allclose(weights, [1 / 18] * 6 + [1 / 9] * 3 + [1 / 3])
-
-
-def test_without_a_vocabulary_all_are_alike():
-    weights = input_pipeline.balancing_weights(np.zeros((4, 0), bool), 1.0)
-    np.testing.assert_allclose(weights, 1 / 4)
 
 
 def test_balanced_batches_are_balanced(tmp_path):
@@ -221,10 +184,10 @@ def test_balanced_batches_are_balanced(tmp_path):
     split = support.make_dataset(
         tmp_path, {"train": 50}, shape=(2, 2, 1), example_labels=chosen
     ).split("train")
-    (batch,) = _take(split, 1, batch_size=3000, label_balance=1.0)
+    (batch,) = _take(split, 1, batch_size=1000, label_balance=1.0)
     shares = batch["labels"].mean(axis=0)
-    # A third each; standard deviation .0086.
-    np.testing.assert_allclose(shares[:2], 1 / 3, atol=0.045)
+    # A third each; standard deviation 0.015.
+    np.testing.assert_allclose(shares[:2], 1 / 3, atol=0.08)
     assert set(batch["index"].tolist()) == set(range(50))
 
 
@@ -247,7 +210,7 @@ def test_wrong_numbers_are_refused(split, options, words):
 def _open_shards():
     targets = []
     for name in os.listdir("/proc/self/fd"):
-        # A file may be closed while we look.
+        # A file may be closed in the meantime.
         with contextlib.suppress(OSError):
             targets.append(os.readlink(f"/proc/self/fd/{name}"))
     return sum(target.endswith(".tfrecord") for target in targets)
@@ -255,9 +218,9 @@ def _open_shards():
 
 def test_open_files_do_not_grow_with_the_number_of_shards(tmp_path):
     split = support.make_dataset(
-        tmp_path, {"train": 120}, shape=(2, 2, 1), num_shards=120
+        tmp_path, {"train": 40}, shape=(2, 2, 1), num_shards=40
     ).split("train")
     batches = input_pipeline.training_examples(split, seed=0, batch_size=8)
-    counts = [_open_shards() for _ in batches.take(60)]
-    # Only what is being read at this moment is open: bounded by the parallel calls.
+    counts = [_open_shards() for _ in batches.take(20)]
+    # Only files that are being read are open: at most one per parallel call.
     assert max(counts) <= 2 * (os.cpu_count() or 1) + 2

@@ -1,5 +1,3 @@
-import time
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -27,7 +25,7 @@ def _info(shape, dtype, labels=("a", "b", "c")):
     )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(
     st.tuples(st.integers(1, 12), st.integers(1, 12), st.integers(1, 8)),
     st.sampled_from(images.DTYPES),
@@ -44,7 +42,7 @@ def test_examples_come_back_exactly(shape, dtype, labels, seed):
     np.testing.assert_array_equal(parsed["labels"], hot)
 
 
-def test_a_record_has_the_features_that_are_promised():
+def test_a_record_has_the_documented_features():
     record = schema.serialize_example(
         support.random_image((4, 6, 5), "uint16"),
         [2, 0],
@@ -84,13 +82,14 @@ def test_a_record_has_the_features_that_are_promised():
     ("shape", "dtype", "labels", "words"),
     [
         ((4, 5, 3), "uint8", (), "shape differs"),
-        ((4, 4, 4), "uint8", (), "shape differs"),
         ((4, 4, 3), "uint16", (), "shape or depth"),
         ((4, 4, 3), "uint8", (3,), "outside the vocabulary"),
         ((4, 4, 3), "uint8", (-1,), "outside the vocabulary"),
     ],
 )
-def test_a_record_that_is_not_as_promised_is_refused(shape, dtype, labels, words):
+def test_a_record_that_differs_from_the_description_is_refused(
+    shape, dtype, labels, words
+):
     record = schema.serialize_example(
         support.random_image(shape, dtype), labels, crop_id="a", group="g"
     )
@@ -113,47 +112,27 @@ def test_labels_groups_images_and_ids_are_read_by_number(tmp_path):
         tmp_path, {"train": 6}, example_labels=labels, num_shards=4
     ).split("train")
     hot = [[k in each for k in range(3)] for each in labels]
-    np.testing.assert_array_equal(schema.read_labels(split), hot)
+    np.testing.assert_array_equal(split.read_labels(), hot)
     assert schema.read_groups(split) == [b"train-group%d" % i for i in range(6)]
     assert split.crop_ids([5, 0, 2]) == ["train5", "train0", "train2"]
     (image,) = schema.read_images(split, [4])
     np.testing.assert_array_equal(image, support.random_image((8, 8, 3), seed=4))
 
 
-def test_ids_of_many_examples_are_read_at_once(tmp_path):
-    split = support.make_dataset(tmp_path, {"train": 600}).split("train")
-    indices = np.random.default_rng(0).permutation(600)
-    split.crop_ids(indices[:1])
-    started = time.process_time()
-    ids = [x for part in np.split(indices, 10) for x in split.crop_ids(part)]
-    seconds = time.process_time() - started
-    assert ids == [f"train{i}" for i in indices]
-    assert split.crop_ids([]) == []
-    # One by one it would be 1.5 seconds; this is about 0.1 of processor time.
-    assert seconds < 0.6
-
-
-def test_wrong_size_and_missing_shards_are_found_at_opening(tmp_path):
+def test_wrong_shards_are_found_at_opening(tmp_path):
     dataset = support.make_dataset(tmp_path)
     path = dataset.split("train").paths[1]
     data = path.read_bytes()
+    path.write_bytes(data[:100] + b"?" + data[101:])
+    schema.open_dataset(tmp_path)
+    with pytest.raises(DataError, match=f"{path.name} .*sha256"):
+        schema.open_dataset(tmp_path, verify=True)
     path.write_bytes(data + b"x")
     with pytest.raises(DataError, match=f"{path.name} .*bytes, not {len(data)}"):
         schema.open_dataset(tmp_path)
     path.unlink()
     with pytest.raises(DataError, match=f"{path.name} .*missing"):
         schema.open_dataset(tmp_path)
-
-
-def test_a_wrong_sha256_is_found_where_asked_for(tmp_path):
-    dataset = support.make_dataset(tmp_path)
-    path = dataset.split("train").paths[2]
-    data = bytearray(path.read_bytes())
-    data[100] ^= 1
-    path.write_bytes(data)
-    schema.open_dataset(tmp_path)
-    with pytest.raises(DataError, match=f"{path.name} .*sha256"):
-        schema.open_dataset(tmp_path, verify=True)
 
 
 @pytest.mark.parametrize("dtype", images.DTYPES)

@@ -8,7 +8,6 @@ labels and its id.
 # Shapes: top codes [h, w], bottom codes [2h, 2w]; L labels.
 
 import dataclasses
-import functools
 import itertools
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,7 +17,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfvqgen.data.dataset_info import Shard
-from tfvqgen.data.tfrecords import Records, find_damage, shard_problem
+from tfvqgen.data.schema import CROP_ID, IMAGE_LABEL, RecordSplit, serialize
+from tfvqgen.data.tfrecords import Damage, find_damage, shard_problem
 from tfvqgen.errors import DataError
 from tfvqgen.files import read_sealed_json, write_sealed_json
 from tfvqgen.validation import key, read
@@ -27,8 +27,6 @@ FORMAT = "tfvqgen-codes-1"
 FILE_NAME = "codes.json"
 TOP = "codes/top"
 BOTTOM = "codes/bottom"
-LABEL = "image/label"
-CROP_ID = "crop/id"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,58 +55,28 @@ class CodesInfo:
     splits: Mapping[str, tuple[Shard, ...]]
 
 
-class CodeSplit:
-    """The code maps of one split, each known by its number from 0.
-
-    The input pipeline reads it as it reads a :class:`~tfvqgen.data.schema.Split`.
+class CodeSplit(RecordSplit):
+    """The code maps of one split, with the interface of ``schema.Split``.
 
     Args:
-        folder: Where ``codes.json`` is.
+        folder: The folder of ``codes.json``.
         name: ``train``, ``validation`` or ``test``.
         info: The contents of ``codes.json``.
     """
 
     def __init__(self, folder: str | os.PathLike, name: str, info: CodesInfo):
-        self.name = name
+        super().__init__(folder, name, info.splits[name], info.labels)
         self.info = info
-        self.shards = info.splits[name]
-        self.paths = [Path(folder) / shard.path for shard in self.shards]
-
-    @property
-    def num_examples(self) -> int:
-        """The number of records in all shards."""
-        return sum(shard.num_examples for shard in self.shards)
-
-    @functools.cached_property
-    def records(self) -> Records:
-        """The records; the first use looks for their places in the files."""
-        return Records(self.paths, [shard.num_examples for shard in self.shards])
 
     def parser(self) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
         """See :func:`codes_parser`."""
         return codes_parser(self.info)
 
-    def read_labels(self) -> np.ndarray:
-        """Reads the labels of all records, in order: bool [N, L]."""
-        return np.concatenate([batch["labels"] for batch in self.batches()]) > 0
-
-    def crop_ids(self, indices: Sequence[int]) -> list[str]:
-        """Returns the ``crop/id`` of records, given their numbers."""
-        read = self.records.reader()
-        records = [read(tf.constant(int(i), tf.int64)).numpy() for i in indices]
-        return [
-            tf.train.Example.FromString(record)
-            .features.feature[CROP_ID]
-            .bytes_list.value[0]
-            .decode()
-            for record in records
-        ]
-
     def batches(self, size: int = 1024) -> Iterator[dict[str, np.ndarray]]:
-        """Goes through all records in order, the last batch being what is left.
+        """Yields all records in order; the last batch may be smaller.
 
         Raises:
-            DataError: One is damaged; names file and record.
+            DataError: A record is damaged; the message names file and record.
         """
         records = tf.data.TFRecordDataset([str(path) for path in self.paths])
         parsed = records.map(self.parser(), num_parallel_calls=tf.data.AUTOTUNE)
@@ -116,7 +84,7 @@ class CodeSplit:
             yield from parsed.batch(size).as_numpy_iterator()
         except tf.errors.OpError as error:
             for found in find_damage(self):
-                raise _damaged(found.path, found.record, found.reason) from error
+                raise _damaged(found) from error
             raise
 
 
@@ -129,21 +97,16 @@ def serialize_codes(
         top: Integers [h, w].
         bottom: Integers [2h, 2w].
         labels: Indices into the vocabulary.
-        crop_id: The crop's name.
+        crop_id: The name of the crop.
     """
-
-    def as_bytes(*values):
-        return tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
-
-    features = {
-        TOP: as_bytes(np.asarray(top).astype("<u2").tobytes()),
-        BOTTOM: as_bytes(np.asarray(bottom).astype("<u2").tobytes()),
-        LABEL: tf.train.Feature(int64_list=tf.train.Int64List(value=labels)),
-        CROP_ID: as_bytes(crop_id.encode()),
-    }
-    return tf.train.Example(
-        features=tf.train.Features(feature=features)
-    ).SerializeToString(deterministic=True)
+    return serialize(
+        {
+            TOP: np.asarray(top).astype("<u2").tobytes(),
+            BOTTOM: np.asarray(bottom).astype("<u2").tobytes(),
+            IMAGE_LABEL: labels,
+            CROP_ID: crop_id.encode(),
+        }
+    )
 
 
 def codes_parser(info: CodesInfo) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
@@ -155,7 +118,7 @@ def codes_parser(info: CodesInfo) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]
     features = {
         TOP: tf.io.FixedLenFeature([], tf.string),
         BOTTOM: tf.io.FixedLenFeature([], tf.string),
-        LABEL: tf.io.RaggedFeature(tf.int64),
+        IMAGE_LABEL: tf.io.RaggedFeature(tf.int64),
     }
 
     def read_map(encoded, shape):
@@ -165,8 +128,10 @@ def codes_parser(info: CodesInfo) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]
 
     def parse(record: tf.Tensor) -> dict[str, tf.Tensor]:
         values = tf.io.parse_single_example(record, features)
-        ones = tf.ones_like(values[LABEL], tf.float32)
-        labels = tf.math.unsorted_segment_sum(ones, values[LABEL], len(info.labels))
+        ones = tf.ones_like(values[IMAGE_LABEL], tf.float32)
+        labels = tf.math.unsorted_segment_sum(
+            ones, values[IMAGE_LABEL], len(info.labels)
+        )
         return {
             "top": read_map(values[TOP], info.top_shape),
             "bottom": read_map(values[BOTTOM], info.bottom_shape),
@@ -198,9 +163,7 @@ def read_codes_info(folder: str | os.PathLike) -> CodesInfo:
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         raise DataError(f"wrong format: expected {FORMAT}. Received: {path}")
     info = read(CodesInfo, values, path)
-    for shard in itertools.chain(*info.splits.values()):
-        if problem := shard_problem(Path(folder) / shard.path, shard):
-            raise _damaged(Path(folder) / shard.path, None, problem)
+    _check_shards(folder, info, verify=False)
     return info
 
 
@@ -229,16 +192,18 @@ def require_whole(folder: str | os.PathLike, info: CodesInfo) -> None:
     Raises:
         DataError: One is damaged.
     """
+    _check_shards(folder, info, verify=True)
+
+
+def _check_shards(folder: str | os.PathLike, info: CodesInfo, verify: bool) -> None:
     for shard in itertools.chain(*info.splits.values()):
         path = Path(folder) / shard.path
-        if problem := shard_problem(path, shard, verify=True):
-            raise _damaged(path, None, problem)
+        if problem := shard_problem(path, shard, verify):
+            raise _damaged(Damage(path, None, problem))
 
 
-def _damaged(path: Path, record: int | None, problem: str) -> DataError:
-    where = "" if record is None else f" record {record}"
+def _damaged(damage: Damage) -> DataError:
     return DataError(
         "damaged code shard: expected the file that codes.json describes; run "
-        "train.py --stage=codes to write it again. "
-        f"Received: {path}{where} ({problem})"
+        f"train.py --stage=codes to write it again. Received: {damage}"
     )

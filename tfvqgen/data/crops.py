@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import functools
+import hashlib
 import math
 import os
 import re
@@ -15,8 +16,9 @@ from tfvqgen.data.images import (
     MAX_CHANNELS,
     MAX_PNG_CHANNELS,
     channel_paths,
+    read_image_bytes,
 )
-from tfvqgen.errors import DataError, UserError
+from tfvqgen.errors import DataError
 from tfvqgen.files import read_json, whole_file, write_json
 from tfvqgen.validation import key, read
 
@@ -37,6 +39,13 @@ COLUMNS = (
     "accepted",
     "reason",
 )
+# By column: the valid numbers in words, a bound below them, and whether it is whole.
+_NUMBERS = {
+    "x": ("a number", -math.inf, False),
+    "y": ("a number", -math.inf, False),
+    "size": ("a whole number above 0", 0, True),
+    "pixel_size": ("a number above 0", 0, False),
+}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -120,6 +129,13 @@ class CropFolder(CropsInfo):
                     f"table. Received: {file}"
                 )
         return path
+
+    def image_hash(self, crop: Crop) -> str:
+        """Returns the sha256 of a crop's image, which is read if the table has none."""
+        if crop.sha256:
+            return crop.sha256
+        files = read_image_bytes(self.image_path(crop), self.channels)
+        return hashlib.sha256(b"".join(files)).hexdigest()
 
 
 @functools.lru_cache
@@ -269,51 +285,39 @@ def _cells(row: Crop) -> list[str]:
 
 
 def _parse_row(cells: dict[str, str], where: str) -> Crop:
-    """Makes a crop of the cells of its row, by column.
-
-    Raises:
-        DataError: A cell has a wrong value; names `where`.
-    """
-    accepted = cells["accepted"].strip().lower()
+    """Makes a crop of the cells of a row by column; errors name `where`."""
+    stripped = {name: cell.strip() for name, cell in cells.items()}
+    accepted = stripped["accepted"].lower()
     if accepted not in ("true", "false"):
         raise _wrong(where, "true or false", f"accepted={accepted!r}")
     labels = (name.strip() for name in cells["labels"].split(LABEL_SEPARATOR))
-    other = {
-        name: cell
-        for name, cell in cells.items()
-        if name not in (*COLUMNS, "sha256") and cell != ""
-    }
+    named = {name: stripped[name] for name in ("crop_id", "path", "group", "field")}
     return Crop(
-        crop_id=cells["crop_id"].strip(),
-        path=cells["path"].strip(),
+        **named,
         # Repeated labels count once.
         labels=tuple(dict.fromkeys(name for name in labels if name)),
-        group=cells["group"].strip(),
-        field=cells["field"].strip(),
-        x=_number(cells, "x", where),
-        y=_number(cells, "y", where),
-        size=_number(cells, "size", where),
-        pixel_size=_number(cells, "pixel_size", where),
+        **{name: _number(stripped[name], name, where) for name in _NUMBERS},
         accepted=accepted == "true",
         reason=cells["reason"],
-        metadata=other,
-        sha256=cells.get("sha256", "").strip().lower(),
+        metadata={
+            name: cell
+            for name, cell in cells.items()
+            if name not in (*COLUMNS, "sha256") and cell
+        },
+        sha256=stripped.get("sha256", "").lower(),
     )
 
 
-def _number(cells: Mapping[str, str], name: str, where: str) -> float | int | None:
-    cell = cells[name].strip()
+def _number(cell: str, name: str, where: str) -> float | int | None:
     if not cell:
         return None
     try:
         value = float(cell)
     except ValueError:
         value = math.nan
-    expected, fits = {
-        "size": ("a whole number above 0", value > 0 and value.is_integer()),
-        "pixel_size": ("a number above 0", value > 0),
-    }.get(name, ("a number", True))
-    if not math.isfinite(value) or not fits:
+    expected, above, whole = _NUMBERS[name]
+    # Tables of pandas have whole numbers such as 64.0.
+    if not (above < value < math.inf) or (whole and not value.is_integer()):
         raise _wrong(where, f"{expected} or nothing", f"{name}={cell!r}")
     return int(value) if value.is_integer() and name != "pixel_size" else value
 
@@ -329,10 +333,8 @@ def _read_table(table: Path) -> list[Crop]:
             for cells in filter(None, reader):
                 where = f"{table} line {reader.line_num}"
                 if len(cells) != len(header):
-                    raise DataError(
-                        f"damaged table: expected {len(header)} columns in every line. "
-                        f"Received: {len(cells)} in {where}"
-                    )
+                    columns = f"{len(header)} columns in every line"
+                    raise _wrong(where, columns, f"{len(cells)} columns")
                 crop = _parse_row(dict(zip(header, cells, strict=True)), where)
                 check_crop(crop, seen, where)
                 rows.append(crop)
@@ -344,23 +346,17 @@ def _read_table(table: Path) -> list[Crop]:
 
 
 def _check_header(header: Sequence[str], where: str) -> None:
+    """Raises a DataError if columns are missing, repeated or reserved."""
     missing = [name for name in COLUMNS if name not in header]
+    repeated = sorted({name for name in header if header.count(name) > 1 or not name})
     if missing:
-        raise DataError(
-            f"columns are missing in {where}: expected {', '.join(COLUMNS)}. "
-            f"Received: no {', '.join(missing)}"
-        )
-    twice = sorted({name for name in header if header.count(name) > 1})
-    if twice or "" in header:
-        raise UserError(
-            f"wrong columns in {where}: expected every column to have a unique name. "
-            f"Received: {', '.join(map(repr, twice or ['']))}"
-        )
+        received = f"no {', '.join(missing)}"
+        raise _wrong(where, f"the columns {', '.join(COLUMNS)}", received)
+    if repeated:
+        raise _wrong(where, "every column to have a unique name", f"{repeated}")
     if "id" in header:
-        raise UserError(
-            f"wrong columns in {where}: expected another name for metadata, since "
-            "crop/id of the records is crop_id. Received: 'id'"
-        )
+        # The feature crop/id of a record is the crop_id.
+        raise _wrong(where, "another name for the metadata", "the column 'id'")
 
 
 def _wrong(where: str, expected: str, received: str) -> DataError:

@@ -1,11 +1,11 @@
-"""Images of 1 to 8 channels, kept exactly.
+"""Lossless images of 1 to 8 channels.
 
 Shapes: [H, W, C] height, width, channels. Values: uint8 or uint16.
 
-One to four channels are one PNG. The fourth channel is data, not transparency: programs
-that know about transparency may damage such a file (Pillow moreover reads 16-bit RGBA
-as 8-bit), so that it is written here byte by byte and read by TensorFlow's own decoder.
-More channels are one grey PNG each.
+One to four channels are one PNG. The fourth channel is data, not transparency; programs
+that treat it as transparency may damage the file (and Pillow reads 16-bit RGBA as
+8-bit), so PNGs are written here and decoded by TensorFlow. More channels are one grey
+PNG each.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from tfvqgen.files import blamed_on
 
 MAX_CHANNELS = 8
 MAX_PNG_CHANNELS = 4
-# No crop has more; a few bytes may say that they unpack to any number.
+# Larger images are refused before they are decoded: a small file can claim any size.
 MAX_SIDE = 2**13
 DTYPES = ("uint8", "uint16")
 CHANNEL_PLACEHOLDER = "{channel}"
@@ -33,10 +33,9 @@ _FILTER_UP = 2
 
 
 def png_header(height: int, width: int, channels: int, dtype: str) -> bytes:
-    """Returns the 13 bytes of the PNG header (IHDR) that say shape and depth.
+    """Returns the 13 bytes of a PNG header (IHDR), which are at offset 16 of its file.
 
-    An image of this shape, neither interlaced nor with a palette, has exactly these
-    bytes at offset 16 of its file.
+    They are the same for all images of a shape that have no palette or interlacing.
     """
     depth = 8 * np.dtype(dtype).itemsize
     return struct.pack(
@@ -47,25 +46,23 @@ def png_header(height: int, width: int, channels: int, dtype: str) -> bytes:
 def encode_png(image: np.ndarray, text: Mapping[str, str] | None = None) -> bytes:
     """Encodes an image of 1 to 4 channels without loss.
 
-    Needs no TensorFlow, so that worker processes which only write start at once, and
-    releases the interpreter while it compresses. Differences between rows of cells are
-    mostly noise: looking for runs alone is twice as fast as zlib's quickest search for
-    longer matches, and smaller.
+    It does not import TensorFlow, so that worker processes start quickly, and releases
+    the interpreter lock while it compresses. Run-length coding of the differences
+    between rows is twice as fast as zlib's fastest level and smaller: differences are
+    mostly noise.
 
     Args:
         image: uint8 or uint16 [H, W, C] with C from 1 to 4.
-        text: Said about the image within the file, by keyword: international text
-            chunks (iTXt), which image viewers show.
+        text: Text chunks (iTXt) by keyword, which image viewers show.
 
     Raises:
-        UserError: The array is not such an image.
+        UserError: The array is no such image.
     """
     check_image(image, most_channels=MAX_PNG_CHANNELS)
     height, width, channels = image.shape
     values = image.astype(">u2") if image.dtype == np.uint16 else image
     rows = np.ascontiguousarray(values).view(np.uint8).reshape(height, -1)
-    # Every row holds its difference from the row above: one pass in numpy, and within a
-    # tenth of the best size on cells.
+    # Filter "up": each row is stored as its difference from the row above.
     filtered = np.empty((height, rows.shape[1] + 1), np.uint8)
     filtered[:, 0] = _FILTER_UP
     filtered[0, 1:] = rows[0]
@@ -85,8 +82,7 @@ def encode_png(image: np.ndarray, text: Mapping[str, str] | None = None) -> byte
 
 
 def text_chunk(keyword: str, text: str) -> bytes:
-    """Returns a part of a PNG that says something about it (iTXt)."""
-    # Not compressed, of no said language, and the keyword is not translated.
+    """Returns a text chunk (iTXt) of a PNG: not compressed, without a language."""
     data = keyword.encode("latin-1") + b"\0\0\0\0\0" + text.encode()
     return _chunk(b"iTXt", data)
 
@@ -100,11 +96,11 @@ def decode_png(data: bytes) -> np.ndarray:
     import tensorflow as tf
 
     if data[:8] != _SIGNATURE or len(data) < 33:
-        raise DataError("not a PNG image: expected a PNG's first bytes")
+        raise DataError("not a PNG image: expected the signature of a PNG")
     width, height = struct.unpack_from(">II", data, 16)
     if max(width, height) > MAX_SIDE:
         raise DataError(
-            f"an absurd size: expected at most {MAX_SIDE} pixels a side, "
+            f"image too large: expected sides of at most {MAX_SIDE} pixels, "
             f"not {height} x {width}"
         )
     dtype = tf.uint16 if data[24] == 16 else tf.uint8
@@ -121,25 +117,25 @@ def write_image(
     channels: Sequence[str] = (),
     text: Mapping[str, str] | None = None,
 ) -> str:
-    """Writes an image as one PNG, or as one grey PNG a channel.
+    """Writes an image as one PNG, or as one grey PNG per channel.
 
     Args:
-        path: Ends in ``.png``. With ``{channel}`` in its name, every channel becomes a
-            grey PNG of its own with the channel's name there; more than 4 channels are
-            written only so.
+        path: A name that ends in ``.png``. With ``{channel}`` in it, each channel is
+            written to a grey PNG with the channel's name there; images of more than 4
+            channels need this.
         image: uint8 or uint16 [H, W, C].
-        channels: The C channels' names; needed with ``{channel}`` alone.
+        channels: The names of the C channels; only needed with ``{channel}``.
         text: See :func:`encode_png`.
 
     Returns:
-        The hex sha256 of the file's bytes (of the files' bytes one after another).
+        The hex sha256 of the bytes of all files in order.
     """
     check_image(image)
     digest = hashlib.sha256()
     paths = channel_paths(path, channels)
     if _is_pattern(path) and len(paths) != image.shape[-1]:
         raise UserError(
-            "the names of the channels do not fit the image: expected "
+            "wrong channel names: expected "
             f"{image.shape[-1]} names. Received: channels={list(channels)}"
         )
     for index, one_path in enumerate(paths):
@@ -151,15 +147,11 @@ def write_image(
 
 
 def read_image(path: str | os.PathLike, channels: Sequence[str] = ()) -> np.ndarray:
-    """Reads what :func:`write_image` wrote: uint8 or uint16 [H, W, C], exactly.
-
-    Args:
-        path: One PNG, or a name with ``{channel}`` in it.
-        channels: The channels' names in order; needed with ``{channel}`` alone.
+    """Reads an image that :func:`write_image` wrote: uint8 or uint16 [H, W, C].
 
     Raises:
-        DataError: A file is missing or damaged, or a channel has not the shape of the
-            first; the message names the file.
+        DataError: A file is missing or damaged, or the channels differ in shape; the
+            message names the file.
     """
     return decode_files(path, read_image_bytes(path, channels))
 
@@ -167,7 +159,7 @@ def read_image(path: str | os.PathLike, channels: Sequence[str] = ()) -> np.ndar
 def read_image_bytes(
     path: str | os.PathLike, channels: Sequence[str] = ()
 ) -> list[bytes]:
-    """Reads the bytes of an image's one or several files, in the channels' order."""
+    """Reads the bytes of the files of an image, in the order of the channels."""
     try:
         return [file.read_bytes() for file in channel_paths(path, channels)]
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
@@ -177,7 +169,7 @@ def read_image_bytes(
 
 
 def decode_files(path: str | os.PathLike, files: Sequence[bytes]) -> np.ndarray:
-    """Decodes the bytes from :func:`read_image_bytes`; `path` is for the message."""
+    """Decodes the bytes of an image's files; `path` is for messages."""
     try:
         parts = [decode_png(data) for data in files]
     except DataError as error:
@@ -187,21 +179,21 @@ def decode_files(path: str | os.PathLike, files: Sequence[bytes]) -> np.ndarray:
     shapes = {(*part.shape, part.dtype.name) for part in parts}
     if len(shapes) > 1 or parts[0].shape[-1] != 1:
         raise DataError(
-            "the channels of an image do not fit together: expected grey PNGs of one "
+            "the channels of an image differ: expected grey PNGs of one "
             f"size and depth. Received: {path} with {sorted(shapes)}"
         )
     return np.concatenate(parts, axis=-1)
 
 
 def channel_paths(path: str | os.PathLike, channels: Sequence[str]) -> list[Path]:
-    """Returns the files of an image: one, or one a channel where `path` says so."""
+    """Returns the files of an image: one, or one per channel (``{channel}``)."""
     path = Path(path)
     if not _is_pattern(path):
         return [path]
     if not channels:
         raise UserError(
-            f"the channels of an image are not known: expected their names for "
-            f"{CHANNEL_PLACEHOLDER}. Received: {path}"
+            f"no channel names: expected some for {CHANNEL_PLACEHOLDER}. "
+            f"Received: {path}"
         )
     return [
         path.with_name(path.name.replace(CHANNEL_PLACEHOLDER, name))
@@ -210,7 +202,7 @@ def channel_paths(path: str | os.PathLike, channels: Sequence[str]) -> list[Path
 
 
 def check_image(image: np.ndarray, most_channels: int = MAX_CHANNELS) -> None:
-    """Refuses what is not an image of at most `most_channels` channels."""
+    """Raises a UserError if `image` has a wrong type or shape."""
     if (
         not isinstance(image, np.ndarray)
         or image.ndim != 3
@@ -226,14 +218,11 @@ def check_image(image: np.ndarray, most_channels: int = MAX_CHANNELS) -> None:
 
 
 def composite(image: np.ndarray, display: Sequence[int | None]) -> np.ndarray:
-    """Returns the picture that people look at.
+    """Returns an image in display colours, uint8 [..., H, W, 3].
 
     Args:
         image: uint8 or uint16 [..., H, W, C].
         display: The indices of the channels shown red, green and blue; None is black.
-
-    Returns:
-        uint8 [..., H, W, 3].
     """
     planes = [
         np.zeros(image.shape[:-1], np.uint8) if index is None else image[..., index]
@@ -255,7 +244,7 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def _write_file(path: Path, data: bytes) -> None:
-    # No fsync a file: the table written after the images is what makes them count.
+    # No fsync: images count only once the table is written, which is synced.
     temporary = path.with_name(f".{path.name}.partial")
     with blamed_on(path, temporary):
         try:

@@ -1,9 +1,9 @@
-"""The arithmetic of endless streams of examples: shares, batches, seeds, symmetries.
+"""Endless streams of examples for training, and passes for evaluation.
 
 Shapes: [B, ...] batch of one replica; [H, W, C] height, width, channels.
 
-A stream is a function of seed and position, so that resuming is starting to count at
-another number, and a worker's share is an arithmetic of positions.
+A stream is a function of seed and position. To resume, it starts at another position,
+and the share of a worker is arithmetic on positions.
 """
 
 import hashlib
@@ -17,23 +17,23 @@ from tfvqgen.data.schema import Split
 from tfvqgen.data.tfrecords import READ_ERRORS, damaged, find_damage, shuffled_index
 from tfvqgen.errors import DataError, UserError
 
-# A function from a number (int64 []) to an example's parts.
+# A function from a number (int64 []) to an example's tensors.
 Example = Callable[[tf.Tensor], dict[str, tf.Tensor]]
 
 
 class Share:
-    """Which positions of the stream are one worker's.
+    """The positions of the stream that belong to one worker.
 
-    Global batch t is positions t * batch_size to (t + 1) * batch_size.
+    Global batch t has the positions t * batch_size to (t + 1) * batch_size.
 
     Args:
         batch_size: The global batch, over all workers and replicas.
-        num_workers: How many workers share a global batch.
-        worker: This worker's number, from 0.
+        num_workers: The number of workers that share a global batch.
+        worker: The number of this worker, from 0.
         num_replicas_per_worker: Consecutive batches go to consecutive replicas.
 
     Raises:
-        UserError: The batch does not divide over workers and replicas.
+        UserError: The batch cannot be divided among workers and replicas.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Share:
         parts = num_workers * replicas
         if batch_size < 1 or batch_size % parts:
             raise UserError(
-                "batch_size does not divide: expected a multiple of "
+                "wrong batch_size: expected a multiple of "
                 f"{num_workers} workers * {replicas} replicas. "
                 f"Received: batch_size={batch_size}"
             )
@@ -61,7 +61,7 @@ class Share:
         self._first = worker * self.per_worker
 
     def position(self, number: tf.Tensor) -> tf.Tensor:
-        """Maps the worker's own count to a position of the global stream."""
+        """Returns the position in the global stream of the worker's n-th example."""
         step, offset = number // self.per_worker, number % self.per_worker
         return step * self.batch_size + self._first + offset
 
@@ -69,7 +69,7 @@ class Share:
 def batches(
     numbers: tf.data.Dataset, example: Example, share: Share
 ) -> tf.data.Dataset:
-    """Returns the batches of one replica each, of a worker's numbers in order."""
+    """Returns the batches for the replicas of a worker, in order."""
     auto = tf.data.AUTOTUNE
     examples = numbers.map(example, num_parallel_calls=auto, deterministic=True)
     return examples.batch(share.per_replica, drop_remainder=True).prefetch(auto)
@@ -81,7 +81,7 @@ def symmetry(image: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
     Args:
         image: [H, W, C].
         number: Integer [] from 0 to 7: bit 0 mirrors columns, bit 1 mirrors rows, bit 2
-            transposes afterwards. 0 to 3 keep the shape of any image.
+            transposes afterwards (square images only).
     """
     image = tf.cond(number & 1 > 0, lambda: tf.reverse(image, [1]), lambda: image)
     image = tf.cond(number & 2 > 0, lambda: tf.reverse(image, [0]), lambda: image)
@@ -93,14 +93,14 @@ def symmetry(image: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
 
 
 def turned_at(image: tf.Tensor, position: tf.Tensor, seed: int) -> tf.Tensor:
-    """Applies a symmetry drawn from seed and position to an image [H, W, C]."""
+    """Applies a random symmetry, given seed and position, to an image [H, W, C]."""
     key = tf.stack([tf.constant(seed, tf.int64), position])
     number = tf.random.stateless_uniform([], key, maxval=8, dtype=tf.int32)
     return symmetry(image, number)
 
 
 def derived_seed(seed: int, purpose: str) -> int:
-    """Returns an int64 that differs between purposes, so that draws are independent."""
+    """Returns an int64 seed that differs between purposes."""
     digest = hashlib.sha256(f"{seed}/{purpose}".encode()).digest()
     return int.from_bytes(digest[:8], "little", signed=True)
 
@@ -118,27 +118,27 @@ def training_examples(
     label_balance: float = 0.0,
     cache: bool = False,
 ) -> tf.data.Dataset:
-    """Returns the endless batches of one worker, from a step on.
+    """Returns the endless batches of one worker.
 
     Args:
-        split: Where the examples are.
-        seed: Decides order and symmetries.
+        split: The split.
+        seed: Random seed of order and symmetries.
         batch_size: The global batch, over all workers and replicas.
-        start_step: The number of global batches that were already seen.
-        num_workers: How many workers share a global batch.
-        worker: This worker's number, from 0.
+        start_step: The number of global batches to skip.
+        num_workers: The number of workers that share a global batch.
+        worker: The number of this worker, from 0.
         num_replicas_per_worker: Consecutive batches go to consecutive replicas.
-        augment: Whether to apply a symmetry of the square at random: cells have no up.
-        label_balance: Above 0 examples are drawn with replacement by
+        augment: Whether to apply a random symmetry of the square to each image.
+        label_balance: Above 0, examples are sampled with replacement by
             :func:`balancing_weights`.
-        cache: Whether to hold all decoded images in memory.
+        cache: Whether to keep all decoded images in memory.
 
     Returns:
         A data set of ``image`` [B, H, W, C] as stored, ``labels`` float32 [B, L] and
-        ``index`` int64 [B] (numbers in the split), B being the batch of one replica.
+        ``index`` int64 [B] (numbers in the split), where B is the batch of one replica.
 
     Raises:
-        UserError: A number is out of its range.
+        UserError: A number is out of range.
         DataError: A shard is damaged.
     """
     if start_step < 0:
@@ -170,18 +170,19 @@ def evaluation_examples(
 ) -> tf.data.Dataset:
     """Returns one worker's batches of a pass over a split, in order.
 
-    All batches have the same static shape: the last global batch is filled up with
-    repetitions of the split's last example, which have ``weight`` 0 and ``index`` -1.
+    All batches have the same static shape: the last global batch is padded with copies
+    of the last example, which have ``weight`` 0 and ``index`` -1.
 
     Args:
-        split: Where the examples are.
+        split: The split.
         batch_size: The global batch, over all workers and replicas.
-        num_workers: How many workers share a global batch.
-        worker: This worker's number, from 0.
+        num_workers: The number of workers that share a global batch.
+        worker: The number of this worker, from 0.
         num_replicas_per_worker: Consecutive batches go to consecutive replicas.
 
     Returns:
-        A data set of the parts of :func:`training_examples` and ``weight`` float32 [B].
+        A data set with the tensors of :func:`training_examples` and ``weight`` float32
+        [B].
     """
     share = Share(batch_size, num_workers, worker, num_replicas_per_worker)
     fetch = _fetch(split)
@@ -201,17 +202,17 @@ def evaluation_examples(
 
 
 def diagnose(error: Exception, split: Split) -> DataError:
-    """Finds out which file and record made reading fail.
+    """Finds the file and record that made reading fail.
 
     Args:
-        error: What the data set raised.
-        split: Where it read.
+        error: The error of the data set.
+        split: The split that was read.
 
     Returns:
         An error that names file and record.
 
     Raises:
-        Exception: `error` itself, if nothing on disk explains it.
+        Exception: `error` itself, if the files are not damaged.
     """
     if isinstance(error, DataError):
         return error
@@ -222,29 +223,25 @@ def diagnose(error: Exception, split: Split) -> DataError:
 
 
 def balancing_weights(labels: np.ndarray, label_balance: float) -> np.ndarray:
-    """Returns how likely each example is to be drawn.
+    """Returns the probability of each example, float64 [N].
 
-    An example counts as its rarest label (no label is a kind of its own): examples fall
-    into disjoint parts, one for each label that is the rarest of some example, and a
-    part of n examples is drawn in proportion to n ** (1 - label_balance). With one
-    label an example this is plain balancing. With several, no rare label is drowned,
-    while rare *combinations* of common labels are not repeated beyond measure, as
-    weighing by whole sets of labels would do.
+    Examples are grouped by their rarest label (no label is a group of its own), and a
+    group of n examples is sampled in proportion to n ** (1 - label_balance). With one
+    label per example this is ordinary balancing. With several, rare labels get their
+    share, while rare *combinations* of frequent labels are not repeated too often, as
+    they would be if whole sets of labels were balanced.
 
     Args:
         labels: bool [N, L].
-        label_balance: From 0 (all alike) to 1 (all parts alike).
-
-    Returns:
-        float64 [N] with sum 1.
+        label_balance: From 0 (all examples equal) to 1 (all groups equal).
     """
     counts = labels.sum(axis=0)
-    # Absent labels are infinitely common; ties go to the first label.
+    # Absent labels count as infinitely frequent; the first label wins ties.
     rarity = np.where(labels, counts, np.inf)
     none = np.where(labels.any(axis=1), np.inf, 0)
     rarest = np.column_stack([rarity, none]).argmin(axis=1)
-    part_sizes = np.bincount(rarest, minlength=labels.shape[1] + 1)
-    weights = part_sizes[rarest].astype(np.float64) ** -label_balance
+    group_sizes = np.bincount(rarest, minlength=labels.shape[1] + 1)
+    weights = group_sizes[rarest].astype(np.float64) ** -label_balance
     return weights / weights.sum()
 
 
@@ -279,7 +276,7 @@ def _cached_fetch(split: Split) -> Example:
 def _training_order(
     split: Split, seed: int, label_balance: float
 ) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Returns the function from a position of the stream to an example's number."""
+    """Returns a function from a position of the stream to an example's number."""
     if not 0 <= label_balance <= 1:
         raise UserError(
             f"label_balance: expected 0 to 1. Received: label_balance={label_balance}"
@@ -292,7 +289,7 @@ def _training_order(
     except READ_ERRORS as error:
         raise diagnose(error, split) from error
     with tf.device("CPU"):
-        # The last boundary is left out: a draw above the others is the last example.
+        # Values above the last boundary are the last example.
         boundaries = tf.constant(np.cumsum(weights)[:-1])
 
     def draw(position: tf.Tensor) -> tf.Tensor:

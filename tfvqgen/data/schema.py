@@ -17,7 +17,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from tfvqgen.data import dataset_info
-from tfvqgen.data.dataset_info import DatasetInfo, SplitInfo
+from tfvqgen.data.dataset_info import DatasetInfo, Shard, SplitInfo
 from tfvqgen.data.images import MAX_PNG_CHANNELS, encode_png, png_header
 from tfvqgen.data.tfrecords import Records, damaged, shard_problem
 from tfvqgen.errors import UserError
@@ -35,53 +35,69 @@ CROP_FIELD = "crop/field"
 HPA_METADATA = ("gene", "antibody", "cell_line", "plate", "well", "location")
 
 _PNG_HEADER_AT = 16
-# A pass over small data is over before a progress bar could be read.
+# A pass over small data ends before a progress bar is worth showing.
 _QUIET_AT_FIRST = {"unit": "example", "delay": 2, "leave": False}
 
 
-class Split:
-    """The examples of one split, each known by its number from 0.
+class RecordSplit:
+    """The records of one split, each with a number from 0.
 
-    Attributes:
+    Args:
+        folder: The folder of the shards.
         name: ``train``, ``validation`` or ``test``.
-        dataset_info: What the whole folder holds.
-        info: What this split holds.
-        shards: Its shards, as ``dataset.json`` describes them.
-        paths: Their files.
+        shards: The descriptions of the shards.
+        labels: The vocabulary.
     """
 
-    def __init__(self, folder: Path, name: str, info: DatasetInfo):
+    def __init__(self, folder, name: str, shards: Sequence[Shard], labels: tuple):
         self.name = name
-        self.dataset_info = info
-        self.info: SplitInfo = info.splits[name]
-        self.shards = self.info.shards
-        self.paths = [folder / shard.path for shard in self.shards]
+        self.shards = shards
+        self.paths = [Path(folder) / shard.path for shard in shards]
+        self._num_labels = len(labels)
 
     @property
     def num_examples(self) -> int:
-        """The number of examples."""
-        return self.info.num_examples
-
-    @property
-    def label_counts(self) -> Mapping[str, int]:
-        """Label -> number of examples that have it."""
-        return self.info.label_counts
+        """The number of records in all shards."""
+        return sum(shard.num_examples for shard in self.shards)
 
     @functools.cached_property
     def records(self) -> Records:
-        """The records; the first use looks for their places in the files."""
-        return Records(self.paths, [shard.num_examples for shard in self.info.shards])
-
-    def parser(self) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
-        """Returns the function for graphs that decodes a record of this split."""
-        return example_parser(self.dataset_info)
+        """The records; the first use finds their offsets in the files."""
+        return Records(self.paths, [shard.num_examples for shard in self.shards])
 
     def read_labels(self) -> np.ndarray:
-        """Reads the labels of all examples, in order: bool [N, L]."""
-        return read_labels(self)
+        """Reads the labels of all records, in order: bool [N, L].
+
+        Raises:
+            tf.errors.OpError: A record is damaged; ``input_pipeline.diagnose`` finds
+                it.
+        """
+        num_labels = self._num_labels
+        features = {IMAGE_LABEL: tf.io.RaggedFeature(tf.int64)}
+
+        def parse(records: tf.Tensor) -> tf.Tensor:
+            labels = tf.io.parse_example(records, features)[IMAGE_LABEL]
+            known = tf.reduce_all((labels.values >= 0) & (labels.values < num_labels))
+            _require(known, "a label is outside the vocabulary")
+            rows = tf.cast(labels.value_rowids(), tf.int64)
+            rows = tf.stack([rows, labels.values], axis=-1)
+            ones = tf.ones_like(labels.values, tf.int32)
+            size = tf.shape(records, tf.int64)[0]
+            return tf.scatter_nd(rows, ones, [size, num_labels]) > 0
+
+        parts = [np.zeros((0, num_labels), bool)]
+        with tqdm(total=self.num_examples, desc="labels", **_QUIET_AT_FIRST) as bar:
+            for part in self.record_batches().map(parse).as_numpy_iterator():
+                parts.append(part)
+                bar.update(len(part))
+        return np.concatenate(parts)
+
+    def record_batches(self) -> tf.data.Dataset:
+        """Returns batches of undecoded records in order."""
+        return tf.data.TFRecordDataset([str(path) for path in self.paths]).batch(1024)
 
     def crop_ids(self, indices: Sequence[int]) -> list[str]:
-        """Returns the ``crop/id`` of examples, given their numbers."""
+        """Returns the ``crop/id`` of records, given their numbers."""
         if not len(indices):
             return []
         ids = self._read_crop_ids(tf.constant(np.asarray(indices), tf.int64))
@@ -106,12 +122,35 @@ class Split:
         return crop_ids
 
 
+class Split(RecordSplit):
+    """The examples of one split.
+
+    Attributes:
+        dataset_info: The contents of ``dataset.json``.
+        info: The part about this split.
+    """
+
+    def __init__(self, folder: Path, name: str, info: DatasetInfo):
+        self.dataset_info = info
+        self.info: SplitInfo = info.splits[name]
+        super().__init__(folder, name, self.info.shards, info.labels)
+
+    @property
+    def label_counts(self) -> Mapping[str, int]:
+        """The number of examples that have each label."""
+        return self.info.label_counts
+
+    def parser(self) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+        """See :func:`example_parser`."""
+        return example_parser(self.dataset_info)
+
+
 class Dataset:
     """A folder of shards.
 
     Attributes:
-        folder: Where it is.
-        info: The contents of its ``dataset.json``.
+        folder: The path.
+        info: The contents of ``dataset.json``.
     """
 
     def __init__(self, folder: str | os.PathLike, info: DatasetInfo):
@@ -119,14 +158,14 @@ class Dataset:
         self.info = info
 
     def fingerprint(self) -> str:
-        """Returns a hash of everything that a model learns from."""
+        """Returns a hash of everything that models are trained on."""
         return self.info.fingerprint()
 
     def split(self, name: str) -> Split:
         """Returns a split by name.
 
         Raises:
-            UserError: There is none of that name, or it is empty.
+            UserError: There is no such split, or it is empty.
         """
         present = [key for key, value in self.info.splits.items() if value.num_examples]
         if name not in present:
@@ -138,27 +177,25 @@ class Dataset:
 
 
 def open_dataset(data_dir: str | os.PathLike, verify: bool = False) -> Dataset:
-    """Opens a folder of shards.
+    """Opens a folder of shards; checks that they exist and have the right size.
 
     Args:
         data_dir: The folder with ``dataset.json``.
-        verify: Whether to compare the shards' sha256 too, which reads every byte;
-            otherwise their existence and size are checked.
+        verify: Whether to compare their sha256 too, which reads every byte.
 
     Raises:
-        DataError: Something is missing or not as ``dataset.json`` says.
+        DataError: A file is missing, or differs from ``dataset.json``.
     """
     dataset = Dataset(data_dir, dataset_info.read_info(data_dir))
     for split in dataset.info.splits.values():
         for shard in split.shards:
-            problem = shard_problem(dataset.folder / shard.path, shard, verify)
-            if problem:
-                raise damaged(dataset.folder / shard.path, None, problem)
+            path = dataset.folder / shard.path
+            if problem := shard_problem(path, shard, verify):
+                raise damaged(path, None, problem)
     return dataset
 
 
-def image_format(num_channels: int) -> str:
-    """Returns how images of so many channels are stored: ``png`` or ``raw``."""
+def _image_format(num_channels: int) -> str:
     return "png" if num_channels <= MAX_PNG_CHANNELS else "raw"
 
 
@@ -177,31 +214,42 @@ def serialize_example(
     Args:
         image: uint8 or uint16 [H, W, C].
         labels: Indices into the vocabulary; none means unknown.
-        crop_id: The crop's name.
-        group: Its group.
-        field: Its field of view.
+        crop_id: The name of the crop.
+        group: The group of the crop.
+        field: The field of view of the crop.
         metadata: Further features by name.
-        png: The image as a PNG, if that is at hand and :func:`is_plain_png`.
+        png: The image as a PNG that :func:`is_plain_png` accepts, if there is one.
     """
     height, width, channels = image.shape
-    if image_format(channels) == "png":
+    if _image_format(channels) == "png":
         encoded = png or encode_png(image)
     else:
         encoded = image.astype(image.dtype.newbyteorder("<")).tobytes()
-    features = {
-        IMAGE_ENCODED: _bytes_feature(encoded),
-        IMAGE_FORMAT: _bytes_feature(image_format(channels).encode()),
-        IMAGE_HEIGHT: _int64_feature([height]),
-        IMAGE_WIDTH: _int64_feature([width]),
-        IMAGE_CHANNELS: _int64_feature([channels]),
-        IMAGE_LABEL: _int64_feature(labels),
-        CROP_ID: _bytes_feature(crop_id.encode()),
-        CROP_GROUP: _bytes_feature(group.encode()),
-        CROP_FIELD: _bytes_feature(field.encode()),
+    values: dict[str, bytes | Sequence[int]] = {
+        IMAGE_ENCODED: encoded,
+        IMAGE_FORMAT: _image_format(channels).encode(),
+        IMAGE_HEIGHT: [height],
+        IMAGE_WIDTH: [width],
+        IMAGE_CHANNELS: [channels],
+        IMAGE_LABEL: labels,
+        CROP_ID: crop_id.encode(),
+        CROP_GROUP: group.encode(),
+        CROP_FIELD: field.encode(),
     }
     for name, value in (metadata or {}).items():
         prefix = "hpa" if name in HPA_METADATA else "crop"
-        features.setdefault(f"{prefix}/{name}", _bytes_feature(value.encode()))
+        values.setdefault(f"{prefix}/{name}", value.encode())
+    return serialize(values)
+
+
+def serialize(values: Mapping[str, bytes | Sequence[int]]) -> bytes:
+    """Makes a ``tf.train.Example`` of byte strings and lists of integers by name."""
+    features = {
+        name: tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+        if isinstance(value, bytes)
+        else tf.train.Feature(int64_list=tf.train.Int64List(value=value))
+        for name, value in values.items()
+    }
     return tf.train.Example(
         features=tf.train.Features(feature=features)
     ).SerializeToString(deterministic=True)
@@ -219,8 +267,8 @@ def example_parser(
     """Returns a function for graphs that parses, checks and decodes one record.
 
     It takes a string [] and returns ``image`` uint8 or uint16 [H, W, C] and ``labels``
-    float32 [L], 1 where the example has the label. A record that is not as
-    ``dataset.json`` says raises InvalidArgumentError.
+    float32 [L], 1 where the example has the label. A record that differs from
+    ``dataset.json`` raises InvalidArgumentError.
     """
     shape = info.image_shape
     num_labels = len(info.labels)
@@ -238,7 +286,7 @@ def example_parser(
         values = tf.io.parse_single_example(record, features)
         stated = [values[IMAGE_HEIGHT], values[IMAGE_WIDTH], values[IMAGE_CHANNELS]]
         same_shape = tf.reduce_all(tf.stack(stated) == shape)
-        same_format = values[IMAGE_FORMAT] == image_format(shape[2])
+        same_format = values[IMAGE_FORMAT] == _image_format(shape[2])
         labels = values[IMAGE_LABEL]
         known = tf.reduce_all((labels >= 0) & (labels < num_labels))
         checks = [
@@ -246,7 +294,7 @@ def example_parser(
             _require(same_format, "its image/format differs"),
             _require(known, "a label is outside the vocabulary"),
         ]
-        # The rest waits for the checks, so that the error is always the telling one.
+        # Decoding waits for the checks, so that the error is always theirs.
         with tf.control_dependencies(checks):
             encoded, labels = tf.identity(values[IMAGE_ENCODED]), tf.identity(labels)
         ones = tf.ones_like(labels, tf.float32)
@@ -256,33 +304,6 @@ def example_parser(
     return parse
 
 
-def read_labels(split: Split) -> np.ndarray:
-    """Reads the labels of all examples of a split, in order: bool [N, L].
-
-    Raises:
-        tf.errors.OpError: A record is damaged; ``input_pipeline.diagnose`` names it.
-    """
-    num_labels = len(split.dataset_info.labels)
-    features = {IMAGE_LABEL: tf.io.RaggedFeature(tf.int64)}
-
-    def parse(records: tf.Tensor) -> tf.Tensor:
-        labels = tf.io.parse_example(records, features)[IMAGE_LABEL]
-        known = tf.reduce_all((labels.values >= 0) & (labels.values < num_labels))
-        _require(known, "a label is outside the vocabulary")
-        rows = tf.cast(labels.value_rowids(), tf.int64)
-        rows = tf.stack([rows, labels.values], axis=-1)
-        ones = tf.ones_like(labels.values, tf.int32)
-        size = tf.shape(records, tf.int64)[0]
-        return tf.scatter_nd(rows, ones, [size, num_labels]) > 0
-
-    parts = [np.zeros((0, num_labels), bool)]
-    with tqdm(total=split.num_examples, desc="labels", **_QUIET_AT_FIRST) as progress:
-        for part in _record_batches(split).map(parse).as_numpy_iterator():
-            parts.append(part)
-            progress.update(len(part))
-    return np.concatenate(parts)
-
-
 def read_groups(split: Split) -> list[bytes]:
     """Reads the names of the groups of all examples of a split, in order."""
     features = {CROP_GROUP: tf.io.FixedLenFeature([], tf.string)}
@@ -290,7 +311,7 @@ def read_groups(split: Split) -> list[bytes]:
     def parse(records: tf.Tensor) -> tf.Tensor:
         return tf.io.parse_example(records, features)[CROP_GROUP]
 
-    batches = _record_batches(split).map(parse).as_numpy_iterator()
+    batches = split.record_batches().map(parse).as_numpy_iterator()
     return [group for batch in batches for group in batch.tolist()]
 
 
@@ -323,7 +344,7 @@ def _png_decoder(info: DatasetInfo) -> Callable[[tf.Tensor], tf.Tensor]:
         check = _require(found == header, "its PNG has another shape or depth")
         with tf.control_dependencies([check]):
             encoded = tf.identity(encoded)
-        # As many channels as there are (0): the decoder refuses to be asked for 2.
+        # channels=0: as many as there are; the decoder refuses 2.
         image = tf.io.decode_png(encoded, channels=0, dtype=tf.as_dtype(info.dtype))
         return tf.ensure_shape(image, info.image_shape)
 
@@ -343,17 +364,5 @@ def _raw_decoder(info: DatasetInfo) -> Callable[[tf.Tensor], tf.Tensor]:
     return decode
 
 
-def _record_batches(split: Split) -> tf.data.Dataset:
-    return tf.data.TFRecordDataset([str(path) for path in split.paths]).batch(1024)
-
-
 def _require(condition: tf.Tensor, problem: str) -> tf.Operation | None:
     return tf.debugging.Assert(condition, [problem])
-
-
-def _bytes_feature(value: bytes) -> tf.train.Feature:
-    return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
-
-
-def _int64_feature(values: Sequence[int]) -> tf.train.Feature:
-    return tf.train.Feature(int64_list=tf.train.Int64List(value=values))

@@ -1,22 +1,22 @@
-"""Shards of records: TFRecord files that are opened at any record, in any order.
+"""Shards of records: TFRecord files that are read at any record, in any order.
 
-Nothing here knows what a record holds. A shard is written under a temporary name and
-hashed; opened, its records' offsets are found by hopping over the length headers, which
-costs 8 bytes of memory a record, proves that the file is whole, and lets a graph read
-record number i at once: no shuffle buffer, no open file between two reads, and a place
-in the stream that is a number.
+This module does not know what a record contains. When a shard is opened, the length
+headers are followed to find the offset of each record. This needs 8 bytes of memory per
+record, proves that the file is complete, and lets a graph read record i directly:
+without a shuffle buffer, without files that stay open, and with a position in the
+stream that is just a number.
 
 A TFRecord file is a chain of: length (8 bytes, little endian), masked CRC-32C of the
 length (4), data, masked CRC-32C of the data (4).
 """
 
 import contextlib
-import dataclasses
 import errno
 import os
 import re
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -25,8 +25,8 @@ from tfvqgen.data.dataset_info import Shard
 from tfvqgen.errors import DataError
 from tfvqgen.files import blamed_on, sha256_of_file, sync_folder
 
-# What reading a damaged record raises: TensorFlow's error quotes the record's bytes,
-# and where they are no UTF-8, Python fails to make a text of it.
+# Errors of reading a damaged record. TensorFlow's message quotes the bytes of the
+# record; if they are not UTF-8, Python raises a UnicodeDecodeError instead.
 READ_ERRORS = (tf.errors.OpError, UnicodeDecodeError)
 
 _HEADER_BYTES = 12
@@ -46,19 +46,16 @@ def shard_name(split: str, index: int, num_shards: int) -> str:
 
 
 def is_shard_name(name: str, splits: Container[str]) -> bool:
-    """Whether :func:`shard_name` gives such a name to a shard of one of `splits`."""
+    """Returns whether a file name is that of a shard of one of the splits."""
     found = re.fullmatch(r"(\w+)-[0-9]{5,}-of-[0-9]{5,}\.tfrecord", name)
     return found is not None and found[1] in splits
 
 
 def write_shard(path: str | os.PathLike, records: Iterable[bytes]) -> Shard:
-    """Writes records to `path`, which appears only whole.
-
-    Returns:
-        The shard's description, its path being the file's bare name.
+    """Writes records to `path`, which appears only when it is complete.
 
     Raises:
-        OSError: It cannot be written; names `path`.
+        OSError: It cannot be written; the error names `path`.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.partial")
@@ -84,15 +81,15 @@ def write_shard(path: str | os.PathLike, records: Iterable[bytes]) -> Shard:
 def scan_offsets(
     path: str | os.PathLike, num_examples: int
 ) -> tuple[np.ndarray, str | None]:
-    """Finds where a shard's records start.
+    """Finds the offsets of a shard's records.
 
     Args:
         path: The shard.
-        num_examples: How many records it should have.
+        num_examples: The expected number of records.
 
     Returns:
-        The offsets of the records up to the first damaged length header, int64, and
-        what is wrong with the record after them (None if the file is whole).
+        The offsets up to the first damaged length header, int64 [N], and the problem of
+        the record after them (None if the file is complete).
     """
     offsets, headers = [], []
     with open(path, "rb", buffering=0) as file:
@@ -120,9 +117,9 @@ def scan_offsets(
 
 
 def _write_records(temporary: Path, path: Path, records: Iterable[bytes]) -> int:
-    """Writes the file and returns how many records it has."""
+    """Writes the file and returns the number of records."""
     count = 0
-    # Only the writer's errors are about `path`: those of `records` are their own.
+    # Only errors of the writer name `path`; those of `records` stay as they are.
     with as_os_error(path):
         writer = tf.io.TFRecordWriter(str(temporary))
     try:
@@ -138,7 +135,7 @@ def _write_records(temporary: Path, path: Path, records: Iterable[bytes]) -> int
 
 @contextlib.contextmanager
 def as_os_error(path: str | os.PathLike) -> Iterator[None]:
-    """Turns TensorFlow's errors of writing a file into Python's, which name `path`."""
+    """Converts TensorFlow's errors of writing a file to OSErrors that name `path`."""
     try:
         yield
     except tf.errors.OpError as error:
@@ -147,14 +144,14 @@ def as_os_error(path: str | os.PathLike) -> Iterator[None]:
 
 
 class Records:
-    """The records of several shards under one running number.
+    """The records of several shards, numbered consecutively.
 
     Args:
-        paths: The shards' files.
+        paths: The files of the shards.
         counts: The number of records in each.
 
     Raises:
-        DataError: A file is missing, or is not a chain of that many records.
+        DataError: A file is missing or damaged, or has another number of records.
     """
 
     def __init__(self, paths: Sequence[str | os.PathLike], counts: Sequence[int]):
@@ -170,7 +167,7 @@ class Records:
 
     @classmethod
     def at(cls, path: str | os.PathLike, offsets: np.ndarray) -> "Records":
-        """Returns those records of one file whose offsets are known."""
+        """Returns the records at known offsets of one file."""
         records = cls.__new__(cls)
         records._set([str(path)], [offsets])
         return records
@@ -200,12 +197,23 @@ class Records:
         return read
 
 
+class Damage(NamedTuple):
+    """A damaged shard, or a damaged record in it, numbered from 0."""
+
+    path: Path
+    record: int | None
+    reason: str
+
+    def __str__(self):
+        record = "" if self.record is None else f" record {self.record}"
+        return f"{self.path}{record} ({self.reason})"
+
+
 def damaged(path: str | os.PathLike, record: int | None, reason: str) -> DataError:
-    """Returns the error that names a damaged file and the record in it, from 0."""
-    where = "" if record is None else f" record {record}"
+    """Returns an error that names a damaged file and, from 0, the record in it."""
     return DataError(
-        f"damaged shard: expected the file that dataset.json describes. "
-        f"Received: {path}{where} ({reason})"
+        "damaged shard: expected the file that dataset.json describes. "
+        f"Received: {Damage(Path(path), record, reason)}"
     )
 
 
@@ -221,35 +229,17 @@ def shard_problem(path: Path, shard: Shard, verify: bool = False) -> str | None:
     return None
 
 
-@dataclasses.dataclass(frozen=True)
-class Damage:
-    """One thing that is wrong.
-
-    Attributes:
-        path: The shard.
-        record: The record's number in the shard, from 0; None if the file is at fault.
-        reason: What is wrong with it.
-    """
-
-    path: Path
-    record: int | None
-    reason: str
-
-
 def find_damage(
     split,
     verify: bool = False,
     progress: Callable[[int], object] = lambda count: None,
 ) -> Iterator[Damage]:
-    """Reads a whole split, going on behind what is damaged.
+    """Reads a whole split and yields all damage, in the order of the shards.
 
     Args:
         split: The split.
-        verify: Whether to compare the shards' sha256 too.
-        progress: Called with the number of records that were dealt with.
-
-    Yields:
-        Everything that is wrong, in the order of the shards.
+        verify: Whether to compare the sha256 of the shards too.
+        progress: Called with the number of records that were checked.
     """
     parse = split.parser()
     for path, shard in zip(split.paths, split.shards, strict=True):
@@ -263,17 +253,17 @@ def _find_in_shard(
         yield Damage(path, None, "the file is missing")
         progress(shard.num_examples)
         return
-    named = False
     offsets, chain_problem = scan_offsets(path, shard.num_examples)
+    found = False
     for record, reason in _bad_records(Records.at(path, offsets), parse, progress):
-        named = True
+        found = True
         yield Damage(path, record, reason)
     if chain_problem:
-        named = True
+        found = True
         yield Damage(path, len(offsets), chain_problem)
         progress(max(0, shard.num_examples - len(offsets)))
     problem = shard_problem(path, shard, verify)
-    if problem and not named:
+    if problem and not found:
         yield Damage(path, None, f"{problem}, though its records can be read")
 
 
@@ -283,12 +273,12 @@ def _bad_records(
     read = records.reader()
 
     def check(index: tf.Tensor) -> tf.Tensor:
-        # Using the values of all parts keeps the decoding from being pruned.
+        # TensorFlow does not prune the decoding of values that are used.
         return [tf.reduce_max(part) for part in parse(read(index)).values()]
 
     numbers = tf.data.Dataset.range(records.num_records)
     results = iter(numbers.map(check, num_parallel_calls=os.cpu_count()))
-    # An error stands for one element and the iterator goes on behind it.
+    # The iterator continues after an error, which stands for one element.
     for record in range(records.num_records):
         try:
             next(results)
@@ -302,7 +292,7 @@ def _bad_records(
 def _reason(error: Exception) -> str:
     """Returns the sentence of a failed check, or the first line of another error."""
     if isinstance(error, UnicodeDecodeError):
-        return "what is in it cannot be read"
+        return "its contents cannot be parsed"
     message = error.message or ""
     if "assertion failed: [" in message:
         return message.split("assertion failed: [")[1].split("]")[0].strip("'\" ")
@@ -310,10 +300,10 @@ def _reason(error: Exception) -> str:
 
 
 def shuffled_index(position: tf.Tensor, num_records: int, seed: int) -> tf.Tensor:
-    """Returns which record stands at a position of an endless shuffled stream.
+    """Returns the number of the record at a position of an endless shuffled stream.
 
-    Every epoch (``num_records`` positions) has each record once, in an order of its
-    own; nothing is stored, so that any position is reached at once.
+    Every epoch (``num_records`` positions) has each record once, in a different order.
+    Nothing is stored, so that any position is reached directly.
 
     Args:
         position: int64 [], from 0.
@@ -334,7 +324,7 @@ def shuffled_index(position: tf.Tensor, num_records: int, seed: int) -> tf.Tenso
 
 
 def _read_at(path: tf.Tensor, offset: tf.Tensor) -> tf.Tensor:
-    """Opens a file at a record, reads that one and closes it, all in graph."""
+    """Reads the record at an offset of a file, in graph; the file is closed again."""
     dataset = tf.raw_ops.TFRecordDatasetV2(
         filenames=path[None],
         compression_type="",
@@ -352,7 +342,7 @@ def _read_at(path: tf.Tensor, offset: tf.Tensor) -> tf.Tensor:
 def _crc_table() -> np.ndarray:
     table = np.arange(256, dtype=np.uint32)
     for _ in range(8):
-        # 0x82F63B78 is the Castagnoli polynomial, bits reversed.
+        # 0x82F63B78 is the Castagnoli polynomial with reversed bits.
         table = (table >> 1) ^ np.where(table & 1, np.uint32(0x82F63B78), np.uint32(0))
     return table
 

@@ -108,7 +108,7 @@ def test_eight_channels_may_share_files(tmp_path):
         ("channel:a", "expected id"),
         ("id,channel:", "channel:<name>"),
         ("id,channel:a/b", "channel:<name>"),
-        ("id,channel:a,channel:A", "a name of its own"),
+        ("id,channel:a,channel:A", "a unique name"),
         ("id,channel:a,crop_id", "other names for metadata.*crop_id"),
         ("id," + ",".join(f"channel:{i}" for i in range(9)), "1 to 8"),
     ],

@@ -1,0 +1,102 @@
+"""Trains the stages of a generator of single-cell images.
+
+The stages are the autoencoder, the code shards that the priors are trained on, and the
+priors of the top and the bottom codes:
+
+  python train.py --data_dir=shards --workdir=runs/first --preset=hpa128
+
+The workdir contains all results. Run the same command again to continue where it
+stopped; finished stages are skipped. While it trains, look at
+<workdir>/vqvae/reconstructions.png, <workdir>/bottom/samples.png and metrics.jsonl, or
+use TensorBoard.
+"""
+
+from absl import flags
+
+from tfvqgen import config, presets, validation
+from tfvqgen.command_line import GOES_ON, import_tensorflow
+
+INTERRUPTED = GOES_ON
+STAGES = ("all", "vqvae", "codes", "top", "bottom")
+
+
+def define_flags() -> None:
+    """Defines the flags of this command."""
+    flags.DEFINE_string(
+        "data_dir", None, "Folder of shards with dataset.json.", required=True
+    )
+    flags.DEFINE_string(
+        "workdir", None, "Folder for checkpoints, metrics and images.", required=True
+    )
+    flags.DEFINE_enum(
+        "preset",
+        None,
+        sorted(presets.PRESETS),
+        "Preset of the configuration. Defaults to that of the workdir, else hpa128.",
+    )
+    flags.DEFINE_enum(
+        "stage",
+        "all",
+        STAGES,
+        "Stage to train; all trains every unfinished stage in order.",
+    )
+    flags.DEFINE_multi_string(
+        "set",
+        [],
+        "Value of a configuration key, as section.key=value; may be repeated. The keys "
+        "of the section vqvae, with their values in the preset hpa128:\n"
+        + validation.describe(config.VQVAEConfig)
+        + "\nThe keys of the section codes:\n"
+        + validation.describe(config.CodesConfig)
+        + "\nThe keys of the sections top and bottom (bottom has attention=False):\n"
+        + validation.describe(config.PriorConfig),
+    )
+    flags.DEFINE_integer(
+        "steps",
+        None,
+        "Number of training steps of each stage that runs.",
+        lower_bound=1,
+    )
+    flags.DEFINE_integer(
+        "seed",
+        None,
+        "Random seed for weight initialization, shuffling and sampling. Defaults to "
+        "that of the workdir, else 0.",
+        lower_bound=0,
+        upper_bound=config.MAX_SEED,
+    )
+    flags.DEFINE_enum(
+        "strategy",
+        "auto",
+        config.STRATEGIES,
+        "Devices: the first one, all of this machine, or the cluster of TF_CONFIG; "
+        "auto selects one of these.",
+    )
+    flags.DEFINE_string(
+        "init_from", None, "Another workdir, whose weights initialize a new stage."
+    )
+    flags.DEFINE_bool(
+        "verify_data",
+        False,
+        "Compare the sha256 of every shard first, which reads every byte.",
+    )
+
+
+def run() -> None:
+    """Runs the command."""
+    import_tensorflow()
+    from tfvqgen.training import train
+
+    values = flags.FLAGS
+    train.train(
+        data_dir=values.data_dir,
+        workdir=values.workdir,
+        preset=values.preset,
+        stage=values.stage,
+        overrides=values.set,
+        steps=values.steps,
+        seed=values.seed,
+        strategy=values.strategy,
+        init_from=values.init_from,
+        verify_data=values.verify_data,
+    )
