@@ -1,8 +1,8 @@
 """What all commands share: flags, errors, interruptions and the import of TensorFlow.
 
 A user's mistake ends with one line on stderr and exit status 2. Messages of argparse
-and absl stay as they are. An interruption removes temporary files and says what the
-same command does when it is run again.
+and absl stay as they are. An interruption removes temporary files and ends with a line
+about how to continue.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from absl import app, flags
 from tfvqgen.errors import UserError
 
 USER_ERROR = 2
-# What the same command does when it is run again after an interruption.
+# The last words of an interrupted command.
 GOES_ON = "run the same command again to continue"
 STARTS_OVER = "no half-written file is left; run the same command again to start over"
 
@@ -67,8 +67,8 @@ def run_subcommand(
             whose first line stands in the list of commands. The module has
             ``add_flags(parser)`` and ``run(args)`` for flags of argparse, or
             ``define_flags()`` and ``run()`` for flags of absl; ``run`` imports large
-            libraries. The attribute ``INTERRUPTED`` says what the command does when it
-            is run again after an interruption. Defaults to STARTS_OVER.
+            libraries. The attribute ``INTERRUPTED`` is GOES_ON or STARTS_OVER (the
+            default).
     """
     name = sys.argv[1] if len(sys.argv) > 1 else None
     if hasattr(commands.get(name), "define_flags"):
@@ -121,7 +121,7 @@ def guard(interrupted: str = STARTS_OVER) -> Iterator[None]:
     files are removed; a second one ends the process at once.
 
     Args:
-        interrupted: What the same command does when it is run again.
+        interrupted: How to continue after an interruption.
     """
 
     def terminate(number, _frame):

@@ -334,11 +334,11 @@ class Config:
     def with_overrides(self, overrides: Iterable[str]) -> Self:
         """Returns a copy with ``section.key=value`` strings applied; the last counts.
 
-        What follows from other sections follows their changes.
+        Derived keys are updated.
 
         Raises:
-            UserError: A key does not exist or is not for setting, or a value is not of
-                its type or limits.
+            UserError: A key does not exist or is derived, or a value has a wrong type
+                or limit.
         """
         sections = {name: getattr(self, name) for name in _SECTIONS}
         changes: dict[str, dict[str, Any]] = {name: {} for name in sections}
@@ -366,7 +366,7 @@ class Config:
         """Returns a copy whose priors fit the autoencoder and the data.
 
         Args:
-            num_labels: Labels of the data set's vocabulary; None keeps what is there.
+            num_labels: The number of labels of the data; None keeps the present one.
         """
         derived: dict[str, Any] = {"num_embeddings": self.vqvae.num_embeddings}
         if num_labels is not None:

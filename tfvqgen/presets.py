@@ -1,4 +1,4 @@
-"""The shipped configurations: overrides of what :class:`~tfvqgen.config.Config` is."""
+"""The shipped configurations, as overrides of the defaults."""
 
 
 def _both_priors(*overrides: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What a person wants to see of shards: their counts, a sheet of pictures, damage."""
+"""Reports about shards: counts, contradictions and a contact sheet."""
 
 import os
 
@@ -33,7 +33,7 @@ def count_table(info: DatasetInfo) -> str:
 
 
 def summary(info: DatasetInfo) -> str:
-    """Returns what the images are, in three lines."""
+    """Returns a description of the images in three lines."""
     height, width, _ = info.image_shape
     size = "unknown" if info.pixel_size is None else f"{info.pixel_size:g} um"
     return "\n".join(
@@ -47,7 +47,7 @@ def summary(info: DatasetInfo) -> str:
 
 
 def disagreements(dataset: schema.Dataset) -> list[str]:
-    """Says where whole records contradict ``dataset.json`` or each other."""
+    """Lists contradictions between the records and ``dataset.json``."""
     found = []
     group_of: dict[bytes, str] = {}
     for name, info in dataset.info.splits.items():
@@ -77,35 +77,34 @@ def disagreements(dataset: schema.Dataset) -> list[str]:
 def write_contact_sheet(
     dataset: schema.Dataset, path: str | os.PathLike, per_label: int = 8
 ) -> None:
-    """Writes a PNG with one row of crops a label, in the display colours.
+    """Writes a PNG with one row of crops per label, in display colours.
 
-    Crops that have the label alone come first; crops without any label have a last row
-    of their own.
+    Crops with only that label come first. The last row shows crops without a label.
 
     Args:
         dataset: Shards without damage.
-        path: The picture's name.
-        per_label: How many crops a row has at most.
+        path: The file.
+        per_label: The largest number of crops in a row.
     """
     rows: list[tuple[str, list[np.ndarray]]] = [(n, []) for n in dataset.info.labels]
     rows.append(("(unknown)", []))
     for name, info in dataset.info.splits.items():
         if info.num_examples:
-            _add_pictures(rows, dataset.split(name), per_label)
+            _add_images(rows, dataset.split(name), per_label)
     if not rows[-1][1]:
         rows.pop()
     write_image(path, sheet_of_rows(rows))
 
 
-def _add_pictures(rows: list, split: schema.Split, per_label: int) -> None:
+def _add_images(rows: list, split: schema.Split, per_label: int) -> None:
     """Fills up the rows with crops of one split."""
     has = split.read_labels()
     has = np.concatenate([has, ~has.any(axis=1, keepdims=True)], axis=1)
     num_labels = has.sum(axis=1)
     display = split.dataset_info.display_channels
-    for column, (_, pictures) in enumerate(rows):
+    for column, (_, shown) in enumerate(rows):
         candidates = np.flatnonzero(has[:, column])
         order = np.argsort(num_labels[candidates], kind="stable")
-        wanted = candidates[order][: per_label - len(pictures)]
+        wanted = candidates[order][: per_label - len(shown)]
         for image in schema.read_images(split, wanted.tolist()):
-            pictures.append(composite(image, display))
+            shown.append(composite(image, display))
