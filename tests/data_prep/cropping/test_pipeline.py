@@ -159,7 +159,7 @@ def damaged(tmp_path):
 
 
 def test_an_unreadable_field_stops_the_run(damaged, tmp_path, capsys):
-    message = "expected at most 0 .* the last is f1: a truncated"
+    message = "expected at most 0 .* the last is f1: .*f1_green.png"
     with pytest.raises(DataError, match=message):
         crop(damaged, tmp_path / "crops")
     assert "bad field f1" not in capsys.readouterr().err  # The error names it.
@@ -171,7 +171,7 @@ def test_unreadable_fields_within_the_limit_are_listed_and_tried_again(
 ):
     output = tmp_path / "crops"
     summary = crop(damaged, output, max_bad_fields=1, num_overlays=3)
-    assert "bad field f1: a truncated image" in capsys.readouterr().err
+    assert "bad field f1: " in capsys.readouterr().err
     assert summary.num_fields == 2 and list(summary.bad_fields) == ["f1"]
     assert {row.field for row in crops.read_crops(output).rows} == {"f0", "f2"}
     with open(output / "bad_fields.csv", newline="") as file:
