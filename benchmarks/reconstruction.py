@@ -193,10 +193,10 @@ def measure(
         num_embeddings: The size of each codebook.
     """
     from tfvqgen.data import schema
-    from tfvqgen.evaluation.extractors.random_network import RandomNetwork
-    from tfvqgen.evaluation.metrics import frechet
+    from tfvqgen.evaluation.extractors import RandomNetwork
+    from tfvqgen.evaluation.metrics import feature_distances
+    from tfvqgen.evaluation.metrics.image_quality import BANDS, band_power, power
     from tfvqgen.evaluation.metrics.intervals import bootstrap_interval
-    from tfvqgen.evaluation.metrics.spectrum import BANDS, band_power, power
     from tfvqgen.training.stages import vqvae
 
     network = RandomNetwork(crops.shape[-1])
@@ -216,12 +216,12 @@ def measure(
             counts[level] += np.bincount(flat, minlength=num_embeddings)
     errors = np.concatenate(errors)
     ends = bootstrap_interval(errors, lambda mean: -10 * np.log10(mean), seed=0)
-    moments = [frechet.moments(np.concatenate(kept)) for kept in features]
+    moments = [feature_distances.moments(np.concatenate(kept)) for kept in features]
     measures = {
         "mse": float(errors.mean()),
         "psnr": round(-10 * float(np.log10(errors.mean())), 3),
         "psnr_interval": np.sort(ends).round(3).tolist(),
-        "FD-random": float(f"{frechet.frechet_distance(*moments):.4g}"),
+        "FD-random": float(f"{feature_distances.frechet_distance(*moments):.4g}"),
         "held_out_crops": len(crops),
     }
     for band, kept in zip(BANDS, powers[0] / powers[1], strict=True):

@@ -67,10 +67,9 @@ def read(report: Path) -> dict[str, Any]:
     """
     generation = read_json(report / "metrics.json")["generation"]
     found = {}
-    if "label_agreement" in generation:
-        found["label_agreement"] = generation["label_agreement"]["generated"][
-            "accuracy"
-        ]
+    agreement = generation.get("label_agreement", {})
+    if "generated" in agreement:
+        found["label_agreement"] = agreement["generated"]["accuracy"]
     for name, distances in generation["distances"].items():
         generated = distances["sets"]["generated"]
         found[name] = {metric: generated[metric] for metric in METRICS}

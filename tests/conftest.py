@@ -72,14 +72,15 @@ def trained_workdir(make_once, tiny_shards):
     from tfvqgen.training.train import train
 
     def make(folder):
-        train(
-            data_dir=tiny_shards,
-            workdir=folder,
-            stage="all",
-            steps=2,
-            overrides=support.TINY,
-            strategy="one_device",
-        )
+        with support.eagerly():
+            train(
+                data_dir=tiny_shards,
+                workdir=folder,
+                stage="all",
+                steps=2,
+                overrides=support.TINY,
+                strategy="one_device",
+            )
 
     return make_once("workdir", make)
 

@@ -1,11 +1,13 @@
 """Tiny crops folders and data sets for tests."""
 
+import contextlib
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import tensorflow as tf
 
 from tfvqgen.data import crops, dataset_info, images, schema, tfrecords
 
@@ -163,6 +165,16 @@ def _write_shards(folder: Path, split: str, examples: Sequence, num_shards: int)
         )
         for k in range(num_shards)
     )
+
+
+@contextlib.contextmanager
+def eagerly() -> Iterator[None]:
+    """Runs functions without tracing them, which is faster for a few small steps."""
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(False)
 
 
 def digest_of_folder(folder: Path) -> dict[str, str]:

@@ -4,84 +4,38 @@ import io
 import json
 import re
 import shutil
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from tests import support
-from tests.support import TINY
 from tfvqgen.data.dataset_info import read_info
+from tfvqgen.data.schema import open_dataset
 from tfvqgen.errors import DataError, UserError
+from tfvqgen.evaluation import recognition
+from tfvqgen.evaluation.classifiers import evaluation_classifier
 from tfvqgen.evaluation.evaluate import evaluate
-from tfvqgen.evaluation.settings import Settings
+from tfvqgen.evaluation.figures import write_figures
+from tfvqgen.evaluation.settings import EvaluationSettings, FigureSettings
 from tfvqgen.generation.request import SamplingParameters
 from tfvqgen.models import LEVELS
 from tfvqgen.training.metrics_log import read_metrics
-from tfvqgen.training.stages.classifier import ClassifierConfig
 from tfvqgen.training.train import train
 
-SPLITS = {"train": 10, "validation": 6, "test": 5}
-# A dot would end a class in a style sheet, an ampersand must be escaped.
-LABELS = ("Nucleoli", "Rods & rings", "b.c")
-EXAMPLE_LABELS = [[0], [1], [0, 1], [], [1], [0], [1], [0], [1], []]
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data")
-    support.make_dataset(
-        folder,
-        SPLITS,
-        shape=(16, 16, 3),
-        labels=LABELS,
-        example_labels=EXAMPLE_LABELS,
-    )
-    return folder
-
-
-@pytest.fixture(scope="module")
-def workdir(data, tmp_path_factory):
-    workdir = tmp_path_factory.mktemp("trained") / "workdir"
-    train(
-        data_dir=data,
-        workdir=workdir,
-        stage="all",
-        steps=6,
-        overrides=TINY,
-        strategy="one_device",
-    )
-    return workdir
-
-
-@pytest.fixture(scope="module")
-def reported(workdir, data, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("report")
-    path = evaluate(settings(workdir, data, folder))
-    assert path == folder / "index.html"
-    return folder
-
-
-def settings(workdir, data, output, **flags):
-    classifier = ClassifierConfig(steps=2, batch_size=4, width=4)
-    flags = {
-        "split": "validation",
-        "num_samples": 7,
-        "classifier": classifier,
-        **flags,
-    }
-    return Settings(workdir=workdir, data_dir=data, output=output, **flags)
+pytestmark = pytest.mark.usefixtures("quickly")
 
 
 def metrics_of(folder):
     return json.loads((folder / "metrics.json").read_text())
 
 
-def test_figures_are_those_that_training_wrote_down_of_the_same_crops(
-    workdir, reported
-):
-    metrics = metrics_of(reported)
+@pytest.fixture(scope="module")
+def metrics(report):
+    return metrics_of(report)
+
+
+def test_metrics_are_those_that_training_logged_for_the_same_crops(workdir, metrics):
     last = read_metrics(workdir / "vqvae" / "metrics.jsonl")[-1]
     reconstruction, codes = metrics["reconstruction"], metrics["codes"]
     assert reconstruction["mse"]["value"] == pytest.approx(last["reconstruction_mse"])
@@ -102,49 +56,35 @@ def test_figures_are_those_that_training_wrote_down_of_the_same_crops(
             assert found[name]["value"] == pytest.approx(last_prior[name], rel=1e-4)
 
 
-def test_bits_per_pixel_are_those_of_both_code_maps(reported):
-    found = metrics_of(reported)["priors"]["validation"]
+def test_bits_per_pixel_are_those_of_both_code_maps(metrics):
+    found = metrics["priors"]["validation"]
     # 16 x 16 pixels have 2 x 2 top and 4 x 4 bottom codes.
     bits = 4 * found["top"]["bits_per_code"]["value"]
     bits += 16 * found["bottom"]["bits_per_code"]["value"]
     assert found["bits_per_pixel"]["value"] == pytest.approx(bits / 256)
 
 
-def test_numbers_have_n_seed_and_an_interval_around_them(reported):
-    metrics = metrics_of(reported)
+def test_metrics_have_n_seed_and_an_interval_around_them(metrics):
     assert metrics["priors"]["train"]["n"] == metrics["reconstruction"]["n"] == 6
     assert metrics["generation"]["num_samples"] == 7
     assert metrics["provenance"]["model"]["credit"] == "random noise"
 
-    def figures(value):
+    def intervals(value):
         if isinstance(value, dict):
             if "interval" in value:
                 yield value
             for inner in value.values():
-                yield from figures(inner)
+                yield from intervals(inner)
 
-    found = list(figures(metrics))
+    found = list(intervals(metrics))
     assert len(found) > 50
-    for figure in found:
-        low, high = figure["interval"]
+    for metric in found:
+        low, high = metric["interval"]
         if low is not None:
-            assert low - 1e-9 <= figure["value"] <= high + 1e-9
+            assert low - 1e-9 <= metric["value"] <= high + 1e-9
 
 
-def test_means_of_a_label_are_over_its_cells(reported, data):
-    means = metrics_of(reported)["generation"]["mean_intensity"]
-    assert list(means["real"]) == ["Nucleoli", "Rods & rings", "any"]
-    assert [one["n"] for one in means["real"].values()] == [3, 3, 1]
-    # Real ones of label 0 are the images 0, 2 and 5.
-    images = [support.random_image((16, 16, 3), seed=i) for i in (0, 2, 5)]
-    expected = np.mean(images, axis=(0, 1, 2)) / 255
-    found = means["real"]["Nucleoli"]["channels"]
-    np.testing.assert_allclose([x["value"] for x in found.values()], expected, 1e-6)
-    assert sum(one["n"] for one in means["generated"].values()) >= 7
-
-
-def test_generated_cells_are_compared_with_as_many_crops_by_every_extractor(reported):
-    metrics = metrics_of(reported)
+def test_generated_cells_are_compared_with_as_many_crops_by_each_extractor(metrics):
     distances = metrics["generation"]["distances"]
     assert list(distances) == ["classifier", "random"]
     for name, one in distances.items():
@@ -157,102 +97,98 @@ def test_generated_cells_are_compared_with_as_many_crops_by_every_extractor(repo
     assert (memory["n"], memory["n_training"]) == (7, 10)
     assert memory["n_held_out"] + memory["n_unseen"] == 6
     agreement = metrics["generation"]["label_agreement"]
-    assert agreement["judge"]["learnt_from"] == "the split test"
+    assert agreement["classifier"]["trained_on"] == "the split test"
     # Cells and crops without labels do not count.
     assert agreement["real"]["n"] == 5
     assert metrics["biology"]["n"] == 6
     assert len(metrics["biology"]["rings"]["generated"]) == 6
 
 
-def test_what_was_drawn_is_kept_as_shards_that_say_so(reported):
-    for name, number in (("cells", 7), ("reconstructions", 6)):
-        info = read_info(reported / name)
-        assert info.splits["train"].num_examples == number
-        assert "not observed" in info.credit
-
-
-def test_the_same_command_writes_the_same_report(workdir, data, reported):
-    before = support.digest_of_folder(reported)
-    evaluate(settings(workdir, data, reported))
-    assert support.digest_of_folder(reported) == before
-
-
-class Page(HTMLParser):
-    """Collects what a page refers to, and whether its tags are closed."""
-
-    VOID = ("meta", "img", "br")
-
-    def __init__(self, text):
-        super().__init__()
-        self.tags, self.images, self.open = set(), [], []
-        self.feed(text)
-
-    def handle_starttag(self, tag, attributes):
-        self.tags.add(tag)
-        attributes = dict(attributes)
-        if tag == "img":
-            self.images.append(attributes)
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attributes):
-        self.tags.add(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-
-def test_the_page_needs_nothing_but_itself(reported):
-    text = (reported / "index.html").read_text()
-    page = Page(text)
-    assert page.open == []
-    assert not page.tags & {"script", "link", "iframe"}
-    assert all(image["src"].startswith("data:image/png;") for image in page.images)
-    # The pictures' own bytes may spell anything.
+def test_the_page_needs_no_other_files(report):
+    text = (report / "index.html").read_text()
+    assert not re.search("<(script|link|iframe|object)", text)
+    # The bytes of images may contain any text.
     words = re.sub(r'"data:image/png;base64,[^"]*"', "", text)
-    assert "http" not in words and "url(" not in words
-    assert all(image["alt"] for image in page.images)
-    # 6 crops, four views each, and of three kinds 3, 3 and 1 or 2 cells of both sides.
-    assert len(page.images) > 24 + 2 * 6
+    assert "http" not in words and not re.search(r"url\([^#]", words)
+    # 6 crops with four views each, and generated and real cells of four kinds.
+    assert text.count('<img src="data:image/png;') == text.count("<img ") > 24 + 2 * 6
+    assert text.count('<svg role="img"') >= 10
 
 
-def test_the_page_says_what_is_generated_by_which_model_from_which_data(reported):
-    text = (reported / "index.html").read_text()
-    model = metrics_of(reported)["provenance"]["model"]["id"]
+def test_the_page_names_model_and_data_and_marks_generated_images(report, metrics):
+    text = (report / "index.html").read_text()
+    model = metrics["provenance"]["model"]["id"]
     assert "Generated, not real." in text and "random noise" in text
     assert f"<code>{model}</code>" in text
     assert "Rods &amp; rings" in text and "Rods & rings" not in text
-    for image in Page(text).images:
-        data = base64.b64decode(image["src"].partition(",")[2])
-        said = Image.open(io.BytesIO(data)).text
-        if image["alt"].startswith("generated"):
-            assert "Generated" in said["Description"] and said["Model"] == model
-            assert re.search(r"seed (\d+)", image["alt"])[1] == said["Seed"]
+    images = re.findall(r'<img src="[^,]*,([^"]*)"[^>]* alt="([^"]+)"', text)
+    assert len(images) == text.count("<img ")
+    for data, alt in images:
+        metadata = Image.open(io.BytesIO(base64.b64decode(data))).text
+        if alt.startswith("generated"):
+            assert "Generated" in metadata["Description"]
+            assert metadata["Model"] == model
+            assert re.search(r"seed (\d+)", alt)[1] == metadata["Seed"]
         else:
-            assert not said
+            assert not metadata
 
 
-def test_a_single_extractor_other_settings_and_a_score_are_what_was_asked_for(
-    workdir, data, tmp_path
+def test_each_metric_and_verdict_of_the_page_is_there(report, metrics):
+    text = (report / "index.html").read_text()
+    for value in (
+        f"{metrics['reconstruction']['psnr']['value']:.2f}",
+        f"{metrics['priors']['validation']['top']['saved_over_unigram']['value']:.1%}",
+        f"{metrics['generation']['label_agreement']['real']['accuracy']['value']:.1%}",
+        "FD-classifier",
+        "FD-random is measured on 6 cells with 224 features",
+        "The top prior has learned",
+    ):
+        assert value in text, value
+
+
+def test_the_same_command_writes_the_same_report(settings_of, report):
+    for name, number in (("cells", 7), ("reconstructions", 6)):
+        info = read_info(report / name)
+        assert info.splits["train"].num_examples == number
+        assert "not observed" in info.credit
+    before = support.digest_of_folder(report)
+    evaluate(settings_of(report))
+    assert support.digest_of_folder(report) == before
+
+
+def test_rejection_and_the_classification_score_are_measured(
+    settings_of, tmp_path, monkeypatch
 ):
-    drawing = SamplingParameters(temperature=0.9, top_p=0.9, guidance=0.5)
-    asked = {"extractors": ("random",), "keep_best": 0.5, "drawing": drawing}
-    evaluate(settings(workdir, data, tmp_path, classification_score=True, **asked))
+    def evaluation_classifier_instead(training, tested, workdir, **how):
+        data = open_dataset(settings.data_dir)
+        return evaluation_classifier(
+            data, settings.workdir, evaluated="validation", config=settings.classifier
+        )
+
+    monkeypatch.setattr(recognition, "train_classifier", evaluation_classifier_instead)
+    sampling = SamplingParameters(temperature=0.9, top_p=0.9, guidance=0.5)
+    settings = settings_of(
+        tmp_path,
+        extractors=("random",),
+        keep_best=0.5,
+        sampling=sampling,
+        classification_score=True,
+    )
+    evaluate(settings)
     metrics = metrics_of(tmp_path)
     generation = metrics["generation"]
     assert list(generation["distances"]) == list(metrics["memorisation"]) == ["random"]
-    assert generation["settings"] == {**drawing.to_json(), "keep_best": 0.5}
-    # By a classifier that does not judge its own choice.
-    assert len(list((workdir / "classifiers").glob("chooser-*"))) == 1
-    # Of each set of labels twice as many are drawn.
+    assert generation["settings"] == {**sampling.to_json(), "keep_best": 0.5}
+    # A classifier does not evaluate its own selection.
+    assert len(list((settings.workdir / "classifiers").glob("rejection-*"))) == 1
+    # For each set of labels twice as many cells are sampled.
     assert read_info(tmp_path / "cells").splits["train"].num_examples == 14
     score = generation["classification_score"]
-    assert [score[x]["num_learnt_from"] for x in score] == [10, 10, 10]
-    # What is learnt from is chosen like the cells that are compared.
-    drawn, chosen = (
+    assert [score[x]["num_trained_on"] for x in score] == [10, 10, 10]
+    sampled, chosen = (
         read_info(tmp_path / f"{x}_to_learn_from") for x in ("cells", "chosen")
     )
-    assert drawn.splits["train"].num_examples > chosen.splits["train"].num_examples
+    assert sampled.splits["train"].num_examples > chosen.splits["train"].num_examples
     assert chosen.provenance["made_by_a_model"]["kind"] == "chosen"
     command = metrics["provenance"]["command"]
     assert "--guidance 0.5 --keep_best 0.5 --extractor random" in command
@@ -260,53 +196,69 @@ def test_a_single_extractor_other_settings_and_a_score_are_what_was_asked_for(
     assert "Classification accuracy score" in (tmp_path / "index.html").read_text()
 
 
-def test_without_crops_for_a_judge_the_rest_is_measured(
-    workdir, data, tmp_path, monkeypatch
-):
-    monkeypatch.setattr("tfvqgen.evaluation.evaluate.judge_split", lambda *_: None)
-    evaluate(settings(workdir, data, tmp_path))
-    generation = metrics_of(tmp_path)["generation"]
-    assert list(generation["distances"]) == ["random"]
-    assert "a judge could learn from" in generation["label_agreement"]["skipped"]
-    assert "Not measured: no split" in (tmp_path / "index.html").read_text()
-
-
-def test_on_the_training_split_nothing_is_called_new(workdir, data, tmp_path):
-    evaluate(settings(workdir, data, tmp_path, split="train", num_samples=1))
-    assert list(metrics_of(tmp_path)["priors"]) == ["train"]
-    text = (tmp_path / "index.html").read_text()
-    assert "new crops" not in text and "never seen" not in text
-    assert "skipped" in metrics_of(tmp_path)["memorisation"]
+def test_without_labels_and_held_out_crops_the_rest_is_evaluated(tmp_path):
+    where = {"workdir": tmp_path / "workdir", "data_dir": tmp_path / "data"}
+    support.make_dataset(
+        where["data_dir"],
+        {"train": 6, "validation": 4},
+        shape=(16, 16, 3),
+        labels=(),
+        example_labels=[[]] * 6,
+    )
+    train(**where, stage="all", steps=1, overrides=support.TINY, strategy="one_device")
+    evaluate(EvaluationSettings(**where, split="train", num_samples=1))
+    metrics = metrics_of(tmp_path / "workdir/report")
+    assert "with labels" in metrics["generation"]["label_agreement"]["skipped"]
+    assert list(metrics["generation"]["distances"]) == ["random"]
+    assert list(metrics["priors"]) == ["train"]
+    assert "skipped" in metrics["memorisation"]
+    text = (tmp_path / "workdir/report/index.html").read_text()
+    assert "Not measured: no split of real crops with labels" in text
     assert "Not measured: no extractor, or no crops" in text
+    assert "new crops" not in text and "never seen" not in text
+    paths = write_figures(FigureSettings(**where, split="train", num_per_label=1))
+    assert [path.name[:7] for path in paths] == ["figure1", "figure2", "figure3"]
 
 
-def test_mistakes_are_said_in_words_and_leave_nothing(
-    workdir, data, tmp_path, monkeypatch
+def test_mistakes_are_refused_and_write_nothing(
+    settings_of, workdir, tmp_path, monkeypatch
 ):
     output = tmp_path / "report"
 
-    def refused(error, words, **flags):
-        flags = {"workdir": workdir, "data": data, **flags}
-        where = flags.pop("workdir"), flags.pop("data"), output
+    def refused(error, words, **changes):
         with pytest.raises(error, match=words):
-            evaluate(settings(*where, **flags))
+            evaluate(settings_of(output, **changes))
         assert not output.exists()
 
     refused(UserError, r"no workdir: .*nowhere", workdir=tmp_path / "nowhere")
     refused(UserError, r"expected one of train, validation, test", split="holdout")
     refused(UserError, "no extractor: expected", extractors=("=x",))
-    refused(DataError, "without saved_model.pb", extractors=(f"my={tmp_path}",))
-    learning = {"split": "train", "classification_score": True}
-    refused(UserError, "expected another split", **learning)
-    other = support.make_dataset(tmp_path / "other", SPLITS, shape=(16, 16, 3))
-    refused(DataError, "not those that the models were trained on", data=other.folder)
+    other = tmp_path / "other"
+    support.make_dataset(other, {"train": 3, "test": 3}, shape=(16, 16, 3))
+    refused(DataError, "not those that the models were trained on", data_dir=other)
+    no_prior = tmp_path / "workdir"
+    shutil.copytree(workdir, no_prior, ignore=shutil.ignore_patterns("bottom"))
+    refused(UserError, "is not trained: expected", workdir=no_prior)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     refused(UserError, r"tfvqgen\[evaluate\]")
 
 
-def test_what_is_not_trained_is_refused(workdir, data, tmp_path):
-    no_prior = shutil.ignore_patterns("bottom")
-    shutil.copytree(workdir, tmp_path / "workdir", ignore=no_prior)
-    with pytest.raises(UserError, match="is not trained: expected"):
-        evaluate(settings(tmp_path / "workdir", data, tmp_path / "report"))
-    assert not (tmp_path / "report").exists()
+@pytest.mark.parametrize(
+    ("splits", "changes", "words"),
+    [
+        ("train validation", {"keep_best": 0.5}, "keep_best=0.5"),
+        ("train validation", {"extractors": ("classifier",)}, "extractor=classifier"),
+        (
+            "train validation test",
+            {"split": "train", "classification_score": True},
+            "classification_score with split=train",
+        ),
+    ],
+)
+def test_settings_that_need_missing_crops_are_refused(
+    settings_of, tmp_path, splits, changes, words, monkeypatch
+):
+    dataset = support.make_dataset(tmp_path / "data", dict.fromkeys(splits.split(), 3))
+    monkeypatch.setattr("tfvqgen.evaluation.evaluate.open_data", lambda *_: dataset)
+    with pytest.raises(UserError, match=f"expected crops with labels.*{words}"):
+        evaluate(settings_of(tmp_path / "report", **changes))

@@ -11,7 +11,7 @@ def images_of(folder):
     return ImageSet.of_split(support.make_dataset(folder, {"test": 40}).split("test"))
 
 
-def test_some_images_are_read_at_once_in_their_order(tmp_path):
+def test_chosen_images_are_read_in_their_order(tmp_path):
     images = images_of(tmp_path)
     numbers = [39, 3, *range(35)]
     found = images.take(numbers).read()
@@ -21,7 +21,7 @@ def test_some_images_are_read_at_once_in_their_order(tmp_path):
     assert images.take([]).read().shape == (0, 8, 8, 3)
 
 
-def test_a_picture_that_is_damaged_in_a_whole_record_is_named(tmp_path):
+def test_a_damaged_image_in_an_undamaged_record_is_named(tmp_path):
     images = images_of(tmp_path)
     path = images.split.paths[0]
     first, *others = (

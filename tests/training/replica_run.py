@@ -12,6 +12,7 @@ from tfvqgen.config import Config
 from tfvqgen.data import codes, input_pipeline, schema
 from tfvqgen.data.tfrecords import write_shard
 from tfvqgen.models import VQVAE2
+from tfvqgen.training.stages.classifier import ClassifierConfig, ClassifierStage
 from tfvqgen.training.stages.prior import PriorStage
 from tfvqgen.training.stages.vqvae import AutoencoderStage
 
@@ -203,7 +204,18 @@ def run_all(data_dir, strategy):
         for name, keys in PRIORS.items():
             for optimizer in OPTIMIZERS:
                 results |= run_prior(split, strategy, name, keys, optimizer)
-    return results
+    return {**results, **run_classifier(dataset, strategy)}
+
+
+def run_classifier(dataset, strategy):
+    config = ClassifierConfig(width=4, batch_size=BATCH, dropout=0.3)
+    splits = dataset.split("train"), dataset.split("validation")
+
+    def make_stage():
+        return ClassifierStage("evaluation", config, *splits, seed=0)
+
+    results = replica_process.variables_and_losses(make_stage, strategy)
+    return {f"classifier/{name}": v for name, v in results.items()}
 
 
 if __name__ == "__main__":

@@ -42,3 +42,12 @@ def test_twenty_steps_of_sgd_on_two_replicas_equal_those_on_one(runs, rule):
 @pytest.mark.parametrize("rule", ALL)
 def test_the_loss_of_adam_on_two_replicas_stays_with_that_on_one(runs, rule):
     assert largest_difference(runs, f"{rule}/adam/losses") < 1e-3
+
+
+# Batch normalization's moving statistics are among the compared variables, and both
+# dropout and augmentation are on.
+def test_ten_steps_of_a_classifier_on_two_replicas_equal_those_on_one(runs):
+    assert largest_difference(runs, "classifier/0/") < 5e-6
+    assert largest_difference(runs, "classifier/9/") < 1e-5
+    # Sums over labels, of which the loss is about 2: a few units in the last place.
+    assert largest_difference(runs, "classifier/losses") < 1e-4

@@ -1,1 +1,1 @@
-"""How good the models of a workdir are: the measures, and a page that shows them."""
+"""Evaluation of the models of a workdir: metrics, and a page that shows them."""

@@ -1,173 +1,248 @@
-"""Compares generated cells with real ones in every way that there is."""
+"""Comparison of generated with real cells: ``generation`` and ``memorisation``."""
 
-# Shapes: M generated cells, N held-out crops, n compared; F features.
+# Shapes: M generated cells, N held-out and T training crops, n compared; C channels,
+# F features, L labels.
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tfvqgen.data.schema import read_groups
-from tfvqgen.evaluation.classifier.recognition import label_agreement
-from tfvqgen.evaluation.classifier.trained import TrainedClassifier
-from tfvqgen.evaluation.extractors.extractor import Extractor
-from tfvqgen.evaluation.features import find_features
-from tfvqgen.evaluation.generated_cells import channel_means
-from tfvqgen.evaluation.image_sets import ImageSet
-from tfvqgen.evaluation.material import Material
-from tfvqgen.evaluation.real_crops import CropFigures
-from tfvqgen.evaluation.sections import biology, generation, memorisation
-from tfvqgen.evaluation.sections.generation import GENERATED, REAL, RECONSTRUCTIONS
-from tfvqgen.evaluation.settings import Settings
+from tfvqgen.evaluation import biology
+from tfvqgen.evaluation.cells import (
+    GENERATED,
+    REAL,
+    RECONSTRUCTIONS,
+    GeneratedCells,
+    ReferenceSets,
+)
+from tfvqgen.evaluation.classifiers import TrainedClassifier
+from tfvqgen.evaluation.extractors import Extractor, extract_features, frechet_name
+from tfvqgen.evaluation.image_sets import TRAINED_ON, ImageSet
+from tfvqgen.evaluation.metrics import feature_distances, neighbours
+from tfvqgen.evaluation.metrics.intervals import (
+    distance_metric,
+    interval_origin,
+    metric,
+)
+from tfvqgen.evaluation.metrics.neighbours import Nearness, nearness
+from tfvqgen.evaluation.recognition import label_agreement
+from tfvqgen.evaluation.settings import EvaluationSettings
 from tfvqgen.generation.model_info import ModelInfo
 
+# A cell is suspiciously near if it is nearer than this share of real crops.
+SUSPICIOUS = 0.05
+_SHARES = np.linspace(0, 1, 41)
 _NEIGHBOURS_SHOWN = 6
-# Why something was not measured.
-_NOTHING_HELD_OUT = "no extractor, or no crops that the models have not learnt from"
-_NO_JUDGE = "no split of real crops with labels that a judge could learn from"
+_NEIGHBOUR_METRICS = ("precision", "recall", "density", "coverage")
+_HELD_OUT = "held_out"
+_NOTHING_HELD_OUT = "no extractor, or no crops that the models were not trained on"
+_NO_CLASSIFIER = "no split of real crops with labels to train a classifier on"
 
 
 class Neighbours(NamedTuple):
-    """A generated cell that is suspiciously near to a training crop.
-
-    Attributes:
-        cell: Its number among the generated cells.
-        training: The nearest training crop.
-        held_out: The nearest held-out crop.
-        ratio: How near the first is by comparison.
-    """
+    """The index of a generated cell, and its nearest training and held-out crop."""
 
     cell: int
     training: ImageSet
     held_out: ImageSet
-    ratio: float
 
 
 class Comparison(NamedTuple):
-    """What comes out.
-
-    Attributes:
-        sections: Objects of ``metrics.json``: ``generation``, ``memorisation`` and
-            ``biology``.
-        neighbours: The generated cells that are most like training crops.
-    """
+    """Sections of ``metrics.json``, and the cells nearest to training crops."""
 
     sections: dict[str, Any]
     neighbours: list[Neighbours]
 
 
 def compare(
-    material: Material,
-    crops: CropFigures,
-    judge: TrainedClassifier | None,
+    cells: GeneratedCells,
+    references: ReferenceSets,
+    classifier: TrainedClassifier | None,
     extractors: list[Extractor],
-    about: ModelInfo,
-    settings: Settings,
-    trained_on: str,
+    info: ModelInfo,
+    settings: EvaluationSettings,
 ) -> Comparison:
-    """Compares generated cells with held-out crops, and both with what was learnt.
+    """Compares generated cells with held-out crops, and both with training crops.
+
+    If the training split is evaluated nothing is held out, and memorisation cannot be
+    measured.
+    """
+    seed, n = settings.seed, references.compared
+    sets = {_HELD_OUT: references.held_out, GENERATED: cells.images}
+    if references.training is not None:
+        sets[RECONSTRUCTIONS] = references.reconstructions
+        sets[REAL] = references.training
+    distances, memorised, nearest = {}, {}, []
+    for extractor in extractors:
+        rows = {k: extract_features(extractor, images, k) for k, images in sets.items()}
+        others = {k: some[:n] for k, some in rows.items() if k != _HELD_OUT}
+        distances[extractor.name] = distances_section(
+            extractor, rows[_HELD_OUT][:n], others, seed=seed
+        )
+        if REAL in sets and settings.split != TRAINED_ON:
+            images = references.held_out
+            memorised[extractor.name], found = memorisation_section(
+                rows[GENERATED],
+                rows[REAL],
+                rows[_HELD_OUT],
+                np.array(read_groups(images.split))[images.numbers],
+                seed=seed,
+            )
+            nearest = nearest or _nearest(found, references)
+    generation = {
+        "num_samples": len(cells.images),
+        **interval_origin(seed),
+        "settings": {**settings.sampling.to_json(), "keep_best": settings.keep_best},
+        "labels": f"those of crops of the split {settings.split}, each label in turn",
+        "distances": distances,
+        "label_agreement": {"skipped": _NO_CLASSIFIER},
+    }
+    if classifier is not None:
+        labelled = {**sets, REAL: sets[_HELD_OUT]}
+        del labelled[_HELD_OUT]
+        generation["label_agreement"] = label_agreement(classifier, labelled, seed=seed)
+    unmeasured = biology.missing_channels(info)
+    sections = {
+        "generation": generation,
+        "memorisation": memorised or {"skipped": _NOTHING_HELD_OUT},
+        "biology": {"skipped": unmeasured}
+        if unmeasured
+        else biology.biology_section(
+            {
+                name: biology.measure_cells(images.take(range(n)), info, name)
+                for name, images in sets.items()
+            },
+            info,
+            seed=seed,
+        ),
+    }
+    return Comparison(sections, nearest)
+
+
+def distances_section(
+    extractor: Extractor,
+    held_out: np.ndarray,
+    others: Mapping[str, np.ndarray],
+    *,
+    seed: int,
+) -> dict[str, Any]:
+    """Returns the distances of sets of features from those of held-out crops, [n, F].
+
+    These are the Fréchet distance, the kernel distance, precision, recall, density and
+    coverage; for too few rows they are None.
+    """
+    return {
+        "extractor": extractor.name,
+        "frechet_name": frechet_name(extractor.name),
+        "n": len(held_out),
+        "features": extractor.size,
+        "neighbours": neighbours.NEIGHBOURS,
+        "resamples": {
+            "frechet": feature_distances.FRECHET_RESAMPLES,
+            "kernel": feature_distances.KERNEL_RESAMPLES,
+        },
+        "sets": {
+            name: _distances(held_out, rows, seed) for name, rows in others.items()
+        },
+    }
+
+
+def _distances(held_out: np.ndarray, rows: np.ndarray, seed: int) -> dict[str, Any]:
+    few = min(len(held_out), len(rows))
+    if few < 2:
+        return dict.fromkeys(("frechet", "kernel", *_NEIGHBOUR_METRICS))
+    frechet = feature_distances.frechet_distance(
+        feature_distances.moments(held_out), feature_distances.moments(rows)
+    )
+    kernel = feature_distances.kernel_distance(held_out, rows)
+    found = {
+        "frechet": distance_metric(
+            frechet,
+            feature_distances.resampled_frechet(held_out, rows, seed=seed),
+            least=0,
+        ),
+        "kernel": distance_metric(
+            kernel, feature_distances.resampled_kernel(held_out, rows, seed=seed)
+        ),
+    }
+    if few <= neighbours.NEIGHBOURS:
+        return found | dict.fromkeys(_NEIGHBOUR_METRICS)
+    values = neighbours.neighbour_rows(held_out, rows)
+    return found | {
+        name: metric(getattr(values, name), seed) for name in _NEIGHBOUR_METRICS
+    }
+
+
+def halves(groups: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Divides crops into two parts that share no group, half of the groups in each.
+
+    Returns:
+        Indices of the crops of each part; the second is empty if there is one group.
+    """
+    from sklearn.model_selection import GroupShuffleSplit
+
+    if len(np.unique(groups)) == 1:
+        return np.arange(len(groups)), np.arange(0)
+    shuffle = GroupShuffleSplit(n_splits=1, test_size=0.5, random_state=seed)
+    return next(shuffle.split(groups, groups=groups))
+
+
+def memorisation_section(
+    generated: np.ndarray,
+    training: np.ndarray,
+    held_out: np.ndarray,
+    groups: np.ndarray,
+    *,
+    seed: int,
+) -> tuple[dict[str, Any], Nearness]:
+    """Compares how near generated cells and unseen real crops are to training crops.
+
+    One half of the held-out crops is compared with the training crops. The other half,
+    from other groups, shows the result for real crops that were not trained on.
 
     Args:
-        material: Sets of images.
-        crops: Figures of all crops of the split that is judged.
-        judge: Recognises labels; None if there is none.
-        extractors: Find features.
-        about: Of the models.
-        settings: What is asked for.
-        trained_on: The split that the models were trained on; where that is judged,
-            nothing is held out, and so nothing can be said about memorisation.
+        generated: Features of generated cells, [M, F].
+        training: Features of training crops, [T, F].
+        held_out: Features of held-out crops, [N, F].
+        groups: Groups of the held-out crops, [N].
+        seed: Seed of the halves, the parts and the bootstrap.
     """
-    seed, unseen = settings.seed, settings.split != trained_on
-    cells = material.generated
-    distances, memories, neighbours = {}, {}, []
-    for extractor in extractors:
-        section, memory = _by_features(extractor, material, unseen, seed)
-        distances[extractor.name] = section
-        if memory is not None:
-            memories[extractor.name] = memory.section
-            neighbours = neighbours or _nearest(memory, material)
-    section = generation.drawing_section(cells, settings)
-    section["mean_intensity"] = generation.intensity_section(
-        crops.intensity,
-        ImageSet.of_split(material.held_out.split).labels,
-        channel_means(cells.images, "intensity of generated cells"),
-        cells.images.labels,
-        about,
-        seed=seed,
-    )
-    section["distances"] = distances
-    section["label_agreement"] = _agreement(material, judge, seed)
-    sections = {
-        "generation": section,
-        "memorisation": memories or _skipped(_NOTHING_HELD_OUT),
-        "biology": _biology(material, about, seed),
+    reference, unseen = halves(groups, seed)
+    found = nearness(generated, training, held_out[reference], seed=seed)
+    found = found._replace(held_out=reference[found.held_out])
+    section = {
+        **interval_origin(seed),
+        "n": len(generated),
+        "n_training": len(training),
+        "n_held_out": len(reference),
+        "n_unseen": len(unseen),
+        "ratio": {"generated": metric(found.ratio, seed), "real": None},
+        "suspiciously_near": None,
+        "expected_suspiciously_near": SUSPICIOUS,
+        "quantiles": {
+            "shares": _SHARES.tolist(),
+            "generated": np.quantile(found.ratio, _SHARES).tolist(),
+            "real": None,
+        },
     }
-    return Comparison(sections, neighbours)
+    if len(unseen):
+        real = nearness(held_out[unseen], training, held_out[reference], seed=seed)
+        near = found.overall < np.quantile(real.overall, SUSPICIOUS)
+        section["ratio"]["real"] = metric(real.ratio, seed)
+        section["quantiles"]["real"] = np.quantile(real.ratio, _SHARES).tolist()
+        section["suspiciously_near"] = metric(near.astype(np.float64), seed)
+    return section, found
 
 
-def _by_features(
-    extractor: Extractor, material: Material, unseen: bool, seed: int
-) -> tuple[dict[str, Any], memorisation.Memory | None]:
-    """Returns distances, and what is remembered, by what one extractor finds."""
-    held_out = find_features(extractor, material.held_out, "held-out crops")
-    cells = find_features(extractor, material.generated.images, "generated cells")
-    n = material.compared
-    others = {GENERATED: cells[:n]}
-    memory = None
-    if material.training is not None:
-        made = find_features(extractor, material.reconstructions, RECONSTRUCTIONS)
-        training = find_features(extractor, material.training, "other real crops")
-        others |= {RECONSTRUCTIONS: made, REAL: training[:n]}
-        if unseen:
-            memory = memorisation.memorisation_section(
-                cells, training, held_out, _groups(material.held_out), seed=seed
-            )
-    section = generation.distances_section(extractor, held_out[:n], others, seed=seed)
-    return section, memory
-
-
-def _groups(images: ImageSet) -> np.ndarray:
-    return np.array(read_groups(images.split))[images.numbers]
-
-
-def _nearest(memory: memorisation.Memory, material: Material) -> list[Neighbours]:
-    found = memory.generated
+def _nearest(found: Nearness, references: ReferenceSets) -> list[Neighbours]:
+    order = np.argsort(found.overall, kind="stable")[:_NEIGHBOURS_SHOWN]
     return [
         Neighbours(
             int(cell),
-            material.training.take([found.training[cell]]),
-            material.held_out.take([found.held_out[cell]]),
-            float(found.overall[cell]),
+            references.training.take([found.training[cell]]),
+            references.held_out.take([found.held_out[cell]]),
         )
-        for cell in np.argsort(found.overall, kind="stable")[:_NEIGHBOURS_SHOWN]
+        for cell in order
     ]
-
-
-def _agreement(
-    material: Material, judge: TrainedClassifier | None, seed: int
-) -> dict[str, Any]:
-    if judge is None:
-        return _skipped(_NO_JUDGE)
-    cells = {GENERATED: material.generated.images, REAL: material.held_out}
-    if material.reconstructions is not None:
-        cells[RECONSTRUCTIONS] = material.reconstructions
-    return label_agreement(judge, cells, seed=seed)
-
-
-def _biology(material: Material, about: ModelInfo, seed: int) -> dict[str, Any]:
-    if reason := biology.missing_channels(about):
-        return _skipped(reason)
-    sets = {"held-out crops": material.first(material.held_out)}
-    sets[GENERATED] = material.first(material.generated.images)
-    if material.training is not None:
-        sets[RECONSTRUCTIONS] = material.reconstructions
-        sets[REAL] = material.first(material.training)
-    rows = {
-        name: biology.measure_cells(images, about, name)
-        for name, images in sets.items()
-    }
-    held_out = rows.pop("held-out crops")
-    return biology.biology_section(held_out, rows, about, seed=seed)
-
-
-def _skipped(reason: str) -> dict[str, str]:
-    return {"skipped": reason}

@@ -1,30 +1,53 @@
-"""Sets of images that measures are compared over, read from shards in batches."""
+"""Sets of images, read from shards in batches."""
 
 # Shapes: N images of H x W pixels and C channels, B of a batch; L labels.
 
 import dataclasses
+import os
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
+from tfvqgen.data import schema
 from tfvqgen.data.input_pipeline import diagnose
 from tfvqgen.data.schema import Split
 from tfvqgen.data.tfrecords import READ_ERRORS
+from tfvqgen.errors import DataError
+from tfvqgen.training.workdir import Workdir
 
 BATCH_SIZE = 32
+# The split that generators are trained on.
+TRAINED_ON = "train"
+
+
+def open_data(workdir: Workdir, data_dir: str | os.PathLike) -> schema.Dataset:
+    """Opens the shards that the models of a workdir were trained on.
+
+    Raises:
+        DataError: The shards are others, or there is no workdir or no data.
+    """
+    workdir.load_config()  # Fails if this is not a workdir.
+    expected = workdir.load_dataset_info().fingerprint()
+    dataset = schema.open_dataset(data_dir)
+    if dataset.fingerprint() != expected:
+        raise DataError(
+            "the data are not those that the models were trained on: expected shards "
+            f"of fingerprint {expected[:12]}, as {workdir.path} says. Received: "
+            f"{data_dir} of fingerprint {dataset.fingerprint()[:12]}"
+        )
+    return dataset
 
 
 @dataclasses.dataclass(frozen=True)
 class ImageSet:
-    """Some images of a split: real ones, or such as a model has made.
+    """Some images of a split, real or generated.
 
     Attributes:
-        split: Where they are; see :mod:`tfvqgen.evaluation.image_store` for those that
-            are made.
-        numbers: Which ones, int64 [N].
-        labels: Theirs, bool [N, L].
+        split: The shards that contain them.
+        numbers: Their indices in the split, int64 [N].
+        labels: bool [N, L].
     """
 
     split: Split
@@ -44,44 +67,36 @@ class ImageSet:
         return len(self.numbers)
 
     def take(self, rows: Sequence[int]) -> "ImageSet":
-        """Returns some of them, by their place in this set."""
+        """Returns some of the images, by their index in this set."""
         rows = np.asarray(rows, np.int64)
         return ImageSet(self.split, self.numbers[rows], self.labels[rows])
 
-    def batches(self, what: str) -> Iterator[np.ndarray]:
-        """Yields their images in order, uint8 or uint16 [B, H, W, C], with progress.
+    def batches(self, description: str | None = None) -> Iterator[np.ndarray]:
+        """Yields the images in order, uint8 or uint16 [B, H, W, C].
 
         Args:
-            what: What the progress bar says.
+            description: The text of the progress bar; None shows no bar.
 
         Raises:
             DataError: A record is damaged.
         """
-        for batch in read_batches(self.split, self.numbers, what, BATCH_SIZE):
+        for batch in read_batches(self.split, self.numbers, description):
             yield batch["image"].numpy()
 
     def read(self) -> np.ndarray:
-        """Reads all of a few images at once, uint8 or uint16 [N, H, W, C].
-
-        Raises:
-            DataError: A record is damaged.
-        """
+        """Returns all :meth:`batches` together, [N, H, W, C]."""
         info = self.split.dataset_info
         empty = np.zeros((0, *info.image_shape), info.dtype)
-        batches = read_batches(self.split, self.numbers, None, BATCH_SIZE)
-        return np.concatenate([empty, *(batch["image"].numpy() for batch in batches)])
+        return np.concatenate([empty, *self.batches()])
 
 
 def read_batches(
-    split: Split, numbers: Sequence[int], what: str | None, batch_size: int
+    split: Split,
+    numbers: Sequence[int],
+    description: str | None,
+    batch_size: int = BATCH_SIZE,
 ) -> Iterator[dict[str, tf.Tensor]]:
-    """Reads some examples in batches.
-
-    Args:
-        split: Where they are.
-        numbers: Which ones.
-        what: What the progress bar says; without it there is none.
-        batch_size: How many at a time.
+    """Reads examples of a split by their index, in batches.
 
     Yields:
         ``image`` uint8 or uint16 [B, H, W, C] and ``labels`` float32 [B, L].
@@ -95,8 +110,9 @@ def read_batches(
         num_parallel_calls=tf.data.AUTOTUNE,
         deterministic=True,
     )
-    silent = what is None
-    with tqdm(desc=what, total=len(numbers), unit="crop", disable=silent) as progress:
+    with tqdm(
+        desc=description, total=len(numbers), unit="crop", disable=description is None
+    ) as progress:
         try:
             for batch in examples.batch(batch_size).prefetch(tf.data.AUTOTUNE):
                 yield batch

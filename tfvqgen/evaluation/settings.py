@@ -1,11 +1,11 @@
-"""What is asked of an evaluation."""
+"""Settings of an evaluation and of the figures."""
 
 import dataclasses
 import os
 from pathlib import Path
 from typing import Any
 
-from tfvqgen.errors import require_in_range
+from tfvqgen.errors import require_in_range, require_package
 from tfvqgen.generation.request import (
     MAX_SEED,
     SamplingParameters,
@@ -14,28 +14,23 @@ from tfvqgen.generation.request import (
 from tfvqgen.training.stages.classifier import ClassifierConfig
 
 LEAST_KEPT = 0.01
-# The first cell's; those of all others follow it.
+# The largest seed of a first cell, which the seeds of the other cells follow.
 LAST_SEED = MAX_SEED // 2
+_PACKAGES = ("jinja2", "matplotlib", "scipy", "skimage", "sklearn")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Settings:
-    """What is asked for.
+class SharedSettings:
+    """Settings that an evaluation and the figures share.
 
     Attributes:
-        workdir: Of trained models.
-        data_dir: The shards that they were trained on.
-        split: Whose crops the models are judged on.
-        num_samples: How many cells are measured.
-        seed: Of the first cell and of every other choice.
-        drawing: How cells are drawn.
-        keep_best: The share of the cells drawn that a classifier lets pass; 1: all.
-        extractors: What finds features of images: ``classifier``, ``random``, the
-            folder of a SavedModel, or ``NAME=FOLDER``; of none, the classifier, where
-            there are crops that it may learn from, and ``random``.
-        classification_score: Whether classifiers are trained on generated cells too.
-        classifier: How the localization classifiers are trained.
-        output: Where the report goes; ``report`` in the workdir if None.
+        workdir: Working directory with trained models.
+        data_dir: The shards that the models were trained on.
+        split: The split whose crops are compared with generated cells.
+        seed: Seed of the first cell and of every random choice.
+        sampling: Sampling parameters.
+        classifier: Training settings of the localization classifiers.
+        output: The output folder; ``report`` or ``figures`` in the workdir by default.
 
     Raises:
         UserError: A number is out of range.
@@ -44,35 +39,76 @@ class Settings:
     workdir: str | os.PathLike
     data_dir: str | os.PathLike
     split: str = "test"
-    num_samples: int = 256
     seed: int = 0
-    drawing: SamplingParameters = dataclasses.field(default_factory=SamplingParameters)
-    keep_best: float = 1.0
-    extractors: tuple[str, ...] = ()
-    classification_score: bool = False
+    sampling: SamplingParameters = dataclasses.field(default_factory=SamplingParameters)
     classifier: ClassifierConfig = dataclasses.field(default_factory=ClassifierConfig)
     output: str | os.PathLike | None = None
 
+    default_folder = ""
+
     def __post_init__(self):
-        require_number_of_cells("num_samples", self.num_samples)
-        fits = LEAST_KEPT <= self.keep_best <= 1
-        require_in_range("keep_best", self.keep_best, fits, f"{LEAST_KEPT} to 1")
-        require_seed(self.seed)
+        require_in_range(
+            "seed", self.seed, 0 <= self.seed <= LAST_SEED, f"0 to {LAST_SEED}"
+        )
 
     @property
     def folder(self) -> Path:
-        """Where the report goes."""
-        return Path(self.output or Path(self.workdir) / "report")
+        """The output folder."""
+        return Path(self.output or Path(self.workdir) / self.default_folder)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FigureSettings(SharedSettings):
+    """Settings of the figures, besides the :class:`SharedSettings`.
+
+    Attributes:
+        num_per_label: Number of cells to generate per label; the first 8 are shown.
+    """
+
+    num_per_label: int = 16
+
+    default_folder = "figures"
+
+    def __post_init__(self):
+        super().__post_init__()
+        require_number_of_cells("num_per_label", self.num_per_label)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EvaluationSettings(SharedSettings):
+    """Settings of an evaluation, besides the :class:`SharedSettings`.
+
+    Attributes:
+        num_samples: Number of cells to generate.
+        keep_best: Share of the sampled cells that a classifier keeps; 1 keeps all.
+        extractors: Extractors of features: ``classifier``, ``random``, the folder of a
+            SavedModel, or ``NAME=FOLDER``. Defaults to ``random``, and to the
+            classifier if there are crops to train it on.
+        classification_score: Whether to train classifiers on generated cells too.
+    """
+
+    num_samples: int = 256
+    keep_best: float = 1.0
+    extractors: tuple[str, ...] = ()
+    classification_score: bool = False
+
+    default_folder = "report"
+
+    def __post_init__(self):
+        super().__post_init__()
+        require_number_of_cells("num_samples", self.num_samples)
+        fits = LEAST_KEPT <= self.keep_best <= 1
+        require_in_range("keep_best", self.keep_best, fits, f"{LEAST_KEPT} to 1")
 
     def flags(self) -> dict[str, Any]:
-        """Returns the command's flags, those that are repeated as tuples."""
+        """Returns the flags of the command; repeated flags are tuples."""
         return {
             "workdir": self.workdir,
             "data_dir": self.data_dir,
             "split": self.split,
             "num_samples": self.num_samples,
             "seed": self.seed,
-            **self.drawing.to_json(),
+            **self.sampling.to_json(),
             "keep_best": self.keep_best,
             "extractor": self.extractors,
             "classification_score": self.classification_score,
@@ -81,21 +117,19 @@ class Settings:
         }
 
 
-def require_seed(seed: int) -> None:
-    """Raises UserError if the seed of the first cell leaves none for the others."""
-    require_in_range("seed", seed, 0 <= seed <= LAST_SEED, f"0 to {LAST_SEED}")
-
-
 def classifier_config(steps: int | None) -> ClassifierConfig:
-    """Returns how classifiers are trained.
-
-    Args:
-        steps: Training steps; None: as many as usual.
+    """Returns the training settings of classifiers; None keeps the default steps.
 
     Raises:
-        UserError: There are none.
+        UserError: The number of steps is not positive.
     """
     if steps is None:
         return ClassifierConfig()
     require_in_range("classifier_steps", steps, steps >= 1, "at least 1")
     return ClassifierConfig(steps=steps)
+
+
+def require_packages() -> None:
+    """Raises UserError if a package of the extra `evaluate` is not installed."""
+    for package in _PACKAGES:
+        require_package(package, "evaluate")

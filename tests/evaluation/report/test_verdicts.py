@@ -1,84 +1,114 @@
-import copy
-
 import pytest
 
-from tfvqgen.evaluation.report.verdicts import verdicts
+from tfvqgen.evaluation.report.verdicts import (
+    agreement_verdicts,
+    distance_verdicts,
+    level_verdicts,
+    memorisation_verdicts,
+)
 
 
-def level():
-    return {"usage": 0.9, "codebook_perplexity": 200.0}
+def metric(value, low=None, high=None):
+    return {"value": value, "interval": [low, high]}
 
 
-def costs(bits):
+def level_metrics(perplexity=200.0, usage=0.9, bits=5.5, saved=0.31):
+    """Returns metrics of which those of the top level and top prior are given."""
+    good = {"usage": 0.9, "codebook_perplexity": 200.0}
+
+    def costs(bits, saved):
+        return {"bits_per_code": metric(bits), "saved_over_unigram": metric(saved)}
+
     return {
-        name: {
-            "bits_per_code": {"value": bits},
-            "saved_over_unigram": {"value": 1 - bits / 8},
-        }
-        for name in ("top", "bottom")
+        "reconstruction": {"mse": metric(0.005)},
+        "codes": {
+            "top": {"usage": usage, "codebook_perplexity": perplexity},
+            "bottom": good,
+            "top_only_mse": metric(0.02),
+            "bottom_only_mse": metric(0.015),
+        },
+        "priors": {
+            "train": dict.fromkeys(("top", "bottom"), costs(5.0, 0.4)),
+            "test": {"top": costs(bits, saved), "bottom": costs(5.5, 0.31)},
+        },
     }
 
 
-HEALTHY = {
-    "reconstruction": {"mse": {"value": 0.005}},
-    "codes": {
-        "top": level(),
-        "bottom": level(),
-        "top_only_mse": {"value": 0.02},
-        "bottom_only_mse": {"value": 0.015},
-    },
-    "priors": {"train": costs(5.0), "test": costs(5.5)},
-}
-
-
-def changed(value, *path):
-    metrics = copy.deepcopy(HEALTHY)
-    inner = metrics
-    for name in path[:-1]:
-        inner = inner[name]
-    inner[path[-1]] = value
-    return metrics
-
-
-def bad(metrics, held_out="test"):
-    found = verdicts(metrics, "train", held_out)
-    return [sentence for healthy, sentence in found if not healthy]
-
-
-def test_healthy_levels_and_priors_are_told_why():
-    found = verdicts(HEALTHY, "train", "test")
-    assert all(healthy for healthy, _ in found)
+def test_good_levels_and_priors_are_explained():
+    found = level_verdicts(level_metrics(), "test")
+    assert all(good for good, _ in found)
     assert [sentence for _, sentence in found] == [
-        "the top level carries its share: without it the error is 3.0 times as high",
-        "the bottom level carries its share: without it the error is 4.0 times as high",
-        "the top prior has learnt: a code costs 31% less than by its frequency alone",
-        "to the top prior new crops cost 10% more than those it learnt",
-        "the bottom prior has learnt: a code costs 31% less than by its frequency "
-        "alone",
-        "to the bottom prior new crops cost 10% more than those it learnt",
+        "the top level contributes: the error is 3.0 times as high without it",
+        "the bottom level contributes: the error is 4.0 times as high without it",
+        "the top prior has learned: a code costs 31% less than the unigram baseline",
+        "for the top prior, new crops cost 10% more than training crops",
+        "the bottom prior has learned: a code costs 31% less than the unigram baseline",
+        "for the bottom prior, new crops cost 10% more than training crops",
     ]
+    on_training = [sentence for _, sentence in level_verdicts(level_metrics(), "train")]
+    assert not any("new crops" in sentence for sentence in on_training)
 
 
 @pytest.mark.parametrize(
-    ("metrics", "words"),
+    ("problem", "words"),
     [
-        (changed(1.1, "codes", "top", "codebook_perplexity"), "top level is trivial"),
-        (changed(0.01, "codes", "bottom", "usage"), "bottom codebook has collapsed"),
-        (
-            changed({"value": 0.1}, "priors", "test", "top", "saved_over_unigram"),
-            "top prior has learnt little",
-        ),
-        (
-            changed({"value": 6.5}, "priors", "test", "bottom", "bits_per_code"),
-            "bottom prior knows its crops by heart: new ones cost 30% more",
-        ),
+        ({"perplexity": 1.1}, "top level is trivial"),
+        ({"usage": 0.01}, "top codebook has collapsed"),
+        ({"saved": 0.1}, "top prior has learned little"),
+        ({"bits": 6.5}, "top prior overfits: new crops cost 30% more"),
     ],
 )
-def test_what_is_wrong_is_said_once(metrics, words):
-    (sentence,) = bad(metrics)
+def test_a_problem_of_a_level_or_prior_gives_one_bad_verdict(problem, words):
+    found = level_verdicts(level_metrics(**problem), "test")
+    (sentence,) = (sentence for good, sentence in found if not good)
     assert words in sentence
 
 
-def test_without_new_crops_nothing_is_said_of_them():
-    sentences = [sentence for _, sentence in verdicts(HEALTHY, "train", "train")]
-    assert not any("new crops" in sentence for sentence in sentences)
+def distances(generated, reconstructions, n=500):
+    sides = {"generated": generated, "reconstructions": reconstructions}
+    sets = {
+        name: {"coverage": None if value is None else metric(value)}
+        for name, value in sides.items()
+    }
+    one = {"n": n, "features": 224, "sets": sets}
+    return {"generation": {"distances": {"random": one}}}
+
+
+def test_coverage_is_compared_with_that_of_reconstructions():
+    ((good, sentence),) = distance_verdicts(distances(0.9, 0.9))
+    assert good and "cover 100% of" in sentence
+    ((good, sentence),) = distance_verdicts(distances(0.6, 0.9))
+    assert not good and "cover 67% of" in sentence
+    assert distance_verdicts(distances(None, None)) == []
+    assert distance_verdicts(distances(0.0, 0.0)) == []
+    _, (good, sentence) = distance_verdicts(distances(0.9, 0.9, n=100))
+    words = "FD-random is measured on 100 cells with 224 features"
+    assert not good and words in sentence
+
+
+@pytest.mark.parametrize(
+    ("generated", "real", "good", "words"),
+    [
+        (0.7, 0.8, True, "70% of generated cells"),
+        (0.5, 0.8, False, "guidance"),
+        (0.2, 0.2, False, "has learned too little"),
+    ],
+)
+def test_label_agreement_is_compared_with_real_cells(generated, real, good, words):
+    agreement = {"generated": {"accuracy": metric(generated)}}
+    agreement["real"] = {"accuracy": metric(real)}
+    metrics = {"generation": {"label_agreement": agreement}}
+    (found,) = agreement_verdicts(metrics)
+    assert found.good == good and words in found.sentence
+    agreement["real"]["accuracy"]["value"] = None
+    assert agreement_verdicts(metrics) == []
+
+
+@pytest.mark.parametrize(("value", "good"), [(0.95, True), (1.4, True), (0.8, False)])
+def test_only_cells_below_the_interval_of_real_ones_are_called_nearer(value, good):
+    ratio = {"generated": metric(value), "real": metric(0.95, 0.9, 1.0)}
+    metrics = {"memorisation": {"random": {"ratio": ratio}}}
+    ((found, sentence),) = memorisation_verdicts(metrics)
+    assert found == good == ("no nearer" in sentence)
+    ratio["real"] = None
+    assert memorisation_verdicts(metrics) == []

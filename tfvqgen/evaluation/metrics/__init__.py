@@ -1,1 +1,1 @@
-"""Measures of images, each a small function of arrays."""
+"""Metrics of images, features and cells."""

@@ -1,22 +1,22 @@
-"""What a biologist would measure of a cell: its nucleus, and where the protein is."""
+"""Measurements of single cells: the nucleus and where the protein is."""
 
-# Shapes: B images of H x W pixels; P rings around the nucleus.
+# Shapes: B images of H x W pixels; S statistics; P rings around the nucleus.
 
 import numpy as np
 
-# By name, what is measured of each cell.
+# Names of the statistics of a cell, in order.
 STATISTICS = (
     "nucleus_area",
     "protein_inside_nucleus",
     "protein_distance",
     "protein_granularity",
 )
-# Borders of rings by their distance from the nucleus' edge, in radii; below 0 inside.
+# Borders of rings by distance from the edge of the nucleus, in radii; negative inside.
 RING_EDGES = (-0.5, 0.0, 0.5, 1.0, 2.0)
-# Of the protein's plane, what is taken as background.
+# Quantile of the protein channel that is subtracted as background.
 _BACKGROUND = 0.05
-# How far the square that opens reaches, and pixels of smoothing, as shares of the
-# image's side: at 128 pixels of .32 µm, 2 pixels or .64 µm.
+# Half the side of the opening's square and the smoothing of the nucleus, as shares of
+# the side of the image: 2 pixels or .64 µm of 128 pixels of .32 µm.
 _GRAIN = 1 / 64
 _SMOOTHING = 1 / 64
 
@@ -26,34 +26,28 @@ def cell_statistics(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Measures cells; what cannot be measured is NaN.
 
-    The nucleus is what Otsu's threshold leaves of the smoothed nucleus channel where
-    the image's centre is (or next to it), with its holes filled. The protein is the
-    protein channel above its lowest 5 %.
+    The nucleus is the object at the centre of the image (or nearest to it) in the
+    smoothed nucleus channel above Otsu's threshold, with holes filled. The protein is
+    the protein channel above its 5 % quantile.
 
     Args:
         nucleus: The nucleus channel, in [0, 1], [B, H, W].
         protein: The protein channel, in [0, 1], [B, H, W].
 
     Returns:
-        The STATISTICS in order, float64 [B, 4]: the nucleus' area in pixels; the share
-        of the protein in it; the protein's mean distance from the nucleus' edge, in
-        radii of a disk of its area, below 0 inside; the share of the protein in grains,
-        which an opening by a small square removes. And the protein's shares in the
-        rings between RING_EDGES, float64 [B, P], from the innermost.
+        The STATISTICS in order, float64 [B, S]: the area of the nucleus in pixels; the
+        share of the protein inside the nucleus; the mean distance of the protein from
+        the edge of the nucleus, in radii of a disk of the same area, negative inside;
+        the share of the protein in grains, which a morphological opening removes. And
+        the shares of the protein between the RING_EDGES, from the innermost, float64
+        [B, P].
     """
     rows = [_measured(*planes) for planes in zip(nucleus, protein, strict=True)]
     return np.stack([row for row, _ in rows]), np.stack([rings for _, rings in rows])
 
 
 def nucleus_mask(plane: np.ndarray) -> np.ndarray | None:
-    """Finds the nucleus at an image's centre.
-
-    Args:
-        plane: The nucleus channel, [H, W].
-
-    Returns:
-        bool [H, W]; None if the plane shows nothing.
-    """
+    """Finds the nucleus at the centre of an image, bool [H, W]; None if it is flat."""
     from scipy import ndimage
     from skimage.filters import threshold_otsu
 
@@ -64,7 +58,7 @@ def nucleus_mask(plane: np.ndarray) -> np.ndarray | None:
         return None
     parts, _ = ndimage.label(smooth > threshold_otsu(smooth))
     centre = tuple(side // 2 for side in plane.shape)
-    # Of every pixel, where the nearest one of a part is.
+    # For every pixel, the position of the nearest pixel of an object.
     _, places = ndimage.distance_transform_edt(parts == 0, return_indices=True)
     found = parts == parts[tuple(places[(slice(None), *centre)])]
     return ndimage.binary_fill_holes(found)
@@ -76,14 +70,13 @@ def _measured(nucleus: np.ndarray, protein: np.ndarray) -> tuple[np.ndarray, ...
     mask = nucleus_mask(nucleus)
     if mask is None:
         return row, rings
-    area = mask.sum()
-    row[0] = area
+    row[0] = mask.sum()
     protein = protein.astype(np.float64)
     protein = np.maximum(protein - np.quantile(protein, _BACKGROUND), 0)
     total = protein.sum()
     if total == 0:
         return row, rings
-    distance = _edge_distance(mask) / np.sqrt(area / np.pi)
+    distance = _edge_distance(mask) / np.sqrt(row[0] / np.pi)
     ring = np.digitize(distance, RING_EDGES)
     sums = np.bincount(ring.ravel(), protein.ravel(), minlength=len(rings))
     row[1:] = (
@@ -95,7 +88,7 @@ def _measured(nucleus: np.ndarray, protein: np.ndarray) -> tuple[np.ndarray, ...
 
 
 def _edge_distance(mask: np.ndarray) -> np.ndarray:
-    """Returns how far each pixel is from a mask's edge, below 0 inside, [H, W]."""
+    """Returns the distance of each pixel from the mask's edge, negative inside."""
     from scipy import ndimage
 
     if mask.all():

@@ -1,1 +1,1 @@
-"""The report's page: pictures, charts, tables and sentences of what was measured."""
+"""The page of the report: images, charts, tables and verdicts."""

@@ -1,207 +1,273 @@
-"""Charts as inline SVG, in the colours that the page's style sheet gives them."""
+"""Charts as inline SVG, made with matplotlib."""
 
-import dataclasses
+import io
+import itertools
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from html import escape
+from typing import Any
 
-WIDTH, HEIGHT = 290, 190
-_LEFT, _RIGHT, _TOP, _BOTTOM = 50, 8, 8, 36
-# A line with so few points shows where they are.
+from tfvqgen.models import LEVELS
+
+WIDTH, HEIGHT = 290, 210
+# Colours that can be seen on white and on black; those of dashed lines are references.
+DASHED = "#8b9097"
+_COLOURS = {
+    **dict.fromkeys(("unigram", "mean image", "real", "real, never seen"), DASHED),
+    "training": "#7f97b2",
+    **dict.fromkeys(("held out", "generated", "both levels"), "#3b82c4"),
+    **dict.fromkeys(("top", "top only", "reconstructions"), "#c4683b"),
+    **dict.fromkeys(("bottom", "bottom only"), "#4f9563"),
+}
+_TEXT = "#808080"
+_STYLE = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "tfvqgen",
+    "font.family": "sans-serif",
+    "font.size": 10,
+    "text.color": _TEXT,
+    "axes.edgecolor": _TEXT,
+    "axes.labelcolor": _TEXT,
+    "axes.spines.left": False,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "axes.formatter.useoffset": False,
+    "axes.formatter.limits": (-4, 5),
+    "grid.color": _TEXT,
+    "grid.alpha": 0.3,
+    "xtick.color": _TEXT,
+    "ytick.color": _TEXT,
+    "ytick.major.size": 0,
+    "ytick.minor.size": 0,
+    "lines.linewidth": 1.6,
+}
+# Lines with so few points show them as dots.
 _FEW = 12
-_MOST_TICKS = 6
-# What is larger is a fault of who wrote it down, and could not be subtracted.
-_LARGEST = 1e100
+_DASHES = (0, (3, 2))
+STATISTICS = {
+    "nucleus_area": "Area of the nucleus",
+    "protein_inside_nucleus": "Share of the protein in the nucleus",
+    "protein_distance": "Distance of the protein from the nucleus",
+    "protein_granularity": "Share of the protein in grains",
+}
+# By title: the stage, the label of the y axis, and the split and key of each line.
+_LEARNING_CURVES = {
+    "Autoencoder: squared error": (
+        ("vqvae", "squared error"),
+        {
+            "training": ("train", "reconstruction_mse"),
+            "held out": ("validation", "reconstruction_mse"),
+            "top only": ("validation", "top_only_mse"),
+            "bottom only": ("validation", "bottom_only_mse"),
+            "mean image": ("validation", "mean_image_mse"),
+        },
+    ),
+    "Autoencoder: PSNR, held out": (
+        ("vqvae", "dB"),
+        {"both levels": ("validation", "psnr")},
+    ),
+    "Autoencoder: codebook perplexity": (
+        ("vqvae", "codebook perplexity"),
+        {level: ("train", f"{level}_codebook_perplexity") for level in LEVELS},
+    ),
+    **{
+        f"{level.capitalize()} prior: cost of a code": (
+            (level, "bits per code"),
+            {
+                "training": ("train", "bits_per_code"),
+                "held out": ("validation", "bits_per_code"),
+                "unigram": ("train", "unigram_bits_per_code"),
+            },
+        )
+        for level in LEVELS
+    },
+}
 
-
-@dataclasses.dataclass(frozen=True)
-class Series:
-    """A line, or points.
-
-    Attributes:
-        name: For the legend.
-        points: Pairs of x and y; what is not a number below 1e100 is left out.
-        colour: Number of the style sheet's colour, from 1.
-        dashed: For what is compared with rather than measured.
-    """
-
-    name: str
-    points: Sequence[tuple[float, float | None]]
-    colour: int
-    dashed: bool = False
-
-    @property
-    def finite(self) -> list[tuple[float, float]]:
-        """The points that can be drawn."""
-        return [
-            (x, y)
-            for x, y in self.points
-            if y is not None and abs(x) < _LARGEST and abs(y) < _LARGEST
-        ]
-
-
-class _Axis:
-    """Maps values to pixels, and chooses round numbers to write beside them."""
-
-    def __init__(self, values: Sequence[float], start: float, end: float, log: bool):
-        low, high = min(values), max(values)
-        self._log = log
-        if log:
-            low, high = math.log10(low), math.log10(high)
-        room = (high - low) * 0.04 or abs(high) * 0.1 or 1.0
-        self._low, self._high = low - room, high + room
-        self._start, self._end = start, end
-
-    def place(self, value: float) -> float:
-        """Returns where a value is drawn."""
-        value = math.log10(value) if self._log else value
-        share = (value - self._low) / (self._high - self._low)
-        return self._start + share * (self._end - self._start)
-
-    def ticks(self) -> list[float]:
-        """Returns up to six round numbers within the axis."""
-        if not self._log:
-            return round_numbers(self._low, self._high)
-        decades = range(math.floor(self._low), math.ceil(self._high) + 1)
-        for digits in ((1, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,)):
-            ticks = [digit * 10.0**decade for decade in decades for digit in digits]
-            ticks = [x for x in ticks if x and self._low <= math.log10(x) <= self._high]
-            if len(ticks) <= _MOST_TICKS:
-                break
-        return ticks[:: max(1, math.ceil(len(ticks) / _MOST_TICKS))]
+Points = Sequence[tuple[float, float | None]]
 
 
 def line_chart(
-    series: Sequence[Series], *, x: str, y: str, log: bool = False
+    series: Mapping[str, Points], *, x: str, y: str, log: bool = False
 ) -> str | None:
-    """Draws lines over one another.
+    """Draws lines as SVG; None if there is nothing to draw.
 
     Args:
-        series: What to draw; those without points are left out.
-        x: What the horizontal axis says.
-        y: What the vertical axis says.
+        series: Points by the name of the line, which decides its colour; missing and
+            infinite values are left out.
+        x: The label of the horizontal axis.
+        y: The label of the vertical axis.
         log: Whether the vertical axis is logarithmic; values of 0 are left out then.
-
-    Returns:
-        The legend and the SVG, or None if there is nothing to draw.
     """
-    lines = [(one, [p for p in one.finite if p[1] > 0 or not log]) for one in series]
-    lines = [(one, points) for one, points in lines if points]
+    lines = {
+        name: [
+            (px, py)
+            for px, py in points
+            if py is not None and math.isfinite(py) and (py > 0 or not log)
+        ]
+        for name, points in series.items()
+    }
+    lines = {name: points for name, points in lines.items() if points}
     if not lines:
         return None
-    across, down = _axes([points for _, points in lines], log)
-    marks = []
-    for one, points in lines:
-        places = [(across.place(px), down.place(py)) for px, py in points]
-        marks.append(_line(one, places))
-        if len(places) <= _FEW and not one.dashed:
-            marks += [_dot(one.colour, place, 2.5) for place in places]
-    return _legend([one for one, _ in lines]) + _svg(marks, across, down, x, y)
+
+    def draw(axes) -> None:
+        for name, points in lines.items():
+            colour = _COLOURS[name]
+            axes.plot(
+                *zip(*points, strict=True),
+                color=colour,
+                linestyle=_DASHES if colour == DASHED else "solid",
+                marker="o" if colour != DASHED and len(points) <= _FEW else None,
+                markersize=3.5,
+                label=name,
+            )
+        if log:
+            axes.set_yscale("log")
+        axes.figure.legend(
+            loc="outside upper left", ncols=min(3, len(lines)), frameon=False
+        )
+
+    return _svg(draw, x, y)
 
 
 def scatter_chart(
-    points: Sequence[tuple[float, float, str]], *, x: str, y: str, colour: int
+    points: Sequence[tuple[float, float, str]], *, x: str, y: str
 ) -> str | None:
-    """Draws points with names around the diagonal on which both are equal.
+    """Draws points and the diagonal as SVG; None if there is nothing to draw.
 
-    Args:
-        points: Two values and the name that is shown when the pointer rests there.
-        x: What the horizontal axis says.
-        y: What the vertical axis says.
-        colour: Number of the style sheet's colour, from 1.
-
-    Returns:
-        The SVG, or None if there is nothing to draw.
+    The name of a point, after its two values, appears when the pointer is on it.
     """
     if not points:
         return None
-    values = [value for one in points for value in one[:2]]
-    ends = [(min(values),) * 2, (max(values),) * 2]
-    across, down = _axes([ends], log=False)
-    diagonal = Series("equal", ends, 0, dashed=True)
-    marks = [_line(diagonal, [(across.place(p), down.place(q)) for p, q in ends])]
-    marks += [
-        _dot(colour, (across.place(px), down.place(py)), 3.5, name)
-        for px, py, name in points
-    ]
-    return _svg(marks, across, down, x, y)
+
+    def draw(axes) -> None:
+        blue = _COLOURS["generated"]
+        values = [value for one in points for value in one[:2]]
+        ends = (min(values), max(values))
+        axes.plot(ends, ends, color=DASHED, linestyle=_DASHES)
+        for index, (px, py, _) in enumerate(points):
+            axes.plot(px, py, "o", color=blue, markersize=5, gid=f"point{index}")
+
+    svg = _svg(draw, x, y)
+    for index, (_, _, name) in enumerate(points):
+        title = f"<g><title>{escape(name)}</title>"
+        svg = svg.replace(f'<g id="point{index}">', title)
+    return svg
 
 
-def round_numbers(low: float, high: float) -> list[float]:
-    """Returns multiples of 1, 2 or 5 times a power of ten between two numbers."""
-    exact = (high - low) / _MOST_TICKS
-    power = 10.0 ** math.floor(math.log10(exact))
-    step = next(power * x for x in (1, 2, 5, 10) if power * x >= exact * 0.999999)
-    first = math.ceil(low / step - 1e-9)
-    last = math.floor(high / step + 1e-9)
-    return [number * step for number in range(first, last + 1)]
+def _svg(draw, x: str, y: str) -> str:
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    with rc_context(_STYLE):
+        figure = Figure(figsize=(WIDTH / 72, HEIGHT / 72), layout="constrained")
+        axes = figure.subplots()
+        draw(axes)
+        axes.set(xlabel=x, ylabel=y)
+        axes.margins(0.04)
+        file = io.StringIO()
+        no_metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        figure.savefig(file, format="svg", transparent=True, metadata=no_metadata)
+    svg = file.getvalue()
+    svg = svg[svg.index("<svg") :]
+    # Within HTML no name spaces are needed, and each id must be unique.
+    svg = re.sub(r' xmlns(:xlink)?="[^"]*"| id="[a-zA-Z0-9.]+_\d+"', "", svg)
+    label = escape(f"{y} over {x}")
+    return svg.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
 
 
-def number_text(value: float) -> str:
-    """Returns a short text of a number: 1,500, 0.25, 3e-05."""
-    if 1000 <= abs(value) < 1e9:
-        return f"{value:,.0f}"
-    return f"{value:.3g}"
+def learning_charts(
+    lines: Mapping[str, Sequence[Mapping[str, Any]]],
+) -> dict[str, str]:
+    """Returns charts of the lines of ``metrics.jsonl`` of each stage, by title."""
+    charts = {}
+    for title, ((stage, label), curves) in _LEARNING_CURVES.items():
+        series = {
+            name: [(x["step"], x.get(key)) for x in lines[stage] if x["split"] == split]
+            for name, (split, key) in curves.items()
+        }
+        charts[title] = line_chart(series, x="step", y=label, log="error" in label)
+    return _existing(charts)
 
 
-def _axes(lines: Sequence[Sequence[tuple[float, float]]], log: bool):
-    xs = [px for points in lines for px, _ in points]
-    ys = [py for points in lines for _, py in points]
-    across = _Axis(xs, _LEFT, WIDTH - _RIGHT, log=False)
-    return across, _Axis(ys, HEIGHT - _BOTTOM, _TOP, log)
+def metric_charts(metrics: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """Returns the charts of ``metrics.json`` by section of the page and by title."""
+    agreement = metrics["generation"]["label_agreement"]
+    measured = {
+        name: {} if "skipped" in metrics[name] else metrics[name]
+        for name in ("memorisation", "biology")
+    }
+    charts = {
+        "agreement": {} if "skipped" in agreement else _recognition(agreement),
+        "memorisation": {
+            f"{name} features": _cumulative(
+                {
+                    "real, never seen": one["quantiles"]["real"],
+                    "generated": one["quantiles"]["generated"],
+                },
+                one["quantiles"]["shares"],
+                "ratio of distances",
+            )
+            for name, one in measured["memorisation"].items()
+        },
+        "biology": _biology(measured["biology"]) if measured["biology"] else {},
+    }
+    return {name: _existing(some) for name, some in charts.items()}
 
 
-def _svg(marks: Sequence[str], across: _Axis, down: _Axis, x: str, y: str) -> str:
-    bottom = HEIGHT - _BOTTOM
-    parts = []
-    for value in down.ticks():
-        at = down.place(value)
-        parts.append(
-            f'<line class="grid" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{at:.1f}" '
-            f'y2="{at:.1f}"/><text x="{_LEFT - 6}" y="{at + 3.5:.1f}" '
-            f'text-anchor="end">{number_text(value)}</text>'
+def _existing(charts: Mapping[str, str | None]) -> dict[str, str]:
+    return {title: chart for title, chart in charts.items() if chart}
+
+
+def _recognition(found: Mapping[str, Any]) -> dict[str, str | None]:
+    points = []
+    for label, generated in found["generated"]["by_label"].items():
+        real = found["real"]["by_label"][label]["recognised"]["value"]
+        value = generated["recognised"]["value"]
+        if None not in (real, value):
+            points.append((real, value, label))
+    chart = scatter_chart(points, x="real", y="generated")
+    return {"Share recognized, a dot per label": chart}
+
+
+def _biology(found: Mapping[str, Any]) -> dict[str, str | None]:
+    sets = {
+        "real": "held_out",
+        "generated": "generated",
+        "reconstructions": "reconstructions",
+    }
+    charts = {}
+    for name, one in found["statistics"].items():
+        quantiles = one["quantiles"]
+        charts[STATISTICS[name]] = _cumulative(
+            {side: quantiles.get(key) for side, key in sets.items()},
+            quantiles["shares"],
+            one["unit"] or "share of the protein",
         )
-    for value in across.ticks():
-        parts.append(
-            f'<text x="{across.place(value):.1f}" y="{bottom + 14}" '
-            f'text-anchor="middle">{number_text(value)}</text>'
-        )
-    middle = (_LEFT + WIDTH - _RIGHT) / 2
-    centre = (_TOP + bottom) / 2
-    return (
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
-        f'aria-label="{escape(y)} over {escape(x)}">{"".join(parts)}'
-        f'<line class="axis" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{bottom}" '
-        f'y2="{bottom}"/>{"".join(marks)}'
-        f'<text class="name" x="{middle}" y="{HEIGHT - 4}" text-anchor="middle">'
-        f"{escape(x)}</text>"
-        f'<text class="name" transform="translate(11 {centre}) rotate(-90)" '
-        f'text-anchor="middle">{escape(y)}</text></svg>'
+    rings = found["rings"]
+    # The first ring ends at the centre of the nucleus, one radius from its edge.
+    edges = [-1.0, *rings["edges"], rings["edges"][-1] + 1]
+    middles = [(a + b) / 2 for a, b in itertools.pairwise(edges)]
+    lines = {
+        side: list(zip(middles, [x["value"] for x in rings[key]], strict=True))
+        for side, key in sets.items()
+        if rings.get(key)
+    }
+    charts["Protein around the nucleus"] = line_chart(
+        lines, x="radii from the edge of the nucleus", y="share of protein"
     )
+    return charts
 
 
-def _line(series: Series, places: Sequence[tuple[float, float]]) -> str:
-    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
-    return f'<polyline class="{_classes(series)}" points="{path}"/>'
-
-
-def _dot(colour: int, place: tuple[float, float], radius: float, name: str = "") -> str:
-    title = f"<title>{escape(name)}</title>" if name else ""
-    x, y = place
-    return (
-        f'<circle class="c{colour}" cx="{x:.1f}" cy="{y:.1f}" r="{radius}">{title}'
-        "</circle>"
-    )
-
-
-def _legend(series: Sequence[Series]) -> str:
-    items = "".join(
-        f'<li><svg class="key" viewBox="0 0 18 6"><line class="{_classes(one)}" '
-        f'x1="0" x2="18" y1="3" y2="3"/></svg>{escape(one.name)}</li>'
-        for one in series
-    )
-    return f'<ul class="legend">{items}</ul>'
-
-
-def _classes(series: Series) -> str:
-    return f"c{series.colour}{' dashed' if series.dashed else ''}"
+def _cumulative(
+    quantiles: Mapping[str, Sequence[float] | None], shares: Sequence[float], x: str
+) -> str | None:
+    lines = {
+        name: list(zip(values, shares, strict=True))
+        for name, values in quantiles.items()
+        if values
+    }
+    return line_chart(lines, x=x, y="share of cells")

@@ -1,78 +1,49 @@
-"""What the figures mean, in sentences."""
+"""Sentences that say what the metrics of a report mean."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from tfvqgen.evaluation.extractors import frechet_name
+from tfvqgen.evaluation.image_sets import TRAINED_ON
 from tfvqgen.models import LEVELS
 from tfvqgen.training.stages import vqvae
 
-# A prior that saves less than this share of what the codes' frequencies alone cost has
-# learnt little; one that costs so much more held out than in training repeats it.
+# A prior that saves less than this share of the unigram cost has learned little; one
+# whose cost is this much higher on held-out crops overfits.
 LITTLE_SAVED = 0.15
 WIDE_GAP = 0.15
-# Less than people would read as a difference.
+# Smaller differences are not mentioned.
 _NO_GAP = 0.005
+# The smallest good share of the coverage of reconstructions, and of the accuracy on
+# real crops.
+ENOUGH = 0.8
+# A classifier that recognizes fewer real crops cannot evaluate generated cells.
+KNOWS = 0.4
 
 _Metrics = Mapping[str, Any]
 
 
 class Verdict(NamedTuple):
-    """A judgement.
+    """Says whether a metric is good, and why; the sentence has no full stop."""
 
-    Attributes:
-        healthy: Whether there is nothing to mend.
-        sentence: Why, and what to do if there is; without a full stop.
-    """
-
-    healthy: bool
+    good: bool
     sentence: str
 
 
-def verdicts(metrics: _Metrics, trained_on: str, held_out: str) -> list[Verdict]:
-    """Judges both levels of the autoencoder and both priors.
-
-    Args:
-        metrics: The contents of ``metrics.json``.
-        trained_on: The split that the priors were trained on.
-        held_out: The split that they are judged on.
-    """
-    priors = metrics["priors"]
-    found = _level_verdicts(metrics)
-    for level in LEVELS:
-        found.append(
-            _saving(level, priors[held_out][level]["saved_over_unigram"]["value"])
-        )
-        if held_out != trained_on:
-            costs = [
-                priors[split][level]["bits_per_code"]["value"]
-                for split in (held_out, trained_on)
-            ]
-            found.append(_gap(level, costs[0] / costs[1] - 1))
-    return found
-
-
-def _level_verdicts(metrics: _Metrics) -> list[Verdict]:
-    """Judges the levels as training does; without a warning, each is praised."""
-    figures = _level_figures(metrics)
-    warnings = vqvae.level_warnings(figures)
-    if warnings:
-        return [Verdict(False, warning) for warning in warnings]
-    without = {"top": "bottom_only_mse", "bottom": "top_only_mse"}
-    return [
-        Verdict(
-            True,
-            f"the {level} level carries its share: without it the error is "
-            f"{figures[without[level]] / figures['reconstruction_mse']:.1f} times as "
-            "high",
-        )
-        for level in LEVELS
-    ]
-
-
-def _level_figures(metrics: _Metrics) -> dict[str, float]:
-    """Returns what :func:`vqvae.level_warnings` asks for."""
-    codes = metrics["codes"]
+def all_verdicts(metrics: _Metrics, held_out: str) -> dict[str, list[Verdict]]:
+    """Returns the verdicts by section of the page."""
     return {
+        "levels": level_verdicts(metrics, held_out),
+        "distances": distance_verdicts(metrics),
+        "agreement": agreement_verdicts(metrics),
+        "memorisation": memorisation_verdicts(metrics),
+    }
+
+
+def level_verdicts(metrics: _Metrics, held_out: str) -> list[Verdict]:
+    """Evaluates both levels of the autoencoder and both priors."""
+    codes = metrics["codes"]
+    values = {
         "reconstruction_mse": metrics["reconstruction"]["mse"]["value"],
         "top_only_mse": codes["top_only_mse"]["value"],
         "bottom_only_mse": codes["bottom_only_mse"]["value"],
@@ -82,31 +53,122 @@ def _level_figures(metrics: _Metrics) -> dict[str, float]:
             for name in ("usage", "codebook_perplexity")
         },
     }
+    found = [Verdict(False, warning) for warning in vqvae.level_warnings(values)]
+    if not found:
+        for level, without in (("top", "bottom_only_mse"), ("bottom", "top_only_mse")):
+            factor = values[without] / values["reconstruction_mse"]
+            sentence = (
+                f"the {level} level contributes: the error is {factor:.1f} times as "
+                "high without it"
+            )
+            found.append(Verdict(True, sentence))
+    priors = metrics["priors"]
+    for level in LEVELS:
+        saved = priors[held_out][level]["saved_over_unigram"]["value"]
+        found.append(_saving(level, saved))
+        if held_out != TRAINED_ON:
+            new, old = (
+                priors[split][level]["bits_per_code"]["value"]
+                for split in (held_out, TRAINED_ON)
+            )
+            found.append(_gap(level, new / old - 1))
+    return found
 
 
 def _saving(level: str, saved: float) -> Verdict:
-    if saved < LITTLE_SAVED:
-        return Verdict(
-            False,
-            f"the {level} prior has learnt little: a code costs only {saved:.0%} less "
-            "than by its frequency alone. Train it longer, or look whether the level "
-            "carries anything",
-        )
-    return Verdict(
-        True,
-        f"the {level} prior has learnt: a code costs {saved:.0%} less than by its "
-        "frequency alone",
+    cost = f"{saved:.0%} less than the unigram baseline"
+    if saved >= LITTLE_SAVED:
+        return Verdict(True, f"the {level} prior has learned: a code costs {cost}")
+    sentence = (
+        f"the {level} prior has learned little: a code costs only {cost}. Train it "
+        "longer, or check whether the level contributes"
     )
+    return Verdict(False, sentence)
 
 
 def _gap(level: str, gap: float) -> Verdict:
     if abs(gap) < _NO_GAP:
-        return Verdict(True, f"to the {level} prior new crops are as likely as its own")
-    costs = f"cost {abs(gap):.0%} {'more' if gap > 0 else 'less'} than those it learnt"
+        sentence = f"for the {level} prior, new crops cost the same as training crops"
+        return Verdict(True, sentence)
+    costs = f"{abs(gap):.0%} {'more' if gap > 0 else 'less'} than training crops"
     if gap > WIDE_GAP:
-        return Verdict(
-            False,
-            f"the {level} prior knows its crops by heart: new ones {costs}. "
-            "codes.symmetries=8, more dropout or a smaller width help",
+        sentence = (
+            f"the {level} prior overfits: new crops cost {costs}. "
+            "codes.symmetries=8, more dropout or a smaller width help"
         )
-    return Verdict(True, f"to the {level} prior new crops {costs}")
+        return Verdict(False, sentence)
+    return Verdict(True, f"for the {level} prior, new crops cost {costs}")
+
+
+def distance_verdicts(metrics: _Metrics) -> list[Verdict]:
+    """Evaluates the coverage, and warns if there are too few crops."""
+    found = []
+    for name, one in metrics["generation"]["distances"].items():
+        generated, reconstructions = (
+            (one["sets"].get(side) or {}).get("coverage")
+            for side in ("generated", "reconstructions")
+        )
+        if generated and reconstructions and reconstructions["value"]:
+            share = generated["value"] / reconstructions["value"]
+            sentence = (
+                f"for {name} features, generated cells cover {share:.0%} of what "
+                "reconstructions cover of real cells"
+            )
+            if share < ENOUGH:
+                sentence += ": some kinds of cells are missing, or no cell looks real"
+            found.append(Verdict(share >= ENOUGH, sentence))
+        if one["n"] < one["features"]:
+            sentence = (
+                f"{frechet_name(name)} is measured on {one['n']:,} cells with "
+                f"{one['features']:,} features: with so few cells it is large for any "
+                "two sets. Compare it with the other rows only, or generate more "
+                "cells and give the split more crops"
+            )
+            found.append(Verdict(False, sentence))
+    return found
+
+
+def agreement_verdicts(metrics: _Metrics) -> list[Verdict]:
+    """Says whether labels are recognized as often as in real cells."""
+    found = metrics["generation"]["label_agreement"]
+    if "skipped" in found:
+        return []
+    generated, real = (found[x]["accuracy"]["value"] for x in ("generated", "real"))
+    if None in (generated, real) or not real:
+        return []
+    sentence = (
+        f"the classifier recognizes the requested label in {generated:.0%} of "
+        f"generated cells, and the label in {real:.0%} of real ones"
+    )
+    if real < KNOWS:
+        sentence += (
+            ": it has learned too little to evaluate cells. Give the validation split "
+            "more crops, of more wells"
+        )
+        return [Verdict(False, sentence)]
+    good = generated >= ENOUGH * real
+    if not good:
+        sentence += ": guidance above 0, keep_best below 1 and longer training help"
+    return [Verdict(good, sentence)]
+
+
+def memorisation_verdicts(metrics: _Metrics) -> list[Verdict]:
+    """Says whether generated cells are nearer to training crops than unseen ones."""
+    found = []
+    memorisation = metrics["memorisation"]
+    for name, one in memorisation.items() if "skipped" not in memorisation else ():
+        real = one["ratio"]["real"]
+        if real is None or None in real["interval"]:
+            continue
+        good = one["ratio"]["generated"]["value"] >= real["interval"][0]
+        sentence = (
+            f"for {name} features, generated cells are {'no ' if good else ''}nearer "
+            "to training crops than real cells that were never seen"
+        )
+        if not good:
+            sentence += (
+                ": look at the images below. More dropout, codes.symmetries=8 or fewer "
+                "steps of the priors help"
+            )
+        found.append(Verdict(good, sentence))
+    return found

@@ -1,1 +1,0 @@
-"""The localization classifier: its training, what it recognises, and what it scores."""

@@ -1,0 +1,294 @@
+"""What models make of real crops: ``reconstruction``, ``codes`` and ``priors``.
+
+Images are processed in batches; only a few numbers per crop and sums over all crops are
+kept, so that memory hardly depends on the number of crops.
+"""
+
+# Shapes: N crops, B of a batch, H x W pixels and C channels; L labels; K codes.
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from tfvqgen.data.codes import CodeSplit
+from tfvqgen.data.schema import Split, to_unit
+from tfvqgen.evaluation.image_sets import read_batches
+from tfvqgen.evaluation.metrics.image_quality import (
+    BANDS,
+    band_power,
+    power,
+    psnr,
+    squared_errors,
+    structural_similarity,
+)
+from tfvqgen.evaluation.metrics.intervals import (
+    Statistic,
+    interval_origin,
+    metric,
+    metrics,
+)
+from tfvqgen.generation.generator import Generator
+from tfvqgen.generation.model_info import ModelInfo
+from tfvqgen.losses import nats_per_code, to_bits
+from tfvqgen.models import LEVELS, Codes
+from tfvqgen.training.stages import vqvae
+from tfvqgen.training.stages.prior import code_shares
+
+BATCH_SIZE = 16
+
+
+class Likelihoods(NamedTuple):
+    """Cost of the codes of crops.
+
+    Attributes:
+        nats: Nats per code under the priors, by level, [N].
+        unigram_nats: Nats per code by the code's frequency in training, by level, [N].
+    """
+
+    nats: dict[str, np.ndarray]
+    unigram_nats: dict[str, np.ndarray]
+
+
+class CropMetrics(NamedTuple):
+    """Measurements of the crops of a split.
+
+    Attributes:
+        squared_error: Error of reconstructions from both levels, [N, C].
+        top_only_error: Error of reconstructions from the top codes alone, [N, C].
+        bottom_only_error: Error of reconstructions from the bottom codes alone, [N, C].
+        similarity: SSIM of reconstructions from both levels, [N, C].
+        band_power: Power of originals and reconstructions, [N, 2, bands, C].
+        square: Mean square of the originals, [N, C].
+        mean_image: Mean of the originals, [H, W, C].
+        code_counts: How often each code is used, by level, [K].
+        likelihoods: Cost of the codes.
+    """
+
+    squared_error: np.ndarray
+    top_only_error: np.ndarray
+    bottom_only_error: np.ndarray
+    similarity: np.ndarray
+    band_power: np.ndarray
+    square: np.ndarray
+    mean_image: np.ndarray
+    code_counts: dict[str, np.ndarray]
+    likelihoods: Likelihoods
+
+
+class CropEvaluator:
+    """Runs models on real crops.
+
+    Args:
+        generator: The models.
+        training_codes: The codes that the priors were trained on; their frequencies
+            give the unigram cost.
+    """
+
+    def __init__(self, generator: Generator, training_codes: CodeSplit):
+        info = generator.model_info
+        self._generator = generator
+        self._num_embeddings = info.num_embeddings
+        self._unigram_nats = {
+            level: -np.log(code_shares(training_codes, level, info.num_embeddings))
+            for level in LEVELS
+        }
+        signature = [
+            tf.TensorSpec([None, *info.image_shape], info.dtype),
+            tf.TensorSpec([None, len(info.labels)], tf.float32),
+        ]
+        graph = tf.function(input_signature=signature, autograph=False)
+        self._encode = graph(self._encode_batch)
+        self._reconstruct = graph(self._reconstruct_batch)
+
+    def evaluate(self, split: Split) -> CropMetrics:
+        """Measures all crops of a split.
+
+        Raises:
+            DataError: A record is damaged.
+        """
+        numbers = np.arange(split.num_examples)
+        rows: dict[str, list[np.ndarray]] = {}
+        sums: dict[str, Any] = {}
+        costs: list[Likelihoods] = []
+        for batch in read_batches(split, numbers, f"{split.name} crops", BATCH_SIZE):
+            found = self._reconstruct(batch["image"], batch["labels"])
+            found = {name: value.numpy() for name, value in found.items()}
+            images = to_unit(batch["image"]).numpy()
+            powers = [power(x) for x in (images, found["full"])]
+            for name, value in {
+                "squared_error": squared_errors(images, found["full"]),
+                "top_only_error": squared_errors(images, found["top_only"]),
+                "bottom_only_error": squared_errors(images, found["bottom_only"]),
+                "similarity": structural_similarity(images, found["full"]),
+                "band_power": np.stack([band_power(x) for x in powers], axis=1),
+                "square": squared_errors(images, 0),
+            }.items():
+                rows.setdefault(name, []).append(value)
+            costs.append(self._costs(found))
+            for name, value in {
+                "image": images.sum(axis=0, dtype=np.float64),
+                **{level: self._counts(found[level]) for level in LEVELS},
+            }.items():
+                sums[name] = sums.get(name, 0) + value
+        return CropMetrics(
+            likelihoods=_joined(costs),
+            mean_image=sums["image"] / len(numbers),
+            code_counts={level: sums[level] for level in LEVELS},
+            **{name: np.concatenate(parts) for name, parts in rows.items()},
+        )
+
+    def likelihoods(self, split: Split, numbers: Sequence[int]) -> Likelihoods:
+        """Returns the cost of the codes of some crops of a split.
+
+        Raises:
+            DataError: A record is damaged.
+        """
+        costs = []
+        for batch in read_batches(split, numbers, f"{split.name} crops", BATCH_SIZE):
+            found = self._encode(batch["image"], batch["labels"])
+            costs.append(self._costs({name: x.numpy() for name, x in found.items()}))
+        return _joined(costs)
+
+    def _encode_batch(self, image, labels) -> dict[str, tf.Tensor]:
+        return self._with_nats(self._generator.encode(image), labels)
+
+    def _reconstruct_batch(self, image, labels) -> dict[str, tf.Tensor]:
+        found = self._generator.autoencoder.reconstruct_levels(to_unit(image))
+        images = {
+            name: getattr(found, name) for name in ("full", "top_only", "bottom_only")
+        }
+        return {**images, **self._with_nats(found.codes, labels)}
+
+    def _with_nats(self, codes: Codes, labels) -> dict[str, tf.Tensor]:
+        top = self._generator.top.logits(codes.top, labels)
+        bottom = self._generator.bottom.logits(
+            codes.bottom, labels, condition=codes.top
+        )
+        return {
+            "top": codes.top,
+            "bottom": codes.bottom,
+            "top_nats": nats_per_code(top, codes.top),
+            "bottom_nats": nats_per_code(bottom, codes.bottom),
+        }
+
+    def _costs(self, found: Mapping[str, np.ndarray]) -> Likelihoods:
+        return Likelihoods(
+            nats={level: found[f"{level}_nats"] for level in LEVELS},
+            unigram_nats={
+                level: self._unigram_nats[level][found[level]].mean(axis=(1, 2))
+                for level in LEVELS
+            },
+        )
+
+    def _counts(self, codes: np.ndarray) -> np.ndarray:
+        return np.bincount(codes.ravel(), minlength=self._num_embeddings)
+
+
+def reconstruction_section(
+    crops: CropMetrics, info: ModelInfo, *, split: str, seed: int
+) -> dict[str, Any]:
+    """Returns the quality of reconstructions, over all channels and for each."""
+    channels = info.channels
+
+    def all_and_each(rows: np.ndarray, statistic: Statistic) -> dict[str, Any]:
+        return {
+            **metric(rows.mean(axis=1), seed, statistic),
+            "channels": metrics(rows, channels, seed, statistic),
+        }
+
+    kept = {
+        f"power_kept_{band}": {
+            "channels": metrics(
+                crops.band_power[:, :, index], channels, seed, _power_kept
+            )
+        }
+        for index, band in enumerate(BANDS)
+    }
+    return {
+        **_origin(split, len(crops.squared_error), seed),
+        "mse": all_and_each(crops.squared_error, np.asarray),
+        "psnr": all_and_each(crops.squared_error, psnr),
+        "ssim": all_and_each(crops.similarity, np.asarray),
+        **kept,
+    }
+
+
+def codes_section(
+    crops: CropMetrics, info: ModelInfo, *, split: str, seed: int
+) -> dict[str, Any]:
+    """Returns how the codes are used, and what each level carries alone."""
+    mean_image_mse = np.mean(crops.square.mean(axis=0)) - np.mean(crops.mean_image**2)
+    use = {}
+    for level in LEVELS:
+        counts = crops.code_counts[level]
+        perplexity = vqvae.codebook_perplexity(counts)
+        use[level] = {
+            "usage": vqvae.usage(counts),
+            "codebook_perplexity": perplexity,
+            "entropy_bits": to_bits(math.log(perplexity)),
+        }
+    return {
+        **_origin(split, len(crops.squared_error), seed),
+        "num_embeddings": info.num_embeddings,
+        **use,
+        "top_only_mse": metric(crops.top_only_error.mean(axis=1), seed),
+        "bottom_only_mse": metric(crops.bottom_only_error.mean(axis=1), seed),
+        "mean_image_mse": {"value": float(mean_image_mse)},
+    }
+
+
+def priors_section(
+    splits: Mapping[str, Likelihoods], info: ModelInfo, *, seed: int
+) -> dict[str, Any]:
+    """Returns the cost of codes under the priors, by split."""
+    return {
+        split: {
+            **_origin(split, len(likelihoods.nats["top"]), seed),
+            **{level: _prior_metrics(likelihoods, level, seed) for level in LEVELS},
+            "bits_per_pixel": metric(_bits_per_pixel(likelihoods, info), seed),
+        }
+        for split, likelihoods in splits.items()
+    }
+
+
+def _prior_metrics(likelihoods: Likelihoods, level: str, seed: int) -> dict[str, Any]:
+    nats, unigram = likelihoods.nats[level], likelihoods.unigram_nats[level]
+    both = np.stack([nats, unigram], axis=1)
+    return {
+        "nats_per_code": metric(nats, seed),
+        "bits_per_code": metric(to_bits(nats), seed),
+        "unigram_bits_per_code": metric(to_bits(unigram), seed),
+        "saved_over_unigram": metric(both, seed, lambda means: 1 - means[0] / means[1]),
+    }
+
+
+def _bits_per_pixel(likelihoods: Likelihoods, info: ModelInfo) -> np.ndarray:
+    """Returns the cost of both code maps of each crop over its pixels, [N]."""
+    shapes = {"top": info.top_shape, "bottom": info.bottom_shape}
+    bits = sum(
+        to_bits(likelihoods.nats[level]) * math.prod(shapes[level]) for level in LEVELS
+    )
+    return bits / math.prod(info.image_shape[:2])
+
+
+def _power_kept(powers: np.ndarray) -> np.ndarray:
+    """Returns the power of reconstructions over that of originals, [2, C] -> [C]."""
+    original, reconstruction = powers
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return reconstruction / original
+
+
+def _origin(split: str, number: int, seed: int) -> dict[str, Any]:
+    return {"split": split, "n": number, **interval_origin(seed)}
+
+
+def _joined(costs: Sequence[Likelihoods]) -> Likelihoods:
+    return Likelihoods(
+        *(
+            {level: np.concatenate([part[level] for part in parts]) for level in LEVELS}
+            for parts in zip(*costs, strict=True)
+        )
+    )

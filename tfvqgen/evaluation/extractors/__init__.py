@@ -1,1 +1,0 @@
-"""What finds features of images, for distances between sets of them."""

@@ -1,1 +1,0 @@
-"""Figures: cells by localization, reconstructions, and what is taken for what."""

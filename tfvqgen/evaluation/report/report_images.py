@@ -1,0 +1,177 @@
+"""The images of a report, embedded as PNG."""
+
+# Shapes: H x W pixels and C channels; L labels.
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from tfvqgen.data.crops import LABEL_SEPARATOR
+from tfvqgen.data.images import encode_png
+from tfvqgen.data.schema import Split, read_images, to_unit
+from tfvqgen.data.sheets import brightening, shown
+from tfvqgen.evaluation.cells import (
+    GeneratedCells,
+    ReferenceSets,
+    crops_in_turn,
+    examples_of_kinds,
+    kind_names,
+)
+from tfvqgen.evaluation.comparison import Neighbours
+from tfvqgen.evaluation.figures import confusion_image
+from tfvqgen.evaluation.image_sets import ImageSet
+from tfvqgen.generation.generator import Generator
+from tfvqgen.generation.model_info import ModelInfo
+from tfvqgen.generation.request import set_name
+from tfvqgen.generation.samples import DISCLAIMER
+
+_SMALL = 128
+_RECONSTRUCTED = 8
+_PER_KIND = 4
+
+
+class ReportImage(NamedTuple):
+    """An image of the page as a data URI, its size, its content and its labels."""
+
+    uri: str
+    width: int
+    height: int
+    alt: str
+    labels: str
+
+
+class ReportImages(NamedTuple):
+    """All images of cells of a report; each channel is brightened by one factor.
+
+    Attributes:
+        reconstructions: For each crop the images ``original``, ``reconstruction``,
+            ``top only`` and ``bottom only``.
+        by_kind: Generated and real cells by kind.
+        neighbours: For each generated cell that is near to a training crop the images
+            ``generated``, ``nearest in training`` and ``nearest held out``.
+    """
+
+    reconstructions: Sequence[Mapping[str, ReportImage]]
+    by_kind: Mapping[str, Mapping[str, Sequence[ReportImage]]]
+    neighbours: Sequence[Mapping[str, ReportImage]]
+
+
+def reduced(image: np.ndarray) -> np.ndarray:
+    """Reduces a large image by a whole factor, to a side of 128 to 255 pixels.
+
+    Many cells of full size would make a page of tens of megabytes.
+    """
+    factor = max(1, min(image.shape[:2]) // _SMALL)
+    return np.asarray(Image.fromarray(image).reduce(factor))
+
+
+def confusion_images(agreement: Mapping[str, Any]) -> dict[str, ReportImage]:
+    """Returns images of the confusion matrices of generated and real cells."""
+    return {
+        name: _embedded(
+            confusion_image(agreement[name]["confusion"], agreement["labels"], rows),
+            f"confusions of {name} cells, percent of a row",
+        )
+        for name, rows in (("generated", "requested"), ("real", "label"))
+        if name in agreement
+    }
+
+
+def make_images(
+    generator: Generator,
+    split: Split,
+    cells: GeneratedCells,
+    references: ReferenceSets,
+    neighbours: Sequence[Neighbours],
+    seed: int,
+) -> ReportImages:
+    """Makes the images of crops of the evaluated split and of generated cells."""
+    info = generator.model_info
+    crops = ImageSet.of_split(split)
+    chosen = crops_in_turn(crops.labels, min(_RECONSTRUCTED, len(crops)), seed)
+    examples = examples_of_kinds(cells.images.labels, _PER_KIND)
+    cells_shown = [cell for some in examples.values() for cell in some]
+    order = sorted({*references.crop_numbers[cells_shown].tolist(), *chosen.tolist()})
+    real = dict(zip(order, read_images(split, order), strict=True))
+    scale = np.iinfo(info.dtype).max
+    gain = brightening(np.stack(list(real.values())) / scale)
+
+    def small(image, labels, name: str, seed: int | None = None) -> ReportImage:
+        pixels = reduced(shown(image / scale, info.display_channels, gain))
+        return _cell_image(pixels, labels, name, info, seed)
+
+    def first(images: ImageSet, name: str, seed: int | None = None) -> ReportImage:
+        return small(images.read()[0], images.labels[0], name, seed)
+
+    def generated(cell: int) -> ReportImage:
+        return first(cells.images.take([cell]), "generated", int(cells.seeds[cell]))
+
+    def real_crop(cell: int) -> ReportImage:
+        crop = int(references.crop_numbers[cell])
+        return small(real[crop], crops.labels[crop], "real")
+
+    originals = np.stack([real[crop] for crop in chosen.tolist()])
+    levels = generator.autoencoder.reconstruct_levels(to_unit(originals))
+    views = {
+        "original": originals / scale,
+        "reconstruction": levels.full.numpy(),
+        "top only": levels.top_only.numpy(),
+        "bottom only": levels.bottom_only.numpy(),
+    }
+    views = {
+        name: shown(images, info.display_channels, gain)
+        for name, images in views.items()
+    }
+    names = kind_names(info.labels)
+    return ReportImages(
+        reconstructions=[
+            {
+                name: _cell_image(images[row], crops.labels[crop], name, info)
+                for name, images in views.items()
+            }
+            for row, crop in enumerate(chosen)
+        ],
+        by_kind={
+            names[kind]: {
+                "generated": [generated(cell) for cell in some],
+                f"real ({split.name})": [real_crop(cell) for cell in some],
+            }
+            for kind, some in examples.items()
+        },
+        neighbours=[
+            {
+                "generated": generated(one.cell),
+                "nearest in training": first(one.training, "nearest in training"),
+                "nearest held out": first(one.held_out, "nearest held out"),
+            }
+            for one in neighbours
+        ],
+    )
+
+
+def _cell_image(
+    pixels: np.ndarray, labels, name: str, info: ModelInfo, seed: int | None = None
+) -> ReportImage:
+    """Embeds the image of a cell; a generated one, with a seed, says so in its PNG."""
+    text = set_name([x for x, has in zip(info.labels, labels, strict=True) if has])
+    readable = text.replace(LABEL_SEPARATOR, " + ")
+    alt = f"{name}: {readable}"
+    if seed is None:
+        return _embedded(pixels, alt, readable)
+    metadata = {
+        "Description": DISCLAIMER,
+        "Software": "tfvqgen",
+        "Model": info.id,
+        "Labels": text,
+        "Seed": str(seed),
+    }
+    return _embedded(pixels, f"{alt}, seed {seed}", readable, metadata)
+
+
+def _embedded(pixels: np.ndarray, alt: str, labels: str = "", text=None) -> ReportImage:
+    data = base64.b64encode(encode_png(pixels, text)).decode()
+    height, width = pixels.shape[:2]
+    return ReportImage(f"data:image/png;base64,{data}", width, height, alt, labels)

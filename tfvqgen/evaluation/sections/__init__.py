@@ -1,1 +1,0 @@
-"""The objects of ``metrics.json``, each from what was measured."""
