@@ -73,24 +73,19 @@ class DownloadReport:
 
 
 class _Failure(Exception):
-    """A failed attempt.
+    """An image cannot be downloaded; another attempt would fail, too."""
 
-    Args:
-        reason: The reason in a few words.
-        again: Whether another attempt may succeed.
-        damaged: Whether the image was damaged; one more attempt may then succeed.
-        answered: Whether a server answered.
-    """
 
-    def __init__(
-        self,
-        reason: str,
-        again: bool = False,
-        damaged: bool = False,
-        answered: bool = True,
-    ):
-        super().__init__(reason)
-        self.again, self.damaged, self.answered = again, damaged, answered
+class _Unanswered(_Failure):
+    """No server answered, although the request was repeated."""
+
+
+class _Broken(_Failure):
+    """The connection broke; the next attempt continues."""
+
+
+class _Damaged(_Failure):
+    """The image was damaged; one more attempt may succeed."""
 
 
 def download(
@@ -142,8 +137,7 @@ def download(
                 megabytes = round(report.bytes / 1e6)
                 bar.set_postfix(MB=megabytes, failed=len(report.failed), refresh=False)
                 bar.update()
-                failure = result[-1]
-                lost = isinstance(failure, _Failure) and not failure.answered
+                lost = isinstance(result[-1], _Unanswered)
                 unanswered = unanswered + 1 if lost else 0
                 if unanswered == _MOST_UNANSWERED:
                     break
@@ -234,11 +228,11 @@ class _Downloader:
             try:
                 self._receive(image.url, part)
                 return self._finish(image, part, path)
-            except _Failure as failure:
-                again = failure.again or (failure.damaged and not damaged)
+            except (_Broken, _Damaged) as failure:
+                again = isinstance(failure, _Broken) or not damaged
                 if not again or attempt == self._retries:
                     raise
-                damaged = damaged or failure.damaged
+                damaged = damaged or isinstance(failure, _Damaged)
             self.stopped.wait(min(_PAUSE * 2**attempt, _LONGEST_PAUSE))
 
     def _receive(self, url: str, part: Path) -> None:
@@ -263,7 +257,7 @@ class _Downloader:
                 same = _validator(response.headers) in ("", validator)
                 if not rest.startswith(f"bytes {start}-") or not same:
                     part.unlink()
-                    raise _Failure("the rest of another image", again=True)
+                    raise _Broken("the rest of another image")
             else:
                 raise _Failure(f"HTTP {response.status_code}")
             self._store(response, part)
@@ -284,7 +278,7 @@ class _Downloader:
         except (urllib3.exceptions.HTTPError, OSError) as error:
             # A plain OSError says which certificate files are missing.
             reason = error if type(error) is OSError else type(error).__name__
-            raise _Failure(f"no answer ({reason})", answered=False) from None
+            raise _Unanswered(f"no answer ({reason})") from None
 
     def _store(self, response: requests.Response, part: Path) -> None:
         try:
@@ -296,7 +290,7 @@ class _Downloader:
                     if self.stopped.is_set():
                         raise _Failure("stopped")
         except urllib3.exceptions.HTTPError:
-            raise _Failure("the connection broke", again=True) from None
+            raise _Broken("the connection broke") from None
 
     def _finish(self, image: ListedImage, part: Path, path: Path) -> dict[str, Any]:
         """Checks a whole file and gives it its final name."""
@@ -307,8 +301,7 @@ class _Downloader:
             read_field_image(part, image.path)
         except DataError as error:
             part.unlink()
-            reason = str(error).partition(". Received")[0]
-            raise _Failure(reason, damaged=True) from None
+            raise _Damaged(str(error).partition(". Received")[0]) from None
         with blamed_on(path, temporary=part):
             with open(part, "rb") as file:
                 os.fsync(file.fileno())

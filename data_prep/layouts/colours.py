@@ -70,14 +70,10 @@ class SourceInfo:
 
 
 def chosen(names: Sequence[str], channels: Sequence[str] | None) -> tuple[str, ...]:
-    """Returns the channels to read, in order.
-
-    Args:
-        names: All channels of the layout.
-        channels: The channels that the user wants; None: all.
+    """Returns the channels that the user wants; None stands for all of the layout.
 
     Raises:
-        UserError: A wanted channel does not exist or is repeated.
+        UserError: A channel does not exist or is repeated.
     """
     wanted = tuple(names if channels is None else channels)
     if not wanted or not set(wanted) <= set(names) or len(set(wanted)) < len(wanted):
@@ -107,10 +103,10 @@ def make_field(
         found: Channel name -> file, of all channels that exist.
         channels: Names of the wanted channels in order.
         where: File and line, or folder, for messages.
-        labels: See ``Field``, also for `group` and `pixel_size`.
-        group: Group.
-        pixel_size: Pixel size.
-        **metadata: Metadata; empty ones are left out, and ``codec`` is added.
+        labels: As in ``Field``.
+        group: As in ``Field``.
+        pixel_size: As in ``Field``.
+        **metadata: As in ``Field``; empty ones are left out, and ``codec`` is added.
 
     Raises:
         DataError: A channel is missing; names the field.
@@ -176,11 +172,7 @@ def folder_of(
     labels_ordered: bool = False,
 ) -> FieldFolder:
     """Returns the fields in the order of their ids."""
+    ordered = tuple(sorted(fields, key=lambda field: field.field_id))
     return FieldFolder(
-        layout=layout,
-        folder=files.folder,
-        channels=tuple(channels),
-        fields=tuple(sorted(fields, key=lambda field: field.field_id)),
-        labels_ordered=labels_ordered,
-        credit=credit,
+        layout, files.folder, tuple(channels), ordered, labels_ordered, credit
     )

@@ -1,6 +1,4 @@
 import json
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,8 +8,6 @@ from data_prep.layouts import read_fields
 from tests.data_prep import layout_files
 from tests.data_prep.png_writer import write_png
 from tfvqgen.errors import DataError, UserError
-
-REAL_FIELDS = os.environ.get("TFVQGEN_HPA_FIELDS")
 
 
 def _make(folder, *rows):
@@ -101,17 +97,3 @@ def test_fields_json_gives_pixel_size_and_credit(tmp_path):
         (tmp_path / "fields.json").write_text(wrong)
         with pytest.raises(DataError, match=r"fields\.json"):
             read_fields(tmp_path)
-
-
-@pytest.mark.skipif(not REAL_FIELDS, reason="TFVQGEN_HPA_FIELDS names no folder")
-def test_real_fields_are_read():
-    fields = read_fields(Path(REAL_FIELDS) / "kaggle2018").fields
-    assert len(fields) == 70
-    assert sum("Nucleoplasm" in field.labels for field in fields) > 30
-    for field in fields:
-        image = read_field(field)
-        assert image.shape == (512, 512, 4) and image.dtype == np.uint8
-        assert field.pixel_size == 0.32
-    large = read_fields(Path(REAL_FIELDS) / "full_size").fields
-    assert sorted(read_field(f).shape[0] for f in large) == [2048, 2048, 3072]
-    assert {field.pixel_size for field in large} == {0.08}
