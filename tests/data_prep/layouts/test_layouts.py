@@ -102,7 +102,7 @@ LINES = st.lists(
 @pytest.mark.parametrize(("layout", "name", "header"), TABLES)
 @settings(
     deadline=None,
-    max_examples=20,
+    max_examples=10,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(rest=LINES.map(lambda text: text.encode("utf-8", "replace")) | st.binary())
