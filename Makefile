@@ -87,5 +87,5 @@ $(INSTALLED): setup.cfg constraints.txt
 	@echo "installing into $(VENV) (once; about a minute)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt \
-	  -e '.[prep,screen,evaluate,beam,serving,tensorboard,plot,dev]'
+	  -e '.[app,prep,screen,evaluate,beam,serving,tensorboard,plot,dev]'
 	@touch $@

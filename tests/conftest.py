@@ -131,3 +131,20 @@ def serving(_running_server):
     """Returns an imitation of TensorFlow Serving with `real_export` as version 1."""
     _running_server.reset()
     return _running_server
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """Returns Debian's Chromium without a window, driven by Playwright."""
+    executable = shutil.which("chromium")
+    if executable is None:
+        pytest.skip("Chromium is not installed")
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="Playwright is not installed"
+    )
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(
+            executable_path=executable, args=["--no-sandbox"]
+        )
+        yield browser
+        browser.close()

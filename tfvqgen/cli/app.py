@@ -8,15 +8,40 @@ offers all images as lossless files whose metadata says that they are generated.
 
 The model is a folder of export.py or a workdir of train.py. The page needs no network
 and can only be reached from this machine. If the model is on another machine, forward
-the port: ssh -L 8600:localhost:8600 machine. Ctrl-C closes the page.
+the port: ssh -L 8600:localhost:8600 machine. Ctrl-C closes the page. The command needs
+the extra `app`.
 """
 
 import contextlib
+import os
+import socket
+import tempfile
 import threading
+from collections.abc import Iterator
+from pathlib import Path
 
 from tfvqgen.command_line import import_tensorflow
+from tfvqgen.errors import UserError, require_in_range, require_package
 
 INTERRUPTED = "the page is closed; run the same command again to open it"
+
+_LOOPBACK = "127.0.0.1"
+# Even if Gradio asked for it, the browser would load nothing from another host.
+_POLICY = (
+    "default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'; "
+    "frame-ancestors 'none'; form-action 'none'"
+)
+
+_CSS = """
+.cells img {image-rendering: pixelated}
+.cells .grid-wrap, .cells .grid-container {height: auto; min-height: 0}
+.cells .thumbnail-item {aspect-ratio: auto; height: auto}
+.cells .thumbnail-item img {aspect-ratio: 1; height: auto}
+.cells .caption-label {position: static; max-width: none; background: none; border: 0;
+  white-space: normal; padding: 0}
+.chips label {padding: 3px 8px}
+.chips .wrap {gap: 5px}
+"""
 
 
 def add_flags(parser) -> None:
@@ -34,34 +59,87 @@ def add_flags(parser) -> None:
 
 def run(args) -> None:
     """Runs the command."""
-    from tfvqgen.errors import UserError, require_in_range
-
     require_in_range("port", args.port, 0 <= args.port <= 65535, "0 to 65535")
+    require_package("gradio", "app")
     import_tensorflow()
-    from tfvqgen.app.model import open_model
-    from tfvqgen.app.server import PageServer
-    from tfvqgen.app.studio import Studio
+    from tfvqgen.generation.load import open_source
 
-    studio = Studio(open_model(args.model))
-    try:
-        server = PageServer(studio, args.port)
-    except OSError as error:
-        raise UserError(
-            "the page cannot be opened: expected a free port (--port 0 takes any). "
-            f"Received: port={args.port} ({error.strerror})"
-        ) from None
-    with server:
-        # While the user looks around.
-        threading.Thread(target=_warm_up, args=(studio,), daemon=True).start()
-        print(f"page: {server.url}  (only on this machine; Ctrl-C ends it)", flush=True)
+    with serving(open_source(args.model), args.port) as address:
+        print(f"page: {address}  (only on this machine; Ctrl-C ends it)", flush=True)
+        threading.Event().wait()
+
+
+@contextlib.contextmanager
+def serving(source, port: int = 0) -> Iterator[str]:
+    """Serves the page until the block ends, and yields its address.
+
+    Args:
+        source: The model.
+        port: Port of the page; 0 selects a free port.
+
+    Raises:
+        UserError: The port is in use.
+    """
+    from starlette.middleware import Middleware
+    from starlette.middleware.base import BaseHTTPMiddleware
+
+    with tempfile.TemporaryDirectory(prefix="tfvqgen_app_") as folder:
+        # Gradio copies what it shows to this folder.
+        os.environ["GRADIO_TEMP_DIR"] = f"{folder}/gradio"
+        os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+        import gradio as gr
+
+        from tfvqgen.app import MAX_UPLOAD_BYTES, MODEL_USE, Page
+
+        page = Page(source, Path(folder)).build()
         try:
-            server.serve_forever()
+            _, address, _ = page.launch(
+                server_name=_LOOPBACK,
+                server_port=port or _free_port(),
+                prevent_thread_lock=True,
+                share=False,
+                quiet=True,
+                ssr_mode=False,
+                footer_links=[],
+                run_history=False,
+                max_file_size=MAX_UPLOAD_BYTES,
+                app_kwargs={
+                    "middleware": [Middleware(BaseHTTPMiddleware, _answer_page_only)]
+                },
+                theme=gr.themes.Base(font="system-ui", font_mono="monospace"),
+                css=_CSS,
+                js="() => document.body.classList.add('dark')",
+            )
+        except OSError:
+            raise UserError(
+                "the port is in use: expected a free one (--port 0 selects one). "
+                f"Received: port={port}"
+            ) from None
+        try:
+            yield address
         finally:
-            studio.close()
+            page.close(verbose=False)
+            # Waits for the batch in progress; nothing asks for another one.
+            with MODEL_USE:
+                pass
 
 
-def _warm_up(studio) -> None:
-    from tfvqgen.app.limits import Refused
+async def _answer_page_only(request, call_next):
+    """Refuses other pages and names of this machine, and adds the page's policy."""
+    from starlette.responses import PlainTextResponse
 
-    with contextlib.suppress(Refused):
-        studio.warm_up()
+    host = request.headers.get("host", "")
+    own_origin = f"http://{host}"
+    if host.split(":")[0] not in (_LOOPBACK, "localhost"):
+        return PlainTextResponse(f"wrong host: expected {_LOOPBACK}", 403)
+    if request.headers.get("origin", own_origin) != own_origin:
+        return PlainTextResponse("wrong origin: expected this page", 403)
+    response = await call_next(request)
+    response.headers["Content-Security-Policy"] = _POLICY
+    return response
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind((_LOOPBACK, 0))
+        return free.getsockname()[1]

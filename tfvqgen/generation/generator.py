@@ -55,6 +55,12 @@ class Generator:
         self.generate = tf.function(
             self._generate, input_signature=[labels, *rows], autograph=False
         )
+        self.complete = tf.function(
+            self._complete, autograph=False, reduce_retracing=True
+        )
+        self.reconstruct = tf.function(
+            self._reconstruct, autograph=False, reduce_retracing=True
+        )
 
     @classmethod
     def of_workdir(cls, path: str | os.PathLike) -> "Generator":
@@ -122,7 +128,7 @@ class Generator:
         )
         return Codes(top, bottom)
 
-    def complete(
+    def _complete(
         self, image, mask, labels, seeds, temperature, top_p, guidance
     ) -> Cells:
         """Keeps a part of each image and samples the rest.
@@ -147,7 +153,7 @@ class Generator:
         return Cells(self.decode(codes), *codes)
 
     def visible(self, image, mask):
-        """Returns images with black pixels outside the mask; see :meth:`complete`."""
+        """Returns images with black pixels outside the mask; see :attr:`complete`."""
         return tf.where(mask[..., None] == 1, image, tf.zeros_like(image))
 
     def kept(self, mask) -> Codes:
@@ -166,7 +172,7 @@ class Generator:
         """Returns the images of codes, uint8 or uint16 [B, H, W, C]."""
         return from_unit(self.autoencoder.decode(codes), self.model_info.dtype)
 
-    def reconstruct(self, image):
+    def _reconstruct(self, image):
         """Encodes and decodes images, uint8 or uint16 [B, H, W, C]."""
         return self.decode(self.encode(image))
 

@@ -16,7 +16,7 @@ and from which seed.
 import hashlib
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -84,12 +84,74 @@ def write_samples(
 
 def _draw(source: Source, request: Request, samples: Sequence[Sample]) -> np.ndarray:
     """Returns the images of some samples, uint8 or uint16 [N, H, W, C]."""
-    cells = source.generate(
-        multi_hot([sample.labels for sample in samples], source.model_info),
-        np.array([sample.seed for sample in samples], np.int64),
-        *request.rows(len(samples)),
+    rows = sampling_rows(source.model_info, request, samples)
+    return np.asarray(source.generate(*rows).image)
+
+
+def sampling_rows(
+    about: ModelInfo, request: Request, samples: Sequence[Sample]
+) -> list[np.ndarray]:
+    """Returns labels, seeds, temperature, top_p and guidance, a row for each sample."""
+    labels = multi_hot([sample.labels for sample in samples], about)
+    seeds = np.array([sample.seed for sample in samples], np.int64)
+    return [labels, seeds, *request.rows(len(samples))]
+
+
+def write_cell(
+    folder: Path, name: str, image: np.ndarray, about: ModelInfo, text: dict[str, str]
+) -> None:
+    """Writes a cell into ``images/`` and ``composites/`` of a folder.
+
+    Args:
+        folder: The folder.
+        name: Name of the files, without suffix.
+        image: uint8 or uint16 [H, W, C].
+        about: Describes the model.
+        text: Metadata of the files.
+    """
+    for subfolder in ("images", "composites"):
+        (folder / subfolder).mkdir(exist_ok=True)
+    path = folder / image_name(name, len(about.channels))
+    write_image(path, image, about.channels, text)
+    shown_image = composite(image, about.display_channels)
+    write_image(folder / "composites" / f"{name}.png", shown_image, text=text)
+
+
+def table_row(
+    folder: Path,
+    name: str,
+    about: ModelInfo,
+    labels: Sequence[str],
+    group: str,
+    columns: Mapping[str, str],
+) -> Crop:
+    """Returns the row of the table for a cell that :func:`write_cell` has written."""
+    path = image_name(name, len(about.channels))
+    digest = hashlib.sha256()
+    for file in channel_paths(folder / path, about.channels):
+        digest.update(file.read_bytes())
+    return Crop(
+        crop_id=name,
+        path=path,
+        labels=labels,
+        group=group,
+        size=about.image_shape[0],
+        pixel_size=about.pixel_size,
+        metadata=columns,
+        sha256=digest.hexdigest(),
     )
-    return np.asarray(cells.image)
+
+
+def write_table(folder: Path, rows: Sequence[Crop], about: ModelInfo) -> None:
+    """Writes ``samples.csv`` and ``samples.json``."""
+    write_crops(
+        folder,
+        rows,
+        channels=about.channels,
+        dtype=about.dtype,
+        credit=about.credit,
+        table=SAMPLES_TABLE,
+    )
 
 
 def origin(about: ModelInfo) -> dict[str, str]:
@@ -172,8 +234,6 @@ class _Folder:
                 )
             self._remove_cells()
             write_json(path, request)
-        for name in ("images", "composites"):
-            (self._path / name).mkdir(exist_ok=True)
 
     def _remove_cells(self) -> None:
         # The table goes first: without it the rest is an interrupted run's. The request
@@ -193,23 +253,15 @@ class _Folder:
     def add(self, sample: Sample, image: np.ndarray) -> None:
         """Writes a cell's files."""
         text = said_within(self._about, self._request, sample)
-        write_image(self._path / self._image(sample), image, self._about.channels, text)
-        picture = composite(image, self._about.display_channels)
-        write_image(self._composite(sample), picture, text=text)
+        write_cell(self._path, sample.name, image, self._about, text)
 
     def finish(self) -> Path:
         """Writes the sheet and then the table; returns the sheet's path."""
         sheet = self._path / SHEET
         text = said_within(self._about, self._request)
         write_image(sheet, self._sheet(), text=text)
-        write_crops(
-            self._path,
-            [self._row(sample) for sample in self.samples],
-            channels=self._about.channels,
-            dtype=self._about.dtype,
-            credit=self._about.credit,
-            table=SAMPLES_TABLE,
-        )
+        rows = [self._row(sample) for sample in self.samples]
+        write_table(self._path, rows, self._about)
         return sheet
 
     def _image(self, sample: Sample) -> str:
@@ -222,19 +274,11 @@ class _Folder:
         return self._path / "composites" / f"{sample.name}.png"
 
     def _row(self, sample: Sample) -> Crop:
-        digest = hashlib.sha256()
-        for path in self._files(sample):
-            digest.update(path.read_bytes())
-        return Crop(
-            crop_id=sample.name,
-            path=self._image(sample),
-            labels=sample.labels,
-            # Cells of one seed are alike.
-            group=f"seed{sample.seed}",
-            size=self._about.image_shape[0],
-            pixel_size=self._about.pixel_size,
-            metadata=table_columns(self._about, self._request, sample),
-            sha256=digest.hexdigest(),
+        columns = table_columns(self._about, self._request, sample)
+        # Cells of one seed are alike.
+        group = f"seed{sample.seed}"
+        return table_row(
+            self._path, sample.name, self._about, sample.labels, group, columns
         )
 
     def _sheet(self) -> np.ndarray:

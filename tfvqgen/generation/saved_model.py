@@ -120,6 +120,36 @@ class SavedModel:
         )
         return Cells(made["image"], made["top_codes"], made["bottom_codes"])
 
+    def reconstruct(self, image) -> np.ndarray:
+        """Encodes and decodes images, uint8 or uint16 [B, H, W, C]."""
+        return self.ask("reconstruct", image=image)["image"]
+
+    def complete(
+        self, image, mask, labels, seeds, temperature, top_p, guidance
+    ) -> Cells:
+        """Keeps a part of images and samples the rest; see ``Generator.complete``.
+
+        Raises:
+            UserError: A row has several labels, which the signature does not accept.
+        """
+        labels = np.asarray(labels)
+        if (labels.sum(1) > 1).any():
+            raise UserError(
+                "too many labels: expected at most one for each completed image. "
+                f"Received: {int(labels.sum(1).max())}"
+            )
+        made = self.ask(
+            "complete",
+            image=image,
+            mask=mask,
+            class_id=np.where(labels.any(1), labels.argmax(1), -1),
+            seed=seeds,
+            temperature=temperature,
+            top_p=top_p,
+            guidance=guidance,
+        )
+        return Cells(made["image"], made["top_codes"], made["bottom_codes"])
+
     def ask(self, signature: str, **inputs: Any) -> dict[str, np.ndarray]:
         """Runs a signature and returns its outputs by name.
 
