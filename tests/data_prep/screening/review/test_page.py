@@ -13,7 +13,6 @@ import pytest
 from data_prep.screening.decisions import KEEP
 from data_prep.screening.screening import open_screening
 from data_prep.tables import read_table
-from tests.browser import browser, find_chromium
 from tests.data_prep.screened_crops import (
     INSTALLED,
     make_screened,
@@ -23,9 +22,7 @@ from tests.data_prep.screened_crops import (
 )
 from tfvqgen.errors import DataError
 
-CHROMIUM = find_chromium()
 pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed"),
     pytest.mark.skipif(not INSTALLED, reason="the extra screen is missing"),
     # One browser for all.
     pytest.mark.xdist_group("review_page"),
@@ -45,12 +42,6 @@ def crops(tmp_path_factory, no_umap):
     return made
 
 
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory):
-    with browser(CHROMIUM, tmp_path_factory.mktemp("profile")) as opened:
-        yield opened
-
-
 @contextlib.contextmanager
 def served(folder):
     class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -68,68 +59,70 @@ def served(folder):
             thread.join()
 
 
-@pytest.fixture(params=["file", "served"])
-def page(request, chromium, crops):
-    review = (crops / "review").resolve()
-    with contextlib.ExitStack() as stack:
-        base = review.as_uri()
-        if request.param == "served":
-            base = stack.enter_context(served(review))
-        chromium.problems.clear()
-        chromium.addresses.clear()
-        open_page(chromium, f"{base}/index.html")
-        chromium.run("localStorage.clear()")
-        open_page(chromium, f"{base}/index.html")
-        yield chromium
-        assert chromium.problems == []
-        outside = [x for x in chromium.addresses if not x.startswith(base)]
-        assert [x for x in outside if not x.startswith(("data:", "blob:"))] == []
-        chromium.open("about:blank")
+@contextlib.contextmanager
+def opened(chromium, base):
+    """Opens the review page in a window of its own, without earlier decisions."""
+    problems, requests = [], []
+    context = chromium.new_context(viewport={"width": 1440, "height": 900})
+    with contextlib.closing(context):
+        page = context.new_page()
+        page.set_default_timeout(20_000)
+        page.on("pageerror", lambda error: problems.append(error))
+        page.on("request", lambda request: requests.append(request.url))
+        page.goto(f"{base}/index.html")
+        wait_until_drawn(page)
+        yield page
+        assert problems == []
+        outside = [x for x in requests if not x.startswith((base, "data:", "blob:"))]
+        assert outside == []
 
 
-def open_page(chromium, url):
-    chromium.open("about:blank")
-    chromium.wait("location.href === 'about:blank'")
-    chromium.open(url, 1440, 900)
-    chromium.wait("typeof names !== 'undefined' && names && firstDrawn")
+def wait_until_drawn(page):
+    page.wait_for_function("typeof names !== 'undefined' && names && firstDrawn")
 
 
-def middle(chromium, selector):
-    return chromium.run(
-        f"(() => {{ const b = document.querySelector('{selector}')"
-        ".getBoundingClientRect();"
-        " return [b.left + b.width / 2, b.top + b.height / 2] })()"
-    )
+@pytest.fixture
+def page(chromium, crops):
+    with opened(chromium, (crops / "review").resolve().as_uri()) as page:
+        yield page
 
 
-def downloaded(chromium, folder):
-    chromium.save_downloads_in(folder)
-    path = folder / "decisions.csv"
-    chromium.click(*middle(chromium, "#download"))
-    for _ in range(200):
-        if path.exists():
-            return path
-        chromium.run("new Promise((done) => setTimeout(done, 50))")
-    raise AssertionError("nothing was downloaded")
+@pytest.fixture
+def served_page(chromium, crops):
+    with served(crops / "review") as base, opened(chromium, base) as page:
+        yield page
+
+
+def middle(page, selector):
+    box = page.locator(selector).bounding_box()
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def downloaded(page, folder):
+    with page.expect_download() as download:
+        page.click("#download")
+    path = folder / download.value.suggested_filename
+    download.value.save_as(path)
+    return path
 
 
 def test_clusters_and_crops_are_decided_by_keyboard_and_applied(page, crops, tmp_path):
-    page.run("$('sort').value = 'number'; listClusters(); chooseCluster(0)")
-    page.press("d")
-    page.press("n")
-    assert page.run("chosen") == 1
-    page.press("k")
-    page.press("3")
-    page.press("ArrowRight")
-    page.press("ArrowRight")
-    page.press("d")
-    page.press("Escape")
-    page.press("p")
-    page.press("ArrowRight")
-    page.press("k")
+    page.evaluate("$('sort').value = 'number'; listClusters(); chooseCluster(0)")
+    page.keyboard.press("d")
+    page.keyboard.press("n")
+    assert page.evaluate("chosen") == 1
+    page.keyboard.press("k")
+    page.keyboard.press("3")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("d")
+    page.keyboard.press("Escape")
+    page.keyboard.press("p")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("k")
     path = downloaded(page, tmp_path)
-    second = page.run("names.ids[STARTS[2] - 2]")
-    first = page.run("names.ids[STARTS[1] - 1]")
+    second = page.evaluate("names.ids[STARTS[2] - 2]")
+    first = page.evaluate("names.ids[STARTS[1] - 1]")
     run_screen("--crops", crops, "--apply", path)
     rows = list(read_table(crops / "review" / "decisions.csv"))
     made = {row.get("crop_id"): row.get("decision") for row in rows}
@@ -145,85 +138,93 @@ def test_clusters_and_crops_are_decided_by_keyboard_and_applied(page, crops, tmp
 
 
 def test_clusters_and_crops_are_decided_by_mouse_and_undone(page):
-    page.click(*middle(page, "#clusters div:nth-child(3)"))
-    number = page.run("chosen")
-    page.click(*middle(page, "[data-cluster=drop]"))
-    assert page.run(f"DECISIONS[ofCluster[{number}]]") == "drop"
-    page.click(*middle(page, "#sheet div:nth-child(2)"))
-    index = page.run("chosenCrop")
-    assert index == page.run("STARTS[chosen] + 1")
-    page.click(*middle(page, "[data-cell=keep]"))
-    assert page.run(f"decisionOf({index})") == "keep"
-    before = page.run("document.querySelector('#progress').textContent")
+    page.click("#clusters div:nth-child(3)")
+    number = page.evaluate("chosen")
+    page.click("[data-cluster=drop]")
+    assert page.evaluate(f"DECISIONS[ofCluster[{number}]]") == "drop"
+    page.click("#sheet div:nth-child(2)")
+    index = page.evaluate("chosenCrop")
+    assert index == page.evaluate("STARTS[chosen] + 1")
+    page.click("[data-cell=keep]")
+    assert page.evaluate(f"decisionOf({index})") == "keep"
+    before = page.evaluate("document.querySelector('#progress').textContent")
     assert "1 of" in before
-    page.click(*middle(page, "#undo"))
-    assert page.run(f"decisionOf({index})") == "drop"
-    page.press("z")
-    assert page.run("ofCluster.every((x) => !x) && ofCrop.every((x) => !x)")
-    page.press("y")
-    page.press("y")
-    assert page.run("document.querySelector('#progress').textContent") == before
+    page.click("#undo")
+    assert page.evaluate(f"decisionOf({index})") == "drop"
+    page.keyboard.press("z")
+    assert page.evaluate("ofCluster.every((x) => !x) && ofCrop.every((x) => !x)")
+    page.keyboard.press("y")
+    page.keyboard.press("y")
+    assert page.evaluate("document.querySelector('#progress').textContent") == before
 
 
-def test_the_progress_is_there_after_a_reload(page):
-    page.run("chooseCluster(1)")
-    page.press("d")
-    page.press("ArrowRight")
-    page.press("u")
-    kept = page.run("decisionsCsv()")
+def test_the_progress_is_there_after_a_reload(served_page):
+    page = served_page
+    page.evaluate("chooseCluster(1)")
+    page.keyboard.press("d")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("u")
+    kept = page.evaluate("decisionsCsv()")
     assert len(kept.splitlines()) == 3
-    open_page(page, page.run("location.href"))
-    assert page.run("decisionsCsv()") == kept
+    page.reload()
+    wait_until_drawn(page)
+    assert page.evaluate("decisionsCsv()") == kept
 
 
 def test_all_that_is_suggested_is_dropped_at_once_but_for_what_was_decided(page):
-    suggested = page.run("[...KIND].flatMap((k, i) => k & DROPPING ? [i] : [])")
+    suggested = page.evaluate("[...KIND].flatMap((k, i) => k & DROPPING ? [i] : [])")
     assert len(suggested) >= 2
     first = suggested[0]
-    page.run(f"chooseCrop({first})")
-    page.press("k")
-    page.click(*middle(page, "#drop-suggested"))
-    dropped = page.run(
+    page.evaluate(f"chooseCrop({first})")
+    page.keyboard.press("k")
+    page.click("#drop-suggested")
+    dropped = page.evaluate(
         "Array.from(KIND, (_, i) => i).filter((i) => decisionOf(i) === 'drop')"
     )
     assert set(suggested[1:]) <= set(dropped) and first not in dropped
-    page.press("z")
-    assert page.run("decisionsCsv().split('\\n').length") == 3
+    page.keyboard.press("z")
+    assert page.evaluate("decisionsCsv().split('\\n').length") == 3
 
 
-def test_a_dot_of_the_map_shows_its_thumbnail_and_is_chosen_by_a_click(page):
-    box = page.run("(({left, top}) => [left, top])(canvas.getBoundingClientRect())")
+def test_a_dot_of_the_map_shows_its_thumbnail_and_is_chosen_by_a_click(served_page):
+    page = served_page
+    box = page.evaluate(
+        "(({left, top}) => [left, top])(canvas.getBoundingClientRect())"
+    )
     index = 7
-    x, y = page.run(
+    x, y = page.evaluate(
         f"[X[{index}] * view.scale + view.x, Y[{index}] * view.scale + view.y]"
     )
-    page.hover(box[0] + x, box[1] + y)
-    page.wait("!$('tip').hidden && $('tip').firstChild.dataset.painted")
-    shown = page.run("Number($('tip').firstChild.dataset.painted)")
-    assert page.run(f"names.ids[{shown}]") in page.run("$('tip').textContent")
+    page.mouse.move(box[0] + x, box[1] + y)
+    page.wait_for_function("!$('tip').hidden && $('tip').firstChild.dataset.painted")
+    shown = page.evaluate("Number($('tip').firstChild.dataset.painted)")
+    assert page.evaluate(f"names.ids[{shown}]") in page.evaluate("$('tip').textContent")
     assert (
-        page.run(f"Math.hypot(X[{shown}] - X[{index}], Y[{shown}] - Y[{index}])") < 900
+        page.evaluate(f"Math.hypot(X[{shown}] - X[{index}], Y[{shown}] - Y[{index}])")
+        < 900
     )
     pixels = "$('tip').firstChild.getContext('2d').getImageData(0, 0, 128, 128).data"
-    # What a file has drawn may not be read again.
-    if page.run("location.protocol") != "file:":
-        assert page.run(f"{pixels}.some((v, i) => i % 4 < 3 && v > 30)")
-    page.click(box[0] + x, box[1] + y)
-    assert page.run("chosenCrop") == shown
-    assert page.run("chosen === CLUSTER[chosenCrop] && !$('cell').hidden")
+    # A page that is opened as a file may not read these pixels.
+    assert page.evaluate(f"{pixels}.some((v, i) => i % 4 < 3 && v > 30)")
+    page.mouse.click(box[0] + x, box[1] + y)
+    assert page.evaluate("chosenCrop") == shown
+    assert page.evaluate("chosen === CLUSTER[chosenCrop] && !$('cell').hidden")
 
 
 def test_the_map_is_moved_and_enlarged(page):
-    before = page.run("[view.x, view.y, view.scale]")
+    before = page.evaluate("[view.x, view.y, view.scale]")
     x, y = middle(page, "#scatter")
-    page.drag((x, y), (x + 40, y - 30))
-    moved = page.run("[view.x, view.y, view.scale]")
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 40, y - 30)
+    page.mouse.up()
+    moved = page.evaluate("[view.x, view.y, view.scale]")
     assert moved == pytest.approx([before[0] + 40, before[1] - 30, before[2]], abs=0.1)
-    page.run("$('scatter').focus()")
-    page.press("+")
-    assert page.run("view.scale") == pytest.approx(1.4 * before[2])
-    page.press("0")
-    assert page.run("[view.x, view.y, view.scale]") == pytest.approx(before)
+    page.evaluate("$('scatter').focus()")
+    page.keyboard.press("+")
+    assert page.evaluate("view.scale") == pytest.approx(1.4 * before[2])
+    page.keyboard.press("0")
+    assert page.evaluate("[view.x, view.y, view.scale]") == pytest.approx(before)
 
 
 def test_colours_show_labels_suggestions_decisions_and_clusters(page):
@@ -233,70 +234,70 @@ def test_colours_show_labels_suggestions_decisions_and_clusters(page):
         ("suggestion", 2),
         ("decision", 1),
     ):
-        page.run(f"$('colour').value = '{way}'; $('colour').onchange()")
-        assert page.run("new Set(ink).size") >= colours
-    assert page.run("$('legend').children.length") == 3
-    page.run("$('colour').value = 'label'; $('colour').onchange()")
-    page.click(*middle(page, "#legend button:nth-child(2)"))
-    dimmed = page.run("[...ink].filter((c) => c === FAINT).length")
+        page.evaluate(f"$('colour').value = '{way}'; $('colour').onchange()")
+        assert page.evaluate("new Set(ink).size") >= colours
+    assert page.evaluate("$('legend').children.length") == 3
+    page.evaluate("$('colour').value = 'label'; $('colour').onchange()")
+    page.click("#legend button:nth-child(2)")
+    dimmed = page.evaluate("[...ink].filter((c) => c === FAINT).length")
     assert dimmed == 40
 
 
 def test_decisions_are_opened_again_elsewhere_and_stale_ones_refused(page, tmp_path):
-    page.run("chooseCluster(2)")
-    page.press("d")
-    page.press("ArrowRight")
-    page.press("k")
+    page.evaluate("chooseCluster(2)")
+    page.keyboard.press("d")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("k")
     path = downloaded(page, tmp_path)
     text = path.read_text()
-    page.press("z")
-    page.press("z")
-    page.choose_files("#open", path)
-    page.wait("ofCluster[2] === 2")
-    assert page.run("decisionsCsv()") == text
+    page.keyboard.press("z")
+    page.keyboard.press("z")
+    page.set_input_files("#open", path)
+    page.wait_for_function("ofCluster[2] === 2")
+    assert page.evaluate("decisionsCsv()") == text
     stale = tmp_path / "stale.csv"
-    stale.write_text(text.replace(page.run("DATA.stamp.features"), "0" * 16))
-    page.choose_files("#open", stale)
-    page.wait("!$('error').hidden")
-    assert "Stale decisions" in page.run("$('error').textContent")
-    page.run("complain('')")
+    stale.write_text(text.replace(page.evaluate("DATA.stamp.features"), "0" * 16))
+    page.set_input_files("#open", stale)
+    page.wait_for_function("!$('error').hidden")
+    assert "Stale decisions" in page.evaluate("$('error').textContent")
+    page.evaluate("complain('')")
 
 
 def test_cells_of_a_table_read_back_whatever_is_in_them(page):
     cells = ["plain", "a,b", 'say "x"', '"', "", "two\nlines", "=1+1"]
-    text = page.run(f"{json.dumps(cells)}.map(cell).join(',') + '\\n'")
+    text = page.evaluate(f"{json.dumps(cells)}.map(cell).join(',') + '\\n'")
     assert next(iter(csv.reader(io.StringIO(text)))) == cells
-    assert page.run(f"parseCsv({json.dumps(text)})") == [cells]
+    assert page.evaluate(f"parseCsv({json.dumps(text)})") == [cells]
 
 
 def test_decisions_that_were_applied_are_those_of_clusters_again(page, crops, tmp_path):
-    page.run("chooseCluster(2)")
-    page.press("d")
-    page.run("chooseCluster(1)")
-    page.press("ArrowRight")
-    page.press("k")
+    page.evaluate("chooseCluster(2)")
+    page.keyboard.press("d")
+    page.evaluate("chooseCluster(1)")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("k")
     path = downloaded(page, tmp_path)
     text = path.read_text()
     run_screen("--crops", crops, "--apply", path)
-    page.press("z")
-    page.press("z")
-    page.choose_files("#open", crops / "review" / "decisions.csv")
-    page.wait("ofCluster[2] === 2")
-    assert page.run("decisionsCsv()") == text
-    page.choose_files("#open", crops / "review" / "clusters.csv")
-    page.wait("$('error').hidden")
+    page.keyboard.press("z")
+    page.keyboard.press("z")
+    page.set_input_files("#open", crops / "review" / "decisions.csv")
+    page.wait_for_function("ofCluster[2] === 2")
+    assert page.evaluate("decisionsCsv()") == text
+    page.set_input_files("#open", crops / "review" / "clusters.csv")
+    page.wait_for_function("$('error').hidden")
 
 
 @pytest.mark.parametrize("row", [",,,drop", "7,,,drop", "1.5,,,drop", "1,crop99,,drop"])
 def test_a_row_about_nothing_here_decides_nothing(page, tmp_path, row):
-    tail = page.run("Object.values(DATA.stamp).join(',')")
+    tail = page.evaluate("Object.values(DATA.stamp).join(',')")
     header = "cluster,crop_id,sha256,decision,features,model,config"
     (tmp_path / "decisions.csv").write_text(f"{header}\n{row},{tail}\n")
-    page.choose_files("#open", tmp_path / "decisions.csv")
-    page.wait("!$('error').hidden")
-    assert "Not a decision of this page" in page.run("$('error').textContent")
-    assert page.run("done.length") == 0
-    page.run("complain('')")
+    page.set_input_files("#open", tmp_path / "decisions.csv")
+    page.wait_for_function("!$('error').hidden")
+    assert "Not a decision of this page" in page.evaluate("$('error').textContent")
+    assert page.evaluate("done.length") == 0
+    page.evaluate("complain('')")
 
 
 def test_the_whole_map_stays_whole_when_the_window_changes(page):
@@ -304,9 +305,9 @@ def test_the_whole_map_stays_whole_when_the_window_changes(page):
         "Array.from(X, (x, i) => [x * view.scale + view.x, Y[i] * view.scale + view.y])"
         ".filter(([x, y]) => x < 0 || y < 0 || x > canvas.width || y > canvas.height)"
     )
-    page.resize(900, 600)
-    page.wait("canvas.width < 600")
-    assert page.run(f"{outside}.length") == 0
+    page.set_viewport_size({"width": 900, "height": 600})
+    page.wait_for_function("canvas.width < 600")
+    assert page.evaluate(f"{outside}.length") == 0
 
 
 @pytest.fixture(scope="module")
@@ -324,32 +325,35 @@ def half_accepted(tmp_path_factory, no_umap):
 def test_crops_that_are_not_accepted_are_shown_on_demand_and_not_suggested(
     chromium, half_accepted
 ):
-    open_page(chromium, (half_accepted / "review" / "index.html").as_uri())
-    assert "of 30 crops" in chromium.run("$('progress').textContent")
-    assert chromium.run("$('refused-count').textContent") == "30 not accepted"
-    chromium.run("chooseCluster(0)")
-    few = chromium.run("sheetCrops.length")
-    assert few == chromium.run("ACCEPTED[0]") < chromium.run("sizeOf(0)")
-    chromium.press("a")
-    assert chromium.run("sheetCrops.length") == chromium.run("sizeOf(0)")
-    chromium.click(*middle(chromium, "#drop-suggested"))
-    dropped = chromium.run("[...ofCrop].flatMap((code, i) => code === 2 ? [i] : [])")
-    assert all(chromium.run(f"!(KIND[{i}] & REFUSED)") for i in dropped)
-    refused = chromium.run("KIND.findIndex((k, i) => k & REFUSED)")
-    chromium.run(f"chooseCrop({refused})")
-    chromium.press("k")
-    assert "1 taken in" in chromium.run("$('progress').textContent")
-    chromium.press("a")
-    assert chromium.run("chosenCrop") == -1
-    assert chromium.problems == []
+    with opened(chromium, (half_accepted / "review").as_uri()) as page:
+        check_crops_that_are_not_accepted(page)
+
+
+def check_crops_that_are_not_accepted(page):
+    assert "of 30 crops" in page.evaluate("$('progress').textContent")
+    assert page.evaluate("$('refused-count').textContent") == "30 not accepted"
+    page.evaluate("chooseCluster(0)")
+    few = page.evaluate("sheetCrops.length")
+    assert few == page.evaluate("ACCEPTED[0]") < page.evaluate("sizeOf(0)")
+    page.keyboard.press("a")
+    assert page.evaluate("sheetCrops.length") == page.evaluate("sizeOf(0)")
+    page.click("#drop-suggested")
+    dropped = page.evaluate("[...ofCrop].flatMap((code, i) => code === 2 ? [i] : [])")
+    assert all(page.evaluate(f"!(KIND[{i}] & REFUSED)") for i in dropped)
+    refused = page.evaluate("KIND.findIndex((k, i) => k & REFUSED)")
+    page.evaluate(f"chooseCrop({refused})")
+    page.keyboard.press("k")
+    assert "1 taken in" in page.evaluate("$('progress').textContent")
+    page.keyboard.press("a")
+    assert page.evaluate("chosenCrop") == -1
 
 
 @pytest.mark.parametrize(("width", "height"), [(1440, 900), (1024, 700)])
 def test_nothing_hangs_out_of_the_window(page, width, height):
-    page.resize(width, height)
-    assert page.run("document.documentElement.scrollWidth <= innerWidth")
+    page.set_viewport_size({"width": width, "height": height})
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     for selector in ("#download", "[data-cluster=drop]", "#sheet", "#scatter", "#keys"):
         box = f"document.querySelector('{selector}').getBoundingClientRect()"
-        assert page.run(
+        assert page.evaluate(
             f"{box}.right <= innerWidth + 1 && {box}.bottom <= innerHeight + 1"
         )
