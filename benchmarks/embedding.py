@@ -70,7 +70,7 @@ def once(args: dict[str, Any]) -> dict[str, Any]:
     found["cluster_seconds"] = seconds()
     places = projection.map_positions(components, clusters, args["seed"])
     found["map_seconds"] = seconds()
-    suggestions.nearest(components, suggestions.Limits().num_neighbours)
+    suggestions.nearest(components, suggestions.NUM_NEIGHBOURS)
     found["neighbour_seconds"] = seconds()
     found["seconds"] = round(marks[-1] - marks[0], 1)
     found["processor_seconds"] = round(time.process_time() - processor, 1)

@@ -42,19 +42,12 @@ def add_flags(parser) -> None:
         help="Make new clusters even if clusters.csv contains decisions about "
         "the existing ones.",
     )
-    what = parser.add_mutually_exclusive_group()
-    what.add_argument(
+    parser.add_argument(
         "--apply",
         nargs="+",
         metavar="FILE",
         help="Files with decisions: decisions.csv of the page, clusters.csv or "
         "suggestions.csv.",
-    )
-    what.add_argument(
-        "--projector",
-        metavar="DIR",
-        help="Instead, write at most 100,000 crops for the projector of "
-        "TensorBoard to this folder.",
     )
 
 
@@ -77,17 +70,10 @@ def run(args) -> None:
     opened = screening.open_screening(
         args.crops, args.clusters, args.seed, overwrite=args.overwrite
     )
-    if args.projector:
-        from data_prep.screening import projector
-
-        count = projector.write_projector(opened, args.projector)
-        print(f"projector: {count} crops; look at them with")
-        print(f"  tensorboard --logdir {args.projector}")
-    else:
-        page, found = screening.make_review(opened)
-        _tell(opened, found)
-        print(f"clusters: {page.parent / screening.CLUSTERS}")
-        print(f"review page: {page}")
+    page, found = screening.make_review(opened)
+    _tell(opened, found)
+    print(f"clusters: {page.parent / screening.CLUSTERS}")
+    print(f"review page: {page}")
 
 
 def _tell(opened, found) -> None:
@@ -106,14 +92,14 @@ def _tell(opened, found) -> None:
 
 
 def _apply(screening, opened, paths) -> None:
-    from data_prep.screening import decision_counts, decisions
+    from data_prep.screening import decisions, screening_tables
 
     made = screening.apply_decisions(opened, paths)
     words = collections.Counter(decision.decision for decision in made)
     print(", ".join(f"{word} {words[word]}" for word in decisions.DECISIONS))
-    tables = screening.count_tables(opened, made)
+    tables = screening.count_crops(opened, made)
     everything = {crop.crop_id: ("all crops",) for crop in opened.crops}
-    overall = decision_counts.count(made, everything)
+    overall = screening_tables.count(made, everything)
     rows = {**tables["label"], **overall}
     width = max(map(len, rows))
     print(f"{'label':<{width}}   crops  not accepted  dropped    left    lost")

@@ -1,23 +1,22 @@
-"""What a person decided about clusters and crops, and what that means for each crop.
+"""The decisions of a person about clusters and crops, and their effect on each crop.
 
-Everything is a CSV file that a spreadsheet opens. One kind of row decides a cluster,
-the other a crop, which goes before its cluster's:
+A file of decisions is a CSV table that a spreadsheet opens. A row decides either a
+cluster or a crop; the decision about a crop takes precedence.
 
 =============  =======================================================================
-cluster        the cluster's number; only told, where the row is a crop's
-crop_id        the crop; empty: the row decides the cluster
-sha256         hash of the crop's image, by which it is known again
-decision       keep, drop, undecided; nothing where none was made
+cluster        number of the cluster (only informative in the row of a crop)
+crop_id        the crop; empty if the row decides the cluster
+sha256         hash of the crop's image
+decision       keep, drop, undecided; empty if there is none
 features       first 16 digits of the hash of features.npy
-model          of the hash or the name of what computed them
-config         of the hash of everything else that clusters depend on
+model          first 16 digits of the hash or name of the feature extractor
+config         first 16 digits of the hash of the settings of the clusters
 =============  =======================================================================
 
-Other columns are for the eye. Keeping a cluster does not take in those of its crops
-that crops.csv does not accept; keeping such a crop itself does. A decision about other
-features, another model, another configuration or a changed image is stale, two
-different decisions about one thing contradict each other: both are refused, never
-guessed at.
+Other columns are informative. Keeping a cluster does not take in its crops that
+crops.csv does not accept; keeping such a crop itself does. A decision about other
+features, another model, other settings or a changed image is stale. Stale and
+contradictory decisions are refused.
 """
 
 import csv
@@ -36,14 +35,14 @@ KEEP, DROP, UNDECIDED = "keep", "drop", "undecided"
 DECISIONS = (KEEP, DROP, UNDECIDED)
 FILE_NAME = "decisions.csv"
 STAMP_DIGITS = 16
-_STAMPS = ("features", "model", "config")
-COLUMNS = ("cluster", "crop_id", "sha256", "decision", *_STAMPS)
+STAMP_COLUMNS = ("features", "model", "config")
+COLUMNS = ("cluster", "crop_id", "sha256", "decision", *STAMP_COLUMNS)
 DROPPED_BY_DECISION = "dropped in screening"
 
 
 @dataclasses.dataclass(frozen=True)
 class Stamp:
-    """What decisions were made about: the first digits of three hashes."""
+    """Identifies the clusters that decisions are about, by three short hashes."""
 
     features: str
     model: str
@@ -52,13 +51,13 @@ class Stamp:
 
 @dataclasses.dataclass(frozen=True)
 class Screened:
-    """One crop as it was shown.
+    """A crop on the review page.
 
     Attributes:
         crop_id: The crop.
         sha256: Hash of its image.
-        cluster: The cluster it is in.
-        accepted: Whether its table accepts it.
+        cluster: Number of its cluster.
+        accepted: Whether crops.csv accepts it.
     """
 
     crop_id: str
@@ -69,12 +68,12 @@ class Screened:
 
 @dataclasses.dataclass(frozen=True)
 class Decision:
-    """What becomes of one crop.
+    """The decision about one crop.
 
     Attributes:
         crop: The crop.
         decision: One of `DECISIONS`.
-        by: ``crop``, ``cluster``, or nothing where none was made.
+        by: ``crop``, ``cluster``, or empty if there is no decision.
     """
 
     crop: Screened
@@ -83,30 +82,30 @@ class Decision:
 
 
 def shortened(text: str) -> str:
-    """Returns a hash or a name as a stamp has it."""
+    """Returns a hash or a name as a stamp contains it."""
     return text[:STAMP_DIGITS]
 
 
 def resolve(
     paths: Sequence[str | os.PathLike], crops: Sequence[Screened], stamp: Stamp
 ) -> list[Decision]:
-    """Reads decisions and applies them: a crop's own first, then its cluster's.
+    """Reads decisions and resolves them for each crop.
 
     Args:
-        paths: Files with `COLUMNS`, together one set of decisions.
-        crops: All crops that were shown.
-        stamp: What they were shown with.
+        paths: Files with `COLUMNS`, which together are one set of decisions.
+        crops: All crops of the review page.
+        stamp: Stamp of their clusters.
 
     Raises:
-        DataError: A decision is stale, contradicts another, or is about something that
-            is not there; names file and line.
+        DataError: A decision is stale, contradicts another, or is about a crop or
+            cluster that does not exist. The message names file and line.
     """
     clusters: dict[str, _Made] = {}
     by_crop: dict[str, _Made] = {}
     known = {crop.crop_id: crop for crop in crops}
     numbers = {str(crop.cluster) for crop in crops}
     for path in paths:
-        for row in read_table(Path(path), ("decision", *_STAMPS)):
+        for row in read_table(Path(path), ("decision", *STAMP_COLUMNS)):
             _check_stamp(row, stamp)
             if not row.get("decision"):
                 continue
@@ -131,7 +130,7 @@ def resolve(
 def write_decisions(
     path: str | os.PathLike, decisions: Iterable[Decision], stamp: Stamp
 ) -> None:
-    """Writes one row a crop, undecided ones too, so that later crops are noticed."""
+    """Writes a row for every crop, also undecided ones: new crops are noticed."""
     with whole_file(path, "w") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow([*COLUMNS, "by"])
@@ -143,17 +142,15 @@ def write_decisions(
 
 
 def apply_to_crops(folder: CropFolder, path: str | os.PathLike) -> CropFolder:
-    """Returns the crops as decided: kept ones accepted, dropped ones not.
-
-    Undecided crops stay as their table says.
+    """Returns the crops with `accepted` as decided; undecided crops keep theirs.
 
     Args:
-        folder: The crops; all of them are in the file, and no others.
-        path: What :func:`write_decisions` wrote.
+        folder: The crops, all of which must be in the file.
+        path: A file that :func:`write_decisions` wrote.
 
     Raises:
-        DataError: A crop was added, removed or changed since, or rows do not fit
-            together; names file and line.
+        DataError: Crops were added, removed or changed since, or rows contradict each
+            other. The message names file and line.
     """
     path = Path(path)
     listed = {crop.crop_id: crop for crop in folder.rows}
@@ -161,11 +158,11 @@ def apply_to_crops(folder: CropFolder, path: str | os.PathLike) -> CropFolder:
     stamp: Stamp | None = None
     for row in read_table(path, COLUMNS):
         crop_id = row.get("crop_id")
-        stamp = stamp or Stamp(*(row.get(name) for name in _STAMPS))
+        stamp = stamp or Stamp(*(row.get(name) for name in STAMP_COLUMNS))
         _check_stamp(row, stamp)
         if not crop_id:
             raise DataError(
-                "a cluster's decision is not yet each crop's: expected the "
+                "decisions about clusters are not resolved: expected the "
                 f"{FILE_NAME} that `python -m data_prep screen --apply` writes. "
                 f"Received: {row.where}"
             )
@@ -193,7 +190,6 @@ def _decided(crop: Screened, own: _Made | None, whole: _Made | None) -> Decision
     if own is not None:
         return Decision(crop, own.decision, "crop")
     word = UNDECIDED if whole is None else whole.decision
-    # Keeping a cluster does not take in what the table does not accept.
     if word == DROP or (word == KEEP and crop.accepted):
         return Decision(crop, word, "cluster")
     return Decision(crop, UNDECIDED, "")
@@ -210,13 +206,13 @@ def _decision(row: Row) -> str:
 
 
 def cluster_number(row: Row) -> str:
-    """Returns a cluster's number, "" for none; 7.0 and 007 of spreadsheets are 7."""
+    """Returns the cluster's number or ""; spreadsheets may write 7 as 7.0 or 007."""
     found = re.fullmatch(r"0*(\d+)(\.0*)?", row.get("cluster"))
     return found[1] if found else ""
 
 
 def _check_stamp(row: Row, stamp: Stamp) -> None:
-    for name in _STAMPS:
+    for name in STAMP_COLUMNS:
         expected, received = getattr(stamp, name), row.get(name)
         if received.lower() != expected.lower():
             raise DataError(

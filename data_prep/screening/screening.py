@@ -1,14 +1,11 @@
-"""Screening: from crops and their features to the page, and from decisions to a table.
+"""Screening: from crops and features to the review page, from decisions to a table.
 
-``review/`` beside ``crops.csv`` gets the page (``index.html`` and what it loads) and
-
-clusters.csv      a row a cluster, whose empty ``decision`` a person may fill in
-suggestions.csv   the machine's own decisions, to be looked at before they are applied
-decisions.csv     after :func:`apply_decisions`: a row a crop, for ``shard --decisions``
-dropped.csv       what that leaves of every label and every group
+The folder ``review/`` beside ``crops.csv`` gets the page (``index.html`` and its files)
+and the tables of :mod:`data_prep.screening.screening_tables`; after
+:func:`apply_decisions` also ``decisions.csv`` with a row for each crop, which ``shard
+--decisions`` reads.
 """
 
-import csv
 import dataclasses
 import os
 from collections.abc import Sequence
@@ -18,12 +15,10 @@ import numpy as np
 
 from data_prep.embedding import projection, umap_table
 from data_prep.embedding.crop_features import Features, read_features, require_current
-from data_prep.screening import cluster_table, decision_counts, decisions, suggestions
-from data_prep.screening.review.page_files import Shown, write_page
-from data_prep.screening.review.sprites import write_sheets
+from data_prep.screening import decisions, screening_tables, suggestions
+from data_prep.screening.review_page import Shown, write_page, write_sheets
 from tfvqgen.data.crops import Crop, CropFolder, read_crops
 from tfvqgen.errors import DataError
-from tfvqgen.files import whole_file
 
 REVIEW = "review"
 CLUSTERS = "clusters.csv"
@@ -34,14 +29,14 @@ NO_LABEL = "(no label)"
 
 @dataclasses.dataclass(frozen=True)
 class Screening:
-    """Crops with features, in the order of these.
+    """Crops with their features and clusters.
 
     Attributes:
         folder: All crops.
-        crops: Those that have features.
-        features: Their features.
-        table: Their clusters and places on the map.
-        stamp: What decisions about them carry.
+        crops: The crops that have features, in the order of the features.
+        features: The features.
+        table: The clusters and positions on the map.
+        stamp: The stamp of decisions about the clusters.
     """
 
     folder: CropFolder
@@ -52,7 +47,7 @@ class Screening:
 
     @property
     def screened(self) -> list[decisions.Screened]:
-        """What decisions can be about."""
+        """The crops as decisions refer to them."""
         numbers = self.table.clusters.tolist()
         return [
             decisions.Screened(crop.crop_id, digest, number, crop.accepted)
@@ -69,17 +64,16 @@ def open_screening(
     *,
     overwrite: bool = False,
 ) -> Screening:
-    """Opens crops and features; makes clusters and map if they are not there.
+    """Opens crops and features; computes clusters and map if they do not exist.
 
     Args:
-        path: The folder of the crops.
+        path: Folder of the crops.
         num_clusters: See `umap_table.make_embedding`.
-        seed: Likewise.
-        overwrite: Whether decisions in clusters.csv that are not about the clusters
-            may be lost.
+        seed: See `umap_table.make_embedding`.
+        overwrite: Whether decisions about other clusters in clusters.csv may be lost.
 
     Raises:
-        DataError: The features are of other crops.
+        DataError: The features do not belong to the crops.
         UserError: Decisions would be lost.
     """
     from tqdm import tqdm
@@ -89,7 +83,7 @@ def open_screening(
     table = umap_table.read_embedding(root, features, num_clusters, seed)
     if not overwrite:
         stamp = table and table.stamp(features)
-        cluster_table.refuse_to_lose_decisions(root / REVIEW / CLUSTERS, stamp)
+        screening_tables.refuse_to_lose_decisions(root / REVIEW / CLUSTERS, stamp)
     if table is None:
         total = len(features.crop_ids)
         with tqdm(total=total, unit="crop", desc="map", leave=False) as progress:
@@ -100,10 +94,10 @@ def open_screening(
 
 
 def open_decided(path: str | os.PathLike) -> Screening:
-    """Opens crops whose clusters a person has decided about.
+    """Opens crops whose clusters exist.
 
     Raises:
-        DataError: There are no clusters of the crops' features.
+        DataError: There are no clusters for the features of the crops.
     """
     folder, features = _crops_and_features(path)
     table = umap_table.read_embedding(folder.folder, features)
@@ -128,26 +122,20 @@ def _screening(folder: CropFolder, features: Features, table) -> Screening:
     return Screening(folder, crops, features, table, table.stamp(features))
 
 
-def make_review(
-    screening: Screening, limits: suggestions.Limits | None = None
-) -> tuple[Path, suggestions.Suggestions]:
-    """Makes the page and the tables beside it.
-
-    Args:
-        screening: What to show.
-        limits: What is suspicious, if not the usual.
+def make_review(screening: Screening) -> tuple[Path, suggestions.Suggestions]:
+    """Makes the review page and its tables.
 
     Returns:
-        The page's path, and what was found suspicious, in the order of the features.
+        Path of the page, and the suggestions in the order of `screening.crops`.
     """
     review = screening.folder.folder / REVIEW
     review.mkdir(exist_ok=True)
-    made = cluster_table.decided_by_hand(review / CLUSTERS, screening.stamp)
+    decided = screening_tables.read_cluster_decisions(
+        review / CLUSTERS, screening.stamp
+    )
     components = projection.principal_components(screening.features.values)
     clusters = screening.table.clusters
-    found = suggestions.suggest(
-        screening.crops, components, clusters, limits or suggestions.Limits()
-    )
+    found = suggestions.suggest(screening.crops, components, clusters)
     shown = Shown(
         crops=screening.crops,
         hashes=screening.features.crops,
@@ -156,17 +144,17 @@ def make_review(
         suggested=found,
         stamp=screening.stamp,
         credit=screening.folder.credit,
-    )
-    order = nearest_first(components, clusters)
-    shown = shown.reordered(order)
+    ).reordered(nearest_first(components, clusters))
     sheets = write_sheets(
         review / "sprites", screening.folder, shown.crops, shown.hashes
     )
     page = write_page(review, shown, sheets)
-    cluster_table.write_clusters(
-        review / CLUSTERS, screening.crops, clusters, found, screening.stamp, made
+    screening_tables.write_clusters(
+        review / CLUSTERS, screening.crops, clusters, found, screening.stamp, decided
     )
-    _write_suggestions(review / SUGGESTIONS, screening, found)
+    screening_tables.write_suggestions(
+        review / SUGGESTIONS, screening.screened, found, screening.stamp
+    )
     return page, found
 
 
@@ -186,46 +174,23 @@ def apply_decisions(
     """Turns decisions about clusters and crops into review/decisions.csv.
 
     Raises:
-        DataError: They are stale or contradictory; nothing is written.
+        DataError: Decisions are stale or contradictory; nothing is written.
     """
     made = decisions.resolve(paths, screening.screened, screening.stamp)
     review = screening.folder.folder / REVIEW
     review.mkdir(exist_ok=True)
-    fields = [field.name for field in dataclasses.fields(decision_counts.Counts)]
-    with whole_file(review / DROPPED, "w") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["of", "name", *fields, "left", "lost"])
-        for of, counts in count_tables(screening, made).items():
-            for name, found in counts.items():
-                tail = (found.left, f"{found.lost:.4f}")
-                writer.writerow([of, name, *dataclasses.astuple(found), *tail])
+    screening_tables.write_counts(review / DROPPED, count_crops(screening, made))
     decisions.write_decisions(review / decisions.FILE_NAME, made, screening.stamp)
     return made
 
 
-def count_tables(
+def count_crops(
     screening: Screening, made: Sequence[decisions.Decision]
-) -> dict[str, dict[str, decision_counts.Counts]]:
-    """Counts what becomes of crops by label and by group."""
+) -> dict[str, dict[str, screening_tables.Counts]]:
+    """Counts the crops that decisions keep and drop, by label and by group."""
     labels = {crop.crop_id: crop.labels or (NO_LABEL,) for crop in screening.crops}
     groups = {crop.crop_id: (crop.group,) for crop in screening.crops}
     return {
-        "label": decision_counts.count(made, labels),
-        "group": decision_counts.count(made, groups),
+        "label": screening_tables.count(made, labels),
+        "group": screening_tables.count(made, groups),
     }
-
-
-def _write_suggestions(path: Path, screening: Screening, found) -> None:
-    tail = dataclasses.astuple(screening.stamp)
-    with whole_file(path, "w") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([*decisions.COLUMNS, "why"])
-        for number in sorted(found.clusters):
-            writer.writerow([number, "", "", decisions.DROP, *tail, "most of it"])
-        for crop, drop, why in zip(
-            screening.screened, found.drop, found.reasons, strict=True
-        ):
-            # What the table does not accept is out already.
-            if drop and crop.accepted and crop.cluster not in found.clusters:
-                head = (crop.cluster, crop.crop_id, crop.sha256, decisions.DROP)
-                writer.writerow([*head, *tail, why])

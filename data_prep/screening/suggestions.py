@@ -1,19 +1,19 @@
-"""What a person should look at first: crops that a machine finds suspicious, and why.
+"""Suggestions: suspicious crops that a person should look at first, and why.
 
-Nothing is dropped here. Three kinds say "probably drop", the fourth "look":
+No crop is dropped here. Three kinds suggest to drop a crop, the fourth only to look:
 
-quality       ``crops.csv`` does not accept it, or a quality column lies far out among
-              the accepted crops
-outlier       its neighbours in feature space are farther away than they are for other
+quality       crops.csv does not accept it, or a quality column is far from the median
+              of the accepted crops
+outlier       its neighbours in feature space are farther away than those of other
               crops of its label
-duplicate     almost the features of another crop, which stays
-other_labels  its neighbours of other groups have other labels
+duplicate     almost the features of another crop, which is kept
+other_labels  its neighbours from other groups have other labels
 
-Labels are a field's, copied to its cells, and weak: a nucleus at rest in a field of
-mitotic spindles has other neighbours and is no defect. That is why the last kind only
-asks to look. Rare labels are far from everything: that is why outliers are found
-among the accepted crops of one label, and never more than a share of them: what is out
-already takes nobody's place.
+Labels belong to fields and are copied to cells, so they are weak: an interphase cell in
+a field of mitotic spindles has other neighbours and is no defect. Therefore
+other_labels does not suggest to drop. Crops of rare labels are far from all others.
+Therefore outliers are searched among the accepted crops of each label, and their share
+is limited.
 
 Shapes: N crops, D components, k neighbours.
 """
@@ -21,7 +21,7 @@ Shapes: N crops, D components, k neighbours.
 import collections
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -31,8 +31,7 @@ from tfvqgen.data.crops import Crop
 
 KINDS = ("quality", "outlier", "duplicate", "other_labels")
 DROPPING = KINDS[:3]
-# Columns of crops.csv that say how good a crop is, and the tail that is bad: -1 low,
-# 1 high, 0 both.
+# Quality columns of crops.csv and their bad tail: -1 low, 1 high, 0 both.
 QUALITY_COLUMNS = {
     "inside_field": -1,
     "touches_border": 1,
@@ -45,47 +44,31 @@ QUALITY_COLUMNS = {
     "crowding": 1,
 }
 _SHAPE_COLUMNS = ("nucleus_area", "solidity", "eccentricity")
-_AT_ONCE = 2048
-
-
-@dataclasses.dataclass(frozen=True)
-class Limits:
-    """What is suspicious.
-
-    Attributes:
-        quality_deviations: Robust deviations from the median at which a quality column
-            lies far out (a column is judged by logarithm where all of it is positive).
-        outlier_deviations: Likewise for the distance to the neighbours.
-        most_unusual: Largest share of a label's accepted crops for which one quality
-            column is called unusual: some have long tails among good crops.
-        most_outliers: Likewise for outliers.
-        duplicate_share: A neighbour nearer than this share of the usual distance is a
-            duplicate.
-        num_neighbours: k.
-        other_labels_share: Share of the neighbours of other groups that have no label
-            of the crop.
-        cluster_share: Share of a cluster's accepted crops that are to be dropped at
-            which the whole cluster is.
-    """
-
-    quality_deviations: float = 4.5
-    most_unusual: float = 0.02
-    outlier_deviations: float = 2.5
-    most_outliers: float = 0.05
-    duplicate_share: float = 0.05
-    num_neighbours: int = 10
-    other_labels_share: float = 0.95
-    cluster_share: float = 0.6
+# A quality column is unusual from so many robust deviations on, at most for a share of
+# the accepted crops of a label: some columns have long tails among good crops.
+QUALITY_DEVIATIONS = 4.5
+MAX_UNUSUAL = 0.02
+# The same for the mean distance to the neighbours.
+OUTLIER_DEVIATIONS = 2.5
+MAX_OUTLIERS = 0.05
+NUM_NEIGHBOURS = 10
+# A neighbour nearer than this share of the median distance is a duplicate.
+DUPLICATE_SHARE = 0.05
+# Share of the neighbours from other groups without a label of the crop.
+OTHER_LABELS_SHARE = 0.95
+# Share of a cluster's accepted crops at which the whole cluster is suggested.
+CLUSTER_SHARE = 0.6
+_BLOCK = 2048
 
 
 @dataclasses.dataclass(frozen=True)
 class Suggestions:
-    """What was found.
+    """The suspicious crops.
 
     Attributes:
-        kinds: bool [N, len(KINDS)].
-        reasons: In words, one text a crop, empty for none.
-        clusters: The clusters that are to be dropped as a whole.
+        kinds: Which kinds apply to each crop, bool [N, len(KINDS)].
+        reasons: The reasons in words for each crop; empty if there is none.
+        clusters: The clusters suggested to be dropped as a whole.
     """
 
     kinds: np.ndarray
@@ -94,69 +77,61 @@ class Suggestions:
 
     @property
     def drop(self) -> np.ndarray:
-        """Crops for which the machine says "drop": bool [N]."""
+        """The crops suggested to be dropped, bool [N]."""
         return self.kinds[:, : len(DROPPING)].any(axis=1)
 
 
 def suggest(
-    crops: Sequence[Crop],
-    components: np.ndarray,
-    clusters: np.ndarray,
-    limits: Limits = Limits(),
+    crops: Sequence[Crop], components: np.ndarray, clusters: np.ndarray
 ) -> Suggestions:
     """Finds suspicious crops.
 
     Args:
-        crops: N crops; quality columns are among their metadata.
+        crops: N crops with quality columns in their metadata.
         components: float32 [N, D].
         clusters: int [N].
-        limits: What is suspicious.
     """
+    distances, neighbours = nearest(components, NUM_NEIGHBOURS)
+    members = _accepted_by_label(crops)
+    found = (
+        ("quality", _not_accepted(crops)),
+        ("quality", _far_out(crops, members)),
+        ("outlier", _outliers(distances, members)),
+        ("duplicate", _duplicates(distances, neighbours, crops)),
+        ("other_labels", _other_labels(neighbours, crops)),
+    )
     reasons: list[list[str]] = [[] for _ in crops]
     kinds = np.zeros((len(crops), len(KINDS)), bool)
-
-    def mark(kind: str, words: Mapping[int, str]) -> None:
-        for index, text in words.items():
+    for kind, texts in found:
+        for index, text in texts.items():
             kinds[index, KINDS.index(kind)] = True
             reasons[index].append(text)
-
-    distances, neighbours = nearest(components, limits.num_neighbours)
-    members = _accepted_by_label(crops)
-    mark("quality", _not_accepted(crops))
-    mark("quality", _far_out(crops, members, limits))
-    mark("outlier", _outliers(distances, members, limits))
-    mark("duplicate", _duplicates(distances, neighbours, crops, limits))
-    mark("other_labels", _other_labels(neighbours, crops, limits))
-    return Suggestions(
-        kinds,
-        tuple("; ".join(texts) for texts in reasons),
-        _whole_clusters(kinds, crops, clusters, limits.cluster_share),
-    )
+    texts = tuple("; ".join(each) for each in reasons)
+    return Suggestions(kinds, texts, _whole_clusters(kinds, crops, clusters))
 
 
-def _whole_clusters(kinds, crops, clusters, share: float) -> frozenset[int]:
-    """Returns clusters of whose accepted crops `share` are to be dropped.
+def _whole_clusters(kinds, crops, clusters) -> frozenset[int]:
+    """Returns the clusters most of whose accepted crops are suggested to be dropped.
 
-    What a table does not accept is out already, mostly for where it lies, and says
-    little about those beside it.
+    Crops that are not accepted say little about the others: most of them only lie at
+    the border of a field.
     """
     accepted = np.array([crop.accepted for crop in crops])
     drop = kinds[:, : len(DROPPING)].any(axis=1) & accepted
-    length = clusters.max() + 1
-    size = np.bincount(clusters, accepted, length)
-    bad = (size > 0) & (np.bincount(clusters, drop, length) >= share * size)
-    return frozenset(np.unique(clusters[bad[clusters]]).tolist())
+    size = np.bincount(clusters, accepted)
+    bad = (size > 0) & (np.bincount(clusters, drop) >= CLUSTER_SHARE * size)
+    return frozenset(np.flatnonzero(bad).tolist())
 
 
 def nearest(components: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Finds every crop's nearest others, exactly, a block of crops at a time.
+    """Finds the nearest neighbours of every crop, exactly.
 
     Args:
         components: float32 [N, D].
-        count: k; at most N - 1 are found.
+        count: k; at most N - 1 neighbours are found.
 
     Returns:
-        Distances float32 [N, k], growing, and indices int32 [N, k].
+        Ascending distances float32 [N, k], and indices int32 [N, k].
     """
     require_libraries("sklearn")
     from sklearn.neighbors import NearestNeighbors
@@ -164,12 +139,12 @@ def nearest(components: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]
     count = min(count, len(components) - 1)
     finder = NearestNeighbors(n_neighbors=count, algorithm="brute").fit(components)
     parts = [
-        finder.kneighbors(components[start : start + _AT_ONCE], count + 1)
-        for start in range(0, len(components), _AT_ONCE)
+        finder.kneighbors(components[start : start + _BLOCK], count + 1)
+        for start in range(0, len(components), _BLOCK)
     ]
     distances = np.concatenate([part[0] for part in parts]).astype(np.float32)
     indices = np.concatenate([part[1] for part in parts]).astype(np.int32)
-    # A crop is its own nearest, but not always the first of several equal ones.
+    # A crop is its own neighbour, but not always the first of several equal ones.
     own = indices == np.arange(len(indices))[:, None]
     own[~own.any(axis=1), -1] = True
     shape = len(indices), count
@@ -177,11 +152,10 @@ def nearest(components: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]
 
 
 def robust_deviations(values: np.ndarray) -> np.ndarray:
-    """Returns how many deviations values [N] are above their median.
+    """Returns (values - median) / (1.4826 * median absolute deviation), [N].
 
-    The deviation is 1.4826 times the median absolute one, which is the standard
-    deviation of normal values and heeds no outliers; 0 where most values are equal.
-    NaN stays NaN.
+    The divisor estimates the standard deviation of normally distributed values without
+    the influence of outliers. The result is 0 if most values are equal; NaN stays NaN.
     """
     centred = values - np.nanmedian(values)
     deviation = 1.4826 * np.nanmedian(np.abs(centred))
@@ -201,38 +175,37 @@ def _not_accepted(crops: Sequence[Crop]) -> dict[int, str]:
     }
 
 
-def _far_out(crops: Sequence[Crop], members, limits: Limits) -> dict[int, str]:
-    """Judges quality columns among crops of one label, so that none is punished."""
+def _far_out(crops: Sequence[Crop], members) -> dict[int, str]:
+    """Finds crops with an unusual quality column, at most a share of each label."""
     found: dict[int, list[str]] = collections.defaultdict(list)
     judged = np.array([crop.accepted for crop in crops])
     divides = [are_exempt(crop.labels) for crop in crops]
     for name, tail in QUALITY_COLUMNS.items():
         values = np.where(judged, column(crops, name), np.nan)
         if name in _SHAPE_COLUMNS:
-            # Cells that divide have such nuclei.
+            # The nuclei of dividing cells have such shapes.
             values[divides] = np.nan
         if np.isfinite(values).sum() < 3 or len(np.unique(values)) < 3:
             continue
         positive = values[np.isfinite(values)].min() > 0
         away = robust_deviations(np.log(values) if positive else values)
         away = np.abs(away) if tail == 0 else tail * away
-        worst = _worst(away, members, limits.quality_deviations, limits.most_unusual)
-        for i in worst:
+        for i in _worst(away, members, QUALITY_DEVIATIONS, MAX_UNUSUAL):
             found[i].append(f"{name} {values[i]:g} is unusual")
     return {i: ", ".join(texts) for i, texts in found.items()}
 
 
-def _outliers(distances, members, limits: Limits) -> dict[int, str]:
+def _outliers(distances, members) -> dict[int, str]:
     scores = np.log(np.maximum(distances.mean(axis=1), 1e-12))
     away = np.full(len(scores), np.nan)
     for crops in members:
         away[crops] = robust_deviations(scores[crops])
-    worst = _worst(away, members, limits.outlier_deviations, limits.most_outliers)
+    worst = _worst(away, members, OUTLIER_DEVIATIONS, MAX_OUTLIERS)
     return dict.fromkeys(worst, "far from all others")
 
 
 def _worst(away, members, least: float, share: float) -> list[int]:
-    """Returns those above `least`, at most `share` of the crops of each label."""
+    """Returns the crops above `least`, at most `share` of the crops of each label."""
     worst: list[int] = []
     for crops in members:
         most = math.floor(share * len(crops))
@@ -243,7 +216,7 @@ def _worst(away, members, least: float, share: float) -> list[int]:
 
 
 def _accepted_by_label(crops: Sequence[Crop]) -> list[np.ndarray]:
-    """Returns each label's accepted crops; one of several counts to its first."""
+    """Returns the accepted crops of each label; a crop counts to its first label."""
     members = collections.defaultdict(list)
     for index, crop in enumerate(crops):
         if crop.accepted:
@@ -251,9 +224,9 @@ def _accepted_by_label(crops: Sequence[Crop]) -> list[np.ndarray]:
     return [np.array(indices) for indices in members.values()]
 
 
-def _duplicates(distances, neighbours, crops, limits: Limits) -> dict[int, str]:
-    """Marks all but the first of crops that are almost the same."""
-    near = distances <= limits.duplicate_share * np.median(distances[:, 0])
+def _duplicates(distances, neighbours, crops) -> dict[int, str]:
+    """Finds crops that are almost the same as an earlier crop."""
+    near = distances <= DUPLICATE_SHARE * np.median(distances[:, 0])
     found: dict[int, str] = {}
     for index, place in zip(*np.nonzero(near), strict=True):
         other = int(neighbours[index, place])
@@ -262,7 +235,7 @@ def _duplicates(distances, neighbours, crops, limits: Limits) -> dict[int, str]:
     return found
 
 
-def _other_labels(neighbours, crops, limits: Limits) -> dict[int, str]:
+def _other_labels(neighbours, crops) -> dict[int, str]:
     groups = np.unique([crop.group for crop in crops], return_inverse=True)[1]
     sets = [frozenset(crop.labels) for crop in crops]
     found = {}
@@ -273,10 +246,10 @@ def _other_labels(neighbours, crops, limits: Limits) -> dict[int, str]:
         different = [j for j in foreign if not sets[i] & sets[j]]
         if len(foreign) * 2 < len(others):
             continue
-        if len(different) >= limits.other_labels_share * len(foreign):
+        if len(different) >= OTHER_LABELS_SHARE * len(foreign):
             counts = collections.Counter(x for j in different for x in sets[j])
             name, _ = min(counts.items(), key=lambda item: (-item[1], item[0]))
-            found[i] = f"neighbours are other labels', mostly {name}"
+            found[i] = f"neighbours have other labels, mostly {name}"
     return found
 
 

@@ -7,16 +7,14 @@ import re
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from data_prep.commands import shard
 from data_prep.embedding.crop_features import read_features
 from data_prep.embedding.umap_table import make_embedding, read_embedding
-from data_prep.screening import decisions, projector, screening
+from data_prep.screening import decisions, screening
 from data_prep.tables import read_table
 from tests.data_prep.screened_crops import (
     INSTALLED,
-    LABELS,
     make_screened,
     quick_map,
     run_screen,
@@ -194,32 +192,6 @@ def test_changed_features_make_clusters_anew(crops):
 def test_numbers_out_of_range_are_refused(tmp_path, flags):
     with pytest.raises(UserError, match="out of range"):
         run_screen("--crops", tmp_path, *flags)
-
-
-def test_the_projector_gets_coordinates_names_and_thumbnails(crops, tmp_path):
-    pytest.importorskip("tensorboard")
-    output = tmp_path / "projector"
-    run_screen("--crops", crops, "--projector", output)
-    plugin = pytest.importorskip("tensorboard.plugins.projector.projector_config_pb2")
-    from google.protobuf import text_format
-
-    text = (output / "projector_config.pbtxt").read_text()
-    config = text_format.Parse(text, plugin.ProjectorConfig())
-    assert [e.tensor_name for e in config.embeddings] == ["umap", "components"]
-    for entry in config.embeddings:
-        assert len(np.loadtxt(output / entry.tensor_path, ndmin=2)) == 60
-        lines = (output / entry.metadata_path).read_text().splitlines()
-        assert len(lines) == 61 and lines[1].split("\t")[1] in LABELS
-        side = entry.sprite.single_image_dim[0]
-        assert Image.open(output / entry.sprite.image_path).size == (8 * side, 8 * side)
-
-
-def test_the_projector_takes_a_fair_sample_of_many_crops(crops, tmp_path):
-    pytest.importorskip("tensorboard")
-    opened = screening.open_screening(crops)
-    assert projector.write_projector(opened, tmp_path / "p", most=10) == 10
-    lines = (tmp_path / "p" / "metadata.tsv").read_text().splitlines()[1:]
-    assert {line.split("\t")[3] for line in lines} == {"0", "1", "2", "3"}
 
 
 def test_decisions_go_with_a_table_of_crops_only(crops, tmp_path):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_prep.screening import decision_counts, decisions
+from data_prep.screening import decisions, screening_tables
 from data_prep.screening.decisions import COLUMNS, DECISIONS, Decision, Screened, Stamp
 from tests.support import make_crops
 from tfvqgen.data.crops import read_crops
@@ -234,8 +234,8 @@ def test_what_becomes_of_crops_is_counted_by_every_name_they_have():
         Decision(not_accepted[4], "keep", "crop"),
     ]
     names = {f"crop{i}": ("all", "ab"[i % 2]) for i in range(5)}
-    found = decision_counts.count(made, names)
+    found = screening_tables.count(made, names)
     assert list(found) == ["a", "all", "b"]
-    assert found["all"] == decision_counts.Counts(5, 2, 1, 1)
-    assert found["a"] == decision_counts.Counts(3, 1, 1, 1)
+    assert found["all"] == screening_tables.Counts(5, 2, 1, 1)
+    assert found["a"] == screening_tables.Counts(3, 1, 1, 1)
     assert found["all"].left == 2 and found["all"].lost == pytest.approx(0.6)

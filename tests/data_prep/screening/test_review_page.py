@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from data_prep.screening import review_page
 from data_prep.screening.decisions import Stamp
-from data_prep.screening.review import page_files, sprites
 from data_prep.screening.suggestions import Suggestions
 from tests.support import make_crops
 from tfvqgen.data.crops import Crop, read_crops
@@ -28,7 +28,7 @@ def shown(num=6):
     ]
     kinds = np.zeros((num, 4), bool)
     kinds[1, [0, 3]] = True
-    return page_files.Shown(
+    return review_page.Shown(
         crops=crops,
         hashes=[f"{i:064x}" for i in range(num)],
         positions=np.stack([np.arange(num), np.zeros(num)], axis=1),
@@ -44,7 +44,7 @@ def numbers(text, dtype):
 
 
 def test_what_the_page_reads_is_what_was_written(tmp_path):
-    page = page_files.write_page(tmp_path, shown(), ["one.jpg"])
+    page = review_page.write_page(tmp_path, shown(), ["one.jpg"])
     assert page == tmp_path / "index.html"
     text = (tmp_path / "data.js").read_text()
     start, end = '"use strict";\nconst DATA = ', ";\n"
@@ -61,14 +61,14 @@ def test_what_the_page_reads_is_what_was_written(tmp_path):
     assert values[0] == 255 and values == [255, *sorted(values[1:])]
     read = [focus["low"] + (focus["high"] - focus["low"]) * v / 254 for v in values[1:]]
     np.testing.assert_allclose(read, [1, 2, 3, 4, 5], atol=0.05)
-    names = page_files.page_names(shown())
+    names = review_page.page_names(shown())
     assert names["crop_ids"].split("\n")[5] == "crop5"
     assert base64.b64decode(names["hashes"])[-1] == 5
     assert names["reasons"][numbers(names["reason"], "<u4")[1]] == "</script> x"
 
 
 def test_every_script_of_the_page_is_beside_it(tmp_path):
-    page = page_files.write_page(tmp_path, shown(), ["one.jpg"]).read_text()
+    page = review_page.write_page(tmp_path, shown(), ["one.jpg"]).read_text()
     for name in ("data.js", "points.js", "page.js", "style.css"):
         assert f'"{name}"' in page and (tmp_path / name).exists()
     assert "http" not in page.replace("http-equiv", "")
@@ -77,7 +77,7 @@ def test_every_script_of_the_page_is_beside_it(tmp_path):
 def test_the_map_fits_its_pixels_and_keeps_its_shape():
     positions = np.random.default_rng(0).uniform([-3, 10], [5, 12], (5000, 2))
     positions[0] = 1e6
-    pixels = page_files.map_pixels(positions).astype(float)
+    pixels = review_page.map_pixels(positions).astype(float)
     assert pixels[1:].min() >= 0 and np.ptp(pixels[1:, 0]) > 0.9 * 65535
     ratio = np.ptp(pixels[1:, 0]) / np.ptp(pixels[1:, 1])
     assert ratio == pytest.approx(4, rel=0.02)
@@ -87,14 +87,14 @@ def test_the_map_fits_its_pixels_and_keeps_its_shape():
 
 @pytest.mark.parametrize("shape", [(16, 16, 3), (200, 200, 4), (8, 8, 1), (8, 8, 6)])
 def test_thumbnails_are_where_the_page_looks_for_them(tmp_path, monkeypatch, shape):
-    monkeypatch.setattr(sprites, "PER_SHEET", 4)
-    monkeypatch.setattr(sprites, "TILES_A_SIDE", 2)
+    monkeypatch.setattr(review_page, "PER_SHEET", 4)
+    monkeypatch.setattr(review_page, "TILES_A_SIDE", 2)
     folder = read_crops(make_crops(tmp_path / "crops", [["a"]] * 6, shape=shape))
     hashes = [crop.sha256 for crop in folder.rows]
     output = tmp_path / "sprites"
-    names = sprites.write_sheets(output, folder, folder.rows, hashes)
+    names = review_page.write_sheets(output, folder, folder.rows, hashes)
     assert len(names) == 2
-    thumbnails = sprites.Thumbnails(folder)
+    thumbnails = review_page.Thumbnails(folder)
     for index, crop in enumerate(folder.rows):
         sheet = np.asarray(Image.open(output / names[index // 4])).astype(float)
         top, left = index % 4 // 2 * 64, index % 4 % 2 * 64
@@ -103,15 +103,15 @@ def test_thumbnails_are_where_the_page_looks_for_them(tmp_path, monkeypatch, sha
 
 
 def test_sheets_that_are_there_are_kept_and_old_ones_removed(tmp_path, monkeypatch):
-    monkeypatch.setattr(sprites, "PER_SHEET", 4)
+    monkeypatch.setattr(review_page, "PER_SHEET", 4)
     folder = read_crops(make_crops(tmp_path / "crops", [["a"]] * 6))
     hashes = [crop.sha256 for crop in folder.rows]
     output = tmp_path / "sprites"
-    first = sprites.write_sheets(output, folder, folder.rows, hashes)
+    first = review_page.write_sheets(output, folder, folder.rows, hashes)
     (output / first[0]).write_bytes(b"kept")
-    assert sprites.write_sheets(output, folder, folder.rows, hashes) == first
+    assert review_page.write_sheets(output, folder, folder.rows, hashes) == first
     assert (output / first[0]).read_bytes() == b"kept"
     rows, swapped = folder.rows[::-1], hashes[::-1]
-    second = sprites.write_sheets(output, folder, rows, swapped)
+    second = review_page.write_sheets(output, folder, rows, swapped)
     assert {path.name for path in output.iterdir()} == set(second)
     assert not set(first) & set(second)

@@ -1,1 +1,0 @@
-"""The page on which a person decides about clusters and crops, and its files."""
