@@ -62,7 +62,7 @@ def run(args) -> None:
     require_in_range("port", args.port, 0 <= args.port <= 65535, "0 to 65535")
     require_package("gradio", "app")
     import_tensorflow()
-    from tfvqgen.generation.load import open_source
+    from tfvqgen.generation import open_source
 
     with serving(open_source(args.model), args.port) as address:
         print(f"page: {address}  (only on this machine; Ctrl-C ends it)", flush=True)
