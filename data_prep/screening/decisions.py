@@ -100,31 +100,38 @@ def resolve(
         DataError: A decision is stale, contradicts another, or is about a crop or
             cluster that does not exist. The message names file and line.
     """
-    clusters: dict[str, _Made] = {}
-    by_crop: dict[str, _Made] = {}
-    known = {crop.crop_id: crop for crop in crops}
+    by_cluster: dict[str, Row] = {}
+    by_crop: dict[str, Row] = {}
+    known = {crop.crop_id: crop.sha256 for crop in crops}
     numbers = {str(crop.cluster) for crop in crops}
     for path in paths:
         for row in read_table(Path(path), ("decision", *STAMP_COLUMNS)):
             _check_stamp(row, stamp)
             if not row.get("decision"):
                 continue
-            decision = _decision(row)
             crop_id, number = row.get("crop_id"), cluster_number(row)
             if crop_id:
                 _check_crop(row, known)
-                _add(by_crop, crop_id, decision, f"crop {crop_id!r}", row)
+                _add(by_crop, crop_id, f"crop {crop_id!r}", row)
             elif number in numbers:
-                _add(clusters, number, decision, f"cluster {number}", row)
+                _add(by_cluster, number, f"cluster {number}", row)
             else:
                 raise DataError(
                     f"no such cluster: expected one of 0 to {len(numbers) - 1}. "
                     f"Received: cluster={row.get('cluster')!r} in {row.where}"
                 )
-    return [
-        _decided(crop, by_crop.get(crop.crop_id), clusters.get(str(crop.cluster)))
-        for crop in crops
-    ]
+    made = []
+    for crop in crops:
+        if own := by_crop.get(crop.crop_id):
+            made.append(Decision(crop, _decision(own), "crop"))
+            continue
+        row = by_cluster.get(str(crop.cluster))
+        word = _decision(row) if row else UNDECIDED
+        if word == DROP or (word == KEEP and crop.accepted):
+            made.append(Decision(crop, word, "cluster"))
+        else:
+            made.append(Decision(crop, UNDECIDED, ""))
+    return made
 
 
 def write_decisions(
@@ -154,7 +161,7 @@ def apply_to_crops(folder: CropFolder, path: str | os.PathLike) -> CropFolder:
     """
     path = Path(path)
     listed = {crop.crop_id: crop for crop in folder.rows}
-    made: dict[str, _Made] = {}
+    made: dict[str, Row] = {}
     stamp: Stamp | None = None
     for row in read_table(path, COLUMNS):
         crop_id = row.get("crop_id")
@@ -167,32 +174,16 @@ def apply_to_crops(folder: CropFolder, path: str | os.PathLike) -> CropFolder:
                 f"Received: {row.where}"
             )
         crop = listed.get(crop_id)
-        known = crop and {crop_id: Screened(crop_id, folder.image_hash(crop), 0)}
-        _check_crop(row, known or {})
-        _add(made, crop_id, _decision(row), f"crop {crop_id!r}", row)
+        _check_crop(row, {crop_id: folder.image_hash(crop)} if crop else {})
+        _add(made, crop_id, f"crop {crop_id!r}", row)
     missing = [crop_id for crop_id in listed if crop_id not in made]
     if missing:
         raise DataError(
             "stale decisions: expected one for every crop; screen again. Received: "
             f"{len(missing)} crops that are not in {path}, the first {missing[0]!r}"
         )
-    rows = [_applied(crop, made[crop.crop_id].decision) for crop in folder.rows]
+    rows = [_applied(crop, _decision(made[crop.crop_id])) for crop in folder.rows]
     return dataclasses.replace(folder, rows=rows)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Made:
-    decision: str
-    where: str
-
-
-def _decided(crop: Screened, own: _Made | None, whole: _Made | None) -> Decision:
-    if own is not None:
-        return Decision(crop, own.decision, "crop")
-    word = UNDECIDED if whole is None else whole.decision
-    if word == DROP or (word == KEEP and crop.accepted):
-        return Decision(crop, word, "cluster")
-    return Decision(crop, UNDECIDED, "")
 
 
 def _decision(row: Row) -> str:
@@ -221,29 +212,23 @@ def _check_stamp(row: Row, stamp: Stamp) -> None:
             )
 
 
-def _check_crop(row: Row, known: Mapping[str, Screened]) -> None:
+def _check_crop(row: Row, known: Mapping[str, str]) -> None:
     crop_id, digest = row.get("crop_id"), row.get("sha256").lower()
-    if crop_id not in known:
+    if crop_id not in known or digest != known[crop_id]:
         raise DataError(
-            "stale decisions: expected crops that are in the table; screen again. "
-            f"Received: crop_id={crop_id!r} in {row.where}"
-        )
-    if digest != known[crop_id].sha256:
-        raise DataError(
-            f"stale decisions: expected crop {crop_id!r} with the sha256 "
-            f"{known[crop_id].sha256}; screen again. "
-            f"Received: {digest!r} in {row.where}"
+            "stale decisions: expected crops of the table with the sha256 of their "
+            f"images; screen again. Received: crop_id={crop_id!r}, sha256={digest!r} "
+            f"in {row.where}"
         )
 
 
-def _add(made: dict[str, _Made], key: str, decision: str, what: str, row: Row) -> None:
-    before = made.get(key)
-    if before is not None and before.decision != decision:
+def _add(made: dict[str, Row], key: str, what: str, row: Row) -> None:
+    before = made.setdefault(key, row)
+    if _decision(before) != _decision(row):
         raise DataError(
             f"contradictory decisions: expected one about {what}. Received: "
-            f"{before.decision} in {before.where}, {decision} in {row.where}"
+            f"{_decision(before)} in {before.where}, {_decision(row)} in {row.where}"
         )
-    made[key] = _Made(decision, row.where)
 
 
 def _applied(crop: Crop, decision: str) -> Crop:
