@@ -230,10 +230,12 @@ def test_a_pixel_is_masked_if_any_part_of_it_is_painted():
 
 
 @pytest.fixture(scope="module")
-def server():
-    source = FakeSource()
-    with serving(source) as address:
-        yield source, address
+def server(tmp_path_factory):
+    source, folder = FakeSource(), tmp_path_factory.mktemp("page")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADIO_TEMP_DIR", str(folder / "gradio"))
+        with serving(source, folder) as address:
+            yield source, address
 
 
 def send(address, method, path, body=None, **headers):
@@ -264,9 +266,13 @@ def test_only_requests_of_the_page_itself_and_of_its_files_are_answered(server):
     assert send(address, "POST", path, body, Content_Type=kind)[0].status == 413
 
 
-def test_a_port_in_use_is_refused(server):
-    port = int(server[1].rstrip("/").rsplit(":", 1)[1])
-    with pytest.raises(UserError, match="port is in use"), serving(server[0], port):
+def test_a_port_in_use_is_refused(server, tmp_path):
+    source, address = server
+    port = int(address.rstrip("/").rsplit(":", 1)[1])
+    with (
+        pytest.raises(UserError, match="port is in use"),
+        serving(source, tmp_path, port),
+    ):
         pass
 
 

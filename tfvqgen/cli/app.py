@@ -64,64 +64,66 @@ def run(args) -> None:
     import_tensorflow()
     from tfvqgen.generation import open_source
 
-    with serving(open_source(args.model), args.port) as address:
-        print(f"page: {address}  (only on this machine; Ctrl-C ends it)", flush=True)
-        threading.Event().wait()
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    with tempfile.TemporaryDirectory(prefix="tfvqgen_app_") as folder:
+        # Gradio copies uploads and images to this folder.
+        os.environ["GRADIO_TEMP_DIR"] = f"{folder}/gradio"
+        with serving(open_source(args.model), Path(folder), args.port) as address:
+            print(
+                f"page: {address}  (only on this machine; Ctrl-C ends it)", flush=True
+            )
+            threading.Event().wait()
 
 
 @contextlib.contextmanager
-def serving(source, port: int = 0) -> Iterator[str]:
+def serving(source, folder: Path, port: int = 0) -> Iterator[str]:
     """Serves the page until the block ends, and yields its address.
 
     Args:
         source: The model.
+        folder: Folder for the files of the sessions.
         port: Port of the page; 0 selects a free port.
 
     Raises:
         UserError: The port is in use.
     """
+    import gradio as gr
     from starlette.middleware import Middleware
     from starlette.middleware.base import BaseHTTPMiddleware
 
-    with tempfile.TemporaryDirectory(prefix="tfvqgen_app_") as folder:
-        # Gradio copies what it shows to this folder.
-        os.environ["GRADIO_TEMP_DIR"] = f"{folder}/gradio"
-        os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-        import gradio as gr
+    from tfvqgen.app import MAX_UPLOAD_BYTES, MODEL_USE, Page
 
-        from tfvqgen.app import MAX_UPLOAD_BYTES, MODEL_USE, Page
-
-        page = Page(source, Path(folder)).build()
-        try:
-            _, address, _ = page.launch(
-                server_name=_LOOPBACK,
-                server_port=port or _free_port(),
-                prevent_thread_lock=True,
-                share=False,
-                quiet=True,
-                ssr_mode=False,
-                footer_links=[],
-                run_history=False,
-                max_file_size=MAX_UPLOAD_BYTES,
-                app_kwargs={
-                    "middleware": [Middleware(BaseHTTPMiddleware, _answer_page_only)]
-                },
-                theme=gr.themes.Base(font="system-ui", font_mono="monospace"),
-                css=_CSS,
-                js="() => document.body.classList.add('dark')",
-            )
-        except OSError:
-            raise UserError(
-                "the port is in use: expected a free one (--port 0 selects one). "
-                f"Received: port={port}"
-            ) from None
-        try:
-            yield address
-        finally:
-            page.close(verbose=False)
-            # Waits for the batch in progress; nothing asks for another one.
-            with MODEL_USE:
-                pass
+    page = Page(source, folder).build()
+    try:
+        _, address, _ = page.launch(
+            server_name=_LOOPBACK,
+            server_port=port or _free_port(),
+            prevent_thread_lock=True,
+            share=False,
+            quiet=True,
+            ssr_mode=False,
+            footer_links=[],
+            run_history=False,
+            max_file_size=MAX_UPLOAD_BYTES,
+            app_kwargs={
+                "middleware": [Middleware(BaseHTTPMiddleware, _answer_page_only)]
+            },
+            theme=gr.themes.Base(font="system-ui", font_mono="monospace"),
+            css=_CSS,
+            js="() => document.body.classList.add('dark')",
+        )
+    except OSError:
+        raise UserError(
+            "the port is in use: expected a free one (--port 0 selects one). "
+            f"Received: port={port}"
+        ) from None
+    try:
+        yield address
+    finally:
+        page.close(verbose=False)
+        # Waits for the batch in progress; nothing asks for another one.
+        with MODEL_USE:
+            pass
 
 
 async def _answer_page_only(request, call_next):
