@@ -67,13 +67,6 @@ def test_what_the_page_reads_is_what_was_written(tmp_path):
     assert names["reasons"][numbers(names["reason"], "<u4")[1]] == "</script> x"
 
 
-def test_every_script_of_the_page_is_beside_it(tmp_path):
-    page = review_page.write_page(tmp_path, shown(), ["one.jpg"]).read_text()
-    for name in ("data.js", "points.js", "page.js", "style.css"):
-        assert f'"{name}"' in page and (tmp_path / name).exists()
-    assert "http" not in page.replace("http-equiv", "")
-
-
 def test_the_map_fits_its_pixels_and_keeps_its_shape():
     positions = np.random.default_rng(0).uniform([-3, 10], [5, 12], (5000, 2))
     positions[0] = 1e6
