@@ -21,11 +21,8 @@ def beam():
     pytest.importorskip("apache_beam", reason="the extra `beam` is not installed")
 
 
-@pytest.mark.parametrize(
-    "beam_args", ["", "--runner=DirectRunner --direct_running_mode=in_memory"]
-)
-def test_beam_leaves_the_same_bytes(beam, fields, finished, tmp_path, beam_args):
-    runner = beam_runner(beam_args, 2)
+def test_beam_leaves_the_same_bytes(beam, fields, finished, tmp_path):
+    runner = beam_runner("--runner=DirectRunner --direct_running_mode=in_memory", 2)
     crop(fields, tmp_path, runner=runner, num_overlays=1)
     assert support.digest_of_folder(tmp_path) == support.digest_of_folder(finished)
 
