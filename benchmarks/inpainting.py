@@ -112,7 +112,7 @@ class Experiment:
         """Returns the features of untrained networks."""
         import keras
 
-        from data_prep.embedding.extractor import feature_batches
+        from data_prep.embedding.feature_learning import feature_batches
         from tfvqgen.models import PairedInpainting
 
         width, seed = self.settings.config.width, self.settings.seed

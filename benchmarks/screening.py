@@ -140,7 +140,7 @@ def write_features(folder: Path, args: argparse.Namespace) -> None:
     images = (read_image(opened.image_path(crop)) for crop in opened.rows)
     crop_features.write_features(
         folder,
-        (statistics(image)[None] for image in images),
+        np.stack([statistics(image) for image in images]),
         crop_ids=[crop.crop_id for crop in opened.rows],
         crops=[crop.sha256 for crop in opened.rows],
         model="intensity",

@@ -1,4 +1,4 @@
-"""Tiny crops folders and data sets for tests."""
+"""Tiny crops folders and data sets for tests, and how TensorFlow runs in them."""
 
 import contextlib
 import hashlib
@@ -10,6 +10,12 @@ import numpy as np
 import tensorflow as tf
 
 from tfvqgen.data import crops, dataset_info, images, schema, tfrecords
+
+# Two logical CPUs, so that tests can train on two replicas in their own process.
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0],
+    [tf.config.LogicalDeviceConfiguration()] * 2,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 # Overrides of the configuration for models that train within seconds.
@@ -50,6 +56,20 @@ TINY = [
     ),
 ]
 CHANNELS = ("red", "green", "blue", "yellow", "c5", "c6", "c7", "c8")
+
+
+@contextlib.contextmanager
+def eagerly(on: bool = True) -> Iterator[None]:
+    """Runs every ``tf.function`` without its graph.
+
+    A few steps of a tiny model take less time than making its graph.
+    """
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(on)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(before)
 
 
 def random_image(shape: Sequence[int], dtype: str = "uint8", seed: int = 0):
@@ -165,16 +185,6 @@ def _write_shards(folder: Path, split: str, examples: Sequence, num_shards: int)
         )
         for k in range(num_shards)
     )
-
-
-@contextlib.contextmanager
-def eagerly() -> Iterator[None]:
-    """Runs functions without tracing them, which is faster for a few small steps."""
-    tf.config.run_functions_eagerly(True)
-    try:
-        yield
-    finally:
-        tf.config.run_functions_eagerly(False)
 
 
 def digest_of_folder(folder: Path) -> dict[str, str]:

@@ -1,28 +1,43 @@
-"""From a folder of crops to its features: trains the network, then runs it on all."""
+"""From a folder of crops to features: trains the network and applies it to all crops.
 
+The extractor is the same network as a SavedModel, which other programs can run on
+images of any size.
+"""
+
+# Shapes: N crops, B crops of a batch, F features.
+
+import json
 import os
-from collections.abc import Iterable, Sequence
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
 
 from data_prep.embedding.crop_features import (
     read_features,
     require_current,
     write_features,
 )
-from data_prep.embedding.crop_images import CropImages
-from data_prep.embedding.extractor import feature_batches, write_extractor
+from data_prep.embedding.crop_images import CropImages, reduced
 from data_prep.embedding.network_settings import (
     NetworkSettings,
     crops_fingerprint,
     keep_settings,
     settle,
 )
-from data_prep.embedding.pairing import Groups, Pairs, group_crops
+from data_prep.embedding.pairing import Pairs, group_crops
 from tfvqgen.data.crops import CropFolder, read_crops
+from tfvqgen.data.input_pipeline import Share, batches
+from tfvqgen.data.schema import to_unit
+from tfvqgen.data.tfrecords import READ_ERRORS
 from tfvqgen.errors import DataError
-from tfvqgen.files import exclusive
+from tfvqgen.files import exclusive, read_json
 from tfvqgen.models import PairedInpainting
 from tfvqgen.models.paired_inpainting import FEATURE_BLOCK
 from tfvqgen.training import distribution
@@ -31,6 +46,12 @@ from tfvqgen.training.loop import Loop
 from tfvqgen.training.stages.inpainting import SECTION, InpaintingStage
 from tfvqgen.training.trained_models import fingerprint
 from tfvqgen.training.workdir import Workdir
+
+BATCH_SIZE = 64
+EXTRACTOR = "extractor"
+# The description inside an extractor, and the format that it states.
+_DESCRIPTION = "assets/about.json"
+_FORMAT = 1
 
 
 def embed(
@@ -42,43 +63,41 @@ def embed(
     markers: Sequence[str] | None = None,
     strategy: str = "auto",
 ) -> CropFolder:
-    """Trains the pairing network and leaves features of all crops beside them.
+    """Trains the network and writes the features of all crops beside them.
 
-    What is there already is gone on with, or left as it is. What is refused leaves
-    nothing behind.
+    Training continues where it stopped, and finished parts are kept. A request that is
+    refused leaves no files.
 
     Args:
         crops: The folder with ``crops.csv``.
         overrides: ``key=value`` strings for :class:`InpaintingConfig`.
-        seed: Of the weights, the pairs and what is held out.
-        protein: The channel to paint.
-        markers: The channels that both cells show. For these three None keeps what a
-            network that is there has.
-        strategy: Where to train, see :func:`distribution.make_strategy`.
+        seed: Seed of the weights, the pairs and the choice of validation groups.
+        protein: The channel that the network predicts.
+        markers: The channels that it sees of both cells. None keeps the seed and the
+            channels of an existing network.
+        strategy: See :func:`distribution.make_strategy`.
 
     Returns:
         The crops.
 
     Raises:
-        UserError: What is asked for cannot be, or would change a trained network.
+        UserError: The request cannot be fulfilled, or would change a trained network.
         DataError: The crops are damaged.
     """
     folder = read_crops(crops)
-    chosen = distribution.make_strategy(strategy)
-    with exclusive(folder.folder / SECTION, "the folder of the pairing network"):
+    devices = distribution.make_strategy(strategy)
+    with exclusive(folder.folder / SECTION, "the folder of the network"):
         settings = settle(
             folder, overrides=overrides, seed=seed, protein=protein, markers=markers
         )
         images = CropImages(folder, settings.channels, settings.config.size)
         if settings.crops == crops_fingerprint(folder):
-            groups = _groups(folder, settings)
-            keep_settings(folder, settings)
-            model, step = _train(images, groups, settings, chosen)
+            model, step = _train(images, settings, devices)
         else:
             keep_settings(folder, settings)
             model, step = load_network(folder, settings)
-            print(f"{SECTION}: trained on other crops, and taken as it is")
-        about = {
+            print(f"{SECTION}: was trained on other crops and is used as it is")
+        origin = {
             "model": fingerprint(model),
             "config": {
                 "method": "paired cell inpainting",
@@ -91,8 +110,18 @@ def embed(
                 "step": step,
             },
         }
-        _write_features(images, model, about)
-        path = write_extractor(folder.folder / SECTION, model, images, about)
+        if _has_features(folder, origin):
+            print("features: done already")
+        else:
+            write_features(
+                folder.folder,
+                np.concatenate(list(feature_batches(model, images))),
+                crop_ids=[crop.crop_id for crop in folder.rows],
+                crops=images.hashes(),
+                **origin,
+            )
+            print(f"features: written for {len(images)} crops")
+        path = write_extractor(folder.folder / SECTION, model, images, origin)
         print(f"extractor: {path}")
     return folder
 
@@ -100,10 +129,10 @@ def embed(
 def load_network(
     folder: CropFolder, settings: NetworkSettings
 ) -> tuple[PairedInpainting, int]:
-    """Returns the network of ``<crops>/inpainting`` as it was last saved, and its step.
+    """Returns the trained network of ``<crops>/inpainting``, and its step.
 
     Raises:
-        UserError: There is none, or it is of another architecture.
+        UserError: It is not trained, or has another architecture.
     """
     config = settings.config
     model = PairedInpainting(len(settings.markers), config.width, config.precision)
@@ -112,72 +141,131 @@ def load_network(
     return model, step
 
 
-def _groups(folder: CropFolder, settings: NetworkSettings) -> Groups:
+def feature_batches(
+    model: PairedInpainting, images: CropImages, *, batch_size: int = BATCH_SIZE
+) -> Iterator[np.ndarray]:
+    """Yields the features of all crops in the order of the table, float32 [B, F].
+
+    The features of a crop depend on its image alone. All batches run through one graph:
+    the last one is filled up for it.
+    """
+    read = images.reader()
+    last = len(images) - 1
+    steps = -(-len(images) // batch_size)
+    found = batches(
+        tf.data.Dataset.range(steps * batch_size),
+        lambda number: {"image": read(tf.minimum(number, last))},
+        Share(batch_size),
+    )
+
+    @tf.function
+    def features(batch):
+        return model.features(to_unit(batch))
+
+    with tqdm(total=len(images), desc="features", unit="crop") as progress:
+        try:
+            for batch in found:
+                values = features(batch["image"]).numpy()[: len(images) - progress.n]
+                progress.update(len(values))
+                yield values
+        except READ_ERRORS as error:
+            raise images.explain(error) from error
+
+
+def write_extractor(
+    folder: str | os.PathLike,
+    model: PairedInpainting,
+    images: CropImages,
+    origin: Mapping[str, Any],
+) -> Path:
+    """Writes the extractor with ``model`` and ``config`` of the features, if need be.
+
+    Its signature ``serving_default`` takes ``images`` [B, H, W, C] with all channels of
+    the crops and returns ``features`` [B, F].
+    """
+    target = Path(folder) / EXTRACTOR
+    channels, dtype = images.folder.channels, images.folder.dtype
+    description = {
+        "format": _FORMAT,
+        **origin,
+        "channels": list(channels),
+        "dtype": dtype,
+    }
+    if _has_extractor(target, description):
+        return target
+    selected = [channels.index(name) for name in images.channels]
+    shape = [None, None, None, len(channels)]
+
+    @tf.function(input_signature=[tf.TensorSpec(shape, dtype, "images")])
+    def features(given):
+        seen = reduced(tf.gather(given, selected, axis=-1), images.size)
+        return {"features": model.features(to_unit(seen))}
+
+    module = tf.Module()
+    # The Keras model would be saved with all its functions and with its decoder.
+    module.weights = list(features.get_concrete_function().graph.variables)
+    partial = target.with_name(f".{EXTRACTOR}.partial")
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch, Path(_DESCRIPTION).name)
+        path.write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+        module.description = tf.saved_model.Asset(str(path))
+        shutil.rmtree(partial, ignore_errors=True)
+        signatures = {"serving_default": features}
+        tf.saved_model.save(module, str(partial), signatures=signatures)
+    shutil.rmtree(target, ignore_errors=True)
+    partial.rename(target)
+    return target
+
+
+def _train(
+    images: CropImages, settings: NetworkSettings, strategy: tf.distribute.Strategy
+) -> tuple[PairedInpainting, int]:
+    """Trains in ``<crops>/inpainting``; returns the network and its step."""
     config = settings.config
     groups = group_crops(
-        folder.rows,
+        images.folder.rows,
         min_group=config.min_group,
         validation_share=config.validation_share,
         seed=settings.seed,
     )
+    keep_settings(images.folder, settings)
     for reason, count in groups.left_out.items():
-        print(f"no pairs of {count} crops: {reason}")
-    return groups
-
-
-def _train(
-    images: CropImages, groups: Groups, settings: NetworkSettings, strategy
-) -> tuple[PairedInpainting, int]:
-    """Trains, or goes on to train, in ``<crops>/inpainting``.
-
-    Returns:
-        The network with its last weights, and its step.
-    """
-    config = settings.config
+        print(f"pairs: none for {count} crops, which are {reason}")
     training = Pairs(images, groups.training, augment=config.augment)
     validation = Pairs(images, groups.validation)
     print(
-        f"pairs: {training.num_examples} cells of {len(groups.training)} groups; held "
-        f"out: {validation.num_examples} cells of {len(groups.validation)} groups"
+        f"pairs: {training.num_examples} cells of {len(groups.training)} groups for "
+        f"training, {validation.num_examples} of {len(groups.validation)} for "
+        "validation"
     )
     keras.utils.set_random_seed(settings.seed)
     with strategy.scope():
         stage = InpaintingStage(config, training, validation)
     root = images.folder.folder
     loop = Loop(stage, strategy, Workdir(root), seed=settings.seed)
-    figures = loop.run()
-    if figures:
+    metrics = loop.run()
+    if metrics:
         print(
-            f"{SECTION}: step {loop.step}, held-out error {figures['protein_mse']:.3g} "
-            f"(mean image {figures['mean_image_mse']:.3g}); see "
-            f"{root / SECTION / 'pairs.png'}"
+            f"{SECTION}: step {loop.step}, validation error "
+            f"{metrics['protein_mse']:.3g} (of the mean image "
+            f"{metrics['mean_image_mse']:.3g}); see {root / SECTION / 'pairs.png'}"
         )
     else:
         print(f"{SECTION}: done already, at step {loop.step}")
     return stage.model, loop.step
 
 
-def _write_features(
-    images: CropImages, model: PairedInpainting, about: dict[str, Any]
-) -> None:
-    folder = images.folder
-    if _features_are_there(folder, about):
-        print("features: done already")
-        return
-    digest = write_features(
-        folder.folder,
-        feature_batches(model, images),
-        crop_ids=[crop.crop_id for crop in folder.rows],
-        crops=images.hashes(),
-        **about,
-    )
-    print(f"features: {len(images)} crops, {digest[:12]}")
-
-
-def _features_are_there(folder: CropFolder, about: dict[str, Any]) -> bool:
+def _has_features(folder: CropFolder, origin: Mapping[str, Any]) -> bool:
     try:
         features = read_features(folder.folder)
         require_current(features, folder)
     except DataError:
         return False
-    return {"model": features.model, "config": features.config} == about
+    return {"model": features.model, "config": features.config} == origin
+
+
+def _has_extractor(target: Path, description: Mapping[str, Any]) -> bool:
+    try:
+        return read_json(target / _DESCRIPTION) == description
+    except DataError:
+        return False

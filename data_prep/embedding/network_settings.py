@@ -1,4 +1,4 @@
-"""What a pairing network is trained with, kept beside it in ``config.json``."""
+"""The settings of a network of paired cell inpainting: ``inpainting/config.json``."""
 
 import dataclasses
 import hashlib
@@ -16,19 +16,18 @@ from tfvqgen.validation import check, frozen_differences, key, read
 
 PROTEIN = "green"
 MARKERS = ("blue", "red")
-CONFIG = "config.json"
 
 
 @dataclasses.dataclass(frozen=True)
 class NetworkSettings:
-    """What a network was trained with, as ``inpainting/config.json`` holds it.
+    """Everything that a network was trained with.
 
     Attributes:
         config: The configuration.
-        seed: Of the weights, the pairs and what is held out.
-        protein: The channel to paint.
-        markers: The channels that both cells show.
-        crops: The hash of what it learns from.
+        seed: Seed of the weights, the pairs and the choice of validation groups.
+        protein: The channel that the network predicts.
+        markers: The channels that it sees of both cells.
+        crops: The hash of the crops, see :func:`crops_fingerprint`.
     """
 
     config: InpaintingConfig
@@ -54,25 +53,24 @@ def settle(
     protein: str | None = None,
     markers: Sequence[str] | None = None,
 ) -> NetworkSettings:
-    """Decides on the settings of a run: what is asked for, else what was, else usual.
+    """Returns the settings of a run: as requested, else as before, else the defaults.
 
-    A network that has taken all its steps serves other crops as it is: the settings
-    then keep the hash of those that it has learnt from.
+    A network that has taken all its steps can also be used for other crops. Its
+    settings then keep the hash of the crops that it was trained on.
 
     Args:
         folder: The crops, with or without a network.
         overrides: ``key=value`` strings for :class:`InpaintingConfig`.
-        seed: Of the weights, the pairs and what is held out.
-        protein: The channel to paint.
-        markers: The channels that both cells show.
+        seed: Seed of the weights, the pairs and the choice of validation groups.
+        protein: The channel that the network predicts.
+        markers: The channels that it sees of both cells.
 
     Raises:
-        UserError: Something asked for would change a network that is trained.
+        UserError: The request would change a trained network.
     """
-    path = folder.folder / SECTION / CONFIG
+    path = _path(folder)
     saved = saved_checkpoints(Workdir(folder.folder).checkpoints(SECTION))
-    trained = bool(saved)
-    old = _read_settings(path) if path.exists() or trained else None
+    old = _read(path) if path.exists() or saved else None
     base = old or NetworkSettings(InpaintingConfig(), 0, PROTEIN, MARKERS, "")
     new = NetworkSettings(
         config=base.config.with_overrides(overrides),
@@ -83,23 +81,23 @@ def settle(
     )
     if not new.markers:
         raise UserError("no markers: expected at least one channel. Received: none")
-    if trained and saved[-1][0] >= new.config.steps:
-        new = dataclasses.replace(new, crops=old.crops)
-    if trained:
+    if saved:
+        if saved[-1][0] >= new.config.steps:
+            new = dataclasses.replace(new, crops=old.crops)
         _refuse_changes(path.parent, old, new)
     return new
 
 
 def keep_settings(folder: CropFolder, settings: NetworkSettings) -> None:
-    """Writes settings down, so that later runs and readers have them."""
-    path = folder.folder / SECTION / CONFIG
-    if not path.exists() or _read_settings(path) != settings:
+    """Writes ``inpainting/config.json``, unless it has these settings already."""
+    path = _path(folder)
+    if not path.exists() or _read(path) != settings:
         write_sealed_json(path, dataclasses.asdict(settings))
 
 
 def crops_fingerprint(folder: CropFolder) -> str:
-    """Returns the hash of what a network learns from: images and groups."""
-    what = [
+    """Returns the hash of the data that a network is trained on."""
+    contents = [
         folder.channels,
         folder.dtype,
         [
@@ -107,24 +105,26 @@ def crops_fingerprint(folder: CropFolder) -> str:
             for crop in folder.rows
         ],
     ]
-    return hashlib.sha256(json.dumps(what).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(contents).encode()).hexdigest()
 
 
-def _read_settings(path: Path) -> NetworkSettings:
+def _path(folder: CropFolder) -> Path:
+    return folder.folder / SECTION / "config.json"
+
+
+def _read(path: Path) -> NetworkSettings:
     return read(NetworkSettings, read_sealed_json(path), path, strict=True)
 
 
 def _refuse_changes(path: Path, old: NetworkSettings, new: NetworkSettings) -> None:
     changes = frozen_differences(old.config, new.config)
-    for name in ("seed", "protein", "markers"):
+    for name in ("seed", "protein", "markers", "crops"):
         before, after = getattr(old, name), getattr(new, name)
         if before != after:
-            changes.append(f"{name}: {before} -> {after}")
-    if old.crops != new.crops:
-        changes.append(f"crops: {old.crops[:12]} -> {new.crops[:12]}")
+            changes.append(f"{name}: {before!s:.30} -> {after!s:.30}")
     if changes:
         raise UserError(
-            f"the network in {path} was trained otherwise: expected the same crops and "
-            "settings; remove that folder to train it anew. Received: "
+            f"the network in {path} was trained with different settings: expected the "
+            "same crops and settings; remove that folder to train it again. Received: "
             + "; ".join(changes)
         )

@@ -1,12 +1,12 @@
-"""Pairs of cells of one group, drawn anew each epoch.
+"""Pairs of cells of one group, sampled anew in each epoch.
 
-Shapes: N cells of usable groups; S x S pixels, C channels.
-
-A group is what shows one protein: all cells of one antibody or well, from all of its
-fields. The stream of pairs is a function of seed and position: every epoch has each
-cell once as the target, in an order of its own, and draws another cell of its group as
-the source.
+A group contains all cells that show one protein: those of one antibody or one well,
+from all of its fields. The stream of pairs is a function of seed and position: every
+epoch has each cell once as the target, in an order of its own, and samples another cell
+of its group as the source.
 """
+
+# Shapes: N cells of usable groups, S x S pixels, C channels.
 
 import collections
 from collections.abc import Mapping, Sequence
@@ -22,17 +22,17 @@ from tfvqgen.data.input_pipeline import Share, batches, derived_seed, turned_at
 from tfvqgen.data.tfrecords import READ_ERRORS, shuffled_index
 from tfvqgen.errors import UserError
 
-# Held-out pairs are the same in every validation of every run.
-_HELD_OUT_SEED = 0
+# Validation pairs are the same in every validation of every run.
+_VALIDATION_SEED = 0
 
 
 class Groups(NamedTuple):
-    """Which crops make pairs.
+    """The crops that make pairs.
 
     Attributes:
         training: Rows of the table by group.
-        validation: The held-out groups, likewise.
-        left_out: How many crops make no pairs, by the reason.
+        validation: Rows of the groups for validation.
+        left_out: Numbers of crops that make no pairs, by reason.
     """
 
     training: dict[str, list[int]]
@@ -43,19 +43,13 @@ class Groups(NamedTuple):
 def group_crops(
     crops: Sequence[Crop], *, min_group: int, validation_share: float, seed: int
 ) -> Groups:
-    """Sorts accepted crops into groups for training and groups held out.
+    """Sorts accepted crops into groups for training and groups for validation.
 
-    A group is held out by a hash of its name and the seed, whatever other groups there
-    are; only where that leaves a side empty, the group nearest to it crosses over.
-
-    Args:
-        crops: The rows of the table.
-        min_group: The fewest cells that a group must have, at least 2.
-        validation_share: Share of the groups to be held out.
-        seed: Decides which.
+    A hash of its name and the seed decides for each group, whatever other groups there
+    are; only if one side would be empty, the group nearest to it changes sides.
 
     Raises:
-        UserError: Fewer than two groups are left.
+        UserError: There are fewer than two groups of at least `min_group` cells.
     """
     rows: dict[str, list[int]] = collections.defaultdict(list)
     for number, crop in enumerate(crops):
@@ -64,19 +58,23 @@ def group_crops(
     usable = {name: cells for name, cells in rows.items() if len(cells) >= min_group}
     if len(usable) < 2:
         raise UserError(
-            f"too few groups: expected at least two of {min_group} accepted cells or "
-            f"more, one to learn from and one to hold out. Received: {len(usable)} of "
-            f"{len(rows)} groups (--min_group changes the limit)"
+            f"too few groups: expected at least two groups of {min_group} or more "
+            "accepted cells, one for training and one for validation. Received: "
+            f"{len(usable)} of {len(rows)} groups (--min_group changes the limit)"
         )
-    place = {name: _place(seed, name) for name in usable}
+    place = {
+        name: int.from_bytes(stable_hash(seed, "held out", name)[:6], "big") / 2**48
+        for name in usable
+    }
     order = sorted(usable, key=place.__getitem__)
     held_out = sum(place[name] < validation_share for name in order)
     held_out = min(max(held_out, 1), len(order) - 1)
     accepted = sum(map(len, rows.values()))
-    kept = sum(map(len, usable.values()))
     left_out = {
         "not accepted": len(crops) - accepted,
-        f"in a group of fewer than {min_group}": accepted - kept,
+        f"in a group of fewer than {min_group}": (
+            accepted - sum(map(len, usable.values()))
+        ),
     }
     return Groups(
         training={name: usable[name] for name in order[held_out:]},
@@ -89,7 +87,7 @@ class Pairs:
     """The pairs of some groups.
 
     Args:
-        images: What is read.
+        images: The images of all crops.
         groups: Rows of the table by group, at least two in each.
         augment: Whether training shows both cells in random symmetries of the square.
     """
@@ -103,14 +101,14 @@ class Pairs:
         self.images = images
         self.rows = np.concatenate([groups[name] for name in sorted(groups)])
         sizes = np.array([len(groups[name]) for name in sorted(groups)])
-        # Of each cell: where its group starts, and how many cells it has.
+        # For each cell, the first cell of its group and the size of the group.
         self._first = np.repeat(np.cumsum(sizes) - sizes, sizes)
         self._size = np.repeat(sizes, sizes)
         self._augment = augment
 
     @property
     def num_examples(self) -> int:
-        """N, the pairs of an epoch."""
+        """N, the number of pairs in an epoch."""
         return len(self.rows)
 
     def training_pairs(
@@ -125,14 +123,14 @@ class Pairs:
         """Returns the endless batches of one worker, from a step on.
 
         Args:
-            seed: Decides the order, the partners and the symmetries.
-            batch_size: The global batch, over all workers and replicas.
-            start_step: The global batches that were already seen.
+            seed: Seed of the order, the partners and the symmetries.
+            batch_size: Size of the global batch, over all workers and replicas.
+            start_step: Number of global batches that were already used.
             cache: Whether to hold all reduced images in memory.
-            **share: Which part is this worker's, see :class:`Share`.
+            **share: The part of this worker, see :class:`Share`.
 
         Returns:
-            A data set of ``source`` and ``target``, [B, S, S, C] as stored, and
+            Batches of ``source`` and ``target``, [B, S, S, C] as stored, and
             ``source_row`` and ``target_row``, int64 [B].
         """
         part = Share(batch_size, **share)
@@ -155,12 +153,11 @@ class Pairs:
     def held_out_pairs(self, *, batch_size: int, **share: int) -> tf.data.Dataset:
         """Returns one worker's batches of a pass in which each cell is a target once.
 
-        Returns:
-            A data set of what :meth:`training_pairs` has, never turned, and ``weight``
-            float32 [B], which is 0 for what fills up the last batch.
+        They have no symmetries, and ``weight`` float32 [B], which is 0 for rows that
+        fill up the last batch.
         """
         part = Share(batch_size, **share)
-        pair = self._pair(self._reader(), _HELD_OUT_SEED)
+        pair = self._pair(self._reader(), _VALIDATION_SEED)
         last = self.num_examples - 1
 
         def example(number: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -173,14 +170,14 @@ class Pairs:
         return batches(tf.data.Dataset.range(steps * part.per_worker), example, part)
 
     def spread_pairs(self, count: int) -> dict[str, tf.Tensor]:
-        """Returns a batch of held-out pairs of as many groups as can be."""
-        pair = self._pair(self._reader(), _HELD_OUT_SEED)
+        """Returns a batch of validation pairs from as many groups as possible."""
+        pair = self._pair(self._reader(), _VALIDATION_SEED)
         cells = np.linspace(0, self.num_examples - 1, count).astype(np.int64)
         pairs = tf.data.Dataset.from_tensor_slices(cells).map(lambda y: pair(y, y))
         return next(iter(pairs.batch(count)))
 
     def _pair(self, read, seed: int):
-        """Returns the function from target and position to a pair, both int64 []."""
+        """Returns the function from target and position, int64 [], to a pair."""
         partner_seed = derived_seed(seed, "partner")
         with tf.device("CPU"):
             rows, first, size = (
@@ -191,8 +188,8 @@ class Pairs:
         def pair(target: tf.Tensor, position: tf.Tensor) -> dict[str, tf.Tensor]:
             key = tf.stack([tf.constant(partner_seed, tf.int64), position])
             others = size[target] - 1
-            draw = tf.random.stateless_uniform([], key, 0, others, tf.int64)
-            source = partner(target, first[target], size[target], draw)
+            offset = tf.random.stateless_uniform([], key, 0, others, tf.int64)
+            source = partner(target, first[target], size[target], offset)
             return {
                 "source": read(source),
                 "target": read(target),
@@ -211,12 +208,8 @@ class Pairs:
     def _cached_reader(self):
         numbers = tf.data.Dataset.range(self.num_examples)
         read = numbers.map(self._reader(), num_parallel_calls=tf.data.AUTOTUNE)
-        kept = np.empty(
-            (self.num_examples, *self.images.shape), self.images.dtype.as_numpy_dtype
-        )
         try:
-            for number, image in enumerate(read.as_numpy_iterator()):
-                kept[number] = image
+            kept = np.stack(list(read.as_numpy_iterator()))
         except READ_ERRORS as error:
             raise self.images.explain(error) from error
         with tf.device("CPU"):
@@ -224,19 +217,9 @@ class Pairs:
         return lambda cell: images[cell]
 
 
-def partner(cell, first, size, draw):
-    """Returns another cell of a group, each of the others for one draw.
+def partner(cell, first, size, offset):
+    """Returns another cell of the group that starts at `first`.
 
-    Args:
-        cell: The cell, an integer.
-        first: The group's first cell; its cells follow one another.
-        size: The group's number of cells, at least 2.
-        draw: From 0 to size - 2.
+    Every offset from 0 to size - 2 gives another one.
     """
-    return first + (cell - first + 1 + draw) % size
-
-
-def _place(seed: int, group: str) -> float:
-    """Returns a number in [0, 1) that depends on the name and the seed alone."""
-    digest = stable_hash(seed, "held out", group)
-    return int.from_bytes(digest[:6], "big") / 2**48
+    return first + (cell - first + 1 + offset) % size

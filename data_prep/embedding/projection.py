@@ -1,15 +1,14 @@
-"""Where crops lie by their features: principal components, clusters, a map.
+"""Principal components, clusters and a map of crops, computed from their features.
 
-Shapes: N crops, F features, D components, K clusters, M crops that the map is fitted
-on.
-
-Clusters are made in the space of the components, not on the map, so that they do not
-depend on how the map was drawn; every crop has one. The map (UMAP, McInnes et al. 2018)
-is for the eye alone: it is fitted on some crops of every cluster, and the others are
-placed among their neighbours there. One thread and a seed make it the same again with
-the same libraries on the same kind of machine; elsewhere it may differ, and so the
-coordinates are kept.
+Clusters are made in the space of the components and not on the map, so that they do not
+depend on the map; every crop has one. The map (UMAP, McInnes et al. 2018) is for people
+to look at: it is fitted on some crops of every cluster, and the others are placed among
+their neighbors there. With one thread and a seed it is reproducible with the same
+libraries on the same kind of machine; elsewhere it may differ, and so the coordinates
+are stored.
 """
+
+# Shapes: N crops, F features, D components.
 
 import importlib
 import warnings
@@ -22,72 +21,57 @@ from tfvqgen.errors import UserError, require_package
 NUM_COMPONENTS = 50
 NUM_NEIGHBOURS = 15
 MIN_DISTANCE = 0.1
-# More crops than these cost the map minutes and hardly change its shape.
+# Fitting the map on more crops takes minutes and hardly changes its shape.
 MOST_FITTED = 20_000
-# Fewer crops than these cannot have the neighbours that a map is made of.
+# Fewer crops do not have the neighbors that a map is made of.
 FEWEST_CROPS = 8
-# UMAP refines more than 10,000 new points at once with fewer, and enough, epochs.
+# UMAP refines more than 10,000 new points at once with fewer epochs, which is enough.
 _PLACED_AT_ONCE = 16_384
 
 
 def usual_clusters(num_crops: int) -> int:
-    """Returns how many clusters a person can review: half the root of the crops.
+    """Returns a number of clusters that a person can review.
 
-    1,000 crops make 16, 157,000 make 198.
+    It is half the square root of the number of crops: 16 for 1,000, 198 for 157,000.
     """
     return max(2, round(num_crops**0.5 / 2))
 
 
 def require_libraries(*names: str) -> None:
-    """Refuses to start what would end without its libraries (all, if none is named)."""
+    """Checks that libraries are installed, by default all that screening needs."""
     for name in names or ("sklearn", "umap"):
         require_package(name, "screen")
 
 
-def standardised(features: np.ndarray) -> np.ndarray:
-    """Returns features [N, F] less their mean over their deviation, float32.
-
-    A feature that is the same for all crops says nothing and becomes 0.
-    """
-    features = np.asarray(features, np.float32)
-    mean = features.mean(axis=0, dtype=np.float64)
-    deviation = features.std(axis=0, dtype=np.float64)
-    # Rounding leaves some deviation to a constant.
-    constant = deviation <= 1e-6 * np.maximum(np.abs(mean), 1e-30)
-    scale = np.where(constant, 0, 1 / np.where(constant, 1, deviation))
-    return (features - mean.astype(np.float32)) * scale.astype(np.float32)
-
-
 def principal_components(features: np.ndarray) -> np.ndarray:
-    """Returns the first components of standardised features: float32 [N, D].
+    """Returns the first components of standardized features [N, F], float32 [N, D].
 
-    D is at most `NUM_COMPONENTS`. Each component's sign is that which makes its largest
-    weight positive, so that they do not depend on the solver's whim.
+    D is at most :data:`NUM_COMPONENTS`.
     """
     if len(features) < FEWEST_CROPS:
         raise UserError(
             f"too few crops for a map: expected at least {FEWEST_CROPS}. "
             f"Received: {len(features)}"
         )
-    values = standardised(features)
-    covariance = np.zeros((values.shape[1],) * 2)
-    for start in range(0, len(values), _PLACED_AT_ONCE):
-        part = values[start : start + _PLACED_AT_ONCE].astype(np.float64)
-        covariance += part.T @ part
-    _, vectors = np.linalg.eigh(covariance)
-    weights = vectors[:, ::-1][:, :NUM_COMPONENTS]
-    largest = np.abs(weights).argmax(axis=0)
-    weights = weights * np.sign(weights[largest, np.arange(weights.shape[1])])
-    return values @ weights.astype(np.float32)
+    scaler = _screening_library("sklearn.preprocessing").StandardScaler()
+    scaled = scaler.fit_transform(np.asarray(features, np.float32))
+    pca = _screening_library("sklearn.decomposition").PCA(
+        min(NUM_COMPONENTS, *scaled.shape), svd_solver="covariance_eigh"
+    )
+    return pca.fit_transform(scaled)
 
 
 def cluster(components: np.ndarray, num_clusters: int, seed: int) -> np.ndarray:
-    """Divides crops [N, D] into clusters by mini-batch k-means.
+    """Divides crops into clusters by mini-batch k-means.
+
+    Args:
+        components: Numbers [N, D].
+        num_clusters: Number of clusters; there are fewer if clusters stay empty or
+            would have fewer than two crops.
+        seed: Random seed.
 
     Returns:
-        The clusters, int32 [N], numbered by size: 0 is the largest. There are fewer
-        than `num_clusters` where there are fewer than two crops a cluster, or clusters
-        stay empty.
+        The cluster of each crop, int32 [N]; 0 is the largest cluster.
     """
     k_means = _screening_library("sklearn.cluster").MiniBatchKMeans(
         n_clusters=max(1, min(num_clusters, len(components) // 2)),
@@ -108,13 +92,13 @@ def map_positions(
     """Places crops on a map.
 
     Args:
-        components: float32 [N, D].
-        clusters: int [N]; the map is fitted on some crops of each.
-        seed: Decides the map.
+        components: Float32 [N, D].
+        clusters: Int [N]; the map is fitted on some crops of each cluster.
+        seed: Random seed.
         progress: Called with the number of crops that were placed.
 
     Returns:
-        float32 [N, 2], centred; half its width is 1.
+        Float32 [N, 2], centered; half the width of the map is 1.
     """
     mapper = _screening_library("umap").UMAP(
         n_neighbors=min(NUM_NEIGHBOURS, len(components) - 1),
@@ -141,17 +125,17 @@ def map_positions(
 
 
 def stratified(strata: np.ndarray, most: int, seed: int) -> np.ndarray:
-    """Chooses at most `most` of N items, each stratum giving its share.
+    """Selects at most `most` of N items, in proportion to the sizes of the strata.
 
-    A stratum gives at least one item while there is room.
+    Every stratum gives at least one item while there is room.
 
     Args:
-        strata: int [N].
-        most: How many.
-        seed: Decides which.
+        strata: The stratum of each item, int [N].
+        most: Largest number of items.
+        seed: Random seed.
 
     Returns:
-        The chosen indices, sorted.
+        The selected indices, sorted.
     """
     if len(strata) <= most:
         return np.arange(len(strata))
@@ -160,11 +144,10 @@ def stratified(strata: np.ndarray, most: int, seed: int) -> np.ndarray:
     _names, starts, counts = np.unique(
         strata[order], return_index=True, return_counts=True
     )
-    # The j-th of n items of a stratum stands at (j + 1/2) / n: the first ones of all
-    # strata come first, the rest evenly.
-    place = (np.arange(len(order)) - np.repeat(starts, counts) + 0.5) / np.repeat(
-        counts, counts
-    )
+    # The j-th of n items of a stratum is placed at (j + 1/2) / n, but the first items
+    # of all strata come before all others.
+    size = np.repeat(counts, counts)
+    place = (np.arange(len(order)) - np.repeat(starts, counts) + 0.5) / size
     place[starts] = -1 / counts
     return np.sort(order[np.argsort(place, kind="stable")[:most]])
 

@@ -1,9 +1,8 @@
-"""Clusters and map of crops on disk: ``umap.csv``, and ``umap.json`` that explains it.
+"""Clusters and map of crops on disk: ``umap.csv``, described by ``umap.json``.
 
-Both lie beside ``crops.csv``. ``umap.csv`` has ``crop_id,sha256,x,y,cluster`` in the
-features' order; ``umap.json`` says of which features and with which settings and
-libraries it was made, and holds its hash: coordinates are kept rather than trusted to
-come out the same elsewhere.
+Both files lie beside ``crops.csv``. ``umap.csv`` has ``crop_id,sha256,x,y,cluster`` in
+the order of the features. ``umap.json`` holds the hashes of the features and of
+``umap.csv``, and the settings and libraries that the coordinates were computed with.
 """
 
 import csv
@@ -26,7 +25,7 @@ from tfvqgen.errors import DataError
 from tfvqgen.files import read_json, sha256_of_file, whole_file, write_json
 
 TABLE = "umap.csv"
-ABOUT = "umap.json"
+DESCRIPTION = "umap.json"
 FORMAT = 1
 _COLUMNS = ("crop_id", "sha256", "x", "y", "cluster")
 _LIBRARIES = ("numpy", "scikit-learn", "umap-learn")
@@ -34,13 +33,13 @@ _LIBRARIES = ("numpy", "scikit-learn", "umap-learn")
 
 @dataclasses.dataclass(frozen=True)
 class EmbeddingTable:
-    """What ``umap.csv`` holds, in the order of the features.
+    """The contents of ``umap.csv``, in the order of the features.
 
     Attributes:
-        positions: float32 [N, 2].
-        clusters: int32 [N].
-        config: How it was made.
-        sha256: Of ``umap.csv``.
+        positions: Float32 [N, 2].
+        clusters: Int32 [N].
+        config: Settings and libraries.
+        sha256: Hex sha256 of ``umap.csv``.
     """
 
     positions: np.ndarray
@@ -49,13 +48,13 @@ class EmbeddingTable:
     sha256: str
 
     def stamp(self, features: Features) -> Stamp:
-        """Returns what decisions about these clusters carry.
+        """Returns the hashes that decisions about these clusters carry.
 
-        Two machines may cluster the same features differently: `config` hashes the
-        table itself too.
+        The hash of the table is among them, because two machines may cluster the same
+        features differently.
         """
-        about = [features.config, self.config, self.sha256]
-        text = json.dumps(about, sort_keys=True)
+        origin = [features.config, self.config, self.sha256]
+        text = json.dumps(origin, sort_keys=True)
         return Stamp(
             features=shortened(features.sha256),
             model=shortened(features.model),
@@ -69,20 +68,48 @@ def read_embedding(
     num_clusters: int | None = None,
     seed: int | None = None,
 ) -> EmbeddingTable | None:
-    """Reads clusters and map if they are there, of these features and settings.
+    """Reads clusters and map; returns None if they do not fit the features or settings.
 
     Args:
-        folder: Where ``crops.csv`` and the features are.
-        features: Of the crops.
-        num_clusters: K; None: any.
-        seed: None: any.
+        folder: The folder with ``crops.csv`` and the features.
+        features: Features of the crops.
+        num_clusters: Number of clusters; None accepts any.
+        seed: Random seed; None accepts any.
+
+    Raises:
+        DataError: They are damaged.
     """
-    found = _read(folder, features)
-    if found is None or seed not in (None, found.config["seed"]):
+    table, description = Path(folder) / TABLE, Path(folder) / DESCRIPTION
+    if not description.is_file() or not table.is_file():
         return None
-    if num_clusters not in (None, found.config["clusters"]):
+    stored = read_json(description)
+    if (
+        not isinstance(stored, dict)
+        or stored.get("format") != FORMAT
+        or stored.get("features") != features.sha256
+        or stored.get("sha256") != sha256_of_file(table)
+    ):
         return None
-    return found
+    rows = list(read_table(table, _COLUMNS))
+    try:
+        config = stored["config"]
+        settings = config["clusters"], config["seed"]
+        positions = np.array([[row.get("x"), row.get("y")] for row in rows], np.float32)
+        clusters = np.array([row.get("cluster") for row in rows], np.int32)
+        valid = tuple(row.get("crop_id") for row in rows) == features.crop_ids
+        valid = valid and np.isfinite(positions).all()
+        valid = valid and 0 <= clusters.min() <= clusters.max() < settings[0]
+    except (KeyError, OverflowError, TypeError, ValueError):
+        valid = False
+    if not valid:
+        raise DataError(
+            "damaged clusters: expected x, y and cluster of every crop in the order of "
+            f"the features; remove the file to make it again. Received: {table}"
+        )
+    asked = num_clusters, seed
+    if any(x not in (None, y) for x, y in zip(asked, settings, strict=True)):
+        return None
+    return EmbeddingTable(positions, clusters, config, stored["sha256"])
 
 
 def make_embedding(
@@ -92,23 +119,26 @@ def make_embedding(
     seed: int | None = None,
     progress=None,
 ) -> EmbeddingTable:
-    """Makes clusters and map of features and writes them.
+    """Computes clusters and map of features and writes them.
 
-    A map that is there is kept where the number of clusters alone is another.
+    An existing map is kept if only the number of clusters differs.
 
     Args:
-        folder: Where ``crops.csv`` and the features are.
-        features: Of the crops.
-        num_clusters: K; if None, what is there, or `projection.usual_clusters`.
-        seed: Likewise, or 0.
+        folder: The folder with ``crops.csv`` and the features.
+        features: Features of the crops.
+        num_clusters: Number of clusters. Defaults to the existing number, or
+            :func:`projection.usual_clusters`.
+        seed: Random seed. Defaults to the existing one, or 0.
         progress: Called with the number of crops that were placed on the map.
     """
-    there = _read(folder, features)
-    if num_clusters is None and there:
-        num_clusters = there.config["clusters"]
+    old = read_embedding(folder, features)
     if num_clusters is None:
-        num_clusters = projection.usual_clusters(len(features.crop_ids))
-    kept = there if there and seed in (None, there.config["seed"]) else None
+        num_clusters = (
+            old.config["clusters"]
+            if old
+            else projection.usual_clusters(len(features.crop_ids))
+        )
+    kept = old if old and seed in (None, old.config["seed"]) else None
     seed = kept.config["seed"] if kept else seed or 0
     components = projection.principal_components(features.values)
     clusters = projection.cluster(components, num_clusters, seed)
@@ -126,64 +156,23 @@ def make_embedding(
         "most_fitted": projection.MOST_FITTED,
         "libraries": {name: importlib.metadata.version(name) for name in _LIBRARIES},
     }
-    return _write(folder, features, positions, clusters, config)
-
-
-def _write(folder, features: Features, positions, clusters, config) -> EmbeddingTable:
-    folder = Path(folder)
-    # As they are written, so that reading gives the same.
+    table = Path(folder) / TABLE
+    # The same values that are read back.
     positions = np.round(np.asarray(positions, np.float64), 5).astype(np.float32)
-    with whole_file(folder / TABLE, "w") as file:
+    with whole_file(table, "w") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(_COLUMNS)
         for crop_id, digest, (x, y), number in zip(
             features.crop_ids, features.crops, positions, clusters, strict=True
         ):
             writer.writerow([crop_id, digest, f"{x:.5f}", f"{y:.5f}", number])
-    digest = sha256_of_file(folder / TABLE)
-    about = {
+    digest = sha256_of_file(table)
+    description = {
         "format": FORMAT,
         "features": features.sha256,
         "model": features.model,
         "config": config,
         "sha256": digest,
     }
-    write_json(folder / ABOUT, about)
+    write_json(Path(folder) / DESCRIPTION, description)
     return EmbeddingTable(positions, np.asarray(clusters, np.int32), config, digest)
-
-
-def _read(folder, features: Features) -> EmbeddingTable | None:
-    """Reads the table if it is whole and of these features."""
-    folder = Path(folder)
-    if not (folder / ABOUT).is_file() or not (folder / TABLE).is_file():
-        return None
-    about = read_json(folder / ABOUT)
-    if (
-        not isinstance(about, dict)
-        or about.get("format") != FORMAT
-        or about.get("features") != features.sha256
-        or about.get("sha256") != sha256_of_file(folder / TABLE)
-    ):
-        return None
-    config = about.get("config")
-    rows = list(read_table(folder / TABLE, _COLUMNS))
-    ids = tuple(row.get("crop_id") for row in rows)
-    if ids != features.crop_ids:
-        raise DataError(
-            f"a table of other crops: expected those of the features in their order; "
-            f"remove it to make it again. Received: {folder / TABLE}"
-        )
-    try:
-        places = np.array([[row.get("x"), row.get("y")] for row in rows], np.float32)
-        clusters = np.array([row.get("cluster") for row in rows], np.int32)
-        number = config["clusters"]
-        right = type(number) is int and type(config["seed"]) is int
-        right = right and 0 <= clusters.min() <= clusters.max() < number
-    except (ValueError, TypeError, KeyError, OverflowError):
-        right = False
-    if not right or not np.isfinite(places).all():
-        raise DataError(
-            "damaged clusters: expected x, y and the cluster of every crop; remove "
-            f"them to make them again. Received: {folder / TABLE} or {ABOUT}"
-        )
-    return EmbeddingTable(places, clusters, config, about["sha256"])

@@ -36,7 +36,7 @@ def write_some_features(folder: Path, seed: int = 0) -> None:
     values[[4, 9]] += 60
     write_features(
         folder,
-        [values],
+        values,
         crop_ids=[crop.crop_id for crop in rows],
         crops=[crop.sha256 for crop in rows],
         model="random numbers",

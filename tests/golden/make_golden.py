@@ -39,79 +39,28 @@ VERSION = "0.1.0"
 LABELS = ("Golgi apparatus", "Mitochondria", "Nucleoli")
 SHARD_FLAGS = ("--num_shards=1", "--splits=train=0.6,validation=0.2,test=0.2")
 
-VQVAE = {
-    "image_shape": "32,32,4",
-    "protein_weight": 3,
-    "laplacian_weight": 0.1,
-    "frequency_weight": 0.05,
-    "grain_weight": 0.9,
-    "adversarial_weight": 0.2,
-    "adversarial_after": 8,
-    "adversarial_ramp": 16,
-    "critic_width": 4,
-    "critic_learning_rate": 0.001,
-    "hidden": 8,
-    "residual_layers": 1,
-    "residual_width": 4,
-    "num_embeddings": 16,
-    "embedding_dim": 8,
-    "codebook_rule": "ema",
-    "commitment_cost": 0.3,
-    "decay": 0.8,
-    "epsilon": 2e-5,
-    "revive_below": 0.2,
-    "quantize_after": 4,
-    "bottom_dropout": 0.3,
-    "steps": 48,
-    "batch_size": 8,
-    "learning_rate": 0.004,
-    "warmup_steps": 4,
-    "decay_steps": 96,
-    "final_learning_rate": 0.1,
-    "beta_1": 0.8,
-    "clip_norm": 2.0,
-    "cache": True,
-    "label_balance": 0.5,
-    "log_every": 8,
-    "validate_every": 24,
-    "validation_examples": 8,
-    "checkpoint_every": 24,
-    "keep_checkpoints": 1,
-}
-PRIOR = {
-    "width": 12,
-    "layers": 1,
-    "residual_width": 6,
-    "kernel": 3,
-    "heads": 2,
-    "key_dim": 4,
-    "value_dim": 3,
-    "output_layers": 1,
-    "condition_layers": 1,
-    "dropout": 0.2,
-    "label_dropout": 0.15,
-    "polyak": 0.9,
-    "patience": 9,
-    "steps": 32,
-    "batch_size": 8,
-    "learning_rate": 0.004,
-    "warmup_steps": 4,
-    "decay_steps": 64,
-    "final_learning_rate": 0.1,
-    "beta_1": 0.8,
-    "clip_norm": 2.0,
-    "label_balance": 0.5,
-    "log_every": 8,
-    "validate_every": 16,
-    "validation_examples": 8,
-    "checkpoint_every": 16,
-    "keep_checkpoints": 1,
-}
+VQVAE = """
+image_shape=32,32,4 protein_weight=3 laplacian_weight=0.1 frequency_weight=0.05
+grain_weight=0.9 adversarial_weight=0.2 adversarial_after=8 adversarial_ramp=16
+critic_width=4 critic_learning_rate=0.001 hidden=8 residual_layers=1 residual_width=4
+num_embeddings=16 embedding_dim=8 codebook_rule=ema commitment_cost=0.3 decay=0.8
+epsilon=2e-5 revive_below=0.2 quantize_after=4 bottom_dropout=0.3 steps=48 batch_size=8
+learning_rate=0.004 warmup_steps=4 decay_steps=96 final_learning_rate=0.1 beta_1=0.8
+clip_norm=2.0 cache=True label_balance=0.5 log_every=8 validate_every=24
+validation_examples=8 checkpoint_every=24 keep_checkpoints=1
+"""
+PRIOR = """
+width=12 layers=1 residual_width=6 kernel=3 heads=2 key_dim=4 value_dim=3
+output_layers=1 condition_layers=1 dropout=0.2 label_dropout=0.15 polyak=0.9 patience=9
+steps=32 batch_size=8 learning_rate=0.004 warmup_steps=4 decay_steps=64
+final_learning_rate=0.1 beta_1=0.8 clip_norm=2.0 label_balance=0.5 log_every=8
+validate_every=16 validation_examples=8 checkpoint_every=16 keep_checkpoints=1
+"""
 SECTIONS = {
     "vqvae": VQVAE,
-    "codes": {"symmetries": 8},
-    "top": {**PRIOR, "blocks": 2},
-    "bottom": {**PRIOR, "blocks": 1, "accumulation": 2},
+    "codes": "symmetries=8",
+    "top": f"{PRIOR} blocks=2",
+    "bottom": f"{PRIOR} blocks=1 accumulation=2",
 }
 # Stage -> the step to which a copy is trained on. The autoencoder is last, since priors
 # refuse codes of another one.
@@ -170,9 +119,9 @@ def write_everything(work: Path) -> None:
         *("--vocabulary", vocabulary, *SHARD_FLAGS),
     )
     settings = [
-        f"--set={section}.{key}={value}"
-        for section, keys in SECTIONS.items()
-        for key, value in keys.items()
+        f"--set={section}.{override}"
+        for section, overrides in SECTIONS.items()
+        for override in overrides.split()
     ]
     run(
         *("train.py", f"--data_dir={work / 'shards'}", f"--workdir={workdir}"),

@@ -1,4 +1,4 @@
-"""Files of version 0.1 are read, trained further, exported and sampled from.
+"""Files of version 0.1 are read, trained further and sampled from.
 
 make_golden.py made the files. The tests share one unpacked copy, except those that
 train, which use their own.
@@ -19,7 +19,6 @@ from data_prep.embedding.feature_learning import embed
 from data_prep.screening.screening import open_decided
 from tfvqgen.data import crops, images, schema
 from tfvqgen.data.dataset_info import read_info
-from tfvqgen.export.export import export
 from tfvqgen.generation import open_source
 from tfvqgen.training.metrics_log import read_metrics
 from tfvqgen.training.train import train
@@ -37,13 +36,13 @@ RENAMED = {
     "vqvae.grain_weight": "vqvae.texture_noise_weight",
 }
 RENAMED_METRICS = {"grain_loss": "local_power_loss"}
-# What other processors round otherwise.
+# Other processors may round differently.
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}
 
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
-    """What 0.1 wrote: crops, shards, workdir, export, samples, screened."""
+    """Returns a folder of crops, shards, workdir, export, samples and screened."""
     folder = tmp_path_factory.mktemp("written")
     with tarfile.open(DATA / "written.tar.xz") as file:
         file.extractall(folder, filter="data")
@@ -78,7 +77,7 @@ def assert_same_cells(cells):
 
 
 def assert_same_pixels(found, expected):
-    """Where a value lies between two numbers, another processor may take the other."""
+    """Compares pixels; other processors may round to a neighboring value."""
     assert found.dtype == expected.dtype
     np.testing.assert_allclose(np.int32(found), np.int32(expected), rtol=0, atol=1)
 
@@ -117,11 +116,11 @@ def test_generated_cells_become_shards(written, tmp_path):
     ids = ["00_golgi_apparatus_seed5", "01+02_mitochondria_nucleoli_seed5"]
     found = made.crop_ids(range(made.num_examples))
     assert sorted(found) == ids
-    # They are the last two of what was asked for.
+    # They are the last two of the requests.
     places = [ids.index(name) - 2 for name in found]
     np.testing.assert_array_equal(made.read_labels(), ARRAYS["labels"][places])
-    pictures = np.stack(schema.read_images(made, range(2)))
-    np.testing.assert_array_equal(pictures, ARRAYS["generated_image"][places])
+    found = np.stack(schema.read_images(made, range(2)))
+    np.testing.assert_array_equal(found, ARRAYS["generated_image"][places])
 
 
 def test_decisions_are_applied(written, tmp_path):
@@ -139,17 +138,17 @@ def test_decisions_are_applied(written, tmp_path):
     assert set(made.crop_ids(range(made.num_examples))) == kept
 
 
-def test_a_network_of_crops_is_found_trained_and_its_features_current(written, capsys):
+def test_a_network_of_crops_and_its_features_are_kept(written, capsys):
     before = read_features(written / "screened")
     embed(written / "screened")
-    said = capsys.readouterr().out
-    assert "inpainting: done already, at step 2" in said
-    assert "features: done already" in said
+    out = capsys.readouterr().out
+    assert "inpainting: done already, at step 2" in out
+    assert "features: done already" in out
     after = read_features(written / "screened")
     assert (after.sha256, after.model) == (before.sha256, before.model)
 
 
-def test_every_setting_has_the_value_that_was_written(written):
+def test_every_setting_is_read_as_it_was_written(written):
     workdir = Workdir(written / "workdir")
     stored = json.loads(workdir.config_file.read_text(encoding="utf-8"))["config"]
     read = as_json(workdir.load_config().to_json())
@@ -166,11 +165,11 @@ def test_a_workdir_is_loaded_with_every_weight(generator):
     assert generator.model_info.id == EXPECTED["model"]
 
 
-def test_a_workdir_draws_the_same_cells(generator):
+def test_a_workdir_generates_the_same_cells(generator):
     assert_same_cells(generator.generate(*ASKED))
 
 
-def test_a_workdir_encodes_and_judges_alike(generator):
+def test_a_workdir_encodes_and_scores_as_before(generator):
     image, labels = ARRAYS["image"], ARRAYS["image_labels"]
     codes = generator.encode(image)
     np.testing.assert_array_equal(codes.top, ARRAYS["image_top"])
@@ -186,7 +185,7 @@ def test_a_workdir_encodes_and_judges_alike(generator):
     np.testing.assert_allclose(bottom, ARRAYS["bottom_logits"], **CLOSE)
 
 
-def test_an_export_draws_the_same_cells(written):
+def test_an_export_generates_the_same_cells(written):
     saved = open_source(written / "export")
     assert as_json(saved.model_info.to_json()) == EXPECTED["about"]
     assert_same_cells(saved.generate(*ASKED))
@@ -198,14 +197,8 @@ def test_an_export_draws_the_same_cells(written):
     np.testing.assert_array_equal(made["bottom_codes"], ARRAYS["exported_bottom"])
 
 
-def test_a_workdir_is_exported_and_draws_the_same_cells(written, tmp_path):
-    made = open_source(export(written / "workdir", tmp_path / "export"))
-    assert as_json(made.model_info.to_json()) == EXPECTED["about"]
-    assert_same_cells(made.generate(*ASKED))
-
-
 @pytest.mark.parametrize("stage", ["bottom", "vqvae"])
-def test_training_goes_on_as_it_did(written, tmp_path, stage):
+def test_training_continues_as_it_did(written, tmp_path, stage):
     workdir = Workdir(tmp_path / "workdir")
     shutil.copytree(written / "workdir", workdir.path)
     expected = EXPECTED["resumed"][stage]
@@ -218,10 +211,10 @@ def test_training_goes_on_as_it_did(written, tmp_path, stage):
     lines = read_metrics(workdir.stage(stage) / "metrics.jsonl")
     lines = {x["split"]: x for x in lines if x["step"] == expected["step"]}
     for split in ("train", "validation"):
-        found, figures = lines[split], expected[split]
-        assert found["loss"] == pytest.approx(figures["loss"], rel=1e-4)
-        found = {name: found[RENAMED_METRICS.get(name, name)] for name in figures}
-        assert found == pytest.approx(figures, rel=1e-3, abs=1e-5)
+        found, metrics = lines[split], expected[split]
+        assert found["loss"] == pytest.approx(metrics["loss"], rel=1e-4)
+        found = {name: found[RENAMED_METRICS.get(name, name)] for name in metrics}
+        assert found == pytest.approx(metrics, rel=1e-3, abs=1e-5)
     model, step = load_autoencoder(workdir)
     if stage != "vqvae":
         model, step = load_prior(workdir, stage, fingerprint(model))

@@ -14,7 +14,7 @@ def _write(folder, *lines):
     return path
 
 
-def test_figures_come_back_as_they_were(tmp_path):
+def test_metrics_are_read_as_they_were_written(tmp_path):
     lines = [LINE, {**LINE, "step": 20, "loss": 3}]
     assert read_metrics(_write(tmp_path, *map(json.dumps, lines))) == lines
     assert read_metrics(tmp_path / "none.jsonl") == []

@@ -83,11 +83,8 @@ class Checkpoints:
         if self._scratch:
             shutil.rmtree(self._scratch, ignore_errors=True)
 
-    def restore_latest(self) -> int | None:
-        """Restores the newest checkpoint that is not damaged.
-
-        Returns:
-            Its step, or None if there is no checkpoint.
+    def restore_latest(self) -> None:
+        """Restores the newest checkpoint that is not damaged, if there is any.
 
         Raises:
             DataError: All checkpoints are damaged.
@@ -96,9 +93,8 @@ class Checkpoints:
         def restore(path: str) -> None:
             _assert_restored(self._checkpoint.restore(path), "assert_consumed")
 
-        if not saved_checkpoints(self._folder):
-            return None
-        return _restore_newest(self._folder, restore)
+        if saved_checkpoints(self._folder):
+            _restore_newest(self._folder, restore)
 
 
 def saved_checkpoints(folder: str | os.PathLike) -> list[tuple[int, str]]:
@@ -107,7 +103,8 @@ def saved_checkpoints(folder: str | os.PathLike) -> list[tuple[int, str]]:
     with contextlib.suppress(FileNotFoundError):
         for entry in os.scandir(folder):
             match = re.fullmatch(r"(step-(\d+))\.index", entry.name)
-            if match:
+            # A run that is killed while it writes the index leaves an empty file.
+            if match and entry.stat().st_size:
                 found.append((int(match[2]), str(Path(folder) / match[1])))
     return sorted(found)
 
@@ -126,53 +123,38 @@ def restore_model(model: keras.Model, folder: str | os.PathLike) -> int:
         UserError: There is no checkpoint, or its model has another architecture.
         DataError: All checkpoints are damaged.
     """
-    values = [variable.value for variable in model.variables]
-    return _restore_values(folder, values, lambda path: ("model", "values"))
+    return _restore_values(folder, model.variables, lambda path: ("model", "values"))
 
 
 def restore_averages(model: keras.Model, folder: str | os.PathLike) -> int:
     """Restores the best averages of the weights, in place of the weights.
 
-    Before the first validation there are no best averages; then the present averages
-    are restored.
-
-    Args:
-        model: A built model that was trained with :class:`WeightAverages`.
-        folder: ``<workdir>/<stage>/checkpoints``.
-
-    Returns:
-        The step of the checkpoint.
-
-    Raises:
-        UserError: There is no checkpoint, or its model has another architecture.
-        DataError: All checkpoints are damaged.
+    The present averages are restored if there was no validation yet. The model was
+    trained with :class:`WeightAverages`; otherwise see :func:`restore_model`.
     """
 
     def which(path: str) -> tuple[str, str]:
         loss = tf.train.load_checkpoint(path).get_tensor(_key("averages/best_loss"))
         return "averages", "best" if np.isfinite(loss) else "values"
 
-    values = [weight.value for weight in model.trainable_weights]
-    return _restore_values(folder, values, which)
+    return _restore_values(folder, model.trainable_weights, which)
 
 
 def _restore_values(
     folder: str | os.PathLike,
-    values: list[tf.Variable],
+    variables: list[keras.Variable],
     which: Callable[[str], tuple[str, str]],
 ) -> int:
     """Restores variables from a list in the newest checkpoint that is not damaged.
 
-    Args:
-        folder: ``<workdir>/<stage>/checkpoints``.
-        values: The variables, in the order of the list.
-        which: Returns, for the path prefix of a checkpoint, the names of the tracked
-            object and of its list.
+    `which` returns, for the path prefix of a checkpoint, the names of the tracked
+    object and of its list.
     """
     if not saved_checkpoints(folder):
         raise UserError(
             f"no checkpoint: expected a trained stage. Received: {os.fspath(folder)}"
         )
+    values = [variable.value for variable in variables]
     expected = [tuple(value.shape) for value in values]
 
     def restore(path: str) -> None:
@@ -217,8 +199,7 @@ def _restore_newest(folder: str | os.PathLike, restore: Callable[[str], None]) -
         except UserError:
             raise
         except _DAMAGE as error:
-            lines = str(error).strip().splitlines() or [repr(error)]
-            damaged.append(f"{path} ({lines[0]})")
+            damaged.append(f"{path} ({(str(error).splitlines() or [repr(error)])[0]})")
             continue
         for description in damaged:
             print(

@@ -72,10 +72,9 @@ def _check_tf_config() -> None:
     text = os.environ.get("TF_CONFIG", "")
     try:
         config = json.loads(text)
-        workers = config["cluster"]["worker"]
-        kinds = set(config["cluster"]), config["task"]["type"]
-        valid = kinds == ({"worker"}, "worker")
-        valid = valid and 0 <= int(config["task"]["index"]) < len(workers)
+        cluster, task = config["cluster"], config["task"]
+        valid = list(cluster) == ["worker"] and task["type"] == "worker"
+        valid = valid and 0 <= int(task["index"]) < len(cluster["worker"])
     except (ValueError, KeyError, TypeError):
         valid = False
     if not valid:

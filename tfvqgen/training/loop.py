@@ -3,6 +3,7 @@
 import contextlib
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 
@@ -52,10 +53,6 @@ class Loop:
         strategy: The strategy.
         workdir: The workdir, locked by the caller.
         seed: Seed of the order of the data and of random symmetries.
-
-    Raises:
-        UserError: The batch size is not a multiple of the number of replicas, or no
-            checkpoint can be read.
     """
 
     def __init__(
@@ -66,9 +63,6 @@ class Loop:
         seed: int,
     ):
         config = stage.config
-        require_even_parts(
-            config.batch_size, strategy.num_replicas_in_sync * stage.accumulation
-        )
         self._stage = stage
         self._strategy = strategy
         self._folder = workdir.stage(stage.name)
@@ -82,7 +76,14 @@ class Loop:
             config.decay_steps or config.steps, dtype=tf.int64, trainable=False
         )
         with strategy.scope():
-            self._optimizer = _make_optimizer(stage, self._decay_steps)
+            rate = WarmupCosine(
+                config.learning_rate,
+                config.warmup_steps,
+                self._decay_steps,
+                config.final_learning_rate,
+            )
+            self._optimizer = keras.optimizers.Adam(rate, beta_1=config.beta_1)
+            self._optimizer.build(stage.model.trainable_variables)
         optional = {} if stage.averages is None else {"averages": stage.averages}
         if stage.adversary is not None:
             optional["critic"] = Variables(stage.adversary.critic)
@@ -99,7 +100,7 @@ class Loop:
             **optional,
         )
         self._checkpoints.restore_latest()
-        self._speed = _Speed(config.batch_size)
+        self._speed = _Speed()
         self._validation_step = make_validation_step(strategy, stage)
 
     @property
@@ -122,57 +123,19 @@ class Loop:
             The metrics of the last validation; empty if there was nothing to do.
 
         Raises:
-            UserError: The loss is not finite. The message names the step and the
-                records of the batch; the last checkpoint is kept.
+            UserError: The loss is not finite; the last checkpoint is kept.
             DataError: A record cannot be read.
             SystemExit: SIGINT (Ctrl-C) or SIGTERM arrived; a checkpoint was saved.
         """
-        validation_missing = self._is_validation_missing()
+        validation_missing = self._is_due("validate_every") and not any(
+            line["step"] == self.step and line["split"] == "validation"
+            for line in read_metrics(self._folder / "metrics.jsonl")
+        )
         if self.finished and not validation_missing:
             return {}
         log = MetricsLog(self._folder, step=self.step, enabled=self._is_chief)
         metrics: dict[str, float] = {}
-        with _Interruption() as interruption, self._progress() as bar:
-            if validation_missing:
-                metrics = self._validate(log, bar, interruption)
-                if self._stage.averages and metrics:
-                    self._checkpoints.save(self.step)
-            # After an interruption no step may follow, or the validation would be lost.
-            chunks = () if interruption.requested else self._chunks(bar)
-            for step in chunks:
-                if self._is_due("log_every"):
-                    self._log(log, bar)
-                if self._is_due("validate_every") and not interruption.requested:
-                    try:
-                        metrics = self._validate(log, bar, interruption)
-                    except BaseException:
-                        self._checkpoints.save(step)
-                        raise
-                if self._is_due("checkpoint_every") or interruption.requested:
-                    self._checkpoints.save(step)
-                if self.finished or interruption.requested:
-                    break
-        if interruption.requested:
-            print(
-                f"stage {self._stage.name}: saved at step {self.step}; run the same "
-                "command again to continue",
-                file=sys.stderr,
-            )
-            sys.exit(128 + interruption.signal)
-        return metrics
-
-    def _is_validation_missing(self) -> bool:
-        return self._is_due("validate_every") and not any(
-            line["step"] == self.step and line["split"] == "validation"
-            for line in read_metrics(self._folder / "metrics.jsonl")
-        )
-
-    def _is_due(self, key: str) -> bool:
-        every = getattr(self._stage.config, key)
-        return self.finished or (self.step > 0 and self.step % every == 0)
-
-    def _progress(self):
-        return tqdm(
+        progress = tqdm(
             desc=self._stage.name,
             total=self._stage.config.steps,
             initial=self.step,
@@ -180,6 +143,38 @@ class Loop:
             disable=not self._is_chief,
             dynamic_ncols=True,
         )
+        with _signals_noted() as signals, progress as bar:
+            if validation_missing:
+                metrics = self._validate(log, bar, signals)
+                if self._stage.averages and metrics:
+                    self._checkpoints.save(self.step)
+            # After an interruption no step may follow, or the validation would be lost.
+            chunks = () if signals else self._chunks(bar)
+            for step in chunks:
+                if self._is_due("log_every"):
+                    self._log(log, bar)
+                if self._is_due("validate_every") and not signals:
+                    try:
+                        metrics = self._validate(log, bar, signals)
+                    except BaseException:
+                        self._checkpoints.save(step)
+                        raise
+                if self._is_due("checkpoint_every") or signals:
+                    self._checkpoints.save(step)
+                if self.finished or signals:
+                    break
+        if signals:
+            print(
+                f"stage {self._stage.name}: saved at step {self.step}; run the same "
+                "command again to continue",
+                file=sys.stderr,
+            )
+            sys.exit(128 + signals[0])
+        return metrics
+
+    def _is_due(self, key: str) -> bool:
+        every = getattr(self._stage.config, key)
+        return self.finished or (self.step > 0 and self.step % every == 0)
 
     def _chunks(self, bar) -> Iterator[int]:
         """Trains in chunks of about a second; yields the step after each.
@@ -192,19 +187,19 @@ class Loop:
             -(-self._stage.num_training_examples // config.batch_size),
             config.log_every,
         )
-        due = (
-            config.log_every,
-            config.validate_every,
-            config.checkpoint_every,
-            epoch_steps,
-        )
+        every = config.log_every, config.validate_every, config.checkpoint_every
         training_steps = make_training_steps(
             self._strategy, self._stage, self._optimizer
         )
-        iterator = iter(self._training_data())
+        data = self._strategy.distribute_datasets_from_function(
+            lambda context: self._stage.training_data(
+                seed=self._seed, start_step=self.step, **_share(context)
+            )
+        )
+        iterator = iter(data)
         length = 1
         while self.step < config.steps:
-            ends = [every - self.step % every for every in due]
+            ends = [number - self.step % number for number in (*every, epoch_steps)]
             length = min(length, config.steps - self.step, *ends)
             start = time.perf_counter()
             with self._read_errors_explained():
@@ -229,22 +224,17 @@ class Loop:
         epoch = self._sums.epoch_values()
         metrics = stage.training_metrics(sums, steps, epoch)
         metrics["learning_rate"] = float(self._optimizer.learning_rate)
-        speed = self._speed.take() * stage.items_per_example
+        speed = self._speed.take() * stage.config.batch_size * stage.items_per_example
         metrics[stage.speed_metric] = speed
         log.write(self.step, "train", metrics)
-        for name, value in epoch.items():
-            if name.endswith("_counts"):
-                log.write_histogram(self.step, name, value)
         unit = stage.speed_metric.partition("_")[0]
         bar.set_postfix_str(f"loss {metrics['loss']:.4g}, {speed:.1f} {unit}/s")
 
-    def _validate(
-        self, log: MetricsLog, bar, interruption: "_Interruption"
-    ) -> dict[str, float]:
+    def _validate(self, log: MetricsLog, bar, signals: list[int]) -> dict[str, float]:
         averages = self._stage.averages
         with averages.in_place() if averages else contextlib.nullcontext():
-            sums = self._validation_sums(interruption)
-            if interruption.requested:
+            sums = self._validation_sums(signals)
+            if signals:
                 return {}
             metrics = self._stage.validation_metrics(sums)
             images = self._stage.images() if self._is_chief else {}
@@ -260,25 +250,7 @@ class Loop:
                 bar.write(f"warning: step {self.step}: {warning}", file=sys.stderr)
         return metrics
 
-    def _validation_sums(self, interruption: "_Interruption") -> dict[str, np.ndarray]:
-        sums: dict[str, np.ndarray] = {}
-        with self._read_errors_explained():
-            for batch in self._validation_data():
-                for name, value in self._validation_step(batch).items():
-                    sums[name] = sums.get(name, 0) + value.numpy().astype(np.float64)
-                if interruption.requested:
-                    break
-        return sums
-
-    def _training_data(self):
-        def batches(context):
-            return self._stage.training_data(
-                seed=self._seed, start_step=self.step, **_share(context)
-            )
-
-        return self._strategy.distribute_datasets_from_function(batches)
-
-    def _validation_data(self):
+    def _validation_sums(self, signals: list[int]) -> dict[str, np.ndarray]:
         config = self._stage.config
 
         def batches(context):
@@ -288,7 +260,15 @@ class Loop:
                 number * share["num_replicas_per_worker"]
             )
 
-        return self._strategy.distribute_datasets_from_function(batches)
+        data = self._strategy.distribute_datasets_from_function(batches)
+        sums: dict[str, np.ndarray] = {}
+        with self._read_errors_explained():
+            for batch in data:
+                for name, value in self._validation_step(batch).items():
+                    sums[name] = sums.get(name, 0) + value.numpy().astype(np.float64)
+                if signals:
+                    break
+        return sums
 
     @contextlib.contextmanager
     def _read_errors_explained(self) -> Iterator[None]:
@@ -311,64 +291,38 @@ class Loop:
         )
 
 
-def require_even_parts(batch_size: int, parts: int) -> None:
-    """Checks that a batch can be split into equal parts.
+@contextlib.contextmanager
+def _signals_noted() -> Iterator[list[int]]:
+    """Yields a list that gets the first SIGINT or SIGTERM; a second one kills.
 
-    Raises:
-        UserError: It cannot.
+    Outside the main thread, where signals cannot be handled, it stays empty.
     """
-    if batch_size % parts:
-        raise UserError(
-            "the batch cannot be split into equal parts for replicas and gradient "
-            f"accumulation: expected batch_size to be a multiple of {parts}. "
-            f"Received: batch_size={batch_size}"
-        )
+    noted: list[int] = []
+    previous = {}
 
-
-class _Interruption:
-    """Context manager that notes the first SIGINT or SIGTERM; a second one kills.
-
-    Outside the main thread, where signals cannot be handled, it does nothing.
-
-    Attributes:
-        requested: Whether a signal arrived.
-        signal: Number of that signal.
-    """
-
-    def __init__(self):
-        self.requested = False
-        self.signal = signal.SIGINT
-        self._previous = {}
-
-    def __enter__(self):
-        for number in (signal.SIGINT, signal.SIGTERM):
-            try:
-                self._previous[number] = signal.signal(number, self._note)
-            except ValueError:
-                break
-        return self
-
-    def __exit__(self, *exception):
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
-
-    def _note(self, number, frame):
+    def note(number, frame):
         del frame
-        self.requested = True
-        self.signal = number
-        signal.signal(number, self._previous[number])
+        noted.append(number)
+        signal.signal(number, previous[number])
+
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            previous[number] = signal.signal(number, note)
+    try:
+        yield noted
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 class _Speed:
-    """Examples per second since the last line of metrics.
+    """Steps per second since the last line of metrics.
 
     The first chunk does not count, because the graph is traced in it.
     """
 
-    def __init__(self, batch_size: int):
-        self._batch_size = batch_size
-        self._chunks = 0
-        self._steps = 0
+    def __init__(self):
+        self._chunks = self._steps = 0
         self._seconds = 0.0
 
     def add(self, steps: int, seconds: float) -> None:
@@ -379,24 +333,10 @@ class _Speed:
         self._seconds += seconds
 
     def take(self) -> float:
-        speed = self._steps * self._batch_size / self._seconds
+        speed = self._steps / self._seconds
         if self._chunks > 1:
             self._steps, self._seconds = 0, 0.0
         return speed
-
-
-def _make_optimizer(stage: Stage, decay_steps: tf.Variable) -> keras.optimizers.Adam:
-    """Returns the optimizer of a stage's model, built."""
-    config = stage.config
-    rate = WarmupCosine(
-        config.learning_rate,
-        config.warmup_steps,
-        decay_steps,
-        config.final_learning_rate,
-    )
-    optimizer = keras.optimizers.Adam(rate, beta_1=config.beta_1)
-    optimizer.build(stage.model.trainable_variables)
-    return optimizer
 
 
 def _share(context: tf.distribute.InputContext) -> dict[str, int]:

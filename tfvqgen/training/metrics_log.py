@@ -13,8 +13,6 @@ import tensorflow as tf
 from tfvqgen.errors import DataError
 from tfvqgen.files import whole_file
 
-# A histogram needs no more values than this.
-_HISTOGRAM_COUNTS = 10_000
 # Names of sums in checkpoints where version 0.1 used other names than today.
 _STORED_NAMES = {"local_power_loss": "grain_loss"}
 
@@ -41,33 +39,20 @@ class MetricsLog:
             with whole_file(self._path, "w") as file:
                 file.writelines(json.dumps(line) + "\n" for line in kept)
         if importlib.util.find_spec("tensorboard"):
-            self._writer = tf.summary.create_file_writer(
-                str(Path(folder) / "tensorboard")
-            )
+            logs = str(Path(folder) / "tensorboard")
+            self._writer = tf.summary.create_file_writer(logs)
 
     def write(self, step: int, split: str, metrics: Mapping[str, float]) -> None:
         """Writes named numbers; a number that is not finite becomes null."""
         if not self._enabled:
             return
-        finite = {
-            name: value if math.isfinite(value) else None
-            for name, value in metrics.items()
-        }
-        line = json.dumps({"step": step, "split": split, **finite}, allow_nan=False)
+        finite = {n: x if math.isfinite(x) else None for n, x in metrics.items()}
         with open(self._path, "a", encoding="utf-8") as file:
-            file.write(line + "\n")
+            file.write(json.dumps({"step": step, "split": split, **finite}) + "\n")
         if self._writer:
             with self._writer.as_default(step):
                 for name, value in metrics.items():
                     tf.summary.scalar(f"{split}/{name}", value)
-
-    def write_histogram(self, step: int, name: str, counts: np.ndarray) -> None:
-        """Writes how often each code was used, counts [K], to TensorBoard."""
-        if self._writer:
-            scale = min(1.0, _HISTOGRAM_COUNTS / max(counts.sum(), 1))
-            repeats = np.ceil(counts * scale).astype(int)
-            with self._writer.as_default(step):
-                tf.summary.histogram(name, np.repeat(np.arange(len(counts)), repeats))
 
     def write_image(self, step: int, name: str, image: np.ndarray) -> None:
         """Writes an image, uint8 [height, width, 3], to TensorBoard."""
@@ -89,31 +74,20 @@ def read_metrics(path: str | os.PathLike) -> list[dict]:
     read = []
     for number, line in enumerate(lines, 1):
         try:
-            read.append(_parsed(line))
-        except (ValueError, RecursionError):
+            values = json.loads(line)
+            types = [type(values.pop(name)) for name in ("step", "split")]
+            if types != [int, str] or not all(
+                x is None or type(x) in (int, float) for x in values.values()
+            ):
+                raise ValueError("not a step, a split and numbers")
+            read.append(json.loads(line))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             if number < len(lines):
                 raise DataError(
                     "damaged metrics: expected a JSON object with step and split. "
                     f"Received: {path}, line {number}"
                 ) from None
     return read
-
-
-def _parsed(line: bytes) -> dict:
-    """Returns the values of a line.
-
-    Raises:
-        ValueError: They are not a step, a split and numbers.
-    """
-    values = json.loads(line)
-    if not isinstance(values, dict):
-        raise ValueError("not an object")
-    rest = [x for name, x in values.items() if name not in ("step", "split")]
-    if type(values.get("step")) is not int or type(values.get("split")) is not str:
-        raise ValueError("no step or split")
-    if not all(x is None or type(x) in (int, float) for x in rest):
-        raise ValueError("not a number")
-    return values
 
 
 class RunningSums(tf.Module):
@@ -128,7 +102,9 @@ class RunningSums(tf.Module):
 
         def zeros():
             return {
-                _stored(name): tf.Variable(tf.zeros(shape, tf.float64), trainable=False)
+                _STORED_NAMES.get(name, name): tf.Variable(
+                    tf.zeros(shape, tf.float64), trainable=False
+                )
                 for name, shape in shapes.items()
             }
 
@@ -141,8 +117,9 @@ class RunningSums(tf.Module):
     def add(self, sums: Mapping[str, tf.Tensor], steps: int) -> None:
         """Adds the sums of some steps, float64."""
         for name, value in sums.items():
-            self.since_taken[_stored(name)].assign_add(value)
-            self.epoch[_stored(name)].assign_add(value)
+            stored = _STORED_NAMES.get(name, name)
+            self.since_taken[stored].assign_add(value)
+            self.epoch[stored].assign_add(value)
         self.steps.assign_add(steps)
 
     def take(self) -> tuple[dict[str, np.ndarray], int]:
@@ -163,10 +140,6 @@ class RunningSums(tf.Module):
     def epoch_values(self) -> dict[str, np.ndarray]:
         """Returns the sums of the last complete epoch, or of the first one so far."""
         return _by_name(self.last_epoch if self.epoch_ended else self.epoch)
-
-
-def _stored(name: str) -> str:
-    return _STORED_NAMES.get(name, name)
 
 
 def _by_name(variables: Mapping[str, tf.Variable]) -> dict[str, np.ndarray]:

@@ -46,13 +46,7 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
 
 
 class LinearRise(keras.optimizers.schedules.LearningRateSchedule):
-    """0 up to a step, then a linear rise to a constant.
-
-    Args:
-        peak: The final value.
-        start: The last step at which the value is 0.
-        length: Steps of the rise.
-    """
+    """0 up to the step `start`, then a linear rise over `length` steps to `peak`."""
 
     def __init__(self, peak: float, start: int, length: int):
         self.peak = peak
@@ -88,11 +82,8 @@ class WeightAverages(tf.Module):
 
     def restart(self) -> None:
         """Sets all averages to the present weights."""
-        for average, best, weight in zip(
-            self.values, self.best, self._weights, strict=True
-        ):
-            average.assign(weight)
-            best.assign(weight)
+        for averages in (self.values, self.best):
+            _assign(averages, self._weights)
 
     def update(self, step: tf.Tensor) -> None:
         """Updates the averages, in replica context.
@@ -110,8 +101,7 @@ class WeightAverages(tf.Module):
         if loss < float(tf.convert_to_tensor(self.best_loss)):
             self.best_loss.assign(loss)
             self.validations_since_best.assign(0)
-            for best, average in zip(self.best, self.values, strict=True):
-                best.assign(average)
+            _assign(self.best, self.values)
         else:
             self.validations_since_best.assign_add(1)
 
@@ -124,13 +114,11 @@ class WeightAverages(tf.Module):
     def in_place(self) -> Iterator[None]:
         """Replaces the weights by the averages while the body runs."""
         kept = [tf.convert_to_tensor(weight).numpy() for weight in self._weights]
-        for average, weight in zip(self.values, self._weights, strict=True):
-            weight.assign(average)
+        _assign(self._weights, self.values)
         try:
             yield
         finally:
-            for value, weight in zip(kept, self._weights, strict=True):
-                weight.assign(value)
+            _assign(self._weights, kept)
 
     @staticmethod
     def _copy(weight):
@@ -139,3 +127,8 @@ class WeightAverages(tf.Module):
             trainable=False,
             aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
         )
+
+
+def _assign(variables, values) -> None:
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)

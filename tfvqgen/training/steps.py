@@ -37,7 +37,7 @@ def make_training_steps(
     """
 
     def replica_step(batch: Batch) -> Sums:
-        return training_step(stage, optimizer, batch)
+        return _training_step(stage, optimizer, batch)
 
     @tf.function
     def training_steps(iterator, steps):
@@ -47,12 +47,13 @@ def make_training_steps(
             name: tf.zeros(shape, tf.float64)
             for name, shape in all_sum_shapes(stage).items()
         }
+        watched = [n for n in sums if n == "loss" or n.endswith("gradient_norm")]
         taken = tf.zeros([], tf.int32)
         finite = tf.ones([], tf.bool)
         while taken < steps and finite:
             step_sums = strategy.run(replica_step, args=(next(iterator),))
             step_sums = _sum_over_replicas(strategy, step_sums)
-            finite = _all_finite(step_sums)
+            finite = tf.reduce_all(tf.math.is_finite([step_sums[n] for n in watched]))
             sums = {
                 name: total + tf.cast(step_sums[name], tf.float64)
                 for name, total in sums.items()
@@ -77,49 +78,40 @@ def make_validation_step(
 
 
 def all_sum_shapes(stage: Stage) -> dict[str, tuple[int, ...]]:
-    """Returns the shapes of all sums of a training step.
-
-    They are the sums of the stage, ``gradient_norm``, and ``critic_gradient_norm`` if
-    there is an adversary.
-    """
+    """Returns the shapes of the stage's sums and of the norms of the gradients."""
     norms = ["gradient_norm"]
     if stage.adversary is not None:
         norms.append("critic_gradient_norm")
     return {**stage.sum_shapes, **dict.fromkeys(norms, ())}
 
 
-def training_step(
+def _training_step(
     stage: Stage, optimizer: keras.optimizers.Optimizer, batch: Batch
 ) -> Sums:
-    """Makes one training step of one replica.
+    """Makes one training step of one replica and returns its sums.
 
     The loss is divided by the number of replicas once, in :func:`_gradients`: gradients
     are summed over replicas, and each replica's loss is a mean over its own part of the
     batch. The norm that is clipped is the norm of the gradient of the whole batch, so
-    the sum is taken before the optimizer, and not by it.
-
-    The weights of a critic are trained on the same loss by the optimizer of the
-    adversary, with a norm of their own.
-
-    Returns:
-        The sums of :func:`all_sum_shapes`, means divided by the number of replicas.
+    the sum is taken before the optimizer, and not by it. The weights of a critic are
+    trained on the same loss by their own optimizer, with a norm of their own.
     """
     context = tf.distribute.get_replica_context()
     replicas = context.num_replicas_in_sync
+    adversary = stage.adversary
     own = stage.model.trainable_variables
-    critics = (
-        [] if stage.adversary is None else stage.adversary.critic.trainable_variables
-    )
+    critics = [] if adversary is None else adversary.critic.trainable_variables
     gradients, sums = _gradients(stage, batch, [*own, *critics], replicas)
     gradients = context.all_reduce(SUM, gradients)
     clip_norm = stage.config.clip_norm
     sums["gradient_norm"] = _apply(optimizer, gradients[: len(own)], own, clip_norm)
-    if stage.adversary is not None:
+    if adversary is not None:
         sums["critic_gradient_norm"] = _apply(
-            stage.adversary.optimizer, gradients[len(own) :], critics, clip_norm
+            adversary.optimizer, gradients[len(own) :], critics, clip_norm
         )
     if stage.averages is not None:
         stage.averages.update(optimizer.iterations.value - 1)
+    # Means are divided by the number of replicas, since the sums are added up.
     return {
         name: value / replicas if value.shape.rank == 0 else value
         for name, value in sums.items()
@@ -140,12 +132,6 @@ def _apply(optimizer, gradients, variables, clip_norm: float) -> tf.Tensor:
         gradients = [gradient / replicas for gradient in gradients]
     optimizer.apply(gradients, variables)
     return norm
-
-
-def _all_finite(sums: Sums) -> tf.Tensor:
-    """Whether the loss and the norms of the gradients are finite, bool scalar."""
-    watched = [n for n in sums if n == "loss" or n.endswith("gradient_norm")]
-    return tf.reduce_all(tf.math.is_finite([sums[name] for name in watched]))
 
 
 def _gradients(stage: Stage, batch: Batch, variables, replicas: int):
@@ -172,20 +158,16 @@ def _gradients(stage: Stage, batch: Batch, variables, replicas: int):
         for name, value in batch.items()
     }
 
-    def add_part(number, gradients, sums):
+    def add_part(number, *totals):
         part = {name: value[number] for name, value in parts.items()}
-        part_gradients, part_sums = gradients_of_part(part)
-        gradients = [a + b for a, b in zip(gradients, part_gradients, strict=True)]
-        return number + 1, gradients, {n: sums[n] + part_sums[n] for n in sums}
+        added = tf.nest.map_structure(tf.add, totals, gradients_of_part(part))
+        return number + 1, *added
 
+    zeros = {name: tf.zeros(shape) for name, shape in stage.sum_shapes.items()}
     _, gradients, sums = tf.while_loop(
         lambda number, *_: number < stage.accumulation,
         add_part,
-        [
-            tf.constant(0),
-            [tf.zeros(variable.shape) for variable in variables],
-            {name: tf.zeros(shape) for name, shape in stage.sum_shapes.items()},
-        ],
+        [tf.constant(0), [tf.zeros(variable.shape) for variable in variables], zeros],
     )
     return gradients, sums
 

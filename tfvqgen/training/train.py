@@ -1,5 +1,6 @@
 """Trains the requested stages in order: what ``train.py`` and ``tfvqgen train`` do."""
 
+import functools
 import os
 from collections.abc import Sequence
 
@@ -13,7 +14,7 @@ from tfvqgen.files import write_json
 from tfvqgen.models import LEVELS
 from tfvqgen.training import distribution
 from tfvqgen.training.checkpoints import restore_averages, restore_model
-from tfvqgen.training.loop import Loop, require_even_parts
+from tfvqgen.training.loop import Loop
 from tfvqgen.training.stages.base import Stage
 from tfvqgen.training.stages.codes import write_codes
 from tfvqgen.training.stages.prior import PriorStage
@@ -24,9 +25,7 @@ from tfvqgen.training.trained_models import (
     origin_file,
     read_origin,
 )
-from tfvqgen.training.workdir import Workdir
-
-TRAINED_STAGES = ("vqvae", *LEVELS)
+from tfvqgen.training.workdir import TRAINED_STAGES, Workdir
 
 
 def train(
@@ -50,8 +49,8 @@ def train(
         UserError: The request cannot be fulfilled.
         DataError: The data are damaged.
     """
-    chosen = distribution.make_strategy(strategy)
-    if stage in ("all", "codes") and distribution.num_workers(chosen) > 1:
+    devices = distribution.make_strategy(strategy)
+    if stage in ("all", "codes") and distribution.num_workers(devices) > 1:
         raise UserError(
             "only one process can write codes: expected --stage=vqvae, top or bottom "
             "with several workers, and --stage=codes with another --strategy. "
@@ -66,27 +65,39 @@ def train(
         _require_weights(Workdir(init_from), trained, target)
     if steps is not None:
         overrides = [*(f"{name}.steps={steps}" for name in trained), *overrides]
-    with target.locked(worker=distribution.worker_index(chosen)):
+    with target.locked(worker=distribution.worker_index(devices)):
         config = target.settle_config(
             preset=preset, overrides=overrides, seed=seed, dataset=dataset.info
         )
-        _require_symmetries(config, target, stage)
+        if stage in LEVELS:
+            wanted = config.codes.symmetries
+            found = codes.read_codes_info(target.stage("codes")).symmetries
+            if found != wanted:
+                raise UserError(
+                    "the codes have another number of symmetries: expected "
+                    f"codes.symmetries={wanted}; run --stage=codes first. "
+                    f"Received: codes with symmetries={found}"
+                )
         for name in trained:
-            section = getattr(config, name)
-            parts = section.accumulation if name in LEVELS else 1
-            require_even_parts(section.batch_size, chosen.num_replicas_in_sync * parts)
+            section, parts = getattr(config, name), devices.num_replicas_in_sync
+            parts *= section.accumulation if name in LEVELS else 1
+            if section.batch_size % parts:
+                raise UserError(
+                    "the batch cannot be split into equal parts for replicas and "
+                    "gradient accumulation: expected batch_size to be a multiple of "
+                    f"{parts}. Received: batch_size={section.batch_size}"
+                )
         target.keep_config(config, dataset.info)
-        if stage in ("all", "vqvae"):
-            _train_autoencoder(config, dataset, target, chosen, init_from)
-        if stage in ("all", "codes"):
-            written = write_codes(target, config, dataset, chosen)
-            print(f"codes: {'written' if written else 'done already'}")
-        for level in LEVELS:
-            if stage in ("all", level):
-                _train_prior(level, config, dataset, target, chosen, init_from)
+        for name in ("vqvae", "codes", *LEVELS):
+            if name == "codes" and stage in ("all", name):
+                written = write_codes(target, config, dataset, devices)
+                print(f"codes: {'written' if written else 'done already'}")
+            elif name in trained:
+                _train_stage(name, config, dataset, target, devices, init_from)
 
 
-def _train_autoencoder(
+def _train_stage(
+    name: str,
     config: Config,
     dataset: schema.Dataset,
     workdir: Workdir,
@@ -94,32 +105,45 @@ def _train_autoencoder(
     init_from: str | os.PathLike | None,
 ) -> None:
     keras.utils.set_random_seed(config.seed)
+    if name == "vqvae":
+        make_stage = functools.partial(AutoencoderStage, config, dataset)
+    else:
+        autoencoder, _ = load_autoencoder(workdir)
+        splits = _open_codes(name, dataset, workdir, autoencoder)
+        display = dataset.info.display_channels
+        make_stage = functools.partial(
+            PriorStage, name, config, *splits, autoencoder, display
+        )
     with strategy.scope():
-        stage = AutoencoderStage(config, dataset)
+        stage = make_stage()
         if init_from is not None:
-            _start_from(init_from, stage, workdir)
+            _start_from(Workdir(init_from), stage, workdir)
     loop = Loop(stage, strategy, workdir, seed=config.seed)
     metrics = loop.run()
     if not metrics:
-        print(f"vqvae: done already, at step {loop.step}")
-        return
-    print(
-        f"vqvae: step {loop.step}, PSNR {metrics['psnr']:.2f} dB, codes in use "
-        f"{metrics['top_usage']:.0%} top, {metrics['bottom_usage']:.0%} bottom; see "
-        f"{workdir.stage('vqvae') / 'reconstructions.png'}"
-    )
+        print(f"{name}: done already, at step {loop.step}")
+    elif name == "vqvae":
+        print(
+            f"vqvae: step {loop.step}, PSNR {metrics['psnr']:.2f} dB, codes in use "
+            f"{metrics['top_usage']:.0%} top, {metrics['bottom_usage']:.0%} bottom; "
+            f"see {workdir.stage(name) / 'reconstructions.png'}"
+        )
+    else:
+        print(
+            f"{name}: step {loop.step}, {metrics['bits_per_code']:.3f} bits per code "
+            "on the validation split (unigram "
+            f"{metrics['unigram_bits_per_code']:.3f}); see "
+            f"{workdir.stage(name) / 'samples.png'}"
+        )
 
 
-def _train_prior(
-    level: str,
-    config: Config,
-    dataset: schema.Dataset,
-    workdir: Workdir,
-    strategy: tf.distribute.Strategy,
-    init_from: str | os.PathLike | None,
-) -> None:
-    keras.utils.set_random_seed(config.seed)
-    autoencoder, _ = load_autoencoder(workdir)
+def _open_codes(
+    level: str, dataset: schema.Dataset, workdir: Workdir, autoencoder
+) -> list[codes.CodeSplit]:
+    """Returns the codes for training and validation of a prior.
+
+    They must be those of the autoencoder, and those that the prior was trained on.
+    """
     folder = workdir.stage("codes")
     info = codes.read_codes_info(folder)
     codes.require_current(
@@ -127,54 +151,6 @@ def _train_prior(
         dataset_fingerprint=dataset.fingerprint(),
         autoencoder_fingerprint=fingerprint(autoencoder),
     )
-    _require_same_codes(workdir, level, info)
-    with strategy.scope():
-        stage = PriorStage(
-            level,
-            config,
-            codes.CodeSplit(folder, "train", info),
-            codes.CodeSplit(folder, "validation", info),
-            autoencoder,
-            dataset.info.display_channels,
-        )
-        if init_from is not None:
-            _start_from(init_from, stage, workdir)
-    loop = Loop(stage, strategy, workdir, seed=config.seed)
-    metrics = loop.run()
-    if not metrics:
-        print(f"{level}: done already, at step {loop.step}")
-        return
-    print(
-        f"{level}: step {loop.step}, {metrics['bits_per_code']:.3f} bits per code on "
-        f"the validation split (unigram {metrics['unigram_bits_per_code']:.3f}); see "
-        f"{workdir.stage(level) / 'samples.png'}"
-    )
-
-
-def _require_symmetries(config: Config, workdir: Workdir, stage: str) -> None:
-    """Refuses another number of symmetries than codes or priors already have."""
-    wanted = config.codes.symmetries
-    for level in filter(workdir.has_checkpoint, LEVELS):
-        found = read_origin(workdir, level).get("symmetries")
-        if found != wanted:
-            raise UserError(
-                f"the {level} prior was trained on codes in another number of "
-                f"symmetries: expected codes.symmetries={found}; remove "
-                f"{workdir.stage(level)} to train it again. "
-                f"Received: codes.symmetries={wanted}"
-            )
-    if stage in LEVELS:
-        info = codes.read_codes_info(workdir.stage("codes"))
-        if info.symmetries != wanted:
-            raise UserError(
-                "the codes have another number of symmetries: expected "
-                f"codes.symmetries={wanted}; run --stage=codes first. "
-                f"Received: codes with symmetries={info.symmetries}"
-            )
-
-
-def _require_same_codes(workdir: Workdir, level: str, info: codes.CodesInfo) -> None:
-    """Refuses to resume a prior on other codes than it was trained on."""
     path = origin_file(workdir, level)
     origin = {
         "autoencoder_fingerprint": info.autoencoder_fingerprint,
@@ -188,6 +164,7 @@ def _require_same_codes(workdir: Workdir, level: str, info: codes.CodesInfo) -> 
             f"the {level} prior was trained on other codes: expected {origin}; remove "
             f"{path.parent} to train it again. Received: {found}"
         )
+    return [codes.CodeSplit(folder, name, info) for name in ("train", "validation")]
 
 
 def _require_weights(other: Workdir, stages: Sequence[str], workdir: Workdir) -> None:
@@ -206,12 +183,11 @@ def _require_weights(other: Workdir, stages: Sequence[str], workdir: Workdir) ->
             )
 
 
-def _start_from(init_from, stage: Stage, workdir: Workdir) -> None:
+def _start_from(other: Workdir, stage: Stage, workdir: Workdir) -> None:
     """Copies the weights of another workdir, unless this one has a checkpoint."""
     if workdir.has_checkpoint(stage.name):
         print(f"{stage.name}: resumes from its own checkpoint; --init_from is ignored")
         return
-    other = Workdir(init_from)
     folder = other.checkpoints(stage.name)
     if stage.averages:
         step = restore_averages(stage.model, folder)

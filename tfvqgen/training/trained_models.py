@@ -18,8 +18,7 @@ def load_autoencoder(workdir: Workdir) -> tuple[VQVAE2, int]:
     """Returns the autoencoder with its newest weights, and their step.
 
     Raises:
-        UserError: It is not trained, or has another architecture than the configuration
-            says.
+        UserError: It is not trained, or does not fit the configuration.
         DataError: Its checkpoints are damaged.
     """
     config = workdir.load_config()
@@ -44,8 +43,8 @@ def load_prior(
             samples.
 
     Raises:
-        UserError: It is not trained, has another architecture than the configuration
-            says, or was trained on the codes of another autoencoder.
+        UserError: It is not trained, does not fit the configuration, or was trained on
+            the codes of another autoencoder.
         DataError: Its checkpoints are damaged.
     """
     config = workdir.load_config()
@@ -68,12 +67,7 @@ def origin_file(workdir: Workdir, level: str) -> Path:
 
 
 def read_origin(workdir: Workdir, level: str) -> dict[str, Any]:
-    """Reads the fingerprint of the codes a prior was trained on.
-
-    Raises:
-        UserError: The prior is not trained.
-        DataError: The file is damaged.
-    """
+    """Reads the fingerprint of the codes a prior was trained on."""
     if not workdir.has_checkpoint(level):
         raise UserError(
             f"the {level} prior is not trained: expected a checkpoint in "

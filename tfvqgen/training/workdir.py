@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from tfvqgen.config import Config, StageConfig
+from tfvqgen.config import Config
 from tfvqgen.data.dataset_info import DatasetInfo, read_info, write_info
 from tfvqgen.errors import UserError
 from tfvqgen.files import (
@@ -20,8 +20,11 @@ from tfvqgen.files import (
     require_plain_path,
     write_sealed_json,
 )
+from tfvqgen.models import LEVELS
 from tfvqgen.training.checkpoints import saved_checkpoints
 from tfvqgen.validation import frozen_differences
+
+TRAINED_STAGES = ("vqvae", *LEVELS)
 
 
 class Workdir:
@@ -70,25 +73,15 @@ class Workdir:
         return self._load().config
 
     def load_dataset_info(self) -> DatasetInfo:
-        """Reads the description of the data that the models were trained on.
-
-        Raises:
-            DataError: The file is missing or damaged.
-        """
+        """Reads the description of the data that the models were trained on."""
         return read_info(self.path)
 
     @contextlib.contextmanager
     def locked(self, worker: int = 0) -> Iterator[None]:
-        """Ensures that only one run writes here.
-
-        The lock belongs to the operating system and ends with the process, however that
-        ends.
+        """Ensures that only one run writes here, see :func:`exclusive`.
 
         Args:
             worker: The number of this process among the workers of a run.
-
-        Raises:
-            UserError: Another run holds the lock.
         """
         with exclusive(self.path, "the workdir", lock=f".lock-{worker}"):
             yield
@@ -108,65 +101,45 @@ class Workdir:
         a stage that already has a checkpoint.
 
         Args:
-            preset: Name of a preset. None keeps the present configuration, or stands
-                for hpa128 in a new workdir.
+            preset: Name of a preset; None keeps the present configuration. Defaults to
+                hpa128 in a new workdir.
             overrides: ``section.key=value`` strings.
-            seed: None keeps the present seed, or stands for 0 in a new workdir.
-            dataset: The data to train on. The configuration takes over its channels;
-                its images must have the configured size.
+            seed: None keeps the present seed. Defaults to 0 in a new workdir.
+            dataset: The data, whose channels the configuration takes over.
 
         Raises:
             UserError: The images have another size, or a frozen key would change.
         """
-        old = None
-        if self.config_file.exists():
-            old = self._load()
-        else:
-            self._require_no_checkpoints()
+        old = self._load() if self.config_file.exists() else None
+        base = old.config if old else Config()
+        for name in TRAINED_STAGES:
+            if not old and self.has_checkpoint(name):
+                raise UserError(
+                    f"stage {name} has checkpoints without their configuration: "
+                    f"expected {self.config_file}. Received: no such file"
+                )
+        seed = base.seed if seed is None else seed
         if preset is not None:
             base = Config.from_preset(preset)
-        else:
-            base = old.config if old else Config()
-        if seed is None and old:
-            seed = old.config.seed
-        config = dataclasses.replace(base, seed=seed or 0).with_overrides(overrides)
+        config = dataclasses.replace(base, seed=seed).with_overrides(overrides)
         config = _fit_to_images(config, dataset).settled(len(dataset.labels))
         if old:
             self._refuse_changes(old, _Contents(config, dataset.fingerprint()))
         return config
 
     def keep_config(self, config: Config, dataset: DatasetInfo) -> None:
-        """Writes the configuration of a run, and the description of its data.
-
-        Args:
-            config: The result of :meth:`settle_config`.
-            dataset: The data, kept as ``dataset.json``.
-        """
+        """Writes the configuration of a run, and the description of its data."""
+        fingerprint = dataset.fingerprint()
+        contents = {"config": config.to_json(), "dataset_fingerprint": fingerprint}
         self.path.mkdir(parents=True, exist_ok=True)
-        write_sealed_json(
-            self.config_file,
-            {
-                "config": config.to_json(),
-                "dataset_fingerprint": dataset.fingerprint(),
-            },
-        )
+        write_sealed_json(self.config_file, contents)
         write_info(self.path, dataset)
-
-    def _require_no_checkpoints(self) -> None:
-        for name, _ in _stages(Config()):
-            if self.has_checkpoint(name):
-                raise UserError(
-                    f"stage {name} has checkpoints without their configuration: "
-                    f"expected {self.config_file}. Received: no such file"
-                )
 
     def _load(self) -> "_Contents":
         stored = read_sealed_json(self.config_file)
         try:
-            return _Contents(
-                Config.from_json(stored["config"]),
-                str(stored["dataset_fingerprint"]),
-            )
+            config = Config.from_json(stored["config"])
+            return _Contents(config, str(stored["dataset_fingerprint"]))
         except (KeyError, TypeError, ValueError) as error:
             raise UserError(
                 f"damaged configuration: expected a file that train.py wrote. "
@@ -180,8 +153,11 @@ class Workdir:
         if old.dataset_fingerprint != new.dataset_fingerprint:
             data = [x.dataset_fingerprint[:12] for x in (old, new)]
             shared.append(f"data: {' -> '.join(data)}")
-        for name, section in _stages(new.config):
-            changes = frozen_differences(getattr(old.config, name), section) + shared
+        for name in TRAINED_STAGES:
+            sections = getattr(old.config, name), getattr(new.config, name)
+            changes = frozen_differences(*sections) + shared
+            if name in LEVELS:
+                changes += frozen_differences(old.config.codes, new.config.codes)
             if changes and self.has_checkpoint(name):
                 raise UserError(
                     f"stage {name} of {self.path} was trained with different settings: "
@@ -195,14 +171,6 @@ class _Contents(NamedTuple):
 
     config: Config
     dataset_fingerprint: str
-
-
-def _stages(config: Config) -> list[tuple[str, StageConfig]]:
-    return [
-        (field.name, getattr(config, field.name))
-        for field in dataclasses.fields(config)
-        if isinstance(getattr(config, field.name), StageConfig)
-    ]
 
 
 def _fit_to_images(config: Config, dataset: DatasetInfo) -> Config:

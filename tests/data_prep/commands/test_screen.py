@@ -175,7 +175,7 @@ def test_features_of_other_crops_are_refused(crops, tmp_path):
     other = make_screened(tmp_path / "other", num=30)
     for name in ("features.npy", "features.json"):
         (crops / name).write_bytes((other / name).read_bytes())
-    with pytest.raises(DataError, match="not of these crops"):
+    with pytest.raises(DataError, match="do not belong to these crops"):
         run_screen("--crops", crops)
 
 

@@ -52,24 +52,19 @@ def rows(batches):
 
 
 @given(st.integers(2, 50), st.integers(0, 1000), st.data())
-def test_a_cell_is_never_its_own_partner_and_each_other_is_for_one_draw(
-    size, first, data
-):
+def test_the_partners_of_a_cell_are_all_others_of_its_group(size, first, data):
     cell = first + data.draw(st.integers(0, size - 1))
     found = {partner(cell, first, size, draw) for draw in range(size - 1)}
     assert found == set(range(first, first + size)) - {cell}
 
 
-def test_pairs_are_two_cells_of_one_group(images, groups):
+def test_pairs_are_the_images_of_two_cells_of_one_group(images, groups):
     group = [crop.group for crop in images.folder.rows]
-    for seed in range(20):
-        for target, source in rows(take(Pairs(images, groups), 25, seed=seed)):
-            assert target != source
-            assert group[target] == group[source]
-
-
-def test_pairs_are_the_images_of_their_rows(images, groups):
-    for batch in take(Pairs(images, groups), 3):
+    batches = take(Pairs(images, groups), 100)
+    for target, source in rows(batches):
+        assert target != source
+        assert group[target] == group[source]
+    for batch in batches[:3]:
         for name in ("source", "target"):
             for row, found in zip(batch[f"{name}_row"], batch[name], strict=True):
                 expected = support.random_image((8, 8, 3), seed=int(row))
@@ -85,7 +80,7 @@ def test_every_epoch_has_each_cell_once_as_a_target_with_other_sources(images, g
     assert dict(first) != dict(second)
 
 
-def test_partners_are_drawn_evenly(images, groups):
+def test_partners_are_uniformly_distributed(images, groups):
     pairs = rows(take(Pairs(images, groups), 500, batch_size=NUM_CELLS))
     target = groups["g2"][0]
     counts = collections.Counter(x for y, x in pairs if y == target)
@@ -94,20 +89,15 @@ def test_partners_are_drawn_evenly(images, groups):
     assert all(abs(count - 125) < 50 for count in counts.values())
 
 
-@pytest.mark.parametrize("options", [{}, {"cache": True}])
-@pytest.mark.parametrize("augment", [False, True])
-def test_going_on_at_a_step_gives_the_same_pairs(images, groups, options, augment):
-    pairs = Pairs(images, groups, augment=augment)
+@pytest.mark.parametrize("cache", [False, True])
+def test_pairs_are_the_same_from_any_step_with_one_seed(images, groups, cache):
+    pairs = Pairs(images, groups, augment=True)
     whole = take(pairs, 7)
-    rest = take(pairs, 4, start_step=3, **options)
+    rest = take(pairs, 4, start_step=3, cache=cache)
     for batch, other in zip(whole[3:], rest, strict=True):
         for name in batch:
             np.testing.assert_array_equal(batch[name], other[name])
-
-
-def test_another_seed_gives_other_pairs(images, groups):
-    pairs = Pairs(images, groups)
-    assert rows(take(pairs, 5)) != rows(take(pairs, 5, seed=4))
+    assert rows(whole) != rows(take(pairs, 7, seed=4))
 
 
 def test_workers_and_replicas_share_the_same_batches(images, groups):
@@ -126,7 +116,7 @@ def test_workers_and_replicas_share_the_same_batches(images, groups):
     assert rows(together) == whole
 
 
-def test_both_cells_are_turned_each_by_itself(images, groups):
+def test_both_cells_have_independent_symmetries(images, groups):
     turns = collections.Counter()
     for batch in take(Pairs(images, groups, augment=True), 40):
         for place in range(4):
@@ -135,7 +125,7 @@ def test_both_cells_are_turned_each_by_itself(images, groups):
             ] += 1
     assert {source for source, _ in turns} == set(range(8))
     assert {target for _, target in turns} == set(range(8))
-    assert len(turns) > 40, "64 if the two were not tied to each other"
+    assert len(turns) > 40, "of 64 pairs of symmetries"
 
 
 def turn_of(batch, name, place):
@@ -147,7 +137,9 @@ def turn_of(batch, name, place):
     return found.index(True)
 
 
-def test_held_out_pairs_are_the_same_in_each_pass_and_weigh_one_a_cell(images, groups):
+def test_validation_pairs_are_the_same_in_each_pass_and_have_each_cell_once(
+    images, groups
+):
     pairs = Pairs(images, groups)
     passes = [list(pairs.held_out_pairs(batch_size=4)) for _ in range(2)]
     first, second = (rows(each) for each in passes)
@@ -157,18 +149,13 @@ def test_held_out_pairs_are_the_same_in_each_pass_and_weigh_one_a_cell(images, g
     np.testing.assert_array_equal(weights, [1] * NUM_CELLS + [0, 0])
     assert sorted(y for y, _ in first[:NUM_CELLS]) == list(range(NUM_CELLS))
     assert all(y != x for y, x in first)
-
-
-def test_spread_pairs_are_held_out_pairs_of_all_groups(images, groups):
-    pairs = Pairs(images, groups)
-    batch = pairs.spread_pairs(6)
     group = [crop.group for crop in images.folder.rows]
-    assert {group[y] for y, _ in rows([batch])} == set(groups)
-    (whole,) = pairs.held_out_pairs(batch_size=NUM_CELLS)
-    assert set(rows([batch])) <= set(rows([whole]))
+    spread = rows([pairs.spread_pairs(6)])
+    assert {group[y] for y, _ in spread} == set(groups)
+    assert set(spread) <= set(first)
 
 
-def crops_of(*groups, accepted=True):
+def crops_of(*groups):
     return [
         Crop(crop_id=f"{name}-{i}", path="x.png", labels=(), group=name, accepted=ok)
         for name, count, ok in groups
@@ -176,7 +163,7 @@ def crops_of(*groups, accepted=True):
     ]
 
 
-def test_small_groups_and_rejected_cells_make_no_pairs_and_are_counted():
+def test_small_groups_and_rejected_cells_are_left_out_and_counted():
     crops = crops_of(("a", 6, True), ("b", 5, True), ("c", 7, True), ("a2", 9, False))
     found = group_crops(crops, min_group=6, validation_share=0.5, seed=0)
     assert set(found.training) | set(found.validation) == {"a", "c"}
@@ -184,7 +171,7 @@ def test_small_groups_and_rejected_cells_make_no_pairs_and_are_counted():
 
 
 @given(st.integers(0, 1000), st.sampled_from([0.0, 0.1, 0.5, 0.9]))
-def test_groups_are_held_out_whole_and_both_sides_have_some(seed, share):
+def test_whole_groups_are_for_validation_and_neither_side_is_empty(seed, share):
     crops = crops_of(*((f"g{i}", 2, True) for i in range(5)))
     found = group_crops(crops, min_group=2, validation_share=share, seed=seed)
     assert found.training and found.validation
@@ -193,7 +180,7 @@ def test_groups_are_held_out_whole_and_both_sides_have_some(seed, share):
     assert sorted(row for cells in every for row in cells) == list(range(10))
 
 
-def test_further_groups_do_not_move_the_others():
+def test_more_groups_do_not_move_the_others_between_training_and_validation():
     few = crops_of(*((f"g{i}", 2, True) for i in range(100)))
     many = crops_of(*((f"g{i}", 2, True) for i in range(200)))
     options = {"min_group": 2, "validation_share": 0.2, "seed": 1}

@@ -1,5 +1,8 @@
 """Components, clusters and map of features."""
 
+import sys
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -19,21 +22,15 @@ def blobs(num=120, features=20, seed=0):
     return (centres[kinds] + rng.normal(size=(num, features))).astype("f4"), kinds
 
 
-def test_standardised_features_have_mean_0_and_deviation_1_and_constants_say_nothing():
-    values = np.random.default_rng(0).normal(1000, 3, (500, 4)).astype("f4")
-    values[:, 2] = 0.1
-    made = projection.standardised(values)
-    others = [0, 1, 3]
-    np.testing.assert_allclose(made[:, others].mean(axis=0), 0, atol=1e-3)
-    np.testing.assert_allclose(made[:, others].std(axis=0), 1, rtol=1e-3)
-    assert not made[:, 2].any()
-
-
-def test_components_are_those_of_a_singular_value_decomposition():
+def test_components_are_those_of_standardized_features():
     values, _ = blobs(features=60)
+    values[:, 5] = 0.1
     made = projection.principal_components(values)
     assert made.shape == (120, projection.NUM_COMPONENTS)
-    left, scale, _ = np.linalg.svd(projection.standardised(values), full_matrices=False)
+    deviation = values.std(axis=0)
+    deviation[5] = np.inf
+    standardized = (values - values.mean(axis=0)) / deviation
+    left, scale, _ = np.linalg.svd(standardized, full_matrices=False)
     expected = (left * scale)[:, : projection.NUM_COMPONENTS]
     np.testing.assert_allclose(np.abs(made), np.abs(expected), atol=2e-3)
 
@@ -53,18 +50,14 @@ def test_too_few_crops_are_refused():
         projection.principal_components(np.zeros((7, 3), "f4"))
 
 
-def test_clusters_are_the_kinds_numbered_by_size():
+def test_clusters_are_the_kinds_numbered_by_size_and_no_more_than_crops_allow():
     values, kinds = blobs()
     np.testing.assert_array_equal(projection.cluster(values, 3, seed=0), kinds)
-
-
-def test_few_crops_make_few_clusters():
-    values, _ = blobs(num=9)
-    clusters = projection.cluster(values, 50, seed=0)
+    clusters = projection.cluster(blobs(num=9)[0], 50, seed=0)
     assert set(clusters) == set(range(max(clusters) + 1)) and max(clusters) < 4
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.integers(0, 6), min_size=1, max_size=200), st.integers(1, 80))
 def test_every_stratum_gives_its_share(strata, most):
     strata = np.array(strata)
@@ -81,26 +74,35 @@ def test_every_stratum_gives_its_share(strata, most):
         assert (np.abs(got - share * counts) <= len(names) + 1).all()
 
 
-def test_the_map_keeps_kinds_apart_and_is_the_same_again(monkeypatch):
-    pytest.importorskip("umap")
-    # Some crops are fitted, some placed among them, in several portions.
+class Mapper:
+    """Stands for UMAP: the first two components, and how many crops at once."""
+
+    def __init__(self, **settings):
+        self.portions = []
+
+    def fit_transform(self, values):
+        Mapper.made = self
+        return self.transform(values)
+
+    def transform(self, values):
+        self.portions.append(len(values))
+        return values[:, :2]
+
+
+def test_crops_that_the_map_is_not_fitted_on_are_placed_in_portions(monkeypatch):
+    monkeypatch.setitem(sys.modules, "umap", SimpleNamespace(UMAP=Mapper))
+    monkeypatch.setattr(projection, "require_package", lambda *names: None)
     monkeypatch.setattr(projection, "MOST_FITTED", 90)
-    monkeypatch.setattr(projection, "_PLACED_AT_ONCE", 20)
+    monkeypatch.setattr(projection, "_PLACED_AT_ONCE", 25)
     values, kinds = blobs(num=150)
-    told = []
-    components = projection.principal_components(values)
-    clusters = projection.cluster(components, 3, seed=5)
-    first = projection.map_positions(components, clusters, 5, told.append)
-    assert sum(told) == 150
-    again = projection.map_positions(components, clusters, 5)
-    np.testing.assert_array_equal(first, again)
-    middles = np.stack([np.median(first[kinds == k], axis=0) for k in (0, 1, 2)])
-    distances = np.linalg.norm(first[:, None] - middles, axis=-1)
-    assert (distances.argmin(axis=1) == kinds).mean() > 0.97
-    assert np.abs(first).max() < 3
-
-
-def test_a_missing_library_is_told_before_anything_is_computed(monkeypatch):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(UserError, match=r"the extra `screen`.*sklearn"):
-        projection.require_libraries()
+    placed = []
+    positions = projection.map_positions(values, kinds, 5, placed.append)
+    assert Mapper.made.portions == placed == [90, 25, 25, 10]
+    fitted = positions[projection.stratified(kinds, 90, 5)]
+    low, high = fitted.min(axis=0), fitted.max(axis=0)
+    np.testing.assert_allclose(low + high, 0, atol=1e-5)
+    assert (high - low).max() == pytest.approx(2)
+    moved = values[:, :2] - values[0, :2]
+    found = positions - positions[0]
+    scale = np.linalg.norm(found) / np.linalg.norm(moved)
+    np.testing.assert_allclose(found, scale * moved, atol=1e-4)

@@ -3,7 +3,6 @@
 # Shapes: B images of one replica, H x W pixels, C channels; h x w patches.
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
 
 import keras
 import tensorflow as tf
@@ -39,7 +38,7 @@ class PatchCritic(keras.Model):
     Networks" (Isola et al. 2017, appendix 6.1.2) without its normalization, which would
     make the logits of an image depend on the other images of the batch. With three
     strided convolutions a logit sees 46 x 46 pixels, and [16, 128, 128, 4] becomes
-    [16, 16, 16]. Fully convolutional: images may have any size.
+    [16, 16, 16]. Images may have any size.
 
     Args:
         channels: C.
@@ -81,20 +80,6 @@ class PatchCritic(keras.Model):
         for convolution in self._convolutions:
             x = tf.nn.leaky_relu(convolution(x), SLOPE)
         return tf.cast(self._logits(x)[..., 0], tf.float32)
-
-
-class AdversarialStep(NamedTuple):
-    """The losses of critic and autoencoder on a batch.
-
-    Attributes:
-        loss: Float32 scalar to be minimized for both. Its gradient is the adversarial
-            gradient at the reconstruction, and the gradient of the hinge loss at the
-            weights of the critic. Its value is the autoencoder's part alone.
-        metrics: Float32 scalars to log, with the names :data:`METRICS`.
-    """
-
-    loss: tf.Tensor
-    metrics: dict[str, tf.Tensor]
 
 
 class Adversary:
@@ -149,12 +134,7 @@ class Adversary:
     def accuracies(
         self, images: tf.Tensor, reconstruction: tf.Tensor
     ) -> dict[str, tf.Tensor]:
-        """Returns the share of each image's patches that the critic gets right, [B].
-
-        Args:
-            images: Float32 [B, H, W, C] in [0, 1].
-            reconstruction: Float32 [B, H, W, C] in [0, 1].
-        """
+        """Returns the share of each image's patches that the critic gets right, [B]."""
         found = _accuracies(self.critic(images), self.critic(reconstruction))
         return dict(zip(ACCURACIES, found, strict=True))
 
@@ -165,14 +145,20 @@ class Adversary:
         reconstruction_losses: Callable[
             [tf.Tensor, tf.Tensor], Mapping[str, tf.Tensor]
         ],
-    ) -> AdversarialStep:
-        """Returns the losses of both on a replica's batch.
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        """Returns the losses of critic and autoencoder on a replica's batch.
 
         Args:
             images: Float32 [B, H, W, C] in [0, 1].
             reconstruction: Float32 [B, H, W, C].
             reconstruction_losses: Returns the other losses of a reconstruction,
                 weighted.
+
+        Returns:
+            A float32 scalar to be minimized for both, and scalars to log with the names
+            :data:`METRICS`. The gradient of the first is the adversarial gradient at
+            the reconstruction, and the gradient of the hinge loss at the weights of the
+            critic; its value is the autoencoder's part alone.
         """
         fake = tf.stop_gradient(reconstruction)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -202,10 +188,8 @@ class Adversary:
             critic_loss,
             *map(tf.reduce_mean, _accuracies(real_logits, fake_logits)),
         )
-        return AdversarialStep(
-            value + _only_gradient(linear) + _only_gradient(critic_loss),
-            dict(zip(METRICS, metrics, strict=True)),
-        )
+        loss = value + _only_gradient(linear) + _only_gradient(critic_loss)
+        return loss, dict(zip(METRICS, metrics, strict=True))
 
 
 def norm_ratio(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:

@@ -71,10 +71,8 @@ class Stage(abc.ABC):
     ) -> tf.data.Dataset:
         """Returns the endless batches of one worker, each for one replica.
 
-        A batch is a function of the seed and the step alone.
-
         Args:
-            seed: Seed of everything that is drawn.
+            seed: Seed; a batch is a function of the seed and the step alone.
             start_step: Number of global batches that were already used.
             **share: The part of this worker: the arguments of
                 :class:`tfvqgen.data.input_pipeline.Share` except for the first.
@@ -102,14 +100,9 @@ class Stage(abc.ABC):
 
     @abc.abstractmethod
     def loss(self, batch: Batch) -> tuple[tf.Tensor, Sums]:
-        """Returns the loss of a replica's batch, and the sums to log.
+        """Returns the mean loss over a replica's batch, and the sums to log.
 
-        Args:
-            batch: A batch of :meth:`training_data`.
-
-        Returns:
-            The mean loss over the batch, float32 scalar; and the sums. The sum ``loss``
-            is the same value.
+        The sum ``loss`` is the same float32 scalar.
         """
 
     @abc.abstractmethod
@@ -128,17 +121,11 @@ class Stage(abc.ABC):
     ) -> dict[str, float]:
         """Computes the metrics of some training steps; by default means of scalars.
 
-        Args:
-            sums: Totals over replicas (of mean losses: means over replicas) and steps.
-            steps: Number of steps.
-            epoch: Totals of the last complete epoch, or of the first one so far.
+        `sums` are totals over these steps; `epoch` are those of the last complete
+        epoch, or of the first one so far. Mean losses are means over replicas.
         """
         del epoch
-        return {
-            name: float(value) / steps
-            for name, value in sums.items()
-            if value.ndim == 0
-        }
+        return {name: float(x) / steps for name, x in sums.items() if x.ndim == 0}
 
     def images(self) -> dict[str, np.ndarray]:
         """Returns images for people to look at, uint8 [height, width, 3], by name."""

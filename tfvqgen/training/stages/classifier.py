@@ -130,8 +130,7 @@ def augmented(images: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
     """Rotates, shifts, scales and brightens images, each in its own way.
 
     Cells have no orientation, the place of a nucleus in its crop depends on how it was
-    found, and stainings differ in brightness. Pixels from outside the image are
-    mirrored.
+    found, and stainings differ in brightness. Outside, the image is mirrored.
 
     Args:
         images: Float32 [B, H, W, C] in [0, 1].

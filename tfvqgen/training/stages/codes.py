@@ -18,13 +18,10 @@ from tfvqgen.data import codes, input_pipeline, schema
 from tfvqgen.data.dataset_info import Shard
 from tfvqgen.data.tfrecords import READ_ERRORS, write_shard
 from tfvqgen.errors import DataError
-from tfvqgen.files import read_sealed_json, sync_folder, write_sealed_json
+from tfvqgen.files import sha256_of_file, sync_folder
 from tfvqgen.models import VQVAE2
 from tfvqgen.training.trained_models import fingerprint, load_autoencoder
 from tfvqgen.training.workdir import Workdir
-
-# Suffix of the description of a finished shard, until all shards are finished.
-_FINISHED = ".finished"
 
 
 def write_codes(
@@ -60,12 +57,15 @@ def write_codes(
     folder = workdir.stage("codes")
     if _is_current(folder, info):
         return False
-    partial = _partial_folder(workdir, info)
+    origin = (info.dataset_fingerprint, info.autoencoder_fingerprint, info.symmetries)
+    key = hashlib.sha256(repr(origin).encode()).hexdigest()[:16]
+    partial = workdir.path / f".codes-{key}.partial"
+    for other in set(workdir.path.glob(".codes-*.partial")) - {partial}:
+        shutil.rmtree(other)
+    partial.mkdir(exist_ok=True)
     encode = _make_encode(strategy, autoencoder, config.vqvae.batch_size)
     splits = _encode_splits(partial, dataset, info.symmetries, encode)
     codes.write_codes_info(partial, dataclasses.replace(info, splits=splits))
-    for description in partial.glob(f"*{_FINISHED}"):
-        description.unlink()
     if folder.exists():
         shutil.rmtree(folder)
     partial.rename(folder)
@@ -85,18 +85,6 @@ def _is_current(folder: Path, info: codes.CodesInfo) -> bool:
     return dataclasses.replace(found, splits={}) == info
 
 
-def _partial_folder(workdir: Workdir, info: codes.CodesInfo) -> Path:
-    """Returns the folder where these codes are written, and removes all others."""
-    origin = (info.dataset_fingerprint, info.autoencoder_fingerprint, info.symmetries)
-    key = hashlib.sha256(repr(origin).encode()).hexdigest()[:16]
-    partial = workdir.path / f".codes-{key}.partial"
-    for other in workdir.path.glob(".codes-*.partial"):
-        if other != partial:
-            shutil.rmtree(other)
-    partial.mkdir(parents=True, exist_ok=True)
-    return partial
-
-
 def _encode_splits(
     partial: Path, dataset: schema.Dataset, symmetries: int, encode
 ) -> dict[str, tuple[Shard, ...]]:
@@ -105,64 +93,43 @@ def _encode_splits(
     # Only training images are encoded in all symmetries.
     turns = {name: range(symmetries if name == "train" else 1) for name in splits}
     total = sum(split.num_examples * len(turns[name]) for name, split in splits.items())
-    written: dict[str, tuple[Shard, ...]] = {}
+    written: dict[str, tuple[Shard, ...]] = dict.fromkeys(splits, ())
     with tqdm(desc="codes", total=total, unit="image", dynamic_ncols=True) as bar:
         for name, split in splits.items():
-            shards = []
             for shard in split.shards:
-                done = _read_finished(partial, shard)
-                if done is None:
-                    alone = _split_of_one_shard(dataset, name, shard)
-                    done = _encode_shard(partial, alone, encode, turns[name], bar)
+                path = partial / shard.path
+                if path.exists():
+                    # An earlier run has finished it.
+                    count = shard.num_examples * len(turns[name])
+                    size, digest = path.stat().st_size, sha256_of_file(path)
+                    done = Shard(path.name, size, count, digest)
+                    bar.update(count)
                 else:
-                    bar.update(done.num_examples)
-                shards.append(done)
-            written[name] = tuple(shards)
+                    only = dataclasses.replace(
+                        split, num_examples=shard.num_examples, shards=(shard,)
+                    )
+                    info = dataclasses.replace(dataset.info, splits={name: only})
+                    alone = schema.Split(dataset.folder, name, info)
+                    done = _encode_shard(path, alone, encode, turns[name], bar)
+                written[name] += (done,)
     return written
 
 
-def _read_finished(partial: Path, shard: Shard) -> Shard | None:
-    """Returns the description of a code shard that an earlier run finished."""
-    description = partial / f"{shard.path}{_FINISHED}"
-    if not description.exists():
-        return None
-    try:
-        return Shard(**read_sealed_json(description)["shard"])
-    except (DataError, KeyError, TypeError):
-        return None
-
-
-def _split_of_one_shard(
-    dataset: schema.Dataset, name: str, shard: Shard
-) -> schema.Split:
-    only = dataclasses.replace(
-        dataset.info.splits[name], num_examples=shard.num_examples, shards=(shard,)
-    )
-    info = dataclasses.replace(dataset.info, splits={name: only})
-    return schema.Split(dataset.folder, name, info)
-
-
-def _encode_shard(partial: Path, split: schema.Split, encode, turns, bar) -> Shard:
+def _encode_shard(path: Path, split: schema.Split, encode, turns, bar) -> Shard:
     """Encodes one shard of images, in some symmetries, into one shard of codes."""
 
     def records() -> Iterator[bytes]:
         for turn in turns:
             for top, bottom, labels, index in encode(split, turn):
                 names = split.crop_ids(index)
-                for row in zip(top, bottom, labels, names, strict=True):
-                    yield codes.serialize_codes(
-                        row[0], row[1], np.flatnonzero(row[2]), row[3]
-                    )
+                labels = map(np.flatnonzero, labels)
+                yield from map(codes.serialize_codes, top, bottom, labels, names)
                 bar.update(len(index))
 
-    (shard,) = split.info.shards
     try:
-        written = write_shard(partial / shard.path, records())
+        return write_shard(path, records())
     except READ_ERRORS as error:
         raise input_pipeline.diagnose(error, split) from error
-    description = partial / f"{shard.path}{_FINISHED}"
-    write_sealed_json(description, {"shard": dataclasses.asdict(written)})
-    return written
 
 
 def _make_encode(
@@ -197,10 +164,9 @@ def _make_encode(
         )
         for batch in batches:
             top, bottom = distributed_encode(batch, tf.constant(turn))
-            real = joined(batch["index"]) >= 0
-            yield tuple(
-                joined(value)[real]
-                for value in (top, bottom, batch["labels"], batch["index"])
-            )
+            values = top, bottom, batch["labels"], batch["index"]
+            values = [joined(value) for value in values]
+            # Rows that only fill up a batch have the index -1.
+            yield [value[values[-1] >= 0] for value in values]
 
     return encode

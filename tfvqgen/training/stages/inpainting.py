@@ -60,12 +60,7 @@ class InpaintingConfig(StageConfig):
             )
 
     def with_overrides(self, overrides: Iterable[str]) -> Self:
-        """Returns a copy with ``key=value`` strings applied; the last counts.
-
-        Raises:
-            UserError: A key does not exist, or a value has a wrong type or is out of
-                range.
-        """
+        """Returns a copy with ``key=value`` strings applied; the last counts."""
         changes = {}
         for override in overrides:
             name, equals, text = override.partition("=")
@@ -107,13 +102,13 @@ class InpaintingStage(Stage):
 
     @property
     def num_training_examples(self) -> int:
-        """Number of pairs of an epoch."""
+        """Number of pairs in an epoch."""
         return self.training_pairs.num_examples
 
     def training_data(
         self, *, seed: int, start_step: int, **share: int
     ) -> tf.data.Dataset:
-        """Returns endless batches of pairs; see :meth:`Stage.training_data`."""
+        """See :meth:`Stage.training_data`."""
         return self.training_pairs.training_pairs(
             seed=seed,
             batch_size=self.config.batch_size,
@@ -123,7 +118,7 @@ class InpaintingStage(Stage):
         )
 
     def validation_data(self, **share: int) -> tf.data.Dataset:
-        """Returns the held-out pairs; see :meth:`Stage.validation_data`."""
+        """See :meth:`Stage.validation_data`."""
         return self.validation_pairs.held_out_pairs(
             batch_size=self.config.batch_size, **share
         )
@@ -167,15 +162,12 @@ class InpaintingStage(Stage):
         return {"loss": error, "protein_mse": error, "mean_image_mse": float(spread)}
 
     def predict(self, source, target, training: bool = False) -> tf.Tensor:
-        """Predicts the protein of the targets, of which only the markers are seen.
+        """Predicts the protein of targets, [B, S, S, 1], from sources and markers.
 
         Args:
             source: Float32 [B, S, S, 1 + M] in [0, 1].
-            target: Float32 [B, S, S, 1 + M] in [0, 1].
+            target: Float32 [B, S, S, 1 + M] in [0, 1], of which only markers are seen.
             training: Whether batch normalization uses the statistics of the batch.
-
-        Returns:
-            Float32 [B, S, S, 1].
         """
         return self.model(source, target[..., 1:], training=training)
 

@@ -26,7 +26,7 @@ class PriorStage(ShardStage):
     """Trains a :class:`~tfvqgen.models.PixelSNAIL` on the codes of one level.
 
     Args:
-        level: ``top`` or ``bottom``; the bottom prior is conditioned on the top codes.
+        level: ``top``, or ``bottom``, which is conditioned on the top codes.
         config: The whole configuration, settled.
         training_split: Codes for training.
         validation_split: Codes for validation.
@@ -145,11 +145,6 @@ def code_shares(split: CodeSplit, level: str, num_embeddings: int) -> np.ndarray
     """Returns the relative frequency of each code in a split, float64 [K].
 
     One is added to each count, so that no frequency is 0.
-
-    Args:
-        split: The codes.
-        level: ``top`` or ``bottom``.
-        num_embeddings: K.
     """
     counts = np.ones(num_embeddings)
     for batch in split.batches():

@@ -26,8 +26,6 @@ UNUSED_ERROR_RATIO = 1.05
 COLLAPSED_USAGE = 0.05
 # A critic that is more often right than this gives no useful gradient.
 WON_ACCURACY = 0.97
-# Share of the perplexity that a critic may cost without a warning.
-LOST_PERPLEXITY = 0.5
 
 
 class AutoencoderStage(ShardStage):
@@ -51,7 +49,6 @@ class AutoencoderStage(ShardStage):
         # After the model, so that its initial weights are the same without a critic.
         if self.config.adversarial_weight:
             self.adversary = adversary.Adversary(self.config)
-        self._perplexities: dict[str, float] = {}
         codes = (self.config.num_embeddings,)
         self.sum_shapes = {
             "loss": (),
@@ -72,10 +69,10 @@ class AutoencoderStage(ShardStage):
         output = self.model(images, training=True)
         losses = output.losses
         if self.adversary:
-            step = self.adversary.step(
+            loss, metrics = self.adversary.step(
                 images, output.reconstruction, self.model.reconstruction_losses
             )
-            losses = {**losses, **step.metrics, "loss": losses["loss"] + step.loss}
+            losses = {**losses, **metrics, "loss": losses["loss"] + loss}
         counts = _code_counts(output.codes, self.config.num_embeddings)
         # Before quantization starts the codes are not used.
         steps = self.model.bottom_quantizer.steps.value
@@ -158,14 +155,14 @@ class AutoencoderStage(ShardStage):
             return []
         warnings = level_warnings(metrics)
         if self.adversary and self.adversary.is_active:
-            warnings += critic_warnings(metrics, self._perplexities)
-        else:
-            # A resumed run does not know them; then this one warning is missing.
-            self._perplexities = {
-                name: value
-                for name, value in metrics.items()
-                if name.endswith("_codebook_perplexity")
-            }
+            accuracy = min(metrics[name] for name in adversary.ACCURACIES)
+            if accuracy > WON_ACCURACY:
+                warnings.append(
+                    f"the critic has won: it recognizes {accuracy:.1%} of validation "
+                    "patches and reconstructions, so that its gradient is of little "
+                    "use. Lower vqvae.critic_learning_rate or raise "
+                    "vqvae.adversarial_weight"
+                )
         return warnings
 
 
@@ -183,9 +180,7 @@ def level_warnings(metrics: Mapping[str, float]) -> list[str]:
     """Returns warnings about unused levels and collapsed codebooks, with a remedy.
 
     Args:
-        metrics: Metrics of a validation: ``top_codebook_perplexity``, ``top_usage``,
-            ``bottom_usage``, ``reconstruction_mse``, ``top_only_mse`` and
-            ``bottom_only_mse``.
+        metrics: Metrics of a validation.
     """
     warnings = []
     error = metrics["reconstruction_mse"]
@@ -217,36 +212,6 @@ def level_warnings(metrics: Mapping[str, float]) -> list[str]:
                 f"the {level} codebook has collapsed: {used:.1%} of its codes are in "
                 "use. Set vqvae.dead_code_threshold above 0, or choose a smaller "
                 "vqvae.num_embeddings"
-            )
-    return warnings
-
-
-def critic_warnings(
-    metrics: Mapping[str, float], perplexities_before: Mapping[str, float]
-) -> list[str]:
-    """Returns warnings about an active critic, with a remedy.
-
-    Args:
-        metrics: Metrics of a validation: the codebook perplexities,
-            ``critic_accuracy_real`` and ``critic_accuracy_fake``.
-        perplexities_before: Codebook perplexities before the critic was active, if
-            known.
-    """
-    warnings = []
-    accuracy = min(metrics[name] for name in adversary.ACCURACIES)
-    if accuracy > WON_ACCURACY:
-        warnings.append(
-            f"the critic has won: it recognizes {accuracy:.1%} of validation patches "
-            "and reconstructions, so that its gradient is of little use. Lower "
-            "vqvae.critic_learning_rate or raise vqvae.adversarial_weight"
-        )
-    for name, perplexity in perplexities_before.items():
-        if metrics[name] < LOST_PERPLEXITY * perplexity:
-            level = name.partition("_")[0]
-            warnings.append(
-                f"the {level} codes are used less since the critic is active "
-                f"(perplexity {metrics[name]:.0f} after {perplexity:.0f}). Lower "
-                "vqvae.adversarial_weight or raise vqvae.adversarial_after"
             )
     return warnings
 

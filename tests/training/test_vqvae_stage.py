@@ -10,7 +10,12 @@ from tfvqgen.config import Config
 from tfvqgen.losses import hinge_loss
 from tfvqgen.models import VQVAE2
 from tfvqgen.training.stages.adversary import METRICS, Adversary, norm_ratio
-from tfvqgen.training.stages.vqvae import AutoencoderStage
+from tfvqgen.training.stages.vqvae import (
+    AutoencoderStage,
+    codebook_perplexity,
+    level_warnings,
+    usage,
+)
 
 CONFIG = (
     Config.from_preset("hpa128")
@@ -32,6 +37,17 @@ CONFIG = (
     )
     .vqvae
 )
+
+
+HEALTHY = {
+    "reconstruction_mse": 0.005,
+    "top_only_mse": 0.02,
+    "bottom_only_mse": 0.015,
+    "top_usage": 0.9,
+    "bottom_usage": 0.9,
+    "top_codebook_perplexity": 200.0,
+    "bottom_codebook_perplexity": 200.0,
+}
 
 
 def image_pair():
@@ -66,35 +82,35 @@ def gradient_of(function, value):
     return tape.gradient(found, value).numpy()
 
 
-def test_both_sides_in_one_scalar_have_the_gradients_of_two(autoencoder):
+def test_one_loss_has_the_gradients_of_critic_and_autoencoder(autoencoder):
     images, fakes = image_pair()
     adversary = at_step(100)
     critics = [weight.value for weight in adversary.critic.trainable_weights]
     fake = tf.constant(fakes)
     with tf.GradientTape() as tape:
         tape.watch(fake)
-        step = adversary.step(images, fake, autoencoder.reconstruction_losses)
-    pull, *of_critic = tape.gradient(step.loss, [fake, *critics])
+        total, metrics = adversary.step(images, fake, autoencoder.reconstruction_losses)
+    pull, *of_critic = tape.gradient(total, [fake, *critics])
 
     with tf.GradientTape() as tape:
         loss = hinge_loss(adversary.critic(images), adversary.critic(fakes))
     for found, expected in zip(of_critic, tape.gradient(loss, critics), strict=True):
         np.testing.assert_allclose(found, expected, atol=1e-7)
-    np.testing.assert_allclose(step.metrics["critic_loss"], loss, rtol=1e-6)
+    np.testing.assert_allclose(metrics["critic_loss"], loss, rtol=1e-6)
 
     towards_real = gradient_of(lambda x: -tf.reduce_mean(adversary.critic(x)), fakes)
     towards_image = gradient_of(lambda x: error_of(autoencoder, images, x), fakes)
     weight = 0.4 * np.linalg.norm(towards_image) / np.linalg.norm(towards_real)
     np.testing.assert_allclose(pull, weight * towards_real, rtol=1e-4, atol=1e-9)
     np.testing.assert_allclose(
-        step.metrics["effective_adversarial_weight"], weight, rtol=1e-5
+        metrics["effective_adversarial_weight"], weight, rtol=1e-5
     )
     np.testing.assert_allclose(
-        step.loss, weight * -np.mean(adversary.critic(fakes)), rtol=1e-4
+        total, weight * -np.mean(adversary.critic(fakes)), rtol=1e-4
     )
 
 
-def test_the_pull_is_the_wanted_share_of_the_errors_gradient_whatever_the_logits(
+def test_the_adversarial_gradient_has_the_requested_norm_for_any_logits(
     autoencoder,
 ):
     images, fakes = image_pair()
@@ -107,17 +123,18 @@ def test_the_pull_is_the_wanted_share_of_the_errors_gradient_whatever_the_logits
 
         def loss(fake, adversary=adversary):
             losses = autoencoder.reconstruction_losses
-            return adversary.step(images, fake, losses).loss
+            return adversary.step(images, fake, losses)[0]
 
         pull = gradient_of(loss, fakes)
         share = np.linalg.norm(pull) / np.linalg.norm(towards_image)
         assert share == pytest.approx(0.4, rel=1e-4)
 
 
-def test_first_the_critic_learns_and_then_it_pulls(autoencoder):
+def test_the_critic_is_trained_before_it_is_active(autoencoder):
     images, fakes = image_pair()
-    full = at_step(100).step(images, fakes, autoencoder.reconstruction_losses)
-    full = float(full.metrics["effective_adversarial_weight"])
+    losses = autoencoder.reconstruction_losses
+    _, metrics = at_step(100).step(images, fakes, losses)
+    full = float(metrics["effective_adversarial_weight"])
     for step, rate, pull in [
         (0, 0, 0),
         (10, 0, 0),
@@ -127,40 +144,40 @@ def test_first_the_critic_learns_and_then_it_pulls(autoencoder):
         (30, 1, 1),
     ]:
         adversary = at_step(step)
-        found = adversary.step(images, fakes, autoencoder.reconstruction_losses)
-        weight = float(found.metrics["effective_adversarial_weight"])
+        _, metrics = adversary.step(images, fakes, losses)
+        weight = float(metrics["effective_adversarial_weight"])
         assert weight == pytest.approx(pull * full, rel=1e-5)
         assert adversary.is_active == (pull > 0)
         assert float(adversary.optimizer.learning_rate) == pytest.approx(rate * 5e-4)
 
 
-def test_a_critic_without_a_gradient_pulls_nowhere(autoencoder):
+def test_a_critic_without_a_gradient_has_no_effect(autoencoder):
     images, fakes = image_pair()
     adversary = at_step(100)
     for weight in adversary.critic.trainable_weights[-2:]:
         weight.assign(tf.zeros_like(weight.value))
 
     def loss(fake):
-        return adversary.step(images, fake, autoencoder.reconstruction_losses).loss
+        return adversary.step(images, fake, autoencoder.reconstruction_losses)[0]
 
     assert not gradient_of(loss, fakes).any()
     assert float(norm_ratio(tf.ones([3]), tf.zeros([3]))) == 0
 
 
-def test_half_precision_keeps_the_pull_and_the_figures_in_float32(autoencoder):
+def test_gradients_and_metrics_stay_float32_with_bfloat16_layers(autoencoder):
     images, fakes = image_pair()
     config = dataclasses.replace(CONFIG, precision="bfloat16")
     adversary = at_step(100, config)
     fake = tf.constant(fakes)
     with tf.GradientTape() as tape:
         tape.watch(fake)
-        found = adversary.step(images, fake, autoencoder.reconstruction_losses)
-    pull = tape.gradient(found.loss, fake)
-    assert {pull.dtype, *(x.dtype for x in found.metrics.values())} == {tf.float32}
+        loss, metrics = adversary.step(images, fake, autoencoder.reconstruction_losses)
+    pull = tape.gradient(loss, fake)
+    assert {pull.dtype, *(x.dtype for x in metrics.values())} == {tf.float32}
     assert np.isfinite(pull).all() and np.any(pull)
 
 
-def test_accuracy_is_the_share_of_patches_taken_for_what_they_are():
+def test_accuracy_is_the_share_of_patches_that_are_recognized():
     images, fakes = image_pair()
     adversary = at_step(0)
     found = adversary.accuracies(images, fakes)
@@ -190,7 +207,7 @@ def test_the_autoencoder_has_the_same_weights_with_a_critic_as_without(stages):
         np.testing.assert_array_equal(one, other)
 
 
-def test_the_loss_says_what_both_sides_do(stages):
+def test_the_loss_reports_all_its_terms(stages):
     images = (255 * image_pair()[0]).astype(np.uint8)
     loss, sums = stages[1].loss({"image": tf.constant(images)})
     assert set(sums) == set(stages[1].sum_shapes) >= {*METRICS, "frequency_loss"}
@@ -206,26 +223,20 @@ def test_the_loss_says_what_both_sides_do(stages):
     assert not set(METRICS) & set(stages[0].sum_shapes)
 
 
-def test_held_out_accuracy_counts_rows_of_weight_one(stages):
+def test_validation_accuracy_counts_rows_of_weight_one(stages):
     images = (255 * image_pair()[0]).astype(np.uint8)
     batch = {"image": tf.constant(images), "weight": tf.constant([1.0, 0.0])}
     sums = stages[1].validation_sums(batch)
-    figures = stages[1].validation_metrics({n: np.array(v) for n, v in sums.items()})
+    metrics = stages[1].validation_metrics({n: np.array(v) for n, v in sums.items()})
     logits = stages[1].adversary.critic(images[:1].astype(np.float32) / 255)
     expected = np.mean(np.array(logits) > 0)
-    assert figures["critic_accuracy_real"] == pytest.approx(expected)
+    assert metrics["critic_accuracy_real"] == pytest.approx(expected)
 
 
-def test_people_are_told_when_codes_fall_out_of_use_after_the_critic_pulls(stages):
+def test_a_critic_that_has_won_is_reported(stages):
     stage = stages[1]
     healthy = {
-        "top_usage": 1.0,
-        "bottom_usage": 1.0,
-        "top_codebook_perplexity": 6.0,
-        "bottom_codebook_perplexity": 6.0,
-        "reconstruction_mse": 0.1,
-        "top_only_mse": 0.2,
-        "bottom_only_mse": 0.2,
+        **HEALTHY,
         "critic_accuracy_real": 0.8,
         "critic_accuracy_fake": 0.9,
     }
@@ -233,9 +244,33 @@ def test_people_are_told_when_codes_fall_out_of_use_after_the_critic_pulls(stage
     stage.adversary.optimizer.iterations.assign(20)
     assert stage.warnings(healthy) == []
     stage.adversary.optimizer.iterations.assign(21)
-    assert stage.warnings({**healthy, "top_codebook_perplexity": 4.0}) == []
-    (warning,) = stage.warnings({**healthy, "top_codebook_perplexity": 2.0})
-    assert warning.startswith("the top codes are used less since the critic is active")
+    assert stage.warnings(healthy) == []
     won = {"critic_accuracy_real": 0.99, "critic_accuracy_fake": 0.99}
     (warning,) = stage.warnings({**healthy, **won})
     assert warning.startswith("the critic has won")
+
+
+def test_usage_and_perplexity_have_their_closed_forms():
+    assert usage(np.array([3, 0, 1, 0])) == 0.5
+    assert codebook_perplexity(np.array([5, 5, 0])) == pytest.approx(2)
+    assert codebook_perplexity(np.array([9, 0, 0])) == pytest.approx(1)
+    assert codebook_perplexity(np.array([1, 3])) == pytest.approx(
+        np.exp(-(0.25 * np.log(0.25) + 0.75 * np.log(0.75)))
+    )
+
+
+@pytest.mark.parametrize(
+    ("metrics", "words"),
+    [
+        ({"top_codebook_perplexity": 1.1}, "top level is trivial"),
+        ({"bottom_only_mse": 0.0051}, "top level is not used"),
+        ({"top_only_mse": 0.005}, "bottom level is not used"),
+        ({"top_usage": 0.01}, "top codebook has collapsed"),
+        ({"bottom_usage": 0.01}, "bottom codebook has collapsed"),
+    ],
+)
+def test_an_unhealthy_level_is_named_with_a_remedy(metrics, words):
+    assert level_warnings(HEALTHY) == []
+    (warning,) = level_warnings({**HEALTHY, **metrics})
+    assert words in warning
+    assert "vqvae." in warning
