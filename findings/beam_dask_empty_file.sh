@@ -4,9 +4,9 @@
 # Software: apache-beam 2.77.0 with dask and distributed 2024.12.1.
 # Behaviour: the pipeline Create | WriteToText, run by DaskRunner, finishes without an
 #   error and leaves a file of the final name, cells-00000-of-00001, that has no line.
-#   The DirectRunner writes all lines.
-# Expected: the same lines, or an error that the runner cannot do this. Beam documents
-#   DaskRunner as a runner of Python pipelines; the write is Beam's own.
+#   The lines are in temporary folders beside it. The DirectRunner writes all lines.
+# Expected: the same lines, or an error that the runner cannot do this. The runner comes
+#   with Beam and is documented to run pipelines; the write is Beam's own.
 # Consequence: a table of cells or a list of crops is lost in silence. The name of the
 #   file is that of a finished shard, so that what comes next sees a complete result of
 #   zero cells, and thinks that nothing was found in the images.
