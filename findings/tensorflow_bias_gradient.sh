@@ -4,7 +4,8 @@
 # Software: tensorflow 2.21.0 with keras 3.15.1 on CPU (numpy 2.4.6).
 # Behaviour: the gradient of tf.nn.bias_add in bfloat16 adds the pixels one by one in
 #   bfloat16, where 256 + 1 is 256. The gradient of `images + bias` is right. In float16
-#   it is the other way round: bias_add is right, and `+` stops at 2048. No warning.
+#   it is the other way round: bias_add is right, and `+` stops at 2048 where there are 2
+#   to 4 channels. No warning.
 # Expected: the same gradient of the same sum, and the right one, as the whole numbers
 #   8192 and 2048 are exact in both types. Other sums over pixels in TensorFlow
 #   (tf.reduce_sum, the kernel gradient of the same convolution) are taken in float32.
