@@ -1,7 +1,7 @@
-// What was decided: per cluster and per crop, with undo, kept in this browser.
+// Decisions about clusters and crops, with undo, stored in this browser.
 "use strict";
 
-const DECISIONS = ["", "keep", "drop", "undecided"]; // "" for a crop: as its cluster.
+const DECISIONS = ["", "keep", "drop", "undecided"]; // "": the crop follows its cluster.
 const STORE = `tfvqgen-review-${DATA.review}`;
 const MOST_UNDO = 500;
 
@@ -10,7 +10,7 @@ const ofCrop = new Uint8Array(N);
 let done = [];
 let undone = [];
 
-// Keeping a cluster does not take in what crops.csv does not accept.
+// Keeping a cluster does not take in crops that crops.csv does not accept.
 function codeFor(index) {
   const whole = ofCluster[CLUSTER[index]];
   return ofCrop[index] || (whole === 1 && KIND[index] & REFUSED ? 0 : whole);
@@ -26,34 +26,26 @@ function decide(changes) {
     if (table[number] !== code) step.push([what, number, table[number], code]);
   }
   if (!step.length) return;
-  play(step, 3);
   done.push(step);
   if (done.length > MOST_UNDO) done.shift();
   undone = [];
-  changed(step);
+  play(step, 3);
 }
 
+// Sets every decision of a step to its old (2) or new (3) value.
 function play(step, side) {
-  for (const change of step) {
-    const table = change[0] === "cluster" ? ofCluster : ofCrop;
-    table[change[1]] = change[side];
-  }
+  for (const change of step) (change[0] === "cluster" ? ofCluster : ofCrop)[change[1]] = change[side];
+  save();
+  refresh(step);
 }
 
 function undo() { replay(done, undone, 2); }
 function redo() { replay(undone, done, 3); }
 
 function replay(from, to, side) {
-  const step = from.pop();
-  if (!step) return;
-  play(step, side);
-  to.push(step);
-  changed(step);
-}
-
-function changed(step) {
-  save();
-  refresh(step);
+  if (!from.length) return;
+  to.push(from.pop());
+  play(to.at(-1), side);
 }
 
 function codeOf(word) { return word === "undecided" ? 0 : DECISIONS.indexOf(word); }
@@ -62,7 +54,7 @@ function decideCluster(cluster, word) { decide([["cluster", cluster, codeOf(word
 
 function decideCrop(index, word) { decide([["crop", index, DECISIONS.indexOf(word)]]); }
 
-// Drops the suggested crops of some clusters, but for those that were decided already.
+// Returns changes that drop the suggested crops of clusters, except decided ones.
 function dropSuggestedCrops(clusters) {
   const changes = [];
   for (const c of clusters) {
@@ -86,7 +78,7 @@ function save() {
   try {
     localStorage.setItem(STORE, JSON.stringify({ clusters: [...ofCluster], cells }));
   } catch {
-    complain("This browser does not keep the progress: download decisions.csv before you leave.");
+    complain("This browser cannot store the decisions: download decisions.csv before you leave.");
   }
 }
 
@@ -97,7 +89,7 @@ function restore() {
     ofCluster.set(kept.clusters.slice(0, K));
     for (const [index, code] of Object.entries(kept.cells)) ofCrop[index] = code;
   } catch {
-    complain("The progress that this browser kept cannot be read: it starts anew.");
+    complain("The decisions stored in this browser cannot be read: the review starts anew.");
   }
 }
 
@@ -126,7 +118,7 @@ async function download() {
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
 }
 
-// Reads a file that this page wrote, to go on elsewhere.
+// Reads a file of decisions, to continue in another browser.
 function parseCsv(text) {
   const rows = [[]];
   for (const [, quoted, plain, end] of text.matchAll(/(?:"((?:[^"]|"")*)"|([^",\r\n]*))(,|\r?\n|$)/g)) {
@@ -142,7 +134,7 @@ async function openDecisions(file) {
   const [header, ...rows] = parseCsv((await file.text()).replace(/^\ufeff/, ""));
   const place = Object.fromEntries((header || []).map((name, i) => [name.trim(), i]));
   if (!["cluster", "decision", "features", "model", "config"].every((n) => n in place)) {
-    return complain("Not decisions of this page: expected its columns.");
+    return complain("Not a file of decisions: expected the columns of decisions.csv.");
   }
   const byId = new Map(names.ids.map((id, i) => [id, i]));
   const changes = [];
@@ -152,8 +144,8 @@ async function openDecisions(file) {
     if (get("features") !== features || get("model") !== model || get("config") !== config) {
       return complain(`Stale decisions: expected those made with features ${features}, model ${model}, config ${config}. Received: ${get("features")}, ${get("model")}, ${get("config")}`);
     }
-    // In a file that was applied, every crop has a row: those of whole clusters are the
-    // cluster's decision, and those by nobody none.
+    // An applied file has a row for every crop; its column `by` says whether the crop or
+    // its cluster was decided.
     const by = "by" in place ? get("by") : "crop";
     const code = DECISIONS.indexOf(get("decision").toLowerCase());
     if (!code || !by) continue;

@@ -1,8 +1,8 @@
-// The page: the list of clusters, what is chosen, mouse and keyboard.
+// The page: the list of clusters, the selection, mouse and keyboard.
 "use strict";
 
-let chosen = 0; // The cluster under review.
-let chosenCrop = -1; // The crop that K, D and U decide about; -1: the cluster.
+let chosen = 0; // The selected cluster.
+let chosenCrop = -1; // The selected crop, which K, D and U decide; -1: they decide the cluster.
 let listed = []; // Clusters in the list's order.
 const rowOf = [];
 
@@ -88,7 +88,7 @@ function showProgress() {
   $("redo").disabled = !undone.length;
 }
 
-// After decisions: brings everything that shows them up to date.
+// Updates everything that shows the decisions of a step.
 function refresh(step) {
   for (const [what, number] of step) if (what === "cluster") markRow(number);
   markSheet();
@@ -108,7 +108,7 @@ function stepCluster(step) {
   const place = listed.indexOf(chosen);
   for (let n = 1; n <= K; n++) {
     const c = listed[(place + n * step + n * K) % K];
-    // Forward to what is still to be decided; backward to what was just before.
+    // Forward to the next undecided cluster; backward to the previous cluster.
     if (step < 0 || (!ofCluster[c] && (ACCEPTED[c] || !hiddenKinds()))) return chooseCluster(c);
   }
 }
@@ -175,7 +175,7 @@ function hover(index, x, y) {
   clearTimeout(pause);
   $("tip").hidden = true;
   if (index < 0) return;
-  // Only where the mouse rests: sheets on the way are not loaded.
+  // Only where the mouse rests: a moving mouse loads no sheets.
   pause = setTimeout(() => {
     drawTile($("tip").firstChild, index);
     $("tip").lastChild.textContent = describe(index, false);

@@ -1,4 +1,4 @@
-// What was screened: decodes data.js, and knows clusters, labels and sprite sheets.
+// Decodes data.js: crops, clusters, labels and sprite sheets.
 "use strict";
 
 const $ = (id) => document.getElementById(id);
@@ -25,10 +25,10 @@ const CLUSTER = new Uint16Array(N);
 for (let c = 0; c < K; c++) CLUSTER.fill(c, STARTS[c], STARTS[c + 1]);
 const SUGGESTED_CLUSTER = new Uint8Array(K);
 for (const c of DATA.suggested_clusters) SUGGESTED_CLUSTER[c] = 1;
-// What crops.csv does not accept is out already: there is nothing to decide, unless somebody
-// takes it in. It counts nowhere, and is shown on demand.
-const ACCEPTED = new Uint32Array(K); // Crops of each cluster that are accepted,
-const SUGGESTED = new Uint32Array(K); // and of these those to drop.
+// Crops that crops.csv does not accept are not counted and are shown on demand; they can be
+// kept one by one.
+const ACCEPTED = new Uint32Array(K); // Accepted crops of each cluster,
+const SUGGESTED = new Uint32Array(K); // and those that are suggested to be dropped.
 for (let i = 0; i < N; i++) {
   if (KIND[i] & REFUSED) continue;
   ACCEPTED[CLUSTER[i]]++;
@@ -36,7 +36,7 @@ for (let i = 0; i < N; i++) {
 }
 const NUM_ACCEPTED = ACCEPTED.reduce((sum, n) => sum + n, 0);
 
-// Ids, groups, reasons and hashes are many: they come after the page is there.
+// Ids, groups, reasons and hashes are large: they are loaded after the page.
 let names = null;
 const whenNamed = new Promise((done, fail) => {
   addEventListener("load", () => setTimeout(() => {
@@ -50,7 +50,7 @@ const whenNamed = new Promise((done, fail) => {
       };
       done(names);
     };
-    script.onerror = () => fail(new Error("names.js is not beside the page."));
+    script.onerror = () => fail(new Error("names.js is missing in the folder of the page."));
     document.head.append(script);
   }, 50));
 });
@@ -110,7 +110,7 @@ function drawTile(canvas, index) {
     image = new Image();
     image.src = url;
   }
-  // The least recently used sheet is the map's first.
+  // The first sheet of loadedSheets is the least recently used one.
   loadedSheets.delete(url);
   loadedSheets.set(url, image);
   if (loadedSheets.size > 12) loadedSheets.delete(loadedSheets.keys().next().value);
@@ -129,7 +129,7 @@ function drawTile(canvas, index) {
   else {
     context.clearRect(0, 0, canvas.width, canvas.height);
     image.addEventListener("load", paint);
-    image.addEventListener("error", () => complain(`${url} is not beside the page.`));
+    image.addEventListener("error", () => complain(`${url} is missing in the folder of the page.`));
   }
 }
 

@@ -5,7 +5,7 @@
 const canvas = $("scatter");
 const view = { scale: 1, x: 0, y: 0, fit: 1, whole: true }; // Pixel = coordinate * scale + (x or y).
 const ink = new Uint32Array(N); // Colour of each dot, as the canvas's bytes (ABGR).
-// In a shuffled order no cluster lies on top of the others.
+// In a shuffled order no cluster covers the others.
 const ORDER = Uint32Array.from({ length: N }, (_, i) => i);
 let buffer = null;
 let pixels = null;
@@ -48,7 +48,7 @@ function resizeScatter() {
 }
 
 function wholeMap() {
-  // Beside the legend, while that leaves most of the map.
+  // The map lies beside the legend if that leaves enough room.
   const ratio = canvas.width / canvas.clientWidth;
   const width = canvas.width - Math.min(0.35 * canvas.width, $("legend").offsetWidth * ratio);
   view.fit = view.scale = 0.96 * Math.min(width, canvas.height) / 65536;

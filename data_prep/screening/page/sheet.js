@@ -1,4 +1,4 @@
-// The contact sheet of the chosen cluster, and the crop chosen on it.
+// The thumbnails of the selected cluster, and the selected crop.
 "use strict";
 
 const PORTION = 60;
@@ -92,7 +92,7 @@ function chooseCrop(index, scroll = true) {
 
 function showCell() {
   $("cell").hidden = chosenCrop < 0;
-  $("target").textContent = chosenCrop < 0 ? `cluster ${chosen}` : "the chosen crop";
+  $("target").textContent = chosenCrop < 0 ? `cluster ${chosen}` : "the selected crop";
   if (chosenCrop < 0) return;
   drawTile($("big"), chosenCrop);
   $("cell-about").textContent = describe(chosenCrop, true);
