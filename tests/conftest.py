@@ -14,6 +14,17 @@ from tests.generators import LABELS, make_generator
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Runs the tests of one export in one worker, which prepares its graphs once.
+
+    pytest-xdist reads the groups in the same hook.
+    """
+    for item in items:
+        if "saved_model" in item.fixturenames:
+            item.add_marker(pytest.mark.xdist_group("export"))
+
+
 @pytest.fixture(scope="session")
 def make_once(tmp_path_factory):
     """Returns ``folder = make_once(name, make)``, where ``make(folder)`` fills it.
@@ -92,21 +103,22 @@ def tiny_generator():
 
 
 @pytest.fixture(scope="session")
-def real_export(tmp_path_factory):
+def real_export(make_once):
     """Returns the folder of versions of the tiny generator's export."""
     from tfvqgen.export import export as exporting
     from tfvqgen.export import signatures
 
-    folder = tmp_path_factory.mktemp("export")
-    with pytest.MonkeyPatch.context() as patch:
-        # Long requests are done in parts, here of 16 cells, 4 images and 4 scores.
-        patch.setattr(signatures, "_SAMPLING_BYTES", 0)
-        patch.setattr(signatures, "_CONVOLVED_PIXELS", 4 * 16 * 16)
-        patch.setattr(signatures, "_SCORED_CODES", 4 * 4 * 4)
-        # A test runs all checks.
-        patch.setattr(exporting, "_check", lambda folder: None)
-        exporting.export_generator(make_generator(4, "uint16"), folder)
-    return folder
+    def make(folder):
+        with pytest.MonkeyPatch.context() as patch:
+            # Long requests are done in parts, here of 16 cells, 4 images and 4 scores.
+            patch.setattr(signatures, "_SAMPLING_BYTES", 0)
+            patch.setattr(signatures, "_CONVOLVED_PIXELS", 4 * 16 * 16)
+            patch.setattr(signatures, "_SCORED_CODES", 4 * 4 * 4)
+            # A test runs all checks.
+            patch.setattr(exporting, "_check", lambda folder: None)
+            exporting.export_generator(make_generator(4, "uint16"), folder)
+
+    return make_once("export", make)
 
 
 @pytest.fixture(scope="session")

@@ -74,12 +74,3 @@ def test_a_code_that_changes_or_moves_changes_the_seed():
         maps.append((changed, bottom))
     seeds = {tuple(seeds_of_codes(*each).numpy()[0]) for each in maps}
     assert len(seeds) == len(maps)
-
-
-def test_seeds_do_not_need_a_static_shape():
-    codes = np.arange(32, dtype=np.int32).reshape(2, 4, 4)
-    unknown = tf.TensorSpec([None, None, None], tf.int32)
-    found = tf.function(seeds_of_codes, input_signature=[unknown, unknown])(
-        codes, codes
-    )
-    np.testing.assert_array_equal(found, seeds_of_codes(codes, codes))

@@ -15,7 +15,7 @@ def shortcut_only(layer):
     return shortcut.numpy()[0, 0]
 
 
-@pytest.mark.parametrize("stride", [2, 4, 8])
+@pytest.mark.parametrize("stride", [2, 8])
 def test_the_encoder_adds_a_linear_map_of_each_block(stride):
     images = np.random.default_rng(0).normal(size=(2, 16, 24, 3)).astype(np.float32)
     encoder = Encoder(stride=stride, **STACK)
@@ -32,7 +32,7 @@ def test_the_encoder_adds_a_linear_map_of_each_block(stride):
         np.testing.assert_allclose(found[:, row, column], expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("stride", [2, 4, 8])
+@pytest.mark.parametrize("stride", [2, 8])
 def test_the_decoder_adds_a_linear_map_to_each_block(stride):
     codes = np.random.default_rng(0).normal(size=(2, 4, 6, 5)).astype(np.float32)
     decoder = Decoder(channels=3, stride=stride, **STACK)

@@ -89,17 +89,10 @@ def checked(
     # checks.
     values = [tf.raw_ops.PlaceholderWithDefault(input=x, shape=None) for x in values]
     pairs = list(zip(inputs, values, strict=True))
-    checks: list[tf.Operation] = []
-
-    def require(condition, template, *received):
-        """Adds a check that runs after the earlier ones: the first failure reports."""
-        with tf.control_dependencies(checks):
-            sentence = tf.strings.format(template, received, summarize=-1)
-            check = tf.raw_ops.Assert(condition=condition, data=[sentence])
-        checks.append(check)
-
     rows = _num_rows(values[0])
-    require(
+    checks: list[tf.Operation] = []
+    _require(
+        checks,
         (rows >= 1) & (rows <= max_rows),
         f"wrong number of rows: expected 1 to {max_rows}. Received: {{}}",
         rows,
@@ -110,30 +103,44 @@ def checked(
         # Shapes of different lengths cannot be compared, their texts can.
         fits = tf.strings.format("{}", shape[1:], summarize=-1) == f"[{expected}]"
         fits &= tf.size(shape) == 1 + len(row_shape)
-        require(
+        _require(
+            checks,
             (_num_rows(value) == rows) & fits,
             f"{spec.name} has a wrong shape: expected "
             f"[{{}}{' ' if expected else ''}{expected}]. Received: {{}}",
             rows,
             shape,
         )
-    for (spec, expected, is_valid), value in pairs:
-        if is_valid is None:
-            continue
-        with tf.control_dependencies(checks):
-            flat = tf.reshape(value, [-1])
-        valid = is_valid(flat)
-        # The index of the first wrong value; the extra value is for empty rows.
-        index = tf.argmin(tf.cast(tf.concat([valid, [True]], 0), tf.int32))
-        require(
-            tf.reduce_all(valid),
-            f"{spec.name} is out of range: expected {expected}. "
-            f"Received: {spec.name}={{}} in row {{}}",
-            tf.concat([flat, tf.zeros([1], flat.dtype)], 0)[index],
-            index // max(1, spec.shape[1:].num_elements()),
-        )
+    for each, value in pairs:
+        if each.is_valid is not None:
+            _check_range(checks, each, value)
     with tf.control_dependencies(checks):
         return [tf.ensure_shape(value, spec.shape) for (spec, _, _), value in pairs]
+
+
+def _check_range(checks: list, each: SignatureInput, value: tf.Tensor) -> None:
+    with tf.control_dependencies(checks):
+        flat = tf.reshape(value, [-1])
+    valid = each.is_valid(flat)
+    # The index of the first wrong value; the extra value is for empty rows.
+    index = tf.argmin(tf.cast(tf.concat([valid, [True]], 0), tf.int32))
+    name = each.spec.name
+    _require(
+        checks,
+        tf.reduce_all(valid),
+        f"{name} is out of range: expected {each.expected}. "
+        f"Received: {name}={{}} in row {{}}",
+        tf.concat([flat, tf.zeros([1], flat.dtype)], 0)[index],
+        index // max(1, each.spec.shape[1:].num_elements()),
+    )
+
+
+def _require(checks: list, condition: tf.Tensor, template: str, *received) -> None:
+    """Adds a check that runs after the earlier ones: the first failure reports."""
+    with tf.control_dependencies(checks):
+        sentence = tf.strings.format(template, received, summarize=-1)
+        check = tf.raw_ops.Assert(condition=condition, data=[sentence])
+    checks.append(check)
 
 
 class Signatures:

@@ -1,15 +1,15 @@
-"""Drawing cells for labels and seeds, and the folder that they are written to.
+"""Generates cells for labels and seeds, and writes them into a folder.
 
 The folder has
 
-* ``images/``: every channel of every cell, without loss;
-* ``composites/``: what people look at, 8 bits in the display colours;
-* ``samples.csv`` and ``samples.json``: a table as that of crops, which ``python -m
-  data_prep shard`` reads;
-* ``samples.png``: a sheet with a row of cells a label, then their protein alone;
-* ``request.json``: what was asked for, of which model.
+* ``images/``: every channel of every cell, lossless;
+* ``composites/``: 8-bit images in the display colors;
+* ``samples.csv`` and ``samples.json``: a table of crops, which ``python -m data_prep
+  shard`` reads;
+* ``samples.png``: a sheet with one row of cells for each label, then their protein;
+* ``request.json``: the request and the model.
 
-Every image says within its file that it is generated, by which model, for which label
+The metadata of every image say that it is generated, by which model, for which label
 and from which seed.
 """
 
@@ -48,22 +48,22 @@ def write_samples(
     batch_size: int = 16,
     overwrite: bool = False,
 ) -> Path:
-    """Draws the cells of a request into a folder.
+    """Generates the cells of a request and writes them into a folder.
 
-    Cells that an interrupted run has written are not drawn again.
+    Cells that an interrupted run has written are not generated again.
 
     Args:
-        source: Where the cells come from.
-        request: What is asked for.
-        folder: Made if need be; may only have what the same request left.
-        batch_size: Cells drawn at a time.
-        overwrite: Whether another request's cells in the folder are removed.
+        source: The source of the cells.
+        request: The requested cells.
+        folder: Created if needed; otherwise it may only have files of the same request.
+        batch_size: Number of cells generated at a time. Defaults to 16.
+        overwrite: Whether the cells of another request are removed from the folder.
 
     Returns:
-        The sheet's path.
+        The path of the sheet.
 
     Raises:
-        UserError: The folder has something else, or another run writes to it.
+        UserError: The folder has other files, or another run writes to it.
     """
     with exclusive(folder, "the folder"):
         samples = _Folder(Path(folder), source.model_info, request)
@@ -155,7 +155,7 @@ def write_table(folder: Path, rows: Sequence[Crop], about: ModelInfo) -> None:
 
 
 def origin(about: ModelInfo) -> dict[str, str]:
-    """Returns what is said within every image's file that a model made."""
+    """Returns the metadata of every image that a model generated."""
     return {
         "Description": DISCLAIMER,
         "Software": "tfvqgen",
@@ -167,7 +167,7 @@ def origin(about: ModelInfo) -> dict[str, str]:
 def said_within(
     about: ModelInfo, request: Request, sample: Sample | None = None
 ) -> dict[str, str]:
-    """Returns what is said within the file of a sample, or of a sheet of all."""
+    """Returns the metadata of the image of a sample, or of the sheet."""
     sets = [sample.labels] if sample else request.label_sets
     last = request.seed + request.num_per_label - 1
     return {
@@ -181,7 +181,7 @@ def said_within(
 
 
 def table_columns(about: ModelInfo, request: Request, sample: Sample) -> dict[str, str]:
-    """Returns what the table says of a sample besides what it says of a crop."""
+    """Returns the columns of the table that samples have in addition to crops."""
     return {
         "generated": "true",
         "model": about.id,
@@ -191,7 +191,7 @@ def table_columns(about: ModelInfo, request: Request, sample: Sample) -> dict[st
 
 
 def multi_hot(label_sets: Sequence[Sequence[str]], about: ModelInfo) -> np.ndarray:
-    """Returns a row of zeros and ones for each set of labels, float32 [N, L]."""
+    """Returns multi-hot labels for sets of labels, float32 [N, L]."""
     rows = np.zeros([len(label_sets), len(about.labels)], np.float32)
     for row, labels in zip(rows, label_sets, strict=True):
         row[[about.labels.index(label) for label in labels]] = 1
@@ -199,14 +199,14 @@ def multi_hot(label_sets: Sequence[Sequence[str]], about: ModelInfo) -> np.ndarr
 
 
 class _Folder:
-    """The folder of a request's samples."""
+    """The folder of a request."""
 
     def __init__(self, path: Path, about: ModelInfo, request: Request):
         self._path, self._about, self._request = path, about, request
         self.samples = request.samples(about.labels)
 
     def claim(self, overwrite: bool) -> None:
-        """Makes sure that the folder is this request's."""
+        """Checks that the folder is empty or belongs to this request."""
         path = self._path / REQUEST
         request = {
             "model": self._about.id,
@@ -236,8 +236,8 @@ class _Folder:
             write_json(path, request)
 
     def _remove_cells(self) -> None:
-        # The table goes first: without it the rest is an interrupted run's. The request
-        # stays until no cell is left that would be taken for one of the new request.
+        # Without the table the rest is an interrupted run. The old request stays until
+        # no cell is left that could be taken for one of the new request.
         for name in (SAMPLES_TABLE, SHEET):
             (self._path / name).unlink(missing_ok=True)
         for name in ("images", "composites"):
@@ -245,7 +245,7 @@ class _Folder:
                 shutil.rmtree(self._path / name)
 
     def has(self, sample: Sample) -> bool:
-        """Whether a cell's files are there."""
+        """Returns whether the files of a cell exist."""
         return self._composite(sample).exists() and all(
             path.exists() for path in self._files(sample)
         )
@@ -282,9 +282,9 @@ class _Folder:
         )
 
     def _sheet(self) -> np.ndarray:
-        """Returns the first cells of each set of labels, all brightened alike.
+        """Returns the first cells of each set of labels, with the same brightness.
 
-        The composites come first, then the protein (what is shown green) alone.
+        The composites come first, then the protein (the green channel) alone.
         """
         images: dict[tuple[str, ...], list[np.ndarray]] = {}
         largest = np.iinfo(self._about.dtype).max
