@@ -1,3 +1,4 @@
+import argparse
 import dataclasses
 import shutil
 
@@ -8,7 +9,6 @@ from PIL import Image
 from data_prep.commands import shard
 from tests.generators import LABELS, make_generator
 from tests.support import CHANNELS, digest_of_folder
-from tfvqgen.command_line import subcommand_parser
 from tfvqgen.data.crops import read_crops
 from tfvqgen.data.dataset_info import default_display, read_info
 from tfvqgen.data.images import composite, read_image
@@ -145,10 +145,10 @@ def test_old_cells_that_could_not_be_removed_are_not_taken_for_new_ones(
 
 def test_the_folder_can_be_sharded(tmp_path):
     write_samples(NoiseSource(), REQUEST, tmp_path / "cells")
-    parser = subcommand_parser("data_prep", "", {"shard": shard})
-    flags = f"shard --crops {tmp_path}/cells --output {tmp_path}/shards --num_shards 1"
-    args = parser.parse_args([*flags.split(), "--splits", "train=1"])
-    args.run(args)
+    parser = argparse.ArgumentParser()
+    shard.add_flags(parser)
+    flags = f"--crops {tmp_path}/cells --output {tmp_path}/shards --num_shards 1"
+    shard.run(parser.parse_args([*flags.split(), "--splits", "train=1"]))
     info = read_info(tmp_path / "shards")
     assert info.splits["train"].num_examples == 6
     assert info.splits["train"].label_counts["Nucleoli"] == 2
