@@ -25,7 +25,8 @@ def dataset(tmp_path_factory):
 def trained(dataset, tmp_path_factory):
     """Returns a workdir and the classifier that was trained in it."""
     workdir = tmp_path_factory.mktemp("workdir")
-    return workdir, evaluation_classifier(dataset, workdir, config=TINY)
+    with support.eagerly():
+        return workdir, evaluation_classifier(dataset, workdir, config=TINY)
 
 
 def folders(workdir):
@@ -61,7 +62,7 @@ def test_a_stored_classifier_is_not_trained_again(dataset, trained, monkeypatch)
 
 
 def test_interrupted_training_is_resumed_exactly(
-    dataset, trained, tmp_path, monkeypatch
+    dataset, trained, tmp_path, monkeypatch, quickly
 ):
     chunks = Loop._chunks
 

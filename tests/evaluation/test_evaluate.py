@@ -54,9 +54,6 @@ def test_metrics_are_those_that_training_logged_for_the_same_crops(workdir, metr
         found = metrics["priors"]["validation"][level]
         for name in ("nats_per_code", "bits_per_code", "unigram_bits_per_code"):
             assert found[name]["value"] == pytest.approx(last_prior[name], rel=1e-4)
-
-
-def test_bits_per_pixel_are_those_of_both_code_maps(metrics):
     found = metrics["priors"]["validation"]
     # 16 x 16 pixels have 2 x 2 top and 4 x 4 bottom codes.
     bits = 4 * found["top"]["bits_per_code"]["value"]
