@@ -1,4 +1,4 @@
-"""Whether generated cells have the measurements of real ones: ``biology``."""
+"""Comparison of measurements of generated and real cells: ``biology``."""
 
 # Shapes: N cells of S statistics and P rings.
 

@@ -78,14 +78,14 @@ def examples_of_kinds(labels: np.ndarray, most: int) -> dict[int, list[int]]:
     return chosen
 
 
-def matching_crops(labels: np.ndarray, wanted: np.ndarray, seed: int) -> np.ndarray:
-    """Chooses different crops with the wanted sets of labels, as far as possible.
+def matching_crops(labels: np.ndarray, requested: np.ndarray, seed: int) -> np.ndarray:
+    """Chooses different crops with the requested sets of labels, as far as possible.
 
     If a set of labels has too few crops, other crops are chosen instead.
 
     Args:
         labels: Labels of the crops to choose from, bool [N, L].
-        wanted: Sets of labels, bool [M, L].
+        requested: Sets of labels, bool [M, L].
         seed: Seed of the choice.
 
     Returns:
@@ -96,7 +96,7 @@ def matching_crops(labels: np.ndarray, wanted: np.ndarray, seed: int) -> np.ndar
     for crop in order:
         waiting.setdefault(labels[crop].tobytes(), []).append(crop)
     chosen = []
-    for row in wanted[: len(labels)]:
+    for row in requested[: len(labels)]:
         same = waiting.get(row.tobytes())
         chosen.append(same.pop() if same else None)
     used = set(chosen)

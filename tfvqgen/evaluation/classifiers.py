@@ -1,4 +1,4 @@
-"""Training of localization classifiers, and what a trained one predicts.
+"""Training and predictions of localization classifiers.
 
 Classifiers are stored in ``<workdir>/classifiers`` and are trained only once.
 """

@@ -1,4 +1,4 @@
-"""What models make of real crops: ``reconstruction``, ``codes`` and ``priors``.
+"""Metrics of models on real crops: ``reconstruction``, ``codes`` and ``priors``.
 
 Images are processed in batches; only a few numbers per crop and sums over all crops are
 kept, so that memory hardly depends on the number of crops.

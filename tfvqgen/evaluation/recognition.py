@@ -1,4 +1,4 @@
-"""What classifiers recognize in cells: label agreement and classification score.
+"""Recognition of labels by classifiers: label agreement, classification score.
 
 What cannot be measured, such as the recall of a label that no cell has, is null.
 """

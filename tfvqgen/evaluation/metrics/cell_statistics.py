@@ -1,4 +1,4 @@
-"""Measurements of single cells: the nucleus and where the protein is."""
+"""Measurements of single cells: the nucleus and the distribution of the protein."""
 
 # Shapes: B images of H x W pixels; S statistics; P rings around the nucleus.
 
@@ -24,7 +24,7 @@ _SMOOTHING = 1 / 64
 def cell_statistics(
     nucleus: np.ndarray, protein: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Measures cells; what cannot be measured is NaN.
+    """Measures cells; statistics that cannot be measured are NaN.
 
     The nucleus is the object at the centre of the image (or nearest to it) in the
     smoothed nucleus channel above Otsu's threshold, with holes filled. The protein is

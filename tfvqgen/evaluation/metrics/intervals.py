@@ -60,7 +60,7 @@ def interval_origin(seed: int) -> dict[str, Any]:
 def metric(
     rows: np.ndarray, seed: int, statistic: Statistic = np.asarray
 ) -> dict[str, Any]:
-    """Returns a number that is a statistic of means over rows [N, ...]; its interval.
+    """Returns a statistic (a number) of means over rows [N, ...], with its interval.
 
     Without rows the value is null.
     """
@@ -107,5 +107,5 @@ def with_interval(value: float, interval: np.ndarray) -> dict[str, Any]:
 
 
 def finite(value: float) -> float | None:
-    """Returns a number that JSON has, None for what is not finite."""
+    """Returns the number, or None if it is not finite, which JSON cannot express."""
     return float(value) if math.isfinite(value) else None

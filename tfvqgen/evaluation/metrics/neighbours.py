@@ -11,7 +11,7 @@ NEIGHBOURS = 5
 _BLOCK = 512
 # Squared distances below this share of the squared norms are rounding errors.
 _ROUNDING = 1e-12
-# Upper limit of a ratio of distances; a copy of a held-out row has none.
+# Upper limit of a ratio of distances, which is infinite for a held-out row.
 _MAX_RATIO = 1e3
 
 
