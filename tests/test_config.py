@@ -61,20 +61,15 @@ def test_the_order_of_overrides_that_only_fit_together_does_not_matter():
         ("vqvae.hiden=3", "did you mean 'hidden'"),
         ("vqae.hidden=3", "did you mean 'vqvae'"),
         ("hidden=3", "expected section.key=value"),
-        ("vqvae.hidden", "expected section.key=value"),
         ("vqvae.hidden=a", "expected an integer"),
-        ("vqvae.hidden=1.5", "expected an integer"),
         ("vqvae.steps=0", "an integer, at least 1"),
         ("vqvae.decay=1.0", "at least 0 and below 1"),
         ("vqvae.bottom_dropout=1.5", "at most 1"),
-        ("vqvae.num_embeddings=65537", "at most 65536"),
-        ("vqvae.learning_rate=nan", "expected a finite number"),
         ("vqvae.augment=perhaps", "expected true or false"),
         ("vqvae.codebook_update=magic", "expected one of ema, gradient"),
         ("vqvae.image_shape=64,64", "expected 3 integers"),
         ("vqvae.image_shape=60,64,4", "multiples of 8"),
         ("vqvae.image_shape=64,64,9", "expected 1 to 8"),
-        ("vqvae.texture_noise_weight=-1", "at least 0"),
         ("vqvae.decay_steps=10", "more than warmup_steps"),
         ("preset.name=x", "unknown section"),
     ],
@@ -127,12 +122,6 @@ def test_keys_of_older_versions_are_read():
     for old, new in FORMER_KEYS.items():
         stored["vqvae"][old] = stored["vqvae"].pop(new)
     assert Config.from_json(stored) == Config.from_preset("demo")
-
-
-@pytest.mark.parametrize("seed", [-1, 2**32, 1.5, True, None])
-def test_an_invalid_seed_is_refused(seed):
-    with pytest.raises(UserError, match="seed: expected an integer, at least 0"):
-        Config.from_json({**Config().to_json(), "seed": seed})
 
 
 def test_frozen_keys_are_told_from_free_ones():

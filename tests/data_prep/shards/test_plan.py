@@ -91,24 +91,12 @@ def test_rounding_does_not_add_up_over_labels():
         assert abs(counts[split] - share * len(groups)) <= 2
 
 
-def test_many_even_groups_are_split_exactly():
-    sizes = {f"g{i}": 5 for i in range(1000)}
-    assigned = plan.assign_groups(sizes, {}, SHARES, seed=0)
-    counts = _sizes_of_splits(sizes, assigned)
-    assert counts == {"train": 4000, "validation": 500, "test": 500}
-
-
 def test_a_new_group_moves_few_others():
     groups = {f"g{i}": (5, {i % 10}) for i in range(1000)}
     before, after = _assign(groups), _assign({**groups, "new": (5, {4})})
     # One for each split by the first rule, and one at every cut from this label on.
     assert sum(before[group] != after[group] for group in groups) <= 15
-
-
-def test_the_seed_changes_the_splits():
-    sizes = {f"g{i}": 5 for i in range(100)}
-    first, second = (plan.assign_groups(sizes, {}, SHARES, seed) for seed in (0, 1))
-    assert first != second
+    assert _assign(groups, seed=1) != before
 
 
 def test_too_few_groups_are_refused():

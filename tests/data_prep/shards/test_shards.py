@@ -109,24 +109,6 @@ def test_shards_do_not_depend_on_the_order_of_the_table_or_on_threads(tmp_path):
     assert support.digest_of_folder(tmp_path / "again") == digests
 
 
-def test_the_description_does_not_depend_on_the_order_of_the_table(tmp_path):
-    names = [["a"], ["z"], ["y"], ["b"], []] * 3
-    source = support.make_crops(tmp_path / "crops", names)
-    text = (source / "crops.csv").read_text()
-    # The last crops: not accepted, and of a scale that is as good as the others'.
-    text = "0.321,true".join(text.rsplit("0.32,true", 1))
-    text = "0.32,false".join(text.rsplit("0.32,true", 1))
-    (source / "crops.csv").write_text(text)
-    written = []
-    for output in ("shards", "again"):
-        folder = shards.source_of_table(crops.read_crops(source))
-        if output == "again":
-            folder.rows.reverse()
-        shards.write_dataset(folder, tmp_path / output, _options())
-        written.append((tmp_path / output / "dataset.json").read_text())
-    assert written[0] == written[1]
-
-
 @pytest.mark.parametrize(
     ("policy", "examples", "counts", "left_out"),
     [
@@ -145,12 +127,6 @@ def test_a_label_policy_gives_these_records(
     assert tuple(info.splits["train"].label_counts.values()) == counts
     assert sum(plan.left_out.values()) == left_out
     schema.open_dataset(tmp_path / "shards")
-
-
-def test_the_policy_primary_needs_ordered_labels(tmp_path):
-    with pytest.raises(UserError, match="no order"):
-        _write(tmp_path, _options(label_policy="primary"))
-    assert not (tmp_path / "shards").exists()
 
 
 def test_rare_labels_leave_the_vocabulary(tmp_path):
@@ -186,27 +162,6 @@ def test_crops_are_reduced_by_the_mean_of_areas(tmp_path):
         assert np.abs(image - means).max() <= 0.51
 
 
-def test_crops_of_different_sizes_are_named(tmp_path):
-    source = support.make_crops(tmp_path / "crops", [["a"]] * 6)
-    data = images.encode_png(support.random_image((9, 9, 3)))
-    (source / "images" / "crop4.png").write_bytes(data)
-    text = (source / "crops.csv").read_text()
-    rows = [",".join(line.split(",")[:-1] + [""]) for line in text.splitlines()[1:]]
-    (source / "crops.csv").write_text("\n".join([text.splitlines()[0], *rows]))
-    with pytest.raises(DataError, match=r"differs from.*(crop4|\[8, 8, 3\])"):
-        _write(tmp_path)
-    assert not (tmp_path / "shards").exists()
-
-
-def test_crops_of_different_scales_are_named(tmp_path):
-    source = support.make_crops(tmp_path / "crops", [["a"]] * 6)
-    text = (source / "crops.csv").read_text()
-    (source / "crops.csv").write_text(text.replace("0.32", "0.08", 1))
-    with pytest.raises(UserError, match=r"0\.08 in crop0, 0\.32 in crop\d"):
-        _write(tmp_path)
-    assert not (tmp_path / "shards").exists()
-
-
 def _make_sides(folder, *sides):
     """Writes a crop for each side in pixels and in micrometres."""
     folder.mkdir()
@@ -218,21 +173,27 @@ def _make_sides(folder, *sides):
     crops.write_crops(folder, rows, channels=["grey"])
 
 
-def test_crops_that_size_would_bring_to_different_scales_are_named(tmp_path):
-    _make_sides(tmp_path / "crops", (8, 2.0), (6, 1.5))
-    with pytest.raises(UserError, match=r"scales.*0\.5 in crop6, 0\.66\d* in crop8"):
-        _write(tmp_path, _options(size=3, splits={"train": 1.0}))
+@pytest.mark.parametrize(
+    ("second", "size", "message"),
+    [
+        (2.0, None, r"differs from the others: .*\[6, 6, 1\].*\[8, 8, 1\]"),
+        (2.0, 3, r"scales.*0\.5 in crop6, 0\.66\d* in crop8"),
+        (1.5, 9, "size=9"),
+    ],
+)
+def test_crops_of_different_sizes_or_scales_are_refused(
+    tmp_path, second, size, message
+):
+    _make_sides(tmp_path / "crops", (6, 1.5), (8, second))
+    with pytest.raises(UserError, match=message):
+        _write(tmp_path, _options(size=size, splits={"train": 1.0}))
     assert not (tmp_path / "shards").exists()
 
 
-def test_crops_that_size_brings_to_one_scale_fit_together(tmp_path):
-    _make_sides(tmp_path / "crops", (8, 1.5), (6, 1.5))
-    info, _ = _write(tmp_path, _options(size=3, splits={"train": 1.0}))
-    assert (info.splits["train"].num_examples, info.pixel_size) == (2, 0.5)
-
-
-def test_an_image_that_was_changed_is_named(tmp_path):
+def test_a_changed_image_and_unordered_labels_are_refused(tmp_path):
     source = support.make_crops(tmp_path / "crops", [["a"]] * 6)
+    with pytest.raises(UserError, match="no order"):
+        _write(tmp_path, _options(label_policy="primary"))
     images.write_image(source / "images" / "crop3.png", support.random_image((8, 8, 3)))
     with pytest.raises(DataError, match=r"sha256.*crop3\.png"):
         _write(tmp_path)
@@ -302,18 +263,11 @@ def test_files_of_a_killed_run_are_removed(tmp_path):
     (tmp_path / "shards" / ".partial").mkdir(parents=True)
     (tmp_path / "shards" / ".partial" / "train-x.tfrecord").write_text("half")
     (tmp_path / "shards" / ".lock").write_text("")
-    _write(tmp_path)
-    names = {path.name for path in (tmp_path / "shards").iterdir()}
-    assert not {".partial", ".lock", "train-x.tfrecord"} & names
-
-
-def test_a_run_that_was_killed_before_its_description_is_replaced(tmp_path):
-    _write(tmp_path)
-    digests = support.digest_of_folder(tmp_path / "shards")
-    (tmp_path / "shards" / "dataset.json").unlink()
+    # It was killed while it moved its shards, before it wrote dataset.json.
     (tmp_path / "shards" / "train-00000-of-00009.tfrecord").write_text("of others")
     _write(tmp_path)
-    assert support.digest_of_folder(tmp_path / "shards") == digests
+    names = {path.name for path in (tmp_path / "shards").iterdir()}
+    assert not {".partial", ".lock", "train-00000-of-00009.tfrecord"} & names
 
 
 @pytest.mark.parametrize("name", ["thesis.tex", "train.tfrecord"])
