@@ -10,6 +10,7 @@ that worker processes start fast.
 import contextlib
 import gzip
 import io
+import itertools
 import os
 import zlib
 from collections.abc import Iterator, Sequence
@@ -25,6 +26,7 @@ from tfvqgen.errors import DataError
 
 # The largest image in 16 bits and four channels.
 MAX_BYTES = 2**29
+_PIECE = 2**24
 _CODECS = {"png": "png", "jpg": "jpeg", "jpeg": "jpeg", "tif": "tiff", "tiff": "tiff"}
 # Codec -> function that reads the header, function that decodes.
 _READERS = {
@@ -118,9 +120,12 @@ def codec_of_name(name: str) -> str:
 
 
 def _decoded(path: Path, name: str = "", types=decoders.INTENSITIES) -> np.ndarray:
-    decode = _reader(name or path.name)[1]
-    with _open(path, name or path.name) as file:
-        data = file.read(MAX_BYTES + 1)
+    name = name or path.name
+    decode = _reader(name)[1]
+    with _open(path, name) as file:
+        # Pieces, since `read` with a limit reserves as much memory at once.
+        pieces = iter(lambda: file.read(_PIECE), b"")
+        data = b"".join(itertools.islice(pieces, MAX_BYTES // _PIECE + 1))
     if len(data) > MAX_BYTES:
         raise DataError(f"a file too large: expected at most {MAX_BYTES} bytes")
     return decode(io.BytesIO(data), types)
