@@ -53,7 +53,7 @@ def _read_crops(files: FolderFiles, channels: Sequence[str] | None) -> FieldFold
             continue
         if parts["id"] in fields:
             raise DataError(
-                f"an id is there twice: expected every crop once. "
+                f"repeated id: expected every crop once. "
                 f"Received: {parts['id']!r} in {files.folder / name}"
             )
         path = files.find(name)
@@ -71,7 +71,7 @@ def _crop_rows(files: FolderFiles) -> dict[str, Row]:
         crop_id = "_".join(row.get(name).removesuffix(".0") for name in _CROP_KEY)
         if crop_id in rows:
             raise DataError(
-                f"an id is there twice: expected every crop once. Received: "
+                f"repeated id: expected every crop once. Received: "
                 f"{crop_id!r} in {row.where} and in {rows[crop_id].where}"
             )
         rows[crop_id] = row

@@ -57,7 +57,7 @@ def _read_label_folders(
         repeated = known.keys() & planes.keys()
         if repeated:
             raise DataError(
-                "a channel is there twice: expected one file for each. "
+                "repeated channel: expected one file for each. "
                 f"Received: {', '.join(sorted(repeated))} in {path} again"
             )
         known.update(planes)
@@ -75,7 +75,7 @@ def _read_label_folders(
         check_id(field_id, f"{name_id!r} in {where}")
         if field_id in fields:
             raise DataError(
-                "an id is there twice: expected labels and ids that differ by more "
+                "repeated id: expected labels and ids that differ by more "
                 f"than punctuation. Received: {field_id!r} in {where}"
             )
         fields[field_id] = colours.make_field(

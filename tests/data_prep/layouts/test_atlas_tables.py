@@ -60,7 +60,7 @@ def test_missing_channels_and_repeated_fields_are_refused(tmp_path):
     layout_files.write_colours(tmp_path / "7" / "7_C5_1", colours=("red", "blue"))
     with pytest.raises(DataError, match=r"no green, yellow of field '7_C5_1'"):
         read_fields(tmp_path)
-    with pytest.raises(DataError, match=r"twice.*line 3 and in .*line 2"):
+    with pytest.raises(DataError, match=r"repeated.*line 3 and in .*line 2"):
         read_fields(tmp_path, channels=["red"])
 
 

@@ -37,14 +37,14 @@ def test_files_of_one_colour_are_put_together(tmp_path):
     folder = read_fields(tmp_path, channels=["blue", "red"])
     assert (folder.channels, len(folder.fields)) == (("blue", "red"), 2)
     layout_files.write(tmp_path / "Cytosol" / "b.png", 3)
-    with pytest.raises(DataError, match=r"twice.*blue.*Cytosol/b_blue\.png"):
+    with pytest.raises(DataError, match=r"repeated.*blue.*Cytosol/b_blue\.png"):
         read_fields(tmp_path)
 
 
 def test_ambiguous_folders_are_refused(tmp_path):
     layout_files.write(tmp_path / "Cytosol" / "a b.png")
     layout_files.write(tmp_path / "Cytosol" / "a-b.png")
-    with pytest.raises(DataError, match=r"twice.*Cytosol_a-b"):
+    with pytest.raises(DataError, match=r"repeated.*Cytosol_a-b"):
         read_fields(tmp_path)
     layout_files.write(tmp_path / "Cytosol" / "a-b.png", 2)
     with pytest.raises(DataError, match=r"manifest\.csv.*2 channels in .*a-b\.png"):
