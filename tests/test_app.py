@@ -92,8 +92,7 @@ def unzip(path, folder):
 def test_the_zip_file_holds_what_sample_writes_byte_for_byte(tmp_path, channels, dtype):
     source = FakeSource(channels, dtype)
     write_samples(source, REQUEST, tmp_path / "sampled")
-    path = results_of(source, tmp_path / "results").write()
-    folder = unzip(path, tmp_path / "zip")
+    folder = unzip(results_of(source, tmp_path / "r").write(), tmp_path / "zip")
     names = {str(x.relative_to(folder)) for x in folder.rglob("*") if x.is_file()}
     assert {"samples.csv", "samples.json"} <= names
     assert len(names) == 2 + 2 + 2 * (1 if channels < 5 else channels)
@@ -130,9 +129,7 @@ def test_cells_from_a_crop_name_the_crop_and_only_generated_cells_are_written(tm
     assert (text["Seed"], text["Guidance"]) == ("5", "0.5")
 
 
-def test_images_on_the_page_have_display_colours_and_the_metadata_of_the_files(
-    tmp_path,
-):
+def test_images_on_the_page_have_display_colours_and_metadata(tmp_path):
     source = FakeSource(4, "uint16")
     results = results_of(source, tmp_path / "results")
     (composite, caption), *channels = results.channels(1, brighten=False)
