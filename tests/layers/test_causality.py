@@ -138,9 +138,9 @@ def test_a_pointwise_unit_reads_only_its_own_position():
 @pytest.mark.parametrize(
     ("shape", "condition", "attention", "noise"),
     [
-        ((4, 6), (2, 3), True, 0.1),
-        ((4, 6), (2, 3), False, 0.0),
-        ((4, 6), (0, 0), False, 0.1),
+        ((4, 4), (2, 2), True, 0.1),
+        ((4, 4), (2, 2), False, 0.0),
+        ((3, 5), (0, 0), False, 0.1),
         ((5, 3), (0, 0), True, 0.0),
     ],
 )

@@ -26,7 +26,7 @@ def test_every_preset_is_built(preset):
 
 def test_an_untrained_prior_with_twenty_layers_is_nearly_uniform():
     keras.utils.set_random_seed(1)
-    prior = PixelSNAIL(prior_config((8, 8), blocks=5, layers=4, width=32))
+    prior = PixelSNAIL(prior_config((4, 4), blocks=5, layers=4, width=32))
     prior.build()
     inputs = random_inputs(prior, 8)
     nats = losses.nats_per_code(prior.logits(**inputs), inputs["codes"]).numpy()
@@ -141,7 +141,7 @@ def test_labels_are_used_if_they_are_informative():
         keras.utils.set_random_seed(0)
         prior = PixelSNAIL(prior_config((3, 3), width=8, blocks=1, layers=1))
         prior.build()
-        train(prior, 60, codes, tf.constant(given))
+        train(prior, 50, codes, tf.constant(given))
         logits = prior.logits(codes, labels)
         nats[name] = float(tf.reduce_mean(losses.nats_map(logits, codes)[:, 0, 0]))
     # Given the label two codes are equally likely; without it six are.
