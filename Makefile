@@ -29,7 +29,7 @@ demo: $(SHARDS)/dataset.json
 	@$(BIN)/python export.py --workdir=$(WORKDIR) --export_dir=$(EXPORT)
 	@echo "[5/7] verifying the export in a process without Keras and this project"
 	@$(BIN)/python -m tfvqgen verify --model $(EXPORT)
-	@echo "[6/7] drawing cells from the export"
+	@echo "[6/7] sampling cells from the export"
 	@$(BIN)/python -m tfvqgen sample --model $(EXPORT) --output $(CELLS) --overwrite \
 	  --num_per_label 6 --batch_size 64 --guidance 0.5 --top_p 0.95
 	@cp $(CELLS)/samples.png $(DEMO_DIR)/samples.png
@@ -65,9 +65,7 @@ lint: $(INSTALLED)
 
 bench: $(INSTALLED)
 	@mkdir -p runs && rm -f runs/bench.jsonl
-	$(BIN)/python -m benchmarks.training --cases vqvae --output runs/bench.jsonl
-	$(BIN)/python -m benchmarks.training --cases top bottom --steps 1 \
-	  --output runs/bench.jsonl
+	$(BIN)/python -m benchmarks.training --output runs/bench.jsonl
 	$(BIN)/python -m benchmarks.input_pipeline --output runs/bench.jsonl
 	$(BIN)/python -m benchmarks.sampling --batch_size 1 --output runs/bench.jsonl
 	$(BIN)/python -m benchmarks.sampling --batch_size 16 --output runs/bench.jsonl

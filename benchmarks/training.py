@@ -2,19 +2,17 @@
 
 Our step is a stage with a preset's sizes, run by the training loop: input pipeline,
 gradient clipping, metrics, and for priors the moving averages of the weights. The plain
-graph (`plain_vqvae2`, `plain_pixelsnail`) gets the same constant batch at every step
-and has neither shortcuts nor texture noise (`--set vqvae.texture_noise_weight=0`
-switches the noise off), so the comparison favours it. Both run in one process,
-alternating; seconds are medians over the rounds, `ratio` is the median of the ratios of
-the rounds, and `cpu_ratio` is the same for processor time, which other programs disturb
-less.
-
-The plain graph of a prior starts from our weights, and its first loss must equal ours.
-For the autoencoder, `input_pipeline_ratio` is the rate of the input pipeline alone
-over the rate of training. The output is one JSON line for each case.
+graph (`plain_vqvae2`) gets the same constant batch at every step and has neither
+shortcuts nor texture noise (`--set vqvae.texture_noise_weight=0` switches the noise
+off), so the comparison favours it. Both run in one process, alternating; seconds are
+medians over the rounds, `ratio` is the median of the ratios of the rounds, and
+`cpu_ratio` is the same for processor time, which other programs disturb less.
+`input_pipeline_ratio` is the rate of the input pipeline alone over the rate of
+training. Priors are timed alone. The output is one JSON line for each case.
 """
 
 import argparse
+import functools
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -28,16 +26,17 @@ from tfvqgen import command_line
 
 CASES = ("vqvae", "top", "bottom")
 CHANNELS = 3
-NUM_IMAGES = 512
+NUM_IMAGES = NUM_CROPS = 512
+NUM_LABELS = 24
 
 
 def main() -> None:
     args = _flags().parse_args()
     case.import_tensorflow(args.threads)
     for name in args.cases:
-        compare = compare_autoencoder if name == "vqvae" else compare_prior
+        measure = compare_autoencoder if name == "vqvae" else time_prior
         with tempfile.TemporaryDirectory() as folder:
-            case.write(compare(name, Path(folder), args), args.output)
+            case.write(measure(name, Path(folder), args), args.output)
 
 
 def compare_autoencoder(
@@ -65,66 +64,68 @@ def compare_autoencoder(
     strategy = distribution.make_strategy("one_device")
     with strategy.scope():
         stage = AutoencoderStage(config, dataset)
-    compared = compare_steps(
-        our_steps(stage, strategy, config.seed),
-        plain_steps(config, images[: args.batch_size], args.seed),
-        args,
-    )
-    rate = pipeline_rate(stage, config.seed)
-    step = compared["step_seconds"]
-    return {
-        "case": "training_step",
-        "stage": name,
-        **compared,
-        "images_per_second": round(args.batch_size / step, 1),
-        "input_pipeline_images_per_second": round(rate),
-        "input_pipeline_ratio": round(rate * step / args.batch_size, 1),
-        "image_shape": list(config.vqvae.image_shape),
+    runs = {
+        "ours": our_steps(stage, strategy, config.seed),
+        "plain": plain_steps(config, images[: args.batch_size], args.seed),
     }
-
-
-def compare_prior(name: str, folder: Path, args: argparse.Namespace) -> dict[str, Any]:
-    """Compares a prior with its plain graph.
-
-    Raises:
-        RuntimeError: Their first losses differ: they are not the same network.
-    """
-    from tfvqgen import Config
-
-    config = Config.from_preset(args.preset).with_overrides(
-        [f"{name}.batch_size={args.batch_size}"]
-    )
-    stage, strategy, plain = make_prior(name, folder, config, args.seed)
-    ours = our_steps(stage, strategy, config.seed)
-    losses = ours(1), plain(1)
-    if abs(losses[0] / losses[1] - 1) > 1e-4:
-        raise RuntimeError(f"the plain graph is not the same network: {losses=}")
-    compared = compare_steps(ours, plain, args)
-    codes = args.batch_size * stage.items_per_example
-    return {
-        "case": "training_step",
-        "stage": name,
-        **compared,
-        "codes_per_second": round(codes / compared["step_seconds"], 1),
-        "code_shape": list(stage.config.code_shape),
-        "first_losses": [round(loss, 6) for loss in losses],
-    }
-
-
-def compare_steps(ours, plain, args: argparse.Namespace) -> dict[str, Any]:
-    """Times steps of both alternately; returns the shared entries of a case."""
-    runs = {"ours": lambda: ours(args.steps), "plain": lambda: plain(args.steps)}
-    times = case.alternate(runs, args.rounds)
-    step, plain_step = (np.median(x[:, 0]) / args.steps for x in times.values())
+    times = time_steps(runs, args)
+    step, plain_step = (np.median(seconds[:, 0]) for seconds in times.values())
     ratios = times["ours"] / times["plain"]
     ratio, cpu_ratio = np.median(ratios, axis=0)
+    rate = pipeline_rate(stage, config.seed)
     return {
-        "preset": args.preset,
+        "case": "training_step",
+        "stage": name,
         "step_seconds": round(step, 4),
         "plain_graph_seconds": round(plain_step, 4),
         "ratio": round(ratio, 3),
         "cpu_ratio": round(cpu_ratio, 3),
         "ratios": ratios[:, 0].round(3).tolist(),
+        "images_per_second": round(args.batch_size / step, 1),
+        "input_pipeline_images_per_second": round(rate),
+        "input_pipeline_ratio": round(rate * step / args.batch_size, 1),
+        "image_shape": list(config.vqvae.image_shape),
+        **conditions(args),
+    }
+
+
+def time_prior(name: str, folder: Path, args: argparse.Namespace) -> dict[str, Any]:
+    """Times the training steps of a prior on random codes."""
+    from tfvqgen import Config
+    from tfvqgen.data import codes
+    from tfvqgen.training import distribution
+    from tfvqgen.training.stages.prior import PriorStage
+
+    config = Config.from_preset(args.preset).with_overrides(
+        [f"{name}.batch_size={args.batch_size}", *args.overrides]
+    )
+    config = config.settled(num_labels=NUM_LABELS)
+    split = codes.CodeSplit(folder, "train", write_codes(folder, config, args.seed))
+    strategy = distribution.make_strategy("one_device")
+    with strategy.scope():
+        stage = PriorStage(name, config, split, split, autoencoder=None, display=())
+    step = time_steps({"ours": our_steps(stage, strategy, config.seed)}, args)["ours"]
+    codes_per_step = args.batch_size * stage.items_per_example
+    return {
+        "case": "training_step",
+        "stage": name,
+        "step_seconds": round(np.median(step[:, 0]), 4),
+        "codes_per_second": round(codes_per_step / np.median(step[:, 0]), 1),
+        "code_shape": list(stage.config.code_shape),
+        **conditions(args),
+    }
+
+
+def time_steps(runs: dict, args: argparse.Namespace) -> dict[str, np.ndarray]:
+    """Returns seconds of wall and processor time per step, [rounds, 2] by name."""
+    calls = {name: functools.partial(run, args.steps) for name, run in runs.items()}
+    return {k: v / args.steps for k, v in case.alternate(calls, args.rounds).items()}
+
+
+def conditions(args: argparse.Namespace) -> dict[str, Any]:
+    """Returns the entries that all cases share."""
+    return {
+        "preset": args.preset,
         "batch_size": args.batch_size,
         "rounds": args.rounds,
         "steps_per_round": args.steps,
@@ -218,62 +219,11 @@ def _flags() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="Configuration override for the autoencoder.",
+        help="Configuration override.",
     )
     flags.add_argument("--steps", type=int, default=5, help="Steps per round.")
     flags.add_argument("--rounds", type=int, default=7)
     return flags
-
-
-NUM_CROPS = 512
-NUM_LABELS = 24
-
-
-def make_prior(level: str, folder: Path, config, seed: int):
-    """Makes the stage of a prior on random codes, and the plain graph.
-
-    Args:
-        level: ``top`` or ``bottom``.
-        folder: Folder for the code shards.
-        config: The configuration.
-        seed: Random seed of the codes.
-
-    Returns:
-        The stage, its strategy, and a function that runs n steps of the plain graph on
-        the first batch of the stage, starting from its weights, and returns the loss of
-        the first step.
-    """
-    from tfvqgen.data import codes
-    from tfvqgen.training import distribution
-    from tfvqgen.training.stages.prior import PriorStage
-
-    config = config.settled(num_labels=NUM_LABELS)
-    info = write_codes(folder, config, seed)
-    split = codes.CodeSplit(folder, "train", info)
-    strategy = distribution.make_strategy("one_device")
-    with strategy.scope():
-        stage = PriorStage(level, config, split, split, autoencoder=None, display=())
-    return stage, strategy, plain_prior_steps(stage, config.seed)
-
-
-def plain_prior_steps(stage, seed: int) -> Callable[[int], float]:
-    """Returns a function that runs n steps of the plain graph on one batch."""
-    from benchmarks import plain_pixelsnail
-
-    weights = plain_pixelsnail.named_weights(stage.model)
-    model = plain_pixelsnail.PlainPixelSNAIL(stage.config, weights, seed)
-    batch = next(iter(training_data(stage, seed)))
-    inputs = [batch[stage.name], batch["labels"]]
-    if stage.config.conditioned:
-        inputs.append(batch["top"])
-
-    def run(steps: int) -> float:
-        losses = [model.train_step(*inputs) for _ in range(steps)]
-        if not np.isfinite(losses[-1]):
-            raise RuntimeError("the plain graph's loss is not finite")
-        return float(losses[0])
-
-    return run
 
 
 def write_codes(folder: Path, config, seed: int):
