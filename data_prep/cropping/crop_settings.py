@@ -184,7 +184,8 @@ def _parse_limit(text: str, default: Any) -> Any:
 
 def write_settings(folder: str | os.PathLike, settings: CropSettings) -> None:
     """Writes the settings into a folder of crops."""
-    write_json(Path(folder) / FILE_NAME, _as_dict(settings))
+    contents = {"format": FORMAT, **dataclasses.asdict(settings)}
+    write_json(Path(folder) / FILE_NAME, contents)
 
 
 def keep_or_compare_settings(
@@ -207,7 +208,8 @@ def keep_or_compare_settings(
     there = read_json(path)
     if not isinstance(there, dict):
         raise DataError(f"damaged file: expected an object. Received: {path}")
-    before, now = _flat(there), _flat(_as_dict(settings))
+    now = _flat({"format": FORMAT, **dataclasses.asdict(settings)})
+    before = _flat(there)
     changed = [name for name in {**before, **now} if before.get(name) != now.get(name)]
     cut = [name for name in changed if not name.startswith("thresholds.")]
     if cut:
@@ -219,11 +221,6 @@ def keep_or_compare_settings(
             f"new folder, or the settings in {path}. Received: {differences}"
         )
     return bool(changed)
-
-
-def _as_dict(settings: CropSettings) -> dict[str, Any]:
-    """Returns what ``cropping.json`` contains."""
-    return {"format": FORMAT, **dataclasses.asdict(settings)}
 
 
 def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:

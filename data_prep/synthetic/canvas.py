@@ -33,7 +33,7 @@ class Canvas:
         return max(float(np.hypot(sigma, self.blur)) * self.scale, _MIN_SIGMA)
 
     def _dimming(self, sigma: float) -> float:
-        """Returns how much darker a line is if it is finer than the pixels."""
+        """Returns the factor of a line's brightness if it is finer than the pixels."""
         fine = max(float(np.hypot(sigma, self.blur)), _MIN_SIGMA)
         return min(fine * self.scale / self.sigma_in_pixels(sigma), 1.0)
 
@@ -44,7 +44,7 @@ class Canvas:
 
     def texture(self, rng: np.random.Generator, sigma: float) -> np.ndarray:
         """Returns smooth noise of mean 0 and deviation 1; `sigma` is in units."""
-        return smooth_noise(rng, self.shape, self.sigma_in_pixels(sigma))
+        return random_noise(rng, self.shape, self.sigma_in_pixels(sigma))
 
     def ridges(self, rng: np.random.Generator, sigma: float) -> np.ndarray:
         """Returns a net of bright threads in [0, 1]; `sigma` is in units."""
@@ -127,8 +127,8 @@ class Canvas:
 
 
 @functools.cache
-def _noise(hundredths: int) -> np.ndarray:
-    """Returns periodic Gaussian noise, smoothed by `hundredths` / 100 pixels."""
+def _periodic_noise(hundredths: int) -> np.ndarray:
+    """Returns Gaussian noise, smoothed by `hundredths` / 100 pixels."""
     rng = np.random.default_rng((_NOISE_SIDE, hundredths))
     white = rng.standard_normal((_NOISE_SIDE, _NOISE_SIDE), dtype=np.float32)
     if not hundredths:
@@ -142,34 +142,23 @@ def _noise(hundredths: int) -> np.ndarray:
     return (smooth / smooth.std()).astype(np.float32)
 
 
-def _random_piece(noise: np.ndarray, rng: np.random.Generator, shape) -> np.ndarray:
-    """Returns a read-only piece of periodic noise from a random place."""
+def random_noise(
+    rng: np.random.Generator, shape: tuple[int, int], sigma: float | None = None
+) -> np.ndarray:
+    """Returns Gaussian noise of mean 0 and deviation 1, float32 [height, width].
+
+    It is a random piece of periodic noise, and read-only. `sigma` is the width of the
+    smoothing in pixels, from 0.5 to 100; None is white noise.
+    """
+    hundredths = 0 if sigma is None else np.clip(round(sigma * 20) * 5, 50, 10_000)
+    noise = _periodic_noise(int(hundredths))
     room = [_NOISE_SIDE - size for size in shape]
     if min(room) >= _NOISE_SIDE // 8:
         row, column = rng.integers(0, room)
         piece = noise[row : row + shape[0], column : column + shape[1]]
     else:
-        start = rng.integers(0, _NOISE_SIDE, 2)
-        rows, columns = (
-            i + np.arange(size) for i, size in zip(start, shape, strict=True)
-        )
-        piece = noise.take(rows, 0, mode="wrap").take(columns, 1, mode="wrap")
+        row, column = rng.integers(0, _NOISE_SIDE, 2)
+        piece = noise.take(row + np.arange(shape[0]), 0, mode="wrap")
+        piece = piece.take(column + np.arange(shape[1]), 1, mode="wrap")
     piece.flags.writeable = False
     return piece
-
-
-def smooth_noise(rng: np.random.Generator, shape, sigma: float) -> np.ndarray:
-    """Returns smooth Gaussian noise of mean 0 and deviation 1, float32 [height, width].
-
-    Args:
-        rng: Chooses the piece of noise.
-        shape: (height, width).
-        sigma: Width of the smoothing in pixels, from 0.5 to 100.
-    """
-    hundredths = int(np.clip(round(sigma * 20) * 5, 50, 10_000))
-    return _random_piece(_noise(hundredths), rng, shape)
-
-
-def white_noise(rng: np.random.Generator, shape) -> np.ndarray:
-    """Returns independent standard normal values, float32 [height, width]."""
-    return _random_piece(_noise(0), rng, shape)

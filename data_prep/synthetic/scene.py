@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from data_prep.segmentation.nuclei import numbered
-from data_prep.synthetic.canvas import Canvas, smooth_noise, white_noise
+from data_prep.synthetic.canvas import Canvas, random_noise
 from data_prep.synthetic.cell_outlines import (
     CellOutlines,
     cells_around_crops,
@@ -184,7 +184,7 @@ def _expose(
         signal = np.maximum(signal * shade + np.float32(well.background[channel]), 0)
         variance = signal * np.float32(1 / well.photons[channel])
         variance += np.float32(_READ_NOISE**2)
-        signal += np.sqrt(variance) * white_noise(rng, signal.shape)
+        signal += np.sqrt(variance) * random_noise(rng, signal.shape)
         signal = signal * np.float32(255) + np.float32(0.5)
         image[..., channel] = np.clip(signal, 0, 255)
     return image
@@ -207,7 +207,16 @@ def plan_defects(well: Well, size: int, share: float) -> list[Defect]:
     if rng.random() >= share:
         return []
     if kind == "debris":
-        return [_piece_of_debris(rng, size) for _ in range(rng.integers(2, 6))]
+        return [
+            Defect(
+                kind,
+                "region",
+                _some_channels(rng, 0.6),
+                *_box(rng, size, 0.03, 0.14),
+                float(rng.uniform(2, 4)),
+            )
+            for _ in range(rng.integers(2, 6))
+        ]
     extent, box, channels = "field", (0, 0, size, size), CHANNELS
     if kind == "empty":
         strength = float(rng.integers(0, MAX_CELLS_OF_EMPTY + 1))
@@ -219,12 +228,6 @@ def plan_defects(well: Well, size: int, share: float) -> list[Defect]:
         strength = float(rng.uniform(5, 10))
         channels = _some_channels(rng, 0.4)
     return [Defect(kind, extent, channels, *box, strength)]
-
-
-def _piece_of_debris(rng, size: int) -> Defect:
-    channels = _some_channels(rng, 0.6)
-    box = _box(rng, size, 0.03, 0.14)
-    return Defect("debris", "region", channels, *box, float(rng.uniform(2, 4)))
 
 
 def _some_channels(rng, share: float) -> tuple[str, ...]:
@@ -277,7 +280,7 @@ def fade(shape, defect: Defect) -> np.ndarray:
 def _debris(rng, defect: Defect, scale: float) -> np.ndarray:
     """Returns a bright lump of ragged outline that ends within its box."""
     radius = np.hypot(*_inner_coordinates(defect))
-    ragged = smooth_noise(rng, radius.shape, max(3 * scale, 0.5))
+    ragged = random_noise(rng, radius.shape, max(3 * scale, 0.5))
     depth = 0.75 + 0.20 * ragged - radius
     inside = np.clip(1 - radius, 0, 0.1) * 10
     lump = np.clip(4 * depth, 0, 1) * inside * defect.strength
