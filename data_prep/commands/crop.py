@@ -86,6 +86,19 @@ def add_flags(parser) -> None:
         help="Downsampling factor (area averaging). By default a pixel becomes "
         "0.32 micrometres.",
     )
+    _add_mask_and_intensity_flags(add)
+    add(
+        "--threshold",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="Threshold of a quality column; NAME=none removes a threshold. "
+        "May be repeated. docs/cropping.md lists the names.",
+    )
+    _add_run_flags(add)
+
+
+def _add_mask_and_intensity_flags(add) -> None:
     add(
         "--masks",
         help="Folder with one label image for each field, <field>.png or <field>.tif, "
@@ -119,14 +132,9 @@ def add_flags(parser) -> None:
         "fractions of the 8-bit or 16-bit range (default: 0,1, no change); with "
         "field, percentiles (default: 0.1,99.9).",
     )
-    add(
-        "--threshold",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="Threshold of a quality column; NAME=none removes a threshold. "
-        "May be repeated. docs/cropping.md lists the names.",
-    )
+
+
+def _add_run_flags(add) -> None:
     add(
         "--max_bad_fields",
         type=int,

@@ -115,9 +115,8 @@ def measure(
         cells: int32 labels [H, W] with the numbers of `nuclei`.
 
     Returns:
-        For label 1, 2, ..., N: values by column, in the order of `COLUMNS`, rounded to
-        5 digits, so that a table holds exactly the values that are compared with the
-        limits. Shape and focus of a cell without a nucleus are nan.
+        For label 1 to N: values by column, in the order of `COLUMNS`, rounded to the 5
+        digits of the table. Shape and focus of a cell without a nucleus are nan.
     """
     from scipy import ndimage
 
@@ -128,11 +127,10 @@ def measure(
     corners = crop_corners(centres(nuclei, cells), crop_size)
     inside = np.clip(corners + crop_size, 0, nuclei.shape)
     inside -= np.clip(corners, 0, nuclei.shape)
-    windows = (cut(nuclei, corner, crop_size) for corner in corners.tolist())
-    others = [
-        np.count_nonzero((window > 0) & (window != i))
-        for i, window in enumerate(windows, 1)
-    ]
+    others = []
+    for number_in_middle, corner in enumerate(corners.tolist(), 1):
+        window = cut(nuclei, corner, crop_size)
+        others.append(np.count_nonzero((window > 0) & (window != number_in_middle)))
     border = np.concatenate([nuclei[0], nuclei[-1], nuclei[:, 0], nuclei[:, -1]])
     distance, (rows, columns) = ndimage.distance_transform_edt(
         nuclei == 0, pixel_size, return_indices=True

@@ -108,6 +108,21 @@ def crop_field(task: CropTask) -> CroppedField:
     ranges = cutting.intensity_ranges(planes, settings.dtype, settings.intensity)
     size = settings.crop_size
     corners = cutting.crop_corners(cutting.centres(nuclei, cells), size).tolist()
+    crops = _crop_rows(field, settings, ranges, corners, columns)
+    masked = settings.mask_neighbours
+    return CroppedField(
+        image=cutting.rescale_intensity(planes, ranges, settings.dtype),
+        nuclei=nuclei,
+        owners=cutting.cell_of_pixels(nuclei, cells) if masked else None,
+        corners=corners,
+        crops=crops,
+    )
+
+
+def _crop_rows(field, settings: CropSettings, ranges, corners, columns) -> list[Crop]:
+    """Returns the rows of a field's crops, still without a decision."""
+    pixel_size, scale = scale_of(field, settings)
+    size = settings.crop_size
     field_columns = _range_columns(ranges, settings) | {
         f"field_{name}" if name in _RESERVED_COLUMNS else name: value
         for name, value in field.metadata.items()
@@ -130,18 +145,11 @@ def crop_field(task: CropTask) -> CroppedField:
                 x=x,
                 y=y,
                 size=size,
-                pixel_size=round(pixel_size, 9),
+                pixel_size=round(pixel_size * scale, 9),
                 metadata={**metadata, **field_columns},
             )
         )
-    masked = settings.mask_neighbours
-    return CroppedField(
-        image=cutting.rescale_intensity(planes, ranges, settings.dtype),
-        nuclei=nuclei,
-        owners=cutting.cell_of_pixels(nuclei, cells) if masked else None,
-        corners=corners,
-        crops=crops,
-    )
+    return crops
 
 
 def mask_path(folder: str | os.PathLike, field_id: str) -> Path:

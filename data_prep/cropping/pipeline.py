@@ -86,19 +86,7 @@ def crop_fields(
         for field in folder.fields
     ]
     with exclusive(output, "the folder for crops"):
-        _require_crop_folder(output)
-        remove_temporary_files(output)
-        finished = field_crops.finished_fields(output)
-        _require_same_fields(output, finished, folder)
-        has_new_limits = crop_settings.keep_or_compare_settings(
-            output, settings, has_crops=bool(finished)
-        )
-        if has_new_limits:
-            _remove_decisions(output, settings)
-        for name in _FOLDERS:
-            (output / name).mkdir(exist_ok=True)
-            remove_temporary_files(output / name)
-        field_crops.remove_errors(output)
+        _prepare_folder(output, settings, folder)
         pending = [task for task in tasks if not field_crops.is_finished(task)]
         is_complete = (output / TABLE).exists() and not pending
         if not is_complete:
@@ -115,34 +103,20 @@ def crop_fields(
         _draw_overlays(good, num_overlays, workers)
         if not is_complete:
             _write_tables(output, rows, bad, folder, settings)
-    rejected = [row.reason for row in rows if not row.accepted]
-    reasons = collections.Counter(
-        kind for reason in rejected for kind in crop_quality.reason_kinds(reason)
-    )
-    return CropSummary(
-        num_fields=len(good),
-        num_crops=len(rows),
-        num_accepted=len(rows) - len(rejected),
-        reasons=dict(reasons.most_common()),
-        bad_fields=bad,
-    )
+    return _summary(len(good), rows, bad)
 
 
-def _require_crop_folder(output: Path) -> None:
-    """Refuses a folder with other contents before any file in it is changed."""
-    settings = crop_settings.FILE_NAME
+def _prepare_folder(output: Path, settings: CropSettings, folder: FieldFolder) -> None:
+    """Refuses a folder with other contents; removes what earlier runs left over."""
+    file_name = crop_settings.FILE_NAME
     names = {path.name for path in output.iterdir()} - {LOCK}
-    others = [name for name in names if not name.startswith(f".{settings}.")]
-    if others and settings not in names:
+    others = [name for name in names if not name.startswith(f".{file_name}.")]
+    if others and file_name not in names:
         raise UserError(
             "the folder contains other files: expected a new or empty folder, or one "
-            f"with crops and {settings}. Received: output={output}"
+            f"with crops and {file_name}. Received: output={output}"
         )
-
-
-def _require_same_fields(
-    output: Path, finished: list[str], folder: FieldFolder
-) -> None:
+    finished = field_crops.finished_fields(output)
     known = {field.field_id for field in folder.fields}
     unknown = [field_id for field_id in finished if field_id not in known]
     if unknown:
@@ -151,14 +125,20 @@ def _require_same_fields(
             f"fields of these crops. Received: {output} with crops of {len(unknown)} "
             f"fields that are not in {folder.folder}, for example {unknown[0]}"
         )
-
-
-def _remove_decisions(output: Path, settings: CropSettings) -> None:
-    """Removes files that depend on the limits, and keeps the new limits."""
-    (output / TABLE).unlink(missing_ok=True)
-    for path in (output / overlays.OVERLAYS).glob("*.png"):
-        path.unlink()
-    crop_settings.write_settings(output, settings)
+    has_new_limits = crop_settings.keep_or_compare_settings(
+        output, settings, has_crops=bool(finished)
+    )
+    if has_new_limits:
+        # The table and the overlays depend on the limits.
+        (output / TABLE).unlink(missing_ok=True)
+        for path in (output / overlays.OVERLAYS).glob("*.png"):
+            path.unlink()
+        crop_settings.write_settings(output, settings)
+    remove_temporary_files(output)
+    for name in _FOLDERS:
+        (output / name).mkdir(exist_ok=True)
+        remove_temporary_files(output / name)
+    field_crops.remove_errors(output)
 
 
 def _crop_pending(
@@ -245,4 +225,18 @@ def _write_tables(
         dtype=settings.dtype,
         credit=folder.credit,
         labels_ordered=folder.labels_ordered,
+    )
+
+
+def _summary(num_fields: int, rows: Sequence[Crop], bad: dict[str, str]) -> CropSummary:
+    rejected = [row.reason for row in rows if not row.accepted]
+    reasons = collections.Counter(
+        kind for reason in rejected for kind in crop_quality.reason_kinds(reason)
+    )
+    return CropSummary(
+        num_fields=num_fields,
+        num_crops=len(rows),
+        num_accepted=len(rows) - len(rejected),
+        reasons=dict(reasons.most_common()),
+        bad_fields=bad,
     )
