@@ -146,8 +146,8 @@ def test_complete_keeps_the_codes_of_whole_patches_and_samples_the_rest(
     np.testing.assert_array_equal(made["bottom_codes"][3], given["bottom_codes"][0])
     # The first keeps nothing, and is a cell like any other.
     plain = {x: inputs[x][:1] for x in INPUTS["generate"]}
-    drawn = saved_model.ask("generate", **plain)
-    np.testing.assert_array_equal(made["bottom_codes"][:1], drawn["bottom_codes"])
+    generated = saved_model.ask("generate", **plain)
+    np.testing.assert_array_equal(made["bottom_codes"][:1], generated["bottom_codes"])
 
 
 def test_names_and_description_travel_with_the_model(saved_model, generator):

@@ -3,6 +3,8 @@
 # Shapes: B maps, H x W positions, K codes, C channels, L labels; h x w codes of the
 # condition.
 
+import itertools
+
 import keras
 import tensorflow as tf
 
@@ -246,14 +248,11 @@ class PixelSNAIL(keras.Model):
     def _dropout_seeds(self, training):
         """Yields the seeds of a training step, or None outside training."""
         if not training:
-            while True:
-                yield None
+            yield from itertools.repeat(None)
         step = self.steps.value + 0
         self.steps.assign(step + 1)
-        draw = 0
-        while True:
-            yield tf.stack([tf.constant(self.seed * 4096 + draw, tf.int64), step])
-            draw += 1
+        for index in itertools.count(self.seed * 4096):
+            yield tf.stack([tf.constant(index, tf.int64), step])
 
     def _drop_labels(self, labels, seed):
         """Removes the labels of a share of the examples."""
