@@ -67,13 +67,7 @@ def measure_cells(images: ImageSet, info: ModelInfo, name: str) -> CellMeasureme
 def biology_section(
     sets: Mapping[str, CellMeasurements], info: ModelInfo, *, seed: int
 ) -> dict[str, Any]:
-    """Returns how far the distributions of statistics are from held-out crops.
-
-    Args:
-        sets: Measurements of ``held_out`` and of other sets by name.
-        info: Describes the data.
-        seed: Seed of the resampling.
-    """
+    """Returns how far the statistics of sets of cells are from the held-out ones."""
     units = {
         "nucleus_area": "pixels" if info.pixel_size is None else "µm²",
         "protein_distance": "radii",

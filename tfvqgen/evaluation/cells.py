@@ -63,11 +63,7 @@ def crops_in_turn(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
 
 
 def examples_of_kinds(labels: np.ndarray, most: int) -> dict[int, list[int]]:
-    """Chooses at most so many cells of each kind: those with the fewest other labels.
-
-    Returns:
-        Indices of cells by kind; kinds without cells are left out.
-    """
+    """Returns the cells of each kind with the fewest other labels, if there are any."""
     others = labels.sum(axis=1)
     chosen = {}
     for kind, member in enumerate(kinds(labels).T):

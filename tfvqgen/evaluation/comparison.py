@@ -74,23 +74,9 @@ def compare(
     if references.training is not None:
         sets[RECONSTRUCTIONS] = references.reconstructions
         sets[REAL] = references.training
-    distances, memorised, nearest = {}, {}, []
-    for extractor in extractors:
-        rows = {k: extract_features(extractor, images, k) for k, images in sets.items()}
-        others = {k: some[:n] for k, some in rows.items() if k != _HELD_OUT}
-        distances[extractor.name] = distances_section(
-            extractor, rows[_HELD_OUT][:n], others, seed=seed
-        )
-        if REAL in sets and settings.split != TRAINED_ON:
-            images = references.held_out
-            memorised[extractor.name], found = memorisation_section(
-                rows[GENERATED],
-                rows[REAL],
-                rows[_HELD_OUT],
-                np.array(read_groups(images.split))[images.numbers],
-                seed=seed,
-            )
-            nearest = nearest or _nearest(found, references)
+    distances, memorised, nearest = _compare_features(
+        sets, references, extractors, settings
+    )
     generation = {
         "num_samples": len(cells.images),
         **interval_origin(seed),
@@ -119,6 +105,34 @@ def compare(
         ),
     }
     return Comparison(sections, nearest)
+
+
+def _compare_features(
+    sets: Mapping[str, ImageSet],
+    references: ReferenceSets,
+    extractors: list[Extractor],
+    settings: EvaluationSettings,
+) -> tuple[dict[str, Any], dict[str, Any], list[Neighbours]]:
+    """Returns distances and memorisation by extractor, and the nearest crops."""
+    seed, n = settings.seed, references.compared
+    distances, memorised, nearest = {}, {}, []
+    for extractor in extractors:
+        rows = {k: extract_features(extractor, images, k) for k, images in sets.items()}
+        others = {k: some[:n] for k, some in rows.items() if k != _HELD_OUT}
+        distances[extractor.name] = distances_section(
+            extractor, rows[_HELD_OUT][:n], others, seed=seed
+        )
+        if REAL in sets and settings.split != TRAINED_ON:
+            images = references.held_out
+            memorised[extractor.name], found = memorisation_section(
+                rows[GENERATED],
+                rows[REAL],
+                rows[_HELD_OUT],
+                np.array(read_groups(images.split))[images.numbers],
+                seed=seed,
+            )
+            nearest = nearest or _nearest(found, references)
+    return distances, memorised, nearest
 
 
 def distances_section(
@@ -200,14 +214,8 @@ def memorisation_section(
     """Compares how near generated cells and unseen real crops are to training crops.
 
     One half of the held-out crops is compared with the training crops. The other half,
-    from other groups, shows the result for real crops that were not trained on.
-
-    Args:
-        generated: Features of generated cells, [M, F].
-        training: Features of training crops, [T, F].
-        held_out: Features of held-out crops, [N, F].
-        groups: Groups of the held-out crops, [N].
-        seed: Seed of the halves, the parts and the bootstrap.
+    from other groups, shows the result for real crops that were not trained on. All
+    arguments are features of cells, [M, F], [T, F] and [N, F], and groups, [N].
     """
     reference, unseen = halves(groups, seed)
     found = nearness(generated, training, held_out[reference], seed=seed)

@@ -167,14 +167,7 @@ def _cell_figures(
             [(name, shown(x / scale, info.display_channels, gain)) for name, x in rows]
         )
 
-    displayed = ", ".join(
-        f"{colour}: {channel}" if colour != channel else colour
-        for colour, channel in info.display.items()
-        if channel
-    )
-    colours = (
-        f"Channels shown: {displayed}. All cells are brightened by the same factors."
-    )
+    colours = _colours(info)
     unseen = "" if split == TRAINED_ON else ", which the model was not trained on,"
     return {
         RECONSTRUCTIONS: captioned(
@@ -196,6 +189,18 @@ def _cell_figures(
             f"no crops for empty rows. {colours} {info.credit}",
         ),
     }
+
+
+def _colours(info: ModelInfo) -> str:
+    shown_channels = ", ".join(
+        f"{colour}: {channel}" if colour != channel else colour
+        for colour, channel in info.display.items()
+        if channel
+    )
+    return (
+        f"Channels shown: {shown_channels}. All cells are brightened by the same "
+        "factors."
+    )
 
 
 def _confusions(

@@ -46,12 +46,8 @@ class ReportImage(NamedTuple):
 class ReportImages(NamedTuple):
     """All images of cells of a report; each channel is brightened by one factor.
 
-    Attributes:
-        reconstructions: For each crop the images ``original``, ``reconstruction``,
-            ``top only`` and ``bottom only``.
-        by_kind: Generated and real cells by kind.
-        neighbours: For each generated cell that is near to a training crop the images
-            ``generated``, ``nearest in training`` and ``nearest held out``.
+    These are views of crops and of their reconstructions by name, generated and real
+    cells by kind, and cells that are near to training crops beside their neighbours.
     """
 
     reconstructions: Sequence[Mapping[str, ReportImage]]
@@ -99,9 +95,11 @@ def make_images(
     scale = np.iinfo(info.dtype).max
     gain = brightening(np.stack(list(real.values())) / scale)
 
+    def show(images: np.ndarray) -> np.ndarray:
+        return shown(images, info.display_channels, gain)
+
     def small(image, labels, name: str, seed: int | None = None) -> ReportImage:
-        pixels = reduced(shown(image / scale, info.display_channels, gain))
-        return _cell_image(pixels, labels, name, info, seed)
+        return _cell_image(reduced(show(image / scale)), labels, name, info, seed)
 
     def first(images: ImageSet, name: str, seed: int | None = None) -> ReportImage:
         return small(images.read()[0], images.labels[0], name, seed)
@@ -113,29 +111,17 @@ def make_images(
         crop = int(references.crop_numbers[cell])
         return small(real[crop], crops.labels[crop], "real")
 
-    originals = np.stack([real[crop] for crop in chosen.tolist()])
-    levels = generator.autoencoder.reconstruct_levels(to_unit(originals))
-    views = {
-        "original": originals / scale,
-        "reconstruction": levels.full.numpy(),
-        "top only": levels.top_only.numpy(),
-        "bottom only": levels.bottom_only.numpy(),
-    }
-    views = {
-        name: shown(images, info.display_channels, gain)
-        for name, images in views.items()
-    }
-    names = kind_names(info.labels)
+    views = _views(generator, np.stack([real[crop] for crop in chosen.tolist()]))
     return ReportImages(
         reconstructions=[
             {
-                name: _cell_image(images[row], crops.labels[crop], name, info)
+                name: _cell_image(show(images[row]), crops.labels[crop], name, info)
                 for name, images in views.items()
             }
             for row, crop in enumerate(chosen)
         ],
         by_kind={
-            names[kind]: {
+            kind_names(info.labels)[kind]: {
                 "generated": [generated(cell) for cell in some],
                 f"real ({split.name})": [real_crop(cell) for cell in some],
             }
@@ -150,6 +136,18 @@ def make_images(
             for one in neighbours
         ],
     )
+
+
+def _views(generator: Generator, originals: np.ndarray) -> dict[str, np.ndarray]:
+    """Returns crops and their reconstructions from both levels and from each alone."""
+    images = to_unit(originals)
+    levels = generator.autoencoder.reconstruct_levels(images)
+    return {
+        "original": images.numpy(),
+        "reconstruction": levels.full.numpy(),
+        "top only": levels.top_only.numpy(),
+        "bottom only": levels.bottom_only.numpy(),
+    }
 
 
 def _cell_image(
