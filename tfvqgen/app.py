@@ -113,7 +113,7 @@ def generated(
                 sample.name,
                 f"{set_name(sample.labels)}, seed {sample.seed}",
                 image,
-                samples.said_within(info, request, sample),
+                samples.sample_metadata(info, request, sample),
                 sample.labels,
                 f"seed{sample.seed}",
                 samples.table_columns(info, request, sample),
@@ -132,7 +132,7 @@ def reconstructed(source: Generator | SavedModel, crop: np.ndarray) -> PageCell:
     with MODEL_USE:
         image = np.asarray(source.reconstruct(crop[None]))[0]
     columns = {"generated": "true", "model": info.id}
-    cell = PageCell(name, name, image, samples.origin(info), columns=columns)
+    cell = PageCell(name, name, image, samples.model_metadata(info), columns=columns)
     return cell.derived(crop, "reconstruction of a crop")
 
 

@@ -89,16 +89,16 @@ def _draw(source: Source, request: Request, samples: Sequence[Sample]) -> np.nda
 
 
 def sampling_rows(
-    about: ModelInfo, request: Request, samples: Sequence[Sample]
+    info: ModelInfo, request: Request, samples: Sequence[Sample]
 ) -> list[np.ndarray]:
     """Returns labels, seeds, temperature, top_p and guidance, a row for each sample."""
-    labels = multi_hot([sample.labels for sample in samples], about)
+    labels = multi_hot([sample.labels for sample in samples], info)
     seeds = np.array([sample.seed for sample in samples], np.int64)
     return [labels, seeds, *request.rows(len(samples))]
 
 
 def write_cell(
-    folder: Path, name: str, image: np.ndarray, about: ModelInfo, text: dict[str, str]
+    folder: Path, name: str, image: np.ndarray, info: ModelInfo, text: dict[str, str]
 ) -> None:
     """Writes a cell into ``images/`` and ``composites/`` of a folder.
 
@@ -106,72 +106,72 @@ def write_cell(
         folder: The folder.
         name: Name of the files, without suffix.
         image: uint8 or uint16 [H, W, C].
-        about: Describes the model.
+        info: Description of the model.
         text: Metadata of the files.
     """
     for subfolder in ("images", "composites"):
         (folder / subfolder).mkdir(exist_ok=True)
-    path = folder / image_name(name, len(about.channels))
-    write_image(path, image, about.channels, text)
-    shown_image = composite(image, about.display_channels)
+    path = folder / image_name(name, len(info.channels))
+    write_image(path, image, info.channels, text)
+    shown_image = composite(image, info.display_channels)
     write_image(folder / "composites" / f"{name}.png", shown_image, text=text)
 
 
 def table_row(
     folder: Path,
     name: str,
-    about: ModelInfo,
+    info: ModelInfo,
     labels: Sequence[str],
     group: str,
     columns: Mapping[str, str],
 ) -> Crop:
     """Returns the row of the table for a cell that :func:`write_cell` has written."""
-    path = image_name(name, len(about.channels))
+    path = image_name(name, len(info.channels))
     digest = hashlib.sha256()
-    for file in channel_paths(folder / path, about.channels):
+    for file in channel_paths(folder / path, info.channels):
         digest.update(file.read_bytes())
     return Crop(
         crop_id=name,
         path=path,
         labels=labels,
         group=group,
-        size=about.image_shape[0],
-        pixel_size=about.pixel_size,
+        size=info.image_shape[0],
+        pixel_size=info.pixel_size,
         metadata=columns,
         sha256=digest.hexdigest(),
     )
 
 
-def write_table(folder: Path, rows: Sequence[Crop], about: ModelInfo) -> None:
+def write_table(folder: Path, rows: Sequence[Crop], info: ModelInfo) -> None:
     """Writes ``samples.csv`` and ``samples.json``."""
     write_crops(
         folder,
         rows,
-        channels=about.channels,
-        dtype=about.dtype,
-        credit=about.credit,
+        channels=info.channels,
+        dtype=info.dtype,
+        credit=info.credit,
         table=SAMPLES_TABLE,
     )
 
 
-def origin(about: ModelInfo) -> dict[str, str]:
+def model_metadata(info: ModelInfo) -> dict[str, str]:
     """Returns the metadata of every image that a model generated."""
     return {
         "Description": DISCLAIMER,
         "Software": "tfvqgen",
-        "Model": about.id,
-        "Credit": f"Trained on: {about.credit or 'not said'}",
+        "Model": info.id,
+        "Credit": f"Trained on: {info.credit or 'not said'}",
     }
 
 
-def said_within(
-    about: ModelInfo, request: Request, sample: Sample | None = None
+def sample_metadata(
+    info: ModelInfo, request: Request, sample: Sample | None = None
 ) -> dict[str, str]:
     """Returns the metadata of the image of a sample, or of the sheet."""
     sets = [sample.labels] if sample else request.label_sets
     last = request.seed + request.num_per_label - 1
     return {
-        **origin(about),
+        **model_metadata(info),
         "Labels": ", ".join(set_name(labels) for labels in sets),
         "Seed": str(sample.seed) if sample else f"{request.seed} to {last}",
         "Temperature": str(request.temperature),
@@ -180,36 +180,36 @@ def said_within(
     }
 
 
-def table_columns(about: ModelInfo, request: Request, sample: Sample) -> dict[str, str]:
+def table_columns(info: ModelInfo, request: Request, sample: Sample) -> dict[str, str]:
     """Returns the columns of the table that samples have in addition to crops."""
     return {
         "generated": "true",
-        "model": about.id,
+        "model": info.id,
         "seed": str(sample.seed),
         **{name: str(value) for name, value in request.to_json().items()},
     }
 
 
-def multi_hot(label_sets: Sequence[Sequence[str]], about: ModelInfo) -> np.ndarray:
+def multi_hot(label_sets: Sequence[Sequence[str]], info: ModelInfo) -> np.ndarray:
     """Returns multi-hot labels for sets of labels, float32 [N, L]."""
-    rows = np.zeros([len(label_sets), len(about.labels)], np.float32)
+    rows = np.zeros([len(label_sets), len(info.labels)], np.float32)
     for row, labels in zip(rows, label_sets, strict=True):
-        row[[about.labels.index(label) for label in labels]] = 1
+        row[[info.labels.index(label) for label in labels]] = 1
     return rows
 
 
 class _Folder:
     """The folder of a request."""
 
-    def __init__(self, path: Path, about: ModelInfo, request: Request):
-        self._path, self._about, self._request = path, about, request
-        self.samples = request.samples(about.labels)
+    def __init__(self, path: Path, info: ModelInfo, request: Request):
+        self._path, self._info, self._request = path, info, request
+        self.samples = request.samples(info.labels)
 
     def claim(self, overwrite: bool) -> None:
         """Checks that the folder is empty or belongs to this request."""
         path = self._path / REQUEST
         request = {
-            "model": self._about.id,
+            "model": self._info.id,
             "label_sets": [list(x) for x in self._request.label_sets],
             "num_per_label": self._request.num_per_label,
             "seed": self._request.seed,
@@ -252,33 +252,33 @@ class _Folder:
 
     def add(self, sample: Sample, image: np.ndarray) -> None:
         """Writes a cell's files."""
-        text = said_within(self._about, self._request, sample)
-        write_cell(self._path, sample.name, image, self._about, text)
+        text = sample_metadata(self._info, self._request, sample)
+        write_cell(self._path, sample.name, image, self._info, text)
 
     def finish(self) -> Path:
         """Writes the sheet and then the table; returns the sheet's path."""
         sheet = self._path / SHEET
-        text = said_within(self._about, self._request)
+        text = sample_metadata(self._info, self._request)
         write_image(sheet, self._sheet(), text=text)
         rows = [self._row(sample) for sample in self.samples]
-        write_table(self._path, rows, self._about)
+        write_table(self._path, rows, self._info)
         return sheet
 
     def _image(self, sample: Sample) -> str:
-        return image_name(sample.name, len(self._about.channels))
+        return image_name(sample.name, len(self._info.channels))
 
     def _files(self, sample: Sample) -> list[Path]:
-        return channel_paths(self._path / self._image(sample), self._about.channels)
+        return channel_paths(self._path / self._image(sample), self._info.channels)
 
     def _composite(self, sample: Sample) -> Path:
         return self._path / "composites" / f"{sample.name}.png"
 
     def _row(self, sample: Sample) -> Crop:
-        columns = table_columns(self._about, self._request, sample)
+        columns = table_columns(self._info, self._request, sample)
         # Cells of one seed are alike.
         group = f"seed{sample.seed}"
         return table_row(
-            self._path, sample.name, self._about, sample.labels, group, columns
+            self._path, sample.name, self._info, sample.labels, group, columns
         )
 
     def _sheet(self) -> np.ndarray:
@@ -287,14 +287,14 @@ class _Folder:
         The composites come first, then the protein (the green channel) alone.
         """
         images: dict[tuple[str, ...], list[np.ndarray]] = {}
-        largest = np.iinfo(self._about.dtype).max
+        largest = np.iinfo(self._info.dtype).max
         for sample in self.samples:
             some = images.setdefault(sample.labels, [])
             if len(some) < _SHOWN_PER_LABEL:
                 path = self._path / self._image(sample)
-                some.append(read_image(path, self._about.channels) / largest)
+                some.append(read_image(path, self._info.channels) / largest)
         gain = brightening(np.stack([x for some in images.values() for x in some]))
-        display = self._about.display_channels
+        display = self._info.display_channels
         views = [display]
         if len(set(display)) > 1 and display[1] is not None:
             views.append((display[1],) * 3)
