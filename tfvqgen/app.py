@@ -26,10 +26,8 @@ from tfvqgen.data.images import decode_png
 from tfvqgen.data.sheets import brightening, shown
 from tfvqgen.errors import UserError, require_in_range
 from tfvqgen.generation import samples
-from tfvqgen.generation.generator import Generator
 from tfvqgen.generation.model_info import ModelInfo
-from tfvqgen.generation.request import Request, label_set, set_name
-from tfvqgen.generation.saved_model import SavedModel
+from tfvqgen.generation.request import Request, Source, label_set, set_name
 
 # Held while TensorFlow runs, which must not be interrupted by the end of the process.
 MODEL_USE = threading.Lock()
@@ -85,7 +83,7 @@ class PageCell:
 
 
 def generated(
-    source: Generator | SavedModel,
+    source: Source,
     request: Request,
     crop: np.ndarray | None = None,
     masked: np.ndarray | None = None,
@@ -126,7 +124,7 @@ def generated(
         yield cells
 
 
-def reconstructed(source: Generator | SavedModel, crop: np.ndarray) -> PageCell:
+def reconstructed(source: Source, crop: np.ndarray) -> PageCell:
     """Encodes and decodes a crop, uint8 or uint16 [H, W, C]."""
     info, name = source.model_info, "reconstruction"
     with MODEL_USE:
@@ -255,11 +253,11 @@ class Page:
     """The page of a model: what its buttons do, and how it is laid out.
 
     Args:
-        source: The model.
+        source: A generator or an export.
         folder: Folder for the files of the sessions.
     """
 
-    def __init__(self, source: Generator | SavedModel, folder: Path):
+    def __init__(self, source: Source, folder: Path):
         self._source, self._info, self._folder = source, source.model_info, folder
         height, width, _ = self._info.image_shape
         zoom = max(1, _EDITOR_SIDE // max(height, width))

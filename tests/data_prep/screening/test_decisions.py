@@ -105,7 +105,7 @@ def test_words_and_clusters_that_do_not_exist_are_named(tmp_path):
 words = st.sampled_from(["", *DECISIONS])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     clusters=st.lists(words, min_size=3, max_size=3),
     own=st.lists(words, min_size=6, max_size=6),
@@ -128,7 +128,7 @@ def test_what_is_written_reads_back_and_decides_the_same(
     assert resolved(folder / "b.csv") == [x.decision for x in made]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     st.one_of(
         st.binary(max_size=200),
