@@ -6,7 +6,6 @@ attempt or the next run continues (Range and If-Range). They get their final nam
 their length and checksum are right and they can be decoded.
 """
 
-import csv
 import dataclasses
 import hashlib
 import itertools
@@ -15,7 +14,7 @@ import multiprocessing.pool
 import os
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +33,7 @@ from tfvqgen.files import (
     sync_folder,
     whole_file,
     write_json,
+    write_table,
 )
 
 # Hidden folders are not read as images.
@@ -372,7 +372,7 @@ def _write_results(
     rows = [(image.path, image.url, reason) for image, reason in failed]
     (output / "failed.csv").unlink(missing_ok=True)
     if rows:
-        _write_table(output / "failed.csv", ("path", "url", "reason"), rows)
+        write_table(output / "failed.csv", ("path", "url", "reason"), rows)
     if index.header:
         missing = {image.path for image, _ in failed}
         incomplete = {
@@ -383,13 +383,4 @@ def _write_results(
             or not (output / image.path).is_file()
         }
         lines = [x for i, x in enumerate(index.lines) if i not in incomplete]
-        _write_table(output / "IF-image.csv", index.header, lines)
-
-
-def _write_table(
-    path: Path, header: Sequence[str], rows: Sequence[Sequence[str]]
-) -> None:
-    with whole_file(path, "w") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)
+        write_table(output / "IF-image.csv", index.header, lines)

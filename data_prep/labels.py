@@ -154,3 +154,17 @@ def _nearest(label: str, names: Sequence[str]) -> str:
     by_key = {_key(name): name for name in names}
     near = difflib.get_close_matches(_key(label), list(by_key), n=1)
     return f" (did you mean {by_key[near[0]]!r}?)" if near else ""
+
+
+def pick_examples(labels_of: Sequence[Sequence[str]], per_label: int) -> dict:
+    """Returns label -> indices of at most `per_label` crops, single labels first."""
+    order = sorted(range(len(labels_of)), key=lambda i: len(labels_of[i]))
+    places: dict[str, list[int]] = {}
+    for place in order:
+        for label in labels_of[place]:
+            places.setdefault(label, []).append(place)
+    return {
+        # Evenly spaced, so that they come from several wells.
+        label: found[:: max(len(found) // per_label, 1)][:per_label]
+        for label, found in places.items()
+    }

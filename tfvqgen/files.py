@@ -1,6 +1,7 @@
-"""Atomic writes, folder locks, checksums and JSON files."""
+"""Atomic writes, folder locks, checksums, and JSON and CSV files."""
 
 import contextlib
+import csv
 import fcntl
 import hashlib
 import json
@@ -8,7 +9,7 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -183,6 +184,14 @@ def read_json(path: str | os.PathLike) -> Any:
         raise DataError(
             f"damaged file: expected JSON. Received: {path} ({error})"
         ) from error
+
+
+def write_table(path: str | os.PathLike, header: Iterable, rows: Iterable) -> None:
+    """Writes a CSV file from the names of its columns and the cells of its rows."""
+    with whole_file(path, "w") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)
 
 
 def write_sealed_json(path: str | os.PathLike, value: Mapping[str, Any]) -> None:

@@ -36,7 +36,7 @@ import sys
 from pathlib import Path
 
 from data_prep import processes
-from data_prep.commands.limits import require_limits
+from data_prep.commands import require_limits
 from data_prep.cropping import crop_settings
 from tfvqgen.command_line import GOES_ON
 from tfvqgen.errors import UserError, require_package

@@ -16,7 +16,7 @@ import collections
 import sys
 from pathlib import Path
 
-from data_prep.commands.limits import require_limits
+from data_prep.commands import require_limits
 from data_prep.cropping.crop_settings import names_of
 from data_prep.image_index import URL_TEMPLATE, ImageIndex, host_of, read_index
 from data_prep.layouts.colours import COLOURS, HPA_CREDIT, chosen

@@ -14,7 +14,7 @@ are refused.
 
 import collections
 
-from data_prep.commands.limits import require_limits
+from data_prep.commands import require_limits
 from tfvqgen.command_line import GOES_ON, import_tensorflow
 
 INTERRUPTED = GOES_ON

@@ -13,7 +13,7 @@ the same command again: it starts over. A finished folder is not changed.
 from pathlib import Path
 
 from data_prep import processes
-from data_prep.commands.limits import require_limits
+from data_prep.commands import require_limits
 from data_prep.labels import DEFAULT_VOCABULARY, Vocabulary, load_vocabulary
 from tfvqgen.errors import UserError, require_package
 from tfvqgen.files import exclusive, read_json, remove_temporary_files, write_json

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from data_prep.cropping.crop_quality import reason_kinds, with_decision
 from data_prep.cropping.field_crops import CroppedField, CropTask, crop_field
 from data_prep.images.field_images import read_field_image
-from data_prep.images.sheet import pick_examples
+from data_prep.labels import pick_examples
 from tfvqgen.data.crops import Crop
 from tfvqgen.data.dataset_info import COLOURS, default_display
 from tfvqgen.data.images import channel_paths, write_image

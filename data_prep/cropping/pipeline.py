@@ -6,7 +6,6 @@ of the fields; until then ``fields/`` contains the results so far.
 
 import collections
 import contextlib
-import csv
 import dataclasses
 import functools
 import os
@@ -23,7 +22,7 @@ from data_prep.cropping.field_crops import CropTask, FieldOutcome
 from data_prep.fields import FieldFolder
 from tfvqgen.data.crops import TABLE, Crop, write_crops
 from tfvqgen.errors import DataError, UserError
-from tfvqgen.files import LOCK, exclusive, remove_temporary_files, whole_file
+from tfvqgen.files import LOCK, exclusive, remove_temporary_files, write_table
 
 BAD_FIELDS = "bad_fields.csv"
 _FOLDERS = (field_crops.IMAGES, field_crops.RESULTS, overlays.OVERLAYS)
@@ -214,10 +213,7 @@ def _write_tables(
     overlays.write_sheets(output, rows, settings.channels)
     (output / BAD_FIELDS).unlink(missing_ok=True)
     if bad:
-        with whole_file(output / BAD_FIELDS, "w") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(("field", "reason"))
-            writer.writerows(bad.items())
+        write_table(output / BAD_FIELDS, ("field", "reason"), bad.items())
     write_crops(
         output,
         rows,

@@ -5,7 +5,6 @@ the order of the features. ``umap.json`` holds the hashes of the features and of
 ``umap.csv``, and the settings and libraries that the coordinates were computed with.
 """
 
-import csv
 import dataclasses
 import hashlib
 import importlib.metadata
@@ -22,7 +21,7 @@ from data_prep.embedding.crop_features import Features
 from data_prep.screening.decisions import Stamp, shortened
 from data_prep.tables import read_table
 from tfvqgen.errors import DataError
-from tfvqgen.files import read_json, sha256_of_file, whole_file, write_json
+from tfvqgen.files import read_json, sha256_of_file, write_json, write_table
 
 TABLE = "umap.csv"
 DESCRIPTION = "umap.json"
@@ -159,13 +158,9 @@ def make_embedding(
     table = Path(folder) / TABLE
     # The same values that are read back.
     positions = np.round(np.asarray(positions, np.float64), 5).astype(np.float32)
-    with whole_file(table, "w") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(_COLUMNS)
-        for crop_id, digest, (x, y), number in zip(
-            features.crop_ids, features.crops, positions, clusters, strict=True
-        ):
-            writer.writerow([crop_id, digest, f"{x:.5f}", f"{y:.5f}", number])
+    rows = zip(features.crop_ids, features.crops, positions, clusters, strict=True)
+    cells = ([name, sha, f"{x:.5f}", f"{y:.5f}", n] for name, sha, (x, y), n in rows)
+    write_table(table, _COLUMNS, cells)
     digest = sha256_of_file(table)
     description = {
         "format": FORMAT,

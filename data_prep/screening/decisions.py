@@ -19,7 +19,6 @@ features, another model, other settings or a changed image is stale. Stale and
 contradictory decisions are refused.
 """
 
-import csv
 import dataclasses
 import os
 import re
@@ -29,7 +28,7 @@ from pathlib import Path
 from data_prep.tables import Row, read_table
 from tfvqgen.data.crops import Crop, CropFolder
 from tfvqgen.errors import DataError
-from tfvqgen.files import whole_file
+from tfvqgen.files import write_table
 
 KEEP, DROP, UNDECIDED = "keep", "drop", "undecided"
 DECISIONS = (KEEP, DROP, UNDECIDED)
@@ -138,14 +137,13 @@ def write_decisions(
     path: str | os.PathLike, decisions: Iterable[Decision], stamp: Stamp
 ) -> None:
     """Writes a row for every crop, also undecided ones: new crops are noticed."""
-    with whole_file(path, "w") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([*COLUMNS, "by"])
-        tail = dataclasses.astuple(stamp)
-        for made in decisions:
-            crop = made.crop
-            head = (crop.cluster, crop.crop_id, crop.sha256, made.decision)
-            writer.writerow([*head, *tail, made.by])
+    tail = dataclasses.astuple(stamp)
+    rows = []
+    for made in decisions:
+        crop = made.crop
+        head = (crop.cluster, crop.crop_id, crop.sha256, made.decision)
+        rows.append([*head, *tail, made.by])
+    write_table(path, [*COLUMNS, "by"], rows)
 
 
 def apply_to_crops(folder: CropFolder, path: str | os.PathLike) -> CropFolder:

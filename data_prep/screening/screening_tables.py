@@ -6,7 +6,6 @@ dropped.csv       how many crops of each label and group the decisions leave
 """
 
 import collections
-import csv
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,7 +26,7 @@ from data_prep.screening.suggestions import KINDS, Suggestions
 from data_prep.tables import Row, read_table
 from tfvqgen.data.crops import LABEL_SEPARATOR, Crop
 from tfvqgen.errors import UserError
-from tfvqgen.files import whole_file
+from tfvqgen.files import write_table
 
 
 def refuse_to_lose_decisions(path: Path, stamp: Stamp | None) -> None:
@@ -90,27 +89,26 @@ def write_clusters(
     """
     kinds = [kind.replace(" ", "_") for kind in KINDS]
     columns = ["suggestion", "crops", "accepted", "suggested", *kinds]
-    with whole_file(path, "w") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        head = ["cluster", "decision", *columns, "labels", "groups"]
-        writer.writerow([*head, *STAMP_COLUMNS])
-        for number in np.unique(clusters).tolist():
-            members = np.flatnonzero(clusters == number)
-            inside = [crops[i] for i in members]
-            accepted = [i for i in members if crops[i].accepted]
-            labels = collections.Counter(x for crop in inside for x in crop.labels)
-            row = [
-                number,
-                decided.get(str(number), ""),
-                DROP if number in suggested.clusters else "",
-                len(inside),
-                len(accepted),
-                int(suggested.drop[accepted].sum()),
-                *suggested.kinds[members].sum(axis=0).tolist(),
-                LABEL_SEPARATOR.join(f"{n} {c}" for n, c in labels.most_common(3)),
-                len({crop.group for crop in inside}),
-            ]
-            writer.writerow([*row, *dataclasses.astuple(stamp)])
+    rows = []
+    for number in np.unique(clusters).tolist():
+        members = np.flatnonzero(clusters == number)
+        inside = [crops[i] for i in members]
+        accepted = [i for i in members if crops[i].accepted]
+        labels = collections.Counter(x for crop in inside for x in crop.labels)
+        row = [
+            number,
+            decided.get(str(number), ""),
+            DROP if number in suggested.clusters else "",
+            len(inside),
+            len(accepted),
+            int(suggested.drop[accepted].sum()),
+            *suggested.kinds[members].sum(axis=0).tolist(),
+            LABEL_SEPARATOR.join(f"{n} {c}" for n, c in labels.most_common(3)),
+            len({crop.group for crop in inside}),
+        ]
+        rows.append([*row, *dataclasses.astuple(stamp)])
+    head = ["cluster", "decision", *columns, "labels", "groups"]
+    write_table(path, [*head, *STAMP_COLUMNS], rows)
 
 
 def write_suggestions(
@@ -118,18 +116,18 @@ def write_suggestions(
 ) -> None:
     """Writes suggestions.csv: clusters to drop as a whole, then single crops."""
     tail = dataclasses.astuple(stamp)
-    with whole_file(path, "w") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([*COLUMNS, "why"])
-        for number in sorted(suggested.clusters):
-            writer.writerow([number, "", "", DROP, *tail, "most of it"])
-        for crop, drop, why in zip(
-            screened, suggested.drop, suggested.reasons, strict=True
-        ):
-            # Crops that the table does not accept are dropped already.
-            if drop and crop.accepted and crop.cluster not in suggested.clusters:
-                head = (crop.cluster, crop.crop_id, crop.sha256, DROP)
-                writer.writerow([*head, *tail, why])
+    rows = [
+        [number, "", "", DROP, *tail, "most of it"]
+        for number in sorted(suggested.clusters)
+    ]
+    for crop, drop, why in zip(
+        screened, suggested.drop, suggested.reasons, strict=True
+    ):
+        # Crops that the table does not accept are dropped already.
+        if drop and crop.accepted and crop.cluster not in suggested.clusters:
+            head = (crop.cluster, crop.crop_id, crop.sha256, DROP)
+            rows.append([*head, *tail, why])
+    write_table(path, [*COLUMNS, "why"], rows)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -181,11 +179,9 @@ def count(
 def write_counts(path: Path, tables: Mapping[str, Mapping[str, Counts]]) -> None:
     """Writes dropped.csv from counts by kind of name (label or group) and name."""
     fields = [field.name for field in dataclasses.fields(Counts)]
-    with whole_file(path, "w") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["of", "name", *fields, "left", "lost"])
-        for kind, counts in tables.items():
-            for name, found in counts.items():
-                numbers = dataclasses.astuple(found)
-                row = [kind, name, *numbers, found.left, f"{found.lost:.4f}"]
-                writer.writerow(row)
+    rows = [
+        [kind, name, *dataclasses.astuple(found), found.left, f"{found.lost:.4f}"]
+        for kind, counts in tables.items()
+        for name, found in counts.items()
+    ]
+    write_table(path, ["of", "name", *fields, "left", "lost"], rows)

@@ -1,6 +1,5 @@
 """Folders of synthetic crops, or of synthetic fields with their true masks."""
 
-import csv
 import dataclasses
 import itertools
 from collections.abc import Callable, Sequence
@@ -12,7 +11,7 @@ from tqdm import tqdm
 
 from data_prep import processes
 from data_prep.images.field_images import read_field_image
-from data_prep.images.sheet import pick_examples, write_sheet
+from data_prep.labels import pick_examples
 from data_prep.synthetic.proteins import RECIPES
 from data_prep.synthetic.scene import Defect, draw_crops, draw_field
 from data_prep.synthetic.wells import (
@@ -25,7 +24,8 @@ from data_prep.synthetic.wells import (
 )
 from tfvqgen.data.crops import Crop, image_name, write_crops
 from tfvqgen.data.images import write_image
-from tfvqgen.files import whole_file, write_json
+from tfvqgen.data.sheets import sheet_of_rows
+from tfvqgen.files import write_json, write_table
 
 CREDIT = "Synthetic cells drawn by tfvqgen (data_prep synthesize); no real image in it."
 FIELD_FOLDERS = ("train", "masks/nuclei", "masks/cells")
@@ -108,15 +108,16 @@ def _write_well(task: DrawTask) -> list[Crop]:
 
 
 def _write_sheet(folder: Path, rows: Sequence[Crop], vocabulary) -> None:
+    """Writes a row of examples for each label: composites, then the protein alone."""
     places = pick_examples([row.labels for row in rows], _PER_LABEL)
-    examples = {
-        label: [
-            read_field_image(folder / rows[place].path)
-            for place in places.get(label, ())
-        ]
-        for label in vocabulary
-    }
-    write_sheet(folder / SHEET, examples)
+    lines = []
+    for label in vocabulary:
+        found = (rows[place].path for place in places.get(label, ()))
+        crops = [read_field_image(folder / path) for path in found]
+        composites = [np.ascontiguousarray(crop[..., :3]) for crop in crops]
+        proteins = [np.repeat(crop[..., 1:2], 3, axis=-1) for crop in crops]
+        lines.append((label, composites + proteins))
+    write_image(folder / SHEET, sheet_of_rows(lines))
 
 
 def write_field_folder(
@@ -147,14 +148,14 @@ def write_field_folder(
     }
     write_json(folder / "fields.json", info)
     rows = itertools.chain.from_iterable(defects)
-    _write_table(folder / "defects.csv", ("Id", *_DEFECT_COLUMNS), rows)
-    _write_table(folder / "truth.csv", truths[0], [truth.values() for truth in truths])
+    write_table(folder / "defects.csv", ("Id", *_DEFECT_COLUMNS), rows)
+    write_table(folder / "truth.csv", truths[0], [truth.values() for truth in truths])
     index = {label: str(i) for i, label in enumerate(RECIPES)}
     targets = [
         (truth["Id"], " ".join(index[name] for name in truth["labels"].split("|")))
         for truth in truths
     ]
-    _write_table(folder / "train.csv", ("Id", "Target"), targets)
+    write_table(folder / "train.csv", ("Id", "Target"), targets)
 
 
 def _write_field(task: DrawTask) -> tuple[dict, list[list]]:
@@ -182,10 +183,3 @@ def _write_field(task: DrawTask) -> tuple[dict, list[list]]:
         cells = {**vars(defect), "channels": "|".join(defect.channels)}
         rows.append([well.name, *cells.values()])
     return truth, rows
-
-
-def _write_table(path: Path, header, rows) -> None:
-    with whole_file(path, "w") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)

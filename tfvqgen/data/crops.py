@@ -19,7 +19,7 @@ from tfvqgen.data.images import (
     read_image_bytes,
 )
 from tfvqgen.errors import DataError
-from tfvqgen.files import read_json, whole_file, write_json
+from tfvqgen.files import read_json, write_json, write_table
 from tfvqgen.validation import key, read
 
 TABLE = "crops.csv"
@@ -209,12 +209,11 @@ def write_crops(
     for row in rows:
         check_crop(row, seen, f"crop {row.crop_id!r}")
     write_json(json_path, values)
-    with whole_file(table_path, "w") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        for row in rows:
-            extra = [row.metadata.get(name, "") for name in metadata]
-            writer.writerow([*_cells(row), *extra, row.sha256])
+    lines = (
+        [*_cells(row), *(row.metadata.get(name, "") for name in metadata), row.sha256]
+        for row in rows
+    )
+    write_table(table_path, header, lines)
 
 
 def read_crops(path: str | os.PathLike) -> CropFolder:
