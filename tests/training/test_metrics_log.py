@@ -1,9 +1,10 @@
 import json
 
+import numpy as np
 import pytest
 
 from tfvqgen.errors import DataError
-from tfvqgen.training.metrics_log import read_metrics
+from tfvqgen.training.metrics_log import MetricsLog, read_metrics
 
 LINE = {"step": 10, "split": "train", "loss": 0.5, "psnr": None}
 
@@ -40,3 +41,12 @@ def test_a_damaged_line_is_named_unless_it_is_the_last(tmp_path, line):
     with pytest.raises(DataError, match=r"metrics\.jsonl, line 2"):
         read_metrics(_write(tmp_path, good, line, good))
     assert read_metrics(_write(tmp_path, good, line)) == [LINE]
+
+
+def test_metrics_are_written_without_tensorboard(tmp_path, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    log = MetricsLog(tmp_path, step=0)
+    log.write(10, "train", {"loss": 0.5, "psnr": float("inf")})
+    log.write_image(10, "samples", np.zeros((2, 2, 3), np.uint8))
+    assert read_metrics(tmp_path / "metrics.jsonl") == [LINE]
+    assert not (tmp_path / "tensorboard").exists()

@@ -16,7 +16,8 @@ from tfvqgen.training.train import train
 
 OVERRIDES = [
     *support.TINY,
-    "vqvae.residual_layers=1",
+    "vqvae.residual_layers=0",
+    "vqvae.texture_noise_weight=0",
     "vqvae.quantize_after=1",
     "vqvae.validate_every=4",
     "vqvae.checkpoint_every=2",
