@@ -10,16 +10,16 @@ to read these files, not to write them again: the script is kept to show how the
 made.
 
 The models are tiny, and every key that may be renamed has a value of its own, so that a
-key that is lost on reading shows. The folder has
+key that is lost on reading is noticed. The folder has
 
   labels.txt       the vocabulary
   crops/           synthetic crops: crops.csv, crops.json, images/
   written.tar.xz   shards/, workdir/, export/, samples/, and screened/, which is what
                    ``embed`` and ``screen`` leave beside crops.csv
-  expected.npz     arrays: what was asked, and the answers
-  expected.json    the rest: texts, figures of resumed training, sums of weights
+  expected.npz     arrays: requests and answers
+  expected.json    the rest: texts, metrics of resumed training, sums of weights
 
-Pictures for people and TensorBoard's files are left out.
+Images for people and TensorBoard's files are left out.
 """
 
 import csv
