@@ -31,69 +31,33 @@ _MOST_NAMED = 20
 
 def add_flags(parser) -> None:
     """Adds the flags of this command."""
-    parser.add_argument(
-        "--index", required=True, help="CSV file that lists the images, see above."
-    )
-    parser.add_argument("--output", required=True, help="Output folder for the images.")
-    parser.add_argument(
-        "--channels",
-        default=",".join(COLOURS),
-        help="Channels to download, separated by commas.",
-    )
-    parser.add_argument(
-        "--url",
-        default=URL_TEMPLATE,
-        help="Template for the addresses of the images of IF-image.csv, with "
-        "names of its columns in braces.",
-    )
-    parser.add_argument(
-        "--credit",
-        help="Licence and source of the images. Defaults to the credit line of "
-        "the Human Protein Atlas for images of its site.",
-    )
-    parser.add_argument(
-        "--workers", type=int, default=4, help="Number of parallel connections."
-    )
-    parser.add_argument(
-        "--rate",
-        type=float,
-        default=8.0,
-        help="Largest number of requests per second of all workers; 0 disables "
-        "the limit.",
-    )
-    parser.add_argument(
-        "--retries", type=int, default=5, help="Number of retries for each image."
-    )
-    parser.add_argument(
-        "--timeout",
-        type=float,
-        default=30.0,
-        help="Timeout in seconds for a connection and for each part of an image.",
-    )
-    parser.add_argument(
-        "--max_megabytes",
-        type=float,
-        default=200.0,
-        help="Largest size of an image in megabytes.",
-    )
-    parser.add_argument(
-        "--verify",
-        action="store_true",
-        help="Compare the sha256 of existing images too.",
-    )
+    add = parser.add_argument
+    add("--index", required=True, help="CSV file that lists the images, see above.")
+    add("--output", required=True, help="Output folder for the images.")
+    text = "Channels to download, separated by commas."
+    add("--channels", default=",".join(COLOURS), help=text)
+    text = "Template for the addresses of images, with columns of the table in braces."
+    add("--url", default=URL_TEMPLATE, help=text)
+    text = f"Licence and source. Defaults to the atlas's credit line for {_HPA}."
+    add("--credit", help=text)
+    add("--workers", type=int, default=4, help="Number of parallel connections.")
+    text = "Largest number of requests per second; 0 disables the limit."
+    add("--rate", type=float, default=8.0, help=text)
+    add("--retries", type=int, default=5, help="Number of retries for each image.")
+    text = "Timeout in seconds for a connection and for each part of an image."
+    add("--timeout", type=float, default=30.0, help=text)
+    text = "Largest size of an image in megabytes."
+    add("--max_megabytes", type=float, default=200.0, help=text)
+    text = "Compare the sha256 of existing images too."
+    add("--verify", action="store_true", help=text)
 
 
 def run(args) -> None:
     """Runs the command."""
     from data_prep.download import download
 
-    limits = {
-        "workers": (1, 64),
-        "rate": (0, 10_000),
-        "retries": (0, 100),
-        "timeout": (0.001, 3600),
-        "max_megabytes": (0.001, 10_000),
-    }
+    limits = {"workers": (1, 64), "rate": (0, 10_000), "retries": (0, 100)}
+    limits |= {"timeout": (0.001, 3600), "max_megabytes": (0.001, 10_000)}
     require_limits(args, limits)
     folder = Path(args.output)
     if Path(args.index).resolve().parent == folder.resolve():

@@ -22,6 +22,7 @@ For example:
   python -m data_prep embed --crops crops --protein gfp --markers dapi,tubulin,er
 """
 
+from data_prep.cropping.crop_settings import names_of
 from tfvqgen.command_line import GOES_ON, import_tensorflow
 
 INTERRUPTED = GOES_ON
@@ -29,51 +30,28 @@ INTERRUPTED = GOES_ON
 
 def add_flags(parser) -> None:
     """Adds the flags of this command."""
-    parser.add_argument("--crops", required=True, help="Folder with crops.csv.")
-    parser.add_argument(
-        "--steps", type=int, help="Number of training steps. Defaults to 2000."
-    )
-    parser.add_argument(
-        "--width",
-        type=float,
-        help="Width multiplier for the number of filters of all layers. "
-        "Defaults to 0.25.",
-    )
-    parser.add_argument(
-        "--seed",
-        type=int,
-        help="Random seed for weight initialization, pairs and the held-out "
-        "groups. Defaults to 0.",
-    )
-    parser.add_argument(
-        "--protein", help="Channel that the network predicts. Defaults to green."
-    )
-    parser.add_argument(
+    add = parser.add_argument
+    add("--crops", required=True, help="Folder with crops.csv.")
+    add("--steps", type=int, help="Number of training steps. Defaults to 2000.")
+    text = "Width multiplier for the filters of all layers. Defaults to 0.25."
+    add("--width", type=float, help=text)
+    text = "Random seed for initialization, pairs and held-out groups. Defaults to 0."
+    add("--seed", type=int, help=text)
+    add("--protein", help="Channel that the network predicts. Defaults to green.")
+    add(
         "--markers",
-        help="Channels that the network sees of both cells, separated by "
-        "commas. Defaults to blue,red; blue,red,yellow adds the "
-        "endoplasmic reticulum.",
+        help="Channels that the network sees of both cells, separated by commas. "
+        "Defaults to blue,red; blue,red,yellow adds the endoplasmic reticulum.",
     )
-    parser.add_argument(
-        "--min_group",
-        type=int,
-        help="Smallest number of cells in a group from which pairs are made. "
-        "Defaults to 6.",
-    )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="Value of another training key, for example batch_size=64. May be "
-        "repeated.",
-    )
-    parser.add_argument(
+    text = "Smallest number of cells in a group that makes pairs. Defaults to 6."
+    add("--min_group", type=int, help=text)
+    text = "Value of another training key, e.g. batch_size=64. May be repeated."
+    add("--set", action="append", default=[], metavar="KEY=VALUE", help=text)
+    add(
         "--strategy",
         default="auto",
         choices=("auto", "one_device", "mirrored"),
-        help="Devices for training: the first one, all devices of this "
-        "machine, or automatic.",
+        help="Devices: the first one, all devices of this machine, or automatic.",
     )
 
 
@@ -86,16 +64,13 @@ def run(args) -> None:
 
     projection.require_libraries()
     short = {name: getattr(args, name) for name in ("steps", "width", "min_group")}
-    overrides = [
-        f"{name}={value}" for name, value in short.items() if value is not None
-    ]
-    markers = args.markers
+    overrides = [f"{name}={x}" for name, x in short.items() if x is not None]
     embed(
         args.crops,
         overrides=[*overrides, *args.set],
         seed=args.seed,
         protein=args.protein,
-        markers=None if markers is None else [m.strip() for m in markers.split(",")],
+        markers=None if args.markers is None else names_of(args.markers),
         strategy=args.strategy,
     )
     open_screening(args.crops, seed=args.seed)

@@ -13,11 +13,10 @@ from tfvqgen.command_line import import_tensorflow
 
 def add_flags(parser) -> None:
     """Adds the flags of this command."""
-    parser.add_argument("--data", required=True, help="Folder with dataset.json.")
-    parser.add_argument(
-        "--output",
-        help="File for the contact sheet. Defaults to <data>/contact_sheet.png.",
-    )
+    add = parser.add_argument
+    add("--data", required=True, help="Folder with dataset.json.")
+    text = "File for the contact sheet. Defaults to <data>/contact_sheet.png."
+    add("--output", help=text)
 
 
 def run(args) -> None:

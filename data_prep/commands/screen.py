@@ -23,32 +23,20 @@ _MOST_CLUSTERS = 2000
 
 def add_flags(parser) -> None:
     """Adds the flags of this command."""
-    parser.add_argument("--crops", required=True, help="Folder with crops.csv.")
-    parser.add_argument(
+    add = parser.add_argument
+    add("--crops", required=True, help="Folder with crops.csv.")
+    add(
         "--clusters",
         type=int,
         help=f"Number of clusters, from 2 to {_MOST_CLUSTERS}. Defaults to that of the "
         "existing clusters, else to half the square root of the number of crops.",
     )
-    parser.add_argument(
-        "--seed",
-        type=int,
-        help="Random seed of clusters and UMAP. Defaults to that of the "
-        "existing clusters, else 0.",
-    )
-    parser.add_argument(
-        "--overwrite",
-        action="store_true",
-        help="Make new clusters even if clusters.csv contains decisions about "
-        "the existing ones.",
-    )
-    parser.add_argument(
-        "--apply",
-        nargs="+",
-        metavar="FILE",
-        help="Files with decisions: decisions.csv of the page, clusters.csv or "
-        "suggestions.csv.",
-    )
+    text = "Random seed of clusters and UMAP. Defaults to that of umap.csv, else 0."
+    add("--seed", type=int, help=text)
+    text = "Make new clusters even if clusters.csv has decisions about the old ones."
+    add("--overwrite", action="store_true", help=text)
+    text = "Decisions: decisions.csv of the page, clusters.csv or suggestions.csv."
+    add("--apply", nargs="+", metavar="FILE", help=text)
 
 
 def run(args) -> None:
@@ -82,9 +70,8 @@ def _tell(opened, found) -> None:
     accepted = [i for i, crop in enumerate(opened.crops) if crop.accepted]
     total, clusters = len(opened.crops), len(set(opened.table.clusters.tolist()))
     print(f"{total} crops in {clusters} clusters, {len(accepted)} accepted; of these")
-    counts = dict(
-        zip(suggestions.KINDS, found.kinds[accepted].sum(axis=0).tolist(), strict=True)
-    )
+    sums = found.kinds[accepted].sum(axis=0).tolist()
+    counts = dict(zip(suggestions.KINDS, sums, strict=True))
     counts["to drop"] = int(found.drop[accepted].sum())
     for kind, count in counts.items():
         print(f"{kind:<14}{count:>8}  {count / max(len(accepted), 1):6.1%}")

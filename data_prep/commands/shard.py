@@ -17,66 +17,39 @@ from tfvqgen.data.dataset_info import LABEL_POLICIES
 
 def add_flags(parser) -> None:
     """Adds the flags of this command."""
-    parser.add_argument("--crops", required=True, help="Folder with the crops.")
-    parser.add_argument(
-        "--layout",
-        choices=("folder", "subcell", "manifest"),
-        help="Layout of ready-made crops. By default the crops are those of crops.csv.",
-    )
-    parser.add_argument(
-        "--channels",
-        help="With --layout: names of the channels to keep, in order, "
-        "separated by commas.",
-    )
-    parser.add_argument(
-        "--decisions",
-        metavar="FILE",
-        help="The file review/decisions.csv written by `screen --apply`.",
-    )
-    parser.add_argument("--output", required=True, help="Output folder for the shards.")
-    parser.add_argument(
+    add = parser.add_argument
+    add("--crops", required=True, help="Folder with the crops.")
+    text = "Layout of ready-made crops. By default the crops are those of crops.csv."
+    add("--layout", choices=("folder", "subcell", "manifest"), help=text)
+    text = "With --layout: channels to keep, in order, separated by commas."
+    add("--channels", help=text)
+    text = "The file review/decisions.csv written by `screen --apply`."
+    add("--decisions", metavar="FILE", help=text)
+    add("--output", required=True, help="Output folder for the shards.")
+    add(
         "--vocabulary",
         default=DEFAULT_VOCABULARY,
         help=f"Vocabulary of labels: {', '.join(vocabulary_names())}, or a text file "
         "with one label on each line.",
     )
-    parser.add_argument(
+    add(
         "--label_policy",
         default=LABEL_POLICIES[0],
         choices=LABEL_POLICIES,
-        help="Treatment of crops with several labels. multi_hot: one record "
-        "with all labels; single_only: only crops with exactly one label; "
-        "primary: the first label; duplicate: one record for each label.",
+        help="Treatment of crops with several labels. multi_hot: one record with all "
+        "labels; single_only: only crops with exactly one label; primary: the first "
+        "label; duplicate: one record for each label.",
     )
-    parser.add_argument(
-        "--min_count",
-        type=int,
-        default=0,
-        help="Remove labels with fewer crops from the vocabulary.",
-    )
-    parser.add_argument(
-        "--size",
-        type=int,
-        help="Side to which crops are downsampled, in pixels. By default crops "
-        "keep their size.",
-    )
-    parser.add_argument(
-        "--num_shards", type=int, default=8, help="Number of shards of each split."
-    )
-    parser.add_argument(
-        "--splits",
-        default="train=0.8,validation=0.1,test=0.1",
-        help="Share of the crops in each split.",
-    )
-    parser.add_argument(
-        "--seed",
-        type=int,
-        default=0,
-        help="Random seed of the splits and of the order of records.",
-    )
-    parser.add_argument(
-        "--overwrite", action="store_true", help="Replace existing shards."
-    )
+    text = "Remove labels with fewer crops from the vocabulary."
+    add("--min_count", type=int, default=0, help=text)
+    text = "Side in pixels to which crops are downsampled. By default they keep theirs."
+    add("--size", type=int, help=text)
+    add("--num_shards", type=int, default=8, help="Number of shards of each split.")
+    text = "Share of the crops in each split."
+    add("--splits", default="train=0.8,validation=0.1,test=0.1", help=text)
+    text = "Random seed of the splits and of the order of records."
+    add("--seed", type=int, default=0, help=text)
+    add("--overwrite", action="store_true", help="Replace existing shards.")
 
 
 def run(args) -> None:
@@ -100,9 +73,8 @@ def run(args) -> None:
         seed=args.seed,
     )
     source = _source(args)
-    info, made = shards.write_dataset(
-        source, args.output, options, overwrite=args.overwrite
-    )
+    overwrite = args.overwrite
+    info, made = shards.write_dataset(source, args.output, options, overwrite=overwrite)
     print(inspection.summary(info))
     print(inspection.count_table(info))
     for reason, count in made.left_out.items():

@@ -261,9 +261,7 @@ def is_plain_png(data: bytes, shape: Sequence[int], dtype: str) -> bool:
     return data[_PNG_HEADER_AT : _PNG_HEADER_AT + len(header)] == header
 
 
-def example_parser(
-    info: DatasetInfo,
-) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+def example_parser(info: DatasetInfo) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
     """Returns a function for graphs that parses, checks and decodes one record.
 
     It takes a string [] and returns ``image`` uint8 or uint16 [H, W, C] and ``labels``

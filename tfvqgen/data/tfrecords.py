@@ -230,9 +230,7 @@ def shard_problem(path: Path, shard: Shard, verify: bool = False) -> str | None:
 
 
 def find_damage(
-    split,
-    verify: bool = False,
-    progress: Callable[[int], object] = lambda count: None,
+    split, verify: bool = False, progress: Callable[[int], object] = lambda count: None
 ) -> Iterator[Damage]:
     """Reads a whole split and yields all damage, in the order of the shards.
 
