@@ -1,11 +1,11 @@
 """Downloads the images of an index over a few parallel connections.
 
-urllib3's `Retry` repeats requests that fail, with pauses that double, or as long as the
-server asks for (Retry-After). Images grow in hidden ``.part`` files, which the next
-attempt or the next run continues (Range and If-Range). They get their final names when
-their length and checksum are right and they can be decoded.
+urllib3's `Retry` repeats requests that fail. Images grow in hidden ``.part`` files,
+which the next attempt or run continues (Range and If-Range). They get their final names
+when their length and checksum are right and they can be decoded.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import itertools
@@ -43,12 +43,8 @@ _MOST_UNANSWERED = 20
 # Seconds before the first retry; each further pause is twice as long.
 _PAUSE = 1.0
 _LONGEST_PAUSE = 60.0
-_CHUNK = 2**16
-_HEADERS = {
-    "User-Agent": "tfvqgen-data-prep",
-    # The checksums of an index are those of the stored bytes.
-    "Accept-Encoding": "identity",
-}
+# The checksums of an index are those of the stored bytes.
+_HEADERS = {"User-Agent": "tfvqgen-data-prep", "Accept-Encoding": "identity"}
 
 
 @dataclasses.dataclass
@@ -70,6 +66,18 @@ class DownloadReport:
     changed: list[str] = dataclasses.field(default_factory=list)
     failed: list[tuple[ListedImage, str]] = dataclasses.field(default_factory=list)
     untried: int = 0
+
+    def add(self, image: ListedImage, changed: bool, result) -> None:
+        """Counts a result of the downloader."""
+        if changed:
+            self.changed.append(image.path)
+        if isinstance(result, _Failure):
+            self.failed.append((image, str(result)))
+        elif result is None:
+            self.kept += 1
+        else:
+            self.fetched += 1
+            self.bytes += result["bytes"]
 
 
 class _Failure(Exception):
@@ -103,9 +111,8 @@ def download(
     """Downloads the images that do not exist yet.
 
     Writes the images, ``CREDIT.txt`` and ``fields.json`` with the credit line; for a
-    table of fields ``IF-image.csv`` with the fields whose images all exist; and
-    ``failed.csv`` if some failed. After an interruption the tables describe the images
-    that exist.
+    table of fields ``IF-image.csv`` with the fields whose images all exist, also after
+    an interruption; and ``failed.csv`` if some failed.
 
     Args:
         index: The images.
@@ -133,7 +140,7 @@ def download(
             tqdm(total=len(index.images), unit="image", desc="downloading") as bar,
         ):
             for result in pool.imap_unordered(downloader.run, index.images):
-                _count(report, *result)
+                report.add(*result)
                 megabytes = round(report.bytes / 1e6)
                 bar.set_postfix(MB=megabytes, failed=len(report.failed), refresh=False)
                 bar.update()
@@ -157,9 +164,7 @@ class _Downloader:
         known: Path -> record of each image that was downloaded, now or before.
     """
 
-    def __init__(
-        self, output: Path, workers, rate, retries, timeout, max_bytes, verify
-    ):
+    def __init__(self, output, workers, rate, retries, timeout, max_bytes, verify):
         self.stopped = threading.Event()
         self._output, self._verify = output, verify
         self._gap = 1 / rate if rate else 0.0
@@ -168,6 +173,7 @@ class _Downloader:
         self._next_request = time.monotonic()
         self._journal = output / STATE / "images.jsonl"
         self.known = _read_journal(self._journal)
+        # It waits as long as a server asks for (Retry-After).
         retry = urllib3.Retry(
             retries,
             redirect=5,
@@ -203,9 +209,9 @@ class _Downloader:
         return image, changed, record
 
     def _is_unchanged(self, image: ListedImage, path: Path, known: Mapping) -> bool:
-        if known.get("url") != image.url or not path.is_file() or path.is_symlink():
-            return False
-        if image.sha256 not in ("", known.get("sha256")):
+        same = known.get("url") == image.url
+        same = same and image.sha256 in ("", known.get("sha256"))
+        if not same or not path.is_file() or path.is_symlink():
             return False
         status = path.stat()
         if status.st_size != known.get("bytes"):
@@ -223,29 +229,26 @@ class _Downloader:
         path.parent.mkdir(parents=True, exist_ok=True)
         name = hashlib.sha256(image.path.encode()).hexdigest()[:32]
         part = self._output / STATE / f"{name}.part"
-        damaged = False
+        num_damaged = 0
         for attempt in itertools.count():
             try:
                 self._receive(image.url, part)
                 return self._finish(image, part, path)
             except (_Broken, _Damaged) as failure:
-                again = isinstance(failure, _Broken) or not damaged
-                if not again or attempt == self._retries:
+                num_damaged += isinstance(failure, _Damaged)
+                if num_damaged > 1 or attempt == self._retries:
                     raise
-                damaged = damaged or isinstance(failure, _Damaged)
             self.stopped.wait(min(_PAUSE * 2**attempt, _LONGEST_PAUSE))
 
     def _receive(self, url: str, part: Path) -> None:
         """Downloads an image into a file, or only the rest that the file lacks."""
         source = part.with_suffix(".source")
         start = part.stat().st_size if part.exists() else 0
-        known_url, _, validator = (
-            source.read_text().partition("\n") if source.exists() else ("", "", "")
-        )
+        text = source.read_text() if source.exists() else ""
+        known_url, _, validator = text.partition("\n")
         headers = {}
         if start and validator and known_url == url:
             headers = {"Range": f"bytes={start}-", "If-Range": validator}
-        self._wait_for_turn()
         with self._answer(url, headers) as response:
             if response.url.startswith("http:") and url.startswith("https:"):
                 raise _Failure("a redirect from https to http")
@@ -262,13 +265,12 @@ class _Downloader:
                 raise _Failure(f"HTTP {response.status_code}")
             self._store(response, part)
 
-    def _wait_for_turn(self) -> None:
+    def _answer(self, url: str, headers: Mapping[str, str]) -> requests.Response:
+        """Sends a request when its turn has come."""
         with self._lock:
             turn = max(self._next_request, time.monotonic())
             self._next_request = turn + self._gap
         self.stopped.wait(turn - time.monotonic())
-
-    def _answer(self, url: str, headers: Mapping[str, str]) -> requests.Response:
         try:
             return self._session.get(
                 url, headers=headers, stream=True, timeout=self._timeout
@@ -283,7 +285,7 @@ class _Downloader:
     def _store(self, response: requests.Response, part: Path) -> None:
         try:
             with blamed_on(part), open(part, "ab") as file:
-                for piece in response.raw.stream(_CHUNK, decode_content=False):
+                for piece in response.raw.stream(2**16, decode_content=False):
                     if file.tell() + len(piece) > self._max_bytes:
                         raise _Failure(f"more than {self._max_bytes / 1e6:g} MB")
                     file.write(piece)
@@ -330,27 +332,13 @@ def _read_journal(path: Path) -> dict[str, dict[str, Any]]:
     records = {}
     text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
     for line in text.splitlines():
-        try:
+        with contextlib.suppress(ValueError, TypeError, KeyError, RecursionError):
             record = json.loads(line)
             records[record["path"]] = record
-        except (ValueError, TypeError, KeyError, RecursionError):
-            continue
     # A line that a crash has cut off must not be continued.
     with whole_file(path, "w") as file:
         file.writelines(json.dumps(record) + "\n" for record in records.values())
     return records
-
-
-def _count(report: DownloadReport, image: ListedImage, changed: bool, result) -> None:
-    if changed:
-        report.changed.append(image.path)
-    if isinstance(result, _Failure):
-        report.failed.append((image, str(result)))
-    elif result is None:
-        report.kept += 1
-    else:
-        report.fetched += 1
-        report.bytes += result["bytes"]
 
 
 def _write_credit(output: Path, index: ImageIndex, credit: str) -> None:

@@ -21,6 +21,7 @@ URL_TEMPLATE = "https://images.proteinatlas.org/{antibody_number}/{name}_{channe
 _FIELD_COLUMNS = ("filename", "locations")
 # The layout `if_image` reads the same names.
 _FILENAME = re.compile(r"(?:.*/)?((\d+)_[A-P]\d{1,2}_\d+)_?")
+_ANTIBODY = re.compile(r"(?:HPA|CAB)?0*([1-9]\d*)")
 _SUFFIX = re.compile(r"\.(png|jpe?g|tiff?)(\.gz)?$", re.IGNORECASE)
 # Parts of a path are not hidden, and every operating system allows them.
 _PART = r"\w(?:[\w .+,()=@-]{0,198}[\w+,()=@-])?"
@@ -114,8 +115,7 @@ def host_of(url: str) -> str:
 def checked_url(text: str, where: str) -> str:
     """Returns an address without its fragment.
 
-    Raises:
-        DataError: It is not an http or https address, or contains a user name.
+    Raises a DataError if it is not an http or https address or contains a user name.
     """
     url = text.partition("#")[0]
     try:
@@ -136,9 +136,7 @@ def checked_url(text: str, where: str) -> str:
 def checked_path(text: str, where: str) -> str:
     """Returns the path of an image below the output folder.
 
-    Raises:
-        DataError: It is not the path of an image, or leads out of the folder on some
-            operating system.
+    Raises a DataError if it is no such path on any operating system.
     """
     if not _PATH.fullmatch(text) or not _SUFFIX.search(text):
         raise DataError(
@@ -173,12 +171,10 @@ def _of_fields(
     for line, row in enumerate(rows):
         values = {name: quote(row.get(name), safe="/") for name in header}
         if "{antibody_number}" in template:
-            values["antibody_number"] = _part_of(
-                row, "antibody", r"(?:HPA|CAB)?0*([1-9]\d*)", "HPA or CAB and a number"
-            )[1]
-        filename = _part_of(
-            row, "filename", _FILENAME, ".../<plate>_<position>_<sample>_"
-        )
+            antibody = _part_of(row, "antibody", _ANTIBODY, "HPA or CAB and a number")
+            values["antibody_number"] = antibody[1]
+        expected = ".../<plate>_<position>_<sample>_"
+        filename = _part_of(row, "filename", _FILENAME, expected)
         values["name"] = filename[1]
         for channel in channels:
             values["channel"] = channel
@@ -202,19 +198,15 @@ def _unique(found: Iterable[tuple[ListedImage, str]]) -> list[ListedImage]:
 
 def _shows(image: ListedImage, channels: Sequence[str]) -> bool:
     """Whether an image's name tells one of the channels, or none at all."""
-    colours = _COLOURS.search(image.path)
-    return colours is None or bool(
-        set(channels).intersection(colours[1].lower().split("_"))
-    )
+    found = _COLOURS.search(image.path)
+    return found is None or not set(channels).isdisjoint(found[1].lower().split("_"))
 
 
 def _part_of(row: Row, column: str, form, expected: str) -> re.Match:
     found = re.fullmatch(form, row.get(column))
     if found is None:
-        raise DataError(
-            f"wrong {column}: expected {expected}. "
-            f"Received: {column}={row.get(column)!r} in {row.where}"
-        )
+        received = f"{column}={row.get(column)!r} in {row.where}"
+        raise DataError(f"wrong {column}: expected {expected}. Received: {received}")
     return found
 
 

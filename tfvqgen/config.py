@@ -56,22 +56,16 @@ class StageConfig:
     log_every: int = key(50, "steps between logged training metrics", low=1, free=True)
     validate_every: int = key(1000, "steps between validations", low=1, free=True)
     validation_examples: int = key(
-        10_000,
-        "largest number of validation examples, rounded up to whole batches",
-        low=1,
-        free=True,
+        10_000, "largest number of validation examples, rounded up", low=1, free=True
     )
     checkpoint_every: int = key(500, "steps between checkpoints", low=1, free=True)
     keep_checkpoints: int = key(2, "number of checkpoints to keep", low=1, free=True)
 
     def __post_init__(self):
         check(self)
-        require(
-            not self.decay_steps or self.decay_steps > self.warmup_steps,
-            "decay_steps",
-            f"0 or more than warmup_steps={self.warmup_steps}",
-            self.decay_steps,
-        )
+        fits = not self.decay_steps or self.decay_steps > self.warmup_steps
+        expected = f"0 or more than warmup_steps={self.warmup_steps}"
+        require(fits, "decay_steps", expected, self.decay_steps)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -79,10 +73,7 @@ class ShardStageConfig(StageConfig):
     """The keys of a stage that is trained on shards."""
 
     label_balance: float = key(
-        0.0,
-        "sampling of labels; 0: natural frequency, 1: equal frequency",
-        low=0,
-        high=1,
+        0.0, "sampling of labels; 0: as frequent as they are, 1: equally", low=0, high=1
     )
 
 
@@ -96,42 +87,28 @@ class VQVAEConfig(ShardStageConfig):
         (128, 128, 4), "height, width and channels of the images", low=1
     )
     protein_channel: int = key(
-        -1,
-        "index of the protein channel, which is shown green; -1: none",
-        low=-1,
-        derived=True,
+        -1, "index of the protein channel, shown green; -1: none", low=-1, derived=True
     )
     protein_weight: float = key(
         1.0, "loss weight of the protein channel relative to the others", low=0
     )
     laplacian_weight: float = key(
-        0.0,
-        "loss weight of the absolute error of three Laplacian bands; 0 disables it",
-        low=0,
+        0.0, "loss weight of the error of three Laplacian bands; 0 disables it", low=0
     )
     frequency_weight: float = key(
         0.0, "loss weight of the focal frequency loss; 0 disables it", low=0
     )
     texture_noise_weight: float = key(
-        1.0,
-        "loss weight of the local power of the texture noise relative to "
-        "the squared error; 0 disables texture noise",
-        low=0,
+        1.0, "loss weight of the power of the texture noise; 0 disables noise", low=0
     )
     adversarial_weight: float = key(
-        0.0,
-        "adversarial loss weight, relative to the norm of the "
-        "reconstruction gradient; 0 disables the patch critic",
-        low=0,
+        0.0, "adversarial loss weight, relative to the gradient norm; 0: none", low=0
     )
     adversarial_after: int = key(
         2000, "steps before the adversarial loss starts", low=0, high=1_000_000_000
     )
     adversarial_ramp: int = key(
-        1000,
-        "steps of linear increase of the adversarial loss; the critic is "
-        "trained for as many steps before",
-        low=1,
+        1000, "steps of the critic alone, then of increasing adversarial loss", low=1
     )
     critic_width: int = key(32, "filters of the critic's first convolution", low=1)
     critic_learning_rate: float = key(5e-4, "learning rate of the critic", low=0)
@@ -141,7 +118,7 @@ class VQVAEConfig(ShardStageConfig):
     residual_width: int = key(64, "filters inside a residual layer", low=1)
     bottom_stride: int = key(
         4,
-        "pixels for each bottom code along one side; a top code covers twice as many",
+        "pixels of a bottom code along a side; half of a top code's",
         choices=(2, 4, 8),
     )
     num_embeddings: int = key(
@@ -160,21 +137,15 @@ class VQVAEConfig(ShardStageConfig):
     epsilon: float = key(1e-5, "Laplace smoothing of the code counts", low=0)
     dead_code_threshold: float = key(
         0.01,
-        "share of uniform use below which a code is re-initialized from "
-        "the batch; 0 disables it",
+        "share of uniform use below which a code is re-initialized; 0 disables it",
         low=0,
         high=1,
     )
     quantize_after: int = key(
-        50,
-        "steps without quantization before the codebooks are initialized from data",
-        low=0,
+        50, "steps without quantization before the codebooks are initialized", low=0
     )
     bottom_dropout: float = key(
-        0.1,
-        "share of training images for which the decoder does not see the bottom level",
-        low=0,
-        high=1,
+        0.1, "share of training images decoded without the bottom level", low=0, high=1
     )
 
     def __post_init__(self):
@@ -234,10 +205,7 @@ class PriorConfig(ShardStageConfig):
     )
     num_labels: int = key(0, "number of labels in the vocabulary", low=0, derived=True)
     condition_shape: tuple[int, int] = key(
-        (0, 0),
-        "height and width of the code map given as condition; 0,0: none",
-        low=0,
-        derived=True,
+        (0, 0), "height and width of the condition; 0,0: none", low=0, derived=True
     )
     width: int = key(128, "filters of the features", low=1)
     blocks: int = key(4, "number of blocks", low=1)
@@ -255,20 +223,14 @@ class PriorConfig(ShardStageConfig):
         0.1, "share of training examples without their labels", low=0, high=1
     )
     polyak: float = key(
-        0.999,
-        "decay of the averages of the weights used for validation and sampling",
-        low=0,
-        below=1,
+        0.999, "decay of the averaged weights, which are used later", low=0, below=1
     )
     accumulation: int = key(
-        1,
-        "number of parts in which the batch of a replica is processed, to save memory",
-        low=1,
+        1, "number of parts of a replica's batch, which saves memory", low=1
     )
     patience: int = key(
         0,
-        "number of validations without improvement after which training "
-        "stops; 0 disables early stopping",
+        "validations without improvement before early stopping; 0: off",
         low=0,
         free=True,
     )
@@ -317,9 +279,6 @@ class Config:
     @classmethod
     def from_preset(cls, name: str) -> Self:
         """Returns a shipped configuration.
-
-        Args:
-            name: One of :data:`~tfvqgen.presets.PRESETS`.
 
         Raises:
             UserError: There is no such preset.

@@ -21,12 +21,8 @@ from typing import Any
 
 from tfvqgen.errors import DataError, UserError
 
-_TYPE_NAMES = {
-    bool: "true or false",
-    int: "an integer",
-    float: "a finite number",
-    str: "text",
-}
+_TYPE_NAMES = {bool: "true or false", int: "an integer", str: "text"}
+_TYPE_NAMES[float] = "a finite number"
 _BOUNDS = {
     "low": ("at least", operator.ge),
     "above": ("above", operator.gt),
@@ -43,7 +39,7 @@ def key(
     above: float | None = None,
     high: float | None = None,
     below: float | None = None,
-    choices: Iterable = (),
+    choices: tuple = (),
     pattern: str = "",
     max_items: int | None = None,
     unique: bool = False,
@@ -67,20 +63,8 @@ def key(
         derived: Whether the value follows from another section or from the data, so
             that no user sets it.
     """
-    metadata = {
-        "text": text,
-        "low": low,
-        "above": above,
-        "high": high,
-        "below": below,
-        "choices": tuple(choices),
-        "pattern": pattern,
-        "max_items": max_items,
-        "unique": unique,
-        "free": free,
-        "derived": derived,
-    }
-    return dataclasses.field(default=default, metadata=metadata)
+    metadata = dict(locals())
+    return dataclasses.field(default=metadata.pop("default"), metadata=metadata)
 
 
 def read(kind: type, value: Any, where: object = "", *, strict: bool = False) -> Any:

@@ -111,12 +111,10 @@ def training_examples(
     seed: int,
     batch_size: int,
     start_step: int = 0,
-    num_workers: int = 1,
-    worker: int = 0,
-    num_replicas_per_worker: int = 1,
     augment: bool = False,
     label_balance: float = 0.0,
     cache: bool = False,
+    **share: int,
 ) -> tf.data.Dataset:
     """Returns the endless batches of one worker.
 
@@ -125,13 +123,11 @@ def training_examples(
         seed: Random seed of order and symmetries.
         batch_size: The global batch, over all workers and replicas.
         start_step: The number of global batches to skip.
-        num_workers: The number of workers that share a global batch.
-        worker: The number of this worker, from 0.
-        num_replicas_per_worker: Consecutive batches go to consecutive replicas.
         augment: Whether to apply a random symmetry of the square to each image.
         label_balance: Above 0, examples are sampled with replacement by
             :func:`balancing_weights`.
         cache: Whether to keep all decoded images in memory.
+        **share: Further arguments of :class:`Share`.
 
     Returns:
         A data set of ``image`` [B, H, W, C] as stored, ``labels`` float32 [B, L] and
@@ -143,30 +139,25 @@ def training_examples(
     """
     if start_step < 0:
         raise UserError(f"start_step: expected at least 0. Received: {start_step}")
-    share = Share(batch_size, num_workers, worker, num_replicas_per_worker)
+    part = Share(batch_size, **share)
     order = _training_order(split, seed, label_balance)
     fetch = _cached_fetch(split) if cache else _fetch(split)
     turn_seed = derived_seed(seed, "symmetry")
 
     def example(number: tf.Tensor) -> dict[str, tf.Tensor]:
-        position = share.position(number)
+        position = part.position(number)
         index = order(position)
         parts = fetch(index)
         if augment:
             parts["image"] = turned_at(parts["image"], position, turn_seed)
         return {**parts, "index": index}
 
-    numbers = tf.data.Dataset.range(start_step * share.per_worker, tf.int64.max)
-    return batches(numbers, example, share)
+    numbers = tf.data.Dataset.range(start_step * part.per_worker, tf.int64.max)
+    return batches(numbers, example, part)
 
 
 def evaluation_examples(
-    split: Split,
-    *,
-    batch_size: int,
-    num_workers: int = 1,
-    worker: int = 0,
-    num_replicas_per_worker: int = 1,
+    split: Split, *, batch_size: int, **share: int
 ) -> tf.data.Dataset:
     """Returns one worker's batches of a pass over a split, in order.
 
@@ -176,20 +167,18 @@ def evaluation_examples(
     Args:
         split: The split.
         batch_size: The global batch, over all workers and replicas.
-        num_workers: The number of workers that share a global batch.
-        worker: The number of this worker, from 0.
-        num_replicas_per_worker: Consecutive batches go to consecutive replicas.
+        **share: Further arguments of :class:`Share`.
 
     Returns:
         A data set with the tensors of :func:`training_examples` and ``weight`` float32
         [B].
     """
-    share = Share(batch_size, num_workers, worker, num_replicas_per_worker)
+    part = Share(batch_size, **share)
     fetch = _fetch(split)
     last = split.num_examples - 1
 
     def example(number: tf.Tensor) -> dict[str, tf.Tensor]:
-        position = share.position(number)
+        position = part.position(number)
         real = position <= last
         return {
             **fetch(tf.minimum(position, last)),
@@ -198,7 +187,7 @@ def evaluation_examples(
         }
 
     steps = -(-split.num_examples // batch_size)
-    return batches(tf.data.Dataset.range(steps * share.per_worker), example, share)
+    return batches(tf.data.Dataset.range(steps * part.per_worker), example, part)
 
 
 def diagnose(error: Exception, split: Split) -> DataError:
