@@ -108,7 +108,9 @@ class VQVAEConfig(ShardStageConfig):
         2000, "steps before the adversarial loss starts", low=0, high=1_000_000_000
     )
     adversarial_ramp: int = key(
-        1000, "steps of the critic alone, then of increasing adversarial loss", low=1
+        1000,
+        "steps of its linear increase; the critic is trained as long before",
+        low=1,
     )
     critic_width: int = key(32, "filters of the critic's first convolution", low=1)
     critic_learning_rate: float = key(5e-4, "learning rate of the critic", low=0)
@@ -117,9 +119,7 @@ class VQVAEConfig(ShardStageConfig):
     residual_layers: int = key(2, "residual layers of each stack", low=0)
     residual_width: int = key(64, "filters inside a residual layer", low=1)
     bottom_stride: int = key(
-        4,
-        "pixels of a bottom code along a side; half of a top code's",
-        choices=(2, 4, 8),
+        4, "side of a bottom code in pixels; half of a top code's", choices=(2, 4, 8)
     )
     num_embeddings: int = key(
         512, "number of embeddings in each codebook (K)", low=2, high=65_536
@@ -229,10 +229,7 @@ class PriorConfig(ShardStageConfig):
         1, "number of parts of a replica's batch, which saves memory", low=1
     )
     patience: int = key(
-        0,
-        "validations without improvement before early stopping; 0: off",
-        low=0,
-        free=True,
+        0, "validations without improvement to stop after; 0: none", low=0, free=True
     )
 
     def __post_init__(self):
