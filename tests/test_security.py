@@ -46,8 +46,8 @@ def test_no_source_file_calls_a_function_that_runs_code_from_files():
             assert name in allowed or not re.search(pattern, text), (name, pattern)
 
 
-_OUTSIDE = ("../secret.png", "/etc/hostname", "a/../../secret.png", "~/x.png")
-_OUTSIDE += ("C:\\x.png", "\\\\host\\x.png", "..\\x.png", "c:x.png")
+_OUTSIDE = ("../x.png", "/etc/hostname", "a/../../x.png", "~/x.png", "C:\\x.png")
+_OUTSIDE += ("\\\\host\\x.png", "..\\x.png", "c:x.png")
 
 
 def test_paths_of_tables_stay_in_their_folder(tmp_path):
@@ -78,22 +78,6 @@ def test_paths_of_shards_stay_in_their_folder(tmp_path):
         (tmp_path / "dataset.json").write_text(json.dumps(description))
         with pytest.raises(DataError, match=r"shards\[0\]\.path"):
             read_info(tmp_path)
-
-
-@pytest.mark.parametrize("path", _OUTSIDE)
-def test_paths_of_downloaded_images_stay_in_their_folder(path):
-    from data_prep.image_index import checked_path
-
-    with pytest.raises(DataError, match="below the output folder"):
-        checked_path(path, "line 2")
-
-
-@pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://a/x.png", "data:,x.png"])
-def test_images_are_downloaded_over_http_only(url):
-    from data_prep.image_index import checked_url
-
-    with pytest.raises(DataError, match="wrong address"):
-        checked_url(url, "line 2")
 
 
 def test_a_saved_model_of_another_program_is_not_loaded(tmp_path):

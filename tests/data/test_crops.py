@@ -47,44 +47,32 @@ def test_a_table_comes_back_as_it_was(tmp_path):
     )
     folder = crops.read_crops(tmp_path)
     assert folder.rows == [CROP, plain]
-    assert (folder.channels, folder.dtype, folder.credit) == (
-        ("r", "g"),
-        "uint16",
-        "CC BY",
-    )
-    assert not folder.labels_ordered
+    assert (folder.channels, folder.dtype) == (("r", "g"), "uint16")
+    assert folder.credit == "CC BY" and not folder.labels_ordered
     header = (tmp_path / "crops.csv").read_text().splitlines()[0].split(",")
     assert header == [*crops.COLUMNS, "gene", "synthetic", "sha256"]
 
 
-def test_a_table_saved_by_a_spreadsheet_is_read(tmp_path):
-    folder = _write_table(
-        tmp_path,
-        _line(labels="A | B|A|", accepted="TRUE"),
-        "",
-        encoding="utf-8-sig",
-        newline="\r\n",
-    )
-    (row,) = crops.read_crops(folder).rows
-    assert row.crop_id == "a"
-    assert row.labels == ("A", "B")
+def test_a_table_saved_by_a_spreadsheet_or_pandas_is_read(tmp_path):
+    # Beside missing values the integers of pandas are floats.
+    lines = (_line(labels="A | B|A|", accepted="TRUE", size="64.0"), "")
+    lines += (_line(crop_id="b"),)
+    folder = _write_table(tmp_path, *lines, encoding="utf-8-sig", newline="\r\n")
+    first, second = crops.read_crops(folder).rows
+    assert (first.crop_id, first.labels) == ("a", ("A", "B"))
+    assert (repr(first.size), second.size) == ("64", None)
 
 
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
         ({"crop_id": ""}, "crop_id"),
-        ({"group": " "}, "group"),
         ({"path": "../a.png"}, "inside the folder"),
-        ({"path": "."}, "inside the folder"),
         ({"accepted": "yes"}, "true or false"),
         ({"size": "12.5"}, "a whole number above 0 or nothing.*size"),
         ({"size": "0"}, "size"),
         ({"pixel_size": "nan"}, "pixel_size"),
-        ({"pixel_size": "-1"}, "pixel_size"),
-        ({"x": "left"}, "x="),
         ({"x": "1e999"}, "x="),
-        ({"pixel_size": "9" * 400}, "pixel_size"),
         ({"y": "1,2"}, "columns"),
         ({"crop_id": "first"}, "crop_id='first' again"),
     ],
@@ -96,24 +84,10 @@ def test_a_wrong_value_is_named_with_its_line(tmp_path, changed, words):
     assert f"{folder / 'crops.csv'} line 3" in str(error.value)
 
 
-def test_a_size_that_pandas_wrote_is_read(tmp_path):
-    # Beside missing values its integers are floats.
-    folder = _write_table(tmp_path, _line(size="64.0"), _line(crop_id="b"))
-    sizes = [row.size for row in crops.read_crops(folder).rows]
-    assert sizes == [64, None]
-    assert isinstance(sizes[0], int)
-
-
 def test_a_missing_column_is_named(tmp_path):
     header = ",".join(name for name in crops.COLUMNS if name != "group")
     folder = _write_table(tmp_path, header=header)
     with pytest.raises(DataError, match="no group"):
-        crops.read_crops(folder)
-
-
-def test_a_table_that_is_not_text_is_named(tmp_path):
-    folder = _write_table(tmp_path, _line(reason="Müller"), encoding="latin-1")
-    with pytest.raises(DataError, match=r"UTF-8.*crops\.csv"):
         crops.read_crops(folder)
 
 
@@ -124,14 +98,7 @@ def test_a_folder_without_crops_is_named(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [
-        ("channels", []),
-        ("channels", ["r", "r"]),
-        ("channels", ["../r"]),
-        ("dtype", "float32"),
-        ("labels_ordered", "yes"),
-        ("credit", None),
-    ],
+    [("channels", ["r", "r"]), ("channels", ["../r"]), ("dtype", "float32")],
 )
 def test_a_wrong_json_file_is_named(tmp_path, name, value):
     folder = _write_table(tmp_path)
@@ -146,17 +113,14 @@ def test_a_wrong_json_file_is_named(tmp_path, name, value):
     [
         {"path": "../a.png"},
         {"labels": ("a|b",)},
-        {"sha256": "abc"},
         {"group": ""},
         {"metadata": {"x": "1"}},
-        {"metadata": {"id": "1"}},
     ],
 )
 def test_rows_that_cannot_be_read_back_are_not_written(tmp_path, changed):
     with pytest.raises(UserError):
-        crops.write_crops(
-            tmp_path, [dataclasses.replace(CROP, **changed)], channels=["r"]
-        )
+        rows = [dataclasses.replace(CROP, **changed)]
+        crops.write_crops(tmp_path, rows, channels=["r"])
     assert not list(tmp_path.iterdir())
 
 

@@ -29,18 +29,13 @@ def test_images_come_back_exactly(tmp_path_factory, shape, dtype, seed):
 
 
 @pytest.mark.parametrize(("channels", "dtype"), [(2, "uint8"), (4, "uint16")])
-def test_our_pngs_are_read_by_tensorflow(channels, dtype):
+def test_pngs_are_exchanged_with_tensorflow(channels, dtype):
     image = support.random_image((5, 7, channels), dtype)
     data = images.encode_png(image)
     decoded = tf.io.decode_png(data, dtype=tf.as_dtype(dtype))
     np.testing.assert_array_equal(decoded, image)
-
-
-def test_other_pngs_are_read():
-    image = support.random_image((9, 6, 4), "uint16")
-    np.testing.assert_array_equal(
-        images.decode_png(tf.io.encode_png(image).numpy()), image
-    )
+    other = tf.io.encode_png(image).numpy()
+    np.testing.assert_array_equal(images.decode_png(other), image)
 
 
 def test_many_channels_are_grey_files_named_after_them(tmp_path):
@@ -57,45 +52,29 @@ def test_many_channels_are_grey_files_named_after_them(tmp_path):
         )
 
 
-@pytest.mark.parametrize("count", [2, 4])
-def test_a_wrong_number_of_channel_names_is_refused(tmp_path, count):
+def test_a_wrong_number_of_channel_names_is_refused(tmp_path):
     image = support.random_image((4, 4, 3))
     with pytest.raises(UserError, match="expected 3 names"):
-        images.write_image(
-            tmp_path / "a_{channel}.png", image, support.CHANNELS[:count]
-        )
+        images.write_image(tmp_path / "a_{channel}.png", image, ("red", "green"))
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
-    "image",
-    [
-        np.zeros((4, 4), np.uint8),
-        np.zeros((4, 4, 3), np.float32),
-        np.zeros((4, 4, 0), np.uint8),
-        np.zeros((4, 4, 9), np.uint8),
-        [[1]],
-    ],
+    ("shape", "dtype"), [((4, 4), "uint8"), ((4, 4, 3), "f4"), ((4, 4, 9), "uint8")]
 )
-def test_an_array_that_is_no_image_is_refused(tmp_path, image):
+def test_an_array_that_is_no_image_is_refused(tmp_path, shape, dtype):
     with pytest.raises(UserError, match="not an image"):
-        images.write_image(tmp_path / "a.png", image)
+        images.write_image(tmp_path / "a.png", np.zeros(shape, dtype))
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("data", [b"", b"GIF89a", b"\x89PNG\r\n\x1a\n"])
-def test_a_file_that_is_no_png_is_named(tmp_path, data):
-    (tmp_path / "a.png").write_bytes(data)
-    with pytest.raises(DataError, match=r"PNG.*a\.png"):
-        images.read_image(tmp_path / "a.png")
-
-
-def test_a_cut_png_is_named(tmp_path):
+def test_a_file_that_is_no_png_or_a_cut_one_is_named(tmp_path):
     path = tmp_path / "a.png"
     images.write_image(path, support.random_image((30, 30, 3)))
-    path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(DataError, match=r"damaged PNG.*a\.png"):
-        images.read_image(path)
+    for data in (b"", b"GIF89a", b"\x89PNG\r\n\x1a\n", path.read_bytes()[:1000]):
+        path.write_bytes(data)
+        with pytest.raises(DataError, match=r"PNG.*a\.png"):
+            images.read_image(path)
 
 
 def test_a_composite_has_the_chosen_channels_and_black():

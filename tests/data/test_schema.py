@@ -84,7 +84,6 @@ def test_a_record_has_the_documented_features():
         ((4, 5, 3), "uint8", (), "shape differs"),
         ((4, 4, 3), "uint16", (), "shape or depth"),
         ((4, 4, 3), "uint8", (3,), "outside the vocabulary"),
-        ((4, 4, 3), "uint8", (-1,), "outside the vocabulary"),
     ],
 )
 def test_a_record_that_differs_from_the_description_is_refused(
@@ -145,8 +144,5 @@ def test_every_value_survives_the_way_to_the_unit_interval_and_back(dtype):
     back = schema.from_unit(unit, dtype)
     assert back.dtype == dtype
     np.testing.assert_array_equal(back, values)
-
-
-def test_values_outside_the_unit_interval_are_clipped():
-    values = schema.from_unit(tf.constant([-0.5, 0.5, 2.0]), "uint8")
-    assert values.numpy().tolist() == [0, 128, 255]
+    clipped = schema.from_unit(tf.constant([-0.5, 2.0]), dtype)
+    assert clipped.numpy().tolist() == [0, top]

@@ -42,20 +42,6 @@ def test_any_record_is_read_by_its_number(tmp_path_factory, contents):
     assert [_read(opened, i) for i in range(len(flat))] == flat
 
 
-@pytest.mark.parametrize(
-    ("name", "known"),
-    [
-        (tfrecords.shard_name("train", 0, 1), True),
-        (tfrecords.shard_name("test", 123, 200_000), True),
-        (tfrecords.shard_name("mine", 0, 1), False),
-        ("train-00000-of-00001.tfrecord.bak", False),
-        ("train-0-of-1.tfrecord", False),
-    ],
-)
-def test_names_of_shards_are_recognized(name, known):
-    assert tfrecords.is_shard_name(name, ("train", "test")) == known
-
-
 def test_the_description_of_a_shard_matches_its_file(tmp_path):
     (shard,) = _write(tmp_path, [b"one", b"two"])
     path = tmp_path / shard.path
@@ -76,7 +62,7 @@ def test_an_interrupted_shard_leaves_nothing(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("cut", [1, 9, 18])
+@pytest.mark.parametrize("cut", [1, 18])
 def test_a_truncated_shard_is_named(tmp_path, cut):
     (shard,) = _write(tmp_path, [b"one", b"two", b"six"])
     path = tmp_path / shard.path
@@ -88,9 +74,8 @@ def test_a_truncated_shard_is_named(tmp_path, cut):
         _open(tmp_path, [shard])
 
 
-@pytest.mark.parametrize("byte", [0, 7, 11])
-@pytest.mark.parametrize("record", [0, 2])
-def test_a_flipped_byte_in_a_length_is_named(tmp_path, byte, record):
+@pytest.mark.parametrize(("record", "byte"), [(0, 0), (2, 11)])
+def test_a_flipped_byte_in_a_length_is_named(tmp_path, record, byte):
     (shard,) = _write(tmp_path, [b"one", b"two", b"six"])
     path = tmp_path / shard.path
     data = bytearray(path.read_bytes())
@@ -126,17 +111,8 @@ def test_each_record_is_at_any_position_of_an_epoch():
     assert np.abs(counts - epochs / size).max() < 18
 
 
-@pytest.mark.parametrize(
-    ("error", "kind"),
-    [
-        (tf.errors.ResourceExhaustedError, OSError),
-        (tf.errors.NotFoundError, FileNotFoundError),
-    ],
-)
 @pytest.mark.parametrize("method", ["write", "close"])
-def test_a_shard_that_cannot_be_written_is_an_os_error(
-    tmp_path, monkeypatch, error, kind, method
-):
+def test_a_shard_that_cannot_be_written_is_an_os_error(tmp_path, monkeypatch, method):
     class Broken:
         def __init__(self, path):
             open(path, "w").close()
@@ -149,22 +125,12 @@ def test_a_shard_that_cannot_be_written_is_an_os_error(
 
         def fail(self, name):
             if name == method:
-                raise error(None, None, "no")
+                raise tf.errors.ResourceExhaustedError(None, None, "no")
 
     monkeypatch.setattr(tf.io, "TFRecordWriter", Broken)
-    with pytest.raises(kind) as found:
+    with pytest.raises(OSError) as found:
         tfrecords.write_shard(tmp_path / "a.tfrecord", [b"one"])
     assert found.value.filename == str(tmp_path / "a.tfrecord")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_errors_of_the_records_stay_as_they_are(tmp_path):
-    def exhausted():
-        yield b"one"
-        raise tf.errors.ResourceExhaustedError(None, None, "memory")
-
-    with pytest.raises(tf.errors.ResourceExhaustedError):
-        tfrecords.write_shard(tmp_path / "a.tfrecord", exhausted())
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,6 +1,5 @@
 """A small folder of crops with features, for tests of screening."""
 
-import argparse
 import contextlib
 import importlib.util
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ import pytest
 from data_prep.commands import screen
 from data_prep.embedding import projection
 from data_prep.embedding.crop_features import write_features
-from tests.support import make_crops
+from tests.support import make_crops, run_command
 from tfvqgen.data.crops import read_crops
 
 INSTALLED = all(importlib.util.find_spec(name) for name in ("sklearn", "umap"))
@@ -46,9 +45,7 @@ def write_some_features(folder: Path, seed: int = 0) -> None:
 
 def run_screen(*flags) -> None:
     """Runs the command as its user would."""
-    parser = argparse.ArgumentParser()
-    screen.add_flags(parser)
-    screen.run(parser.parse_args([str(flag) for flag in flags]))
+    run_command(screen, *flags)
 
 
 @contextlib.contextmanager

@@ -65,20 +65,16 @@ def test_a_table_of_fields_gives_an_image_for_each_channel(read):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "an empty table"),
         ("Id,Target\n1,2\n", "expected url, or filename, locations"),
         (f"url\n{SITE}/a_yellow.png\n", "no images to download"),
         ("url\nfile:///etc/passwd\n", "wrong address in .* line 2"),
-        ("url\nhttp://\n", "wrong address"),
         ("url\nhttp://user:word@host/a.png\n", "no user name"),
         ("url\nhttp://host:99999/a.png\n", "wrong address"),
         (f"url\n{SITE}/a.html\n", "wrong path"),
         (f"url\n{SITE}/%2e%2e/a.png\n", "wrong path"),
         (f"url,path\n{SITE}/a.png,.download/a.png\n", "wrong path"),
-        (f"url,path\n{SITE}/a.png,a\\b.png\n", "wrong path"),
         (f"url,sha256\n{SITE}/a.png,abc\n", "wrong sha256"),
         (f"url,path\n{SITE}/a.png,x.png\n{SITE}/b.png,X.png\n", "same path"),
-        (b"url\nhttps://host/\xff.png\n", "UTF-8"),
         (FIELDS + "7_C5_1_,7,,Cytosol\n", "wrong antibody"),
         (FIELDS + "../C5_1_,7,HPA1,Cytosol\n", "wrong filename"),
     ],
@@ -90,18 +86,11 @@ def test_a_wrong_table_is_refused(read, text, message):
 
 @pytest.mark.parametrize(
     "template",
-    [
-        "http://host/{name}.png",
-        "http://host/{channel}.exe",
-        "http://host/{nope}_{channel}.png",
-        "http://host/{channel.__class__}.png",
-        "http://host/{channel:9}.png",
-        "http://host/{channel.png",
-    ],
+    ["{name}.png", "{channel}.exe", "{channel.__class__}.png", "{channel.png"],
 )
 def test_a_wrong_template_is_refused(read, template):
     with pytest.raises(UserError, match="wrong --url"):
-        read(FIELDS + "7_C5_1_,7,HPA1,Cytosol\n", ("red",), template)
+        read(FIELDS + "7_C5_1_,7,HPA1,Cytosol\n", ("red",), f"http://host/{template}")
 
 
 @settings(max_examples=50)

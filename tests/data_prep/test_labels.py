@@ -32,14 +32,10 @@ def test_the_default_is_the_competition_without_its_four_rarest():
 @pytest.mark.parametrize(
     ("written", "meant"),
     [
-        ("cytosol", "Cytosol"),
         (" Golgi  APPARATUS ", "Golgi apparatus"),
-        ("Cell Junctions", "Cell junctions"),
         ("Lipid droplet", "Lipid droplets"),
         ("Nucleus", "Nucleoplasm"),
-        ("Cytoplasm", "Cytosol"),
         ("Focal Adhesions", "Focal adhesion sites"),
-        ("Rods & Rings", "Rods & rings"),
     ],
 )
 def test_names_match_without_case_and_by_alias(written, meant):
@@ -51,11 +47,6 @@ def test_an_alias_gives_way_to_the_name_itself(tmp_path):
     (tmp_path / "own.txt").write_text("Nucleus\nNucleoplasm\n")
     vocabulary = labels.load_vocabulary(str(tmp_path / "own.txt"))
     assert vocabulary.find("nucleus") == 0
-
-
-def test_the_message_about_an_unknown_label_has_the_most_similar_name():
-    with pytest.raises(UserError, match=r"did you mean 'Nucleoplasm'.*'Nucleoplams'"):
-        labels.resolve(["Nucleoplams"], labels.load_vocabulary("hpa24"))
 
 
 def test_a_vocabulary_is_read_from_a_file(tmp_path):
@@ -71,47 +62,33 @@ def test_a_wrong_vocabulary_is_refused(tmp_path, text):
         labels.load_vocabulary(str(tmp_path / "own.txt"))
 
 
-@pytest.mark.parametrize("name", ["hpa42", "a\0b"])
-def test_a_missing_vocabulary_is_named(name):
+def test_a_missing_vocabulary_is_named():
     with pytest.raises(UserError, match=r"no such vocabulary.*hpa24"):
-        labels.load_vocabulary(name)
+        labels.load_vocabulary("hpa42")
 
 
 def test_labels_of_other_vocabularies_are_outside_and_misspelt_ones_are_refused():
     vocabulary = labels.load_vocabulary("hpa24")
-    assert labels.resolve(["Midbody", "cytoplasm", "Cytosol"], vocabulary) == [
-        None,
-        vocabulary.find("Cytosol"),
-    ]
+    found = labels.resolve(["Midbody", "cytoplasm", "Cytosol"], vocabulary)
+    assert found == [None, vocabulary.find("Cytosol")]
     with pytest.raises(UserError, match="did you mean 'Midbody'"):
         labels.resolve(["Midbodi"], vocabulary)
-
-
-def test_with_a_vocabulary_from_a_file_all_other_labels_are_outside():
-    vocabulary = labels.Vocabulary("own", ("one",))
-    assert labels.resolve(["One", "Midbodi"], vocabulary) == [0, None]
+    # With a vocabulary from a file all other labels are outside.
+    own = labels.Vocabulary("own", ("one",))
+    assert labels.resolve(["One", "Midbodi"], own) == [0, None]
 
 
 @pytest.mark.parametrize(
     ("policy", "expected"),
     [
-        (
-            "multi_hot",
-            {(): [[]], (3,): [[3]], (3, 1): [[1, 3]], (3, None): [[3]], (None,): []},
-        ),
-        (
-            "single_only",
-            {(): [], (3,): [[3]], (3, 1): [], (3, None): [], (None,): []},
-        ),
-        (
-            "primary",
-            {(): [[]], (3,): [[3]], (3, 1): [[3]], (3, None): [[3]], (None, 3): []},
-        ),
-        (
-            "duplicate",
-            {(): [[]], (3,): [[3]], (3, 1): [[3], [1]], (3, None): [[3]], (None,): []},
-        ),
+        # Of no label, one, two, one and one outside, one outside and one.
+        ("multi_hot", [[[]], [[3]], [[1, 3]], [[3]], [[3]]]),
+        ("single_only", [[], [[3]], [], [], []]),
+        ("primary", [[[]], [[3]], [[3]], [[3]], []]),
+        ("duplicate", [[[]], [[3]], [[3], [1]], [[3]], [[3]]]),
     ],
 )
 def test_a_policy_makes_these_records(policy, expected):
-    assert {ids: labels.records_of(ids, policy) for ids in expected} == expected
+    given = ((), (3,), (3, 1), (3, None), (None, 3))
+    assert [labels.records_of(ids, policy) for ids in given] == expected
+    assert labels.records_of((None,), policy) == []

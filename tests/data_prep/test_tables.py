@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_prep.tables import Row, path_inside, read_header, read_table, unique_id
+from data_prep.tables import Row, read_header, read_table, unique_id
 from tfvqgen.errors import DataError
 
 
@@ -22,8 +22,7 @@ def _write(tmp_path, data):
 @pytest.mark.parametrize(
     "data",
     [
-        "id,Labels\r\na1,x\r\n",
-        "\ufeffid,Labels\na1,x",
+        "\ufeffid,Labels\r\na1,x",
         'id,Labels\n"a1","x"\n\n,\n',
         " ID , labels \n a1 , x \n",
     ],
@@ -35,11 +34,6 @@ def test_a_table_is_read_whatever_its_line_ends(tmp_path, data):
 def test_tables_with_tabs_have_no_quotes(tmp_path):
     path = _write(tmp_path, 'id\tname\na1\t5" gun\n')
     assert _rows(path, delimiter="\t") == [{"id": "a1", "name": '5" gun'}]
-
-
-def test_an_empty_table_is_refused(tmp_path):
-    with pytest.raises(DataError, match="an empty table"):
-        list(read_table(_write(tmp_path, "")))
 
 
 @pytest.mark.parametrize(
@@ -106,18 +100,6 @@ def test_tables_of_other_programs_are_read_exactly(tmp_path_factory, rows):
     assert found == [row for row in kept if any(row)]
 
 
-@settings(deadline=None, max_examples=20)
-@given(cell=st.text(max_size=30))
-def test_a_path_stays_in_the_folder_or_is_refused(cell):
-    try:
-        found = path_inside(cell, "line 1")
-    except DataError:
-        return
-    parts = found.split("/")
-    assert ".." not in parts and not found.startswith(("/", "~")) and "\\" not in found
-    assert ":" not in parts[0]
-
-
 def test_an_id_twice_names_both_lines():
     seen = {}
     assert unique_id(Row({"id": "a"}, "t.csv line 2"), "id", seen) == "a"
@@ -127,7 +109,6 @@ def test_an_id_twice_names_both_lines():
 
 def test_the_header_keeps_its_spelling(tmp_path):
     assert read_header(_write(tmp_path, "\ufeffId, GFP\n1,2\n")) == ("Id", "GFP")
-    assert read_header(_write(tmp_path, "")) == ()
 
 
 def test_a_first_column_without_a_name_is_left_out(tmp_path):

@@ -1,4 +1,3 @@
-import argparse
 import hashlib
 import signal
 import subprocess
@@ -34,10 +33,8 @@ def index(tmp_path):
 
 
 def _run(index, output, *flags):
-    parser = argparse.ArgumentParser()
-    download.add_flags(parser)
-    words = ("--index", index, "--output", output, "--rate", 0, *flags)
-    download.run(parser.parse_args([str(word) for word in words]))
+    words = ("--index", index, "--output", output, "--rate", 0)
+    support.run_command(download, *words, *flags)
 
 
 def test_the_command_prints_counts(site, index, tmp_path, capsys):
@@ -74,20 +71,12 @@ def test_the_credit_of_other_sites_must_be_given(index, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "flags",
-    [
-        ("--workers", 0),
-        ("--rate", "nan"),
-        ("--retries", -1),
-        ("--timeout", 0),
-        ("--max_megabytes", 0),
-        ("--channels", "purple"),
-    ],
+    ("flag", "value"), [("workers", 0), ("rate", "nan"), ("channels", "purple")]
 )
-def test_flags_out_of_range_are_refused(index, tmp_path, flags):
+def test_flags_out_of_range_are_refused(index, tmp_path, flag, value):
     table = index("https://images.proteinatlas.org/1/1_A1_1_red.jpg")
     with pytest.raises(UserError, match="expected"):
-        _run(table, tmp_path / "images", *flags)
+        _run(table, tmp_path / "images", f"--{flag}", value)
     with pytest.raises(UserError, match="the index is in the output folder"):
         _run(table, tmp_path)
 

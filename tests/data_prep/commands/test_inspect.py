@@ -1,4 +1,3 @@
-import argparse
 import json
 
 import numpy as np
@@ -12,54 +11,39 @@ from tfvqgen.data import images, schema
 from tfvqgen.errors import UserError
 
 
-def _run(command, *flags):
-    parser = argparse.ArgumentParser()
-    command.add_flags(parser)
-    command.run(parser.parse_args([str(flag) for flag in flags]))
-
-
 def test_counts_are_shown_by_label_and_split(tmp_path):
     info = support.make_dataset(tmp_path, {"train": 10, "test": 4}).info
     rows = [line.split() for line in inspection.count_table(info).splitlines()]
     assert rows[0] == ["label", "train", "test", "all"]
-    assert ["a", "4", "2", "6"] in rows
-    assert ["c", "3", "1", "4"] in rows
-    assert ["examples", "10", "4", "14"] in rows
-    assert ["groups", "10", "4", "14"] in rows
+    assert ["a", "4", "2", "6"] in rows and ["groups", "10", "4", "14"] in rows
 
 
 def test_crops_become_shards_that_pass_inspection(tmp_path, capsys):
     support.make_crops(tmp_path / "crops", [["Cytosol"], ["Midbody"], ["nucleoli"]] * 3)
     flags = ("--crops", tmp_path / "crops", "--output", tmp_path / "shards")
-    _run(shard, *flags, "--num_shards", 2)
+    support.run_command(shard, *flags, "--num_shards", 2)
     printed = capsys.readouterr().out
     assert "left out: 3 crops: labels outside the vocabulary" in printed
     assert "'Midbody' of 3 crops" in printed
-    _run(inspect, "--data", tmp_path / "shards")
+    support.run_command(inspect, "--data", tmp_path / "shards")
     printed = capsys.readouterr().out
     assert "random noise" in printed
     assert "every record as dataset.json says" in printed
     assert (tmp_path / "shards" / "contact_sheet.png").is_file()
-    _run(shard, *flags, "--overwrite", "--num_shards", 1)
+    support.run_command(shard, *flags, "--overwrite", "--num_shards", 1)
     assert schema.open_dataset(tmp_path / "shards", verify=True)
 
 
 @pytest.mark.parametrize(
-    "flags",
-    [
-        ("--num_shards", 0),
-        ("--min_count", -1),
-        ("--size", 0),
-        ("--splits", "train=2"),
-        ("--vocabulary", "none"),
-        ("--crops", "nowhere"),
-    ],
+    ("flag", "value"),
+    [("num_shards", 0), ("splits", "train=2"), ("vocabulary", "none")],
 )
-def test_wrong_flags_are_refused_before_anything_is_written(tmp_path, flags):
-    support.make_crops(tmp_path / "crops", [["Cytosol"]] * 6)
+def test_wrong_flags_are_refused_before_anything_is_written(tmp_path, flag, value):
+    crops = support.make_crops(tmp_path / "crops", [["Cytosol"]] * 6)
     output = tmp_path / "shards"
+    flags = ("--crops", crops, "--output", output, f"--{flag}", value)
     with pytest.raises(UserError, match="expected"):
-        _run(shard, "--crops", tmp_path / "crops", "--output", output, *flags)
+        support.run_command(shard, *flags)
     assert not output.exists()
 
 
@@ -73,17 +57,11 @@ def test_all_damage_is_named(tmp_path, capsys):
         data[len(data) * start // 3 + 60] ^= 1
     flipped.write_bytes(data)
     with pytest.raises(UserError, match="3 problems"):
-        _run(inspect, "--data", tmp_path)
-    lines = [
-        line for line in capsys.readouterr().err.splitlines() if "damaged: " in line
-    ]
-    assert len(lines) == 3
-    for line, name in zip(
-        lines,
-        (f"{flipped} record 0", f"{flipped} record 2", f"{missing} (the file"),
-        strict=True,
-    ):
-        assert name in line
+        support.run_command(inspect, "--data", tmp_path)
+    printed = capsys.readouterr().err.splitlines()
+    lines = [line for line in printed if "damaged: " in line]
+    names = (f"{flipped} record 0", f"{flipped} record 2", f"{missing} (the file")
+    assert all(name in line for line, name in zip(lines, names, strict=True))
     assert not (tmp_path / "contact_sheet.png").exists()
 
 
@@ -95,24 +73,22 @@ def test_wrong_counts_are_named(tmp_path, capsys):
     value["splits"]["train"]["num_groups"] = 1
     path.write_text(json.dumps(value))
     with pytest.raises(UserError, match="2 problems"):
-        _run(inspect, "--data", tmp_path)
+        support.run_command(inspect, "--data", tmp_path)
     printed = capsys.readouterr().err
     assert "'b' says 9, the records have 3" in printed
     assert "num_groups says 1, the records have 10" in printed
 
 
 def test_a_group_in_two_splits_is_named(tmp_path):
-    dataset = support.make_dataset(tmp_path, {"train": 3, "test": 3}, num_shards=1)
+    support.make_dataset(tmp_path, {"train": 3, "test": 3}, num_shards=1)
     path = tmp_path / "dataset.json"
     value = json.loads(path.read_text())
     value["splits"]["test"] = value["splits"]["train"]
     del value["fingerprint"]
     path.write_text(json.dumps(value))
-    dataset = schema.open_dataset(tmp_path)
-    found = inspection.disagreements(dataset)
-    assert found == [
-        f"group 'train-group{i}' is in both train and test" for i in range(3)
-    ]
+    found = inspection.disagreements(schema.open_dataset(tmp_path))
+    message = "group 'train-group{}' is in both train and test"
+    assert found == [message.format(i) for i in range(3)]
 
 
 def test_a_contact_sheet_has_a_row_of_crops_for_each_label(tmp_path):

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from tests.data_prep.screened_crops import (
     run_screen,
     write_some_features,
 )
-from tests.support import digest_of_folder
+from tests.support import digest_of_folder, run_command
 from tfvqgen.data import schema
 from tfvqgen.errors import DataError, UserError
 from tfvqgen.files import sha256_of_file
@@ -34,11 +35,16 @@ def no_umap():
         yield
 
 
-@pytest.fixture
-def crops(tmp_path):
-    made = make_screened(tmp_path / "crops")
+@pytest.fixture(scope="module")
+def screened(tmp_path_factory, no_umap):
+    made = make_screened(tmp_path_factory.mktemp("screened") / "crops")
     run_screen("--crops", made, "--clusters", 4)
     return made
+
+
+@pytest.fixture
+def crops(screened, tmp_path):
+    return shutil.copytree(screened, tmp_path / "crops")
 
 
 def edit(path, wanted):
@@ -49,14 +55,6 @@ def edit(path, wanted):
     with open(path, "w", newline="") as file:
         csv.writer(file).writerows(rows)
     return path
-
-
-def run_shard(*flags):
-    import argparse
-
-    parser = argparse.ArgumentParser()
-    shard.add_flags(parser)
-    shard.run(parser.parse_args([str(flag) for flag in flags]))
 
 
 def test_clusters_edited_by_hand_become_shards_without_what_was_dropped(
@@ -71,7 +69,8 @@ def test_clusters_edited_by_hand_become_shards_without_what_was_dropped(
     assert f"drop {len(gone)}," in told
     assert re.search(r"\n(Cytosol|Nucleoli|Golgi apparatus) .*more than usual", told)
     made = crops / "review" / decisions.FILE_NAME
-    run_shard("--crops", crops, "--output", tmp_path / "s", "--decisions", made)
+    flags = ("--crops", crops, "--output", tmp_path / "s", "--decisions", made)
+    run_command(shard, *flags)
     assert (
         f"left out: {len(gone)} crops: dropped in screening" in capsys.readouterr().out
     )
@@ -160,17 +159,6 @@ def test_other_numbers_of_clusters_leave_the_map_and_make_decisions_stale(crops)
     assert not (crops / "review" / decisions.FILE_NAME).exists()
 
 
-def test_clusters_and_map_are_read_as_they_were_made(crops):
-    features = read_features(crops)
-    table = read_embedding(crops, features)
-    (crops / "umap.csv").unlink()
-    assert read_embedding(crops, features) is None
-    again = make_embedding(crops, features, 4)
-    np.testing.assert_array_equal(table.clusters, again.clusters)
-    np.testing.assert_array_equal(table.positions, again.positions)
-    assert table.stamp(features) == again.stamp(features)
-
-
 def test_features_of_other_crops_are_refused(crops, tmp_path):
     other = make_screened(tmp_path / "other", num=30)
     for name in ("features.npy", "features.json"):
@@ -188,51 +176,24 @@ def test_changed_features_make_clusters_anew(crops):
     assert (crops / "umap.csv").read_bytes() != before
 
 
-@pytest.mark.parametrize("flags", [("--clusters", 1), ("--seed", -1)])
-def test_numbers_out_of_range_are_refused(tmp_path, flags):
-    with pytest.raises(UserError, match="out of range"):
-        run_screen("--crops", tmp_path, *flags)
+def test_a_damaged_map_is_named(crops):
+    table = list(csv.reader((crops / "umap.csv").read_text().splitlines()))
+    values = [("x", "nan"), ("y", "1e999"), ("x", ""), ("cluster", "-1")]
+    for column, value in [*values, ("cluster", "1.5"), ("cluster", "9" * 30)]:
+        rows = [list(row) for row in table]
+        rows[1][rows[0].index(column)] = value
+        with open(crops / "umap.csv", "w", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerows(rows)
+        _describe_map(crops)
+        with pytest.raises(DataError, match=r"damaged clusters: expected .*umap\.csv"):
+            screening.open_decided(crops)
 
 
-def test_decisions_go_with_a_table_of_crops_only(crops, tmp_path):
-    with pytest.raises(UserError, match="--decisions with --layout"):
-        run_shard(
-            *("--crops", crops, "--output", tmp_path / "s"),
-            *("--layout", "folder", "--decisions", "x.csv"),
-        )
-
-
-def test_a_decision_about_cluster_1_0_of_a_spreadsheet_is_kept(crops):
-    path = edit(crops / "review" / "clusters.csv", {1: "drop"})
-    path.write_text(path.read_text().replace("\n1,drop", "\n1.0,drop"))
-    run_screen("--crops", crops)
-    decided = {row.get("cluster"): row.get("decision") for row in read_table(path)}
-    assert decided == {"0": "", "1": "drop", "2": "", "3": ""}
-
-
-@pytest.mark.parametrize(
-    ("column", "value"),
-    [
-        *[("x", "nan"), ("y", "1e999"), ("x", ""), ("y", "a")],
-        *[("cluster", "-1"), ("cluster", "1.5"), ("cluster", "9"), ("cluster", "")],
-        ("cluster", "9" * 30),
-    ],
-)
-def test_a_damaged_map_is_named(crops, column, value):
-    rows = list(csv.reader((crops / "umap.csv").read_text().splitlines()))
-    rows[1][rows[0].index(column)] = value
-    with open(crops / "umap.csv", "w", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows(rows)
-    _describe_map(crops)
-    with pytest.raises(DataError, match=r"damaged clusters: expected .*umap\.csv"):
-        screening.open_decided(crops)
-
-
-@pytest.mark.parametrize("config", [None, [], 5, {}, {"clusters": "4", "seed": 0}])
-def test_a_map_of_unknown_making_is_named(crops, config):
-    _describe_map(crops, config=config)
-    with pytest.raises(DataError, match="damaged clusters: expected"):
-        screening.open_decided(crops)
+def test_a_map_of_unknown_making_is_named(crops):
+    for config in (None, {}, {"clusters": "4", "seed": 0}):
+        _describe_map(crops, config=config)
+        with pytest.raises(DataError, match="damaged clusters: expected"):
+            screening.open_decided(crops)
 
 
 def _describe_map(crops, **changes):

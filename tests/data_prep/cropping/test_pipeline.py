@@ -69,15 +69,6 @@ def test_an_interrupted_run_continues_and_leaves_the_same_bytes(
     assert is_same(tmp_path, finished)
 
 
-def test_a_field_whose_result_has_a_flipped_bit_is_cut_again(fields, finished, copy_of):
-    output = copy_of(finished)
-    path = output / "fields" / "f1.json"
-    path.write_text(path.read_text().replace('"f1', '"g1', 1))
-    (output / "crops.csv").unlink()
-    crop(fields, output, num_overlays=1)
-    assert is_same(output, finished)
-
-
 def test_a_finished_folder_is_not_changed(fields, finished, copy_of):
     output = copy_of(finished)
     table = output / "crops.csv"
@@ -122,12 +113,6 @@ def test_other_limits_are_applied_without_cutting(fields, tmp_path, finished, co
     assert summary.num_accepted == 0
     crop(fields, tmp_path / "new", strict, num_overlays=1)
     assert is_same(output, tmp_path / "new")
-
-
-def test_settings_may_change_while_there_are_no_crops(fields, tmp_path):
-    with pytest.raises(DataError, match="too many bad fields"):
-        crop(fields, tmp_path, dataclasses.replace(SETTINGS, dtype="uint16"))
-    assert crop(fields, tmp_path).num_crops == 12
 
 
 def test_crops_of_other_fields_are_refused(fields, finished, copy_of):
@@ -192,16 +177,6 @@ def test_a_folder_without_any_readable_field_is_an_error(fields, tmp_path):
     with pytest.raises(DataError, match=r"no field could be read.* first is f0"):
         crop(fields, tmp_path / "crops", settings, max_bad_fields=9)
     assert not (tmp_path / "crops" / "crops.csv").exists()
-
-
-def test_an_error_of_the_program_names_the_field(fields, tmp_path, monkeypatch):
-    def faulty(*_args):
-        raise ZeroDivisionError("by zero")
-
-    monkeypatch.setattr(field_crops, "crop_field", faulty)
-    with pytest.raises(ZeroDivisionError) as raised:
-        crop(fields, tmp_path, max_bad_fields=9)
-    assert raised.value.__notes__ == ["while cropping field f0"]
 
 
 def test_a_full_disk_is_not_an_unreadable_field(fields, tmp_path, monkeypatch):

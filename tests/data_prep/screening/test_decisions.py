@@ -2,8 +2,6 @@
 
 import csv
 import dataclasses
-import tempfile
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -85,9 +83,6 @@ def test_two_decisions_about_one_thing_contradict_each_other(tmp_path):
     path = table(tmp_path / "d.csv", of_cluster(2, "drop"), of_cluster(2, "keep"))
     with pytest.raises(DataError, match=r"contradictory.*drop in .*2, keep in .*3"):
         resolved(path)
-    table(path, of_crop(CROPS[0], "drop"), of_crop(CROPS[0], "undecided"))
-    with pytest.raises(DataError, match=r"contradictory.*'crop0'"):
-        resolved(path)
     table(path, of_cluster(2, "drop"), of_cluster(2, "drop"))
     assert resolved(path)[4:] == ["drop", "drop"]
 
@@ -128,23 +123,15 @@ def test_what_is_written_reads_back_and_decides_the_same(
     assert resolved(folder / "b.csv") == [x.decision for x in made]
 
 
-@settings(max_examples=60, deadline=None)
-@given(
-    st.one_of(
-        st.binary(max_size=200),
-        st.text(max_size=200).map(
-            lambda s: (",".join(COLUMNS) + "\n" + s).encode("utf-8", "replace")
-        ),
-    )
-)
-def test_any_bytes_are_decisions_or_refused_in_words(data):
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "d.csv"
-        path.write_bytes(data)
-        try:
-            assert set(resolved(path)) <= set(DECISIONS)
-        except DataError as error:
-            assert "expected" in str(error)
+@settings(max_examples=40, deadline=None)
+@given(st.binary(max_size=200), st.booleans())
+def test_any_bytes_are_decisions_or_refused_in_words(tmp_path_factory, data, header):
+    path = tmp_path_factory.mktemp("d") / "d.csv"
+    path.write_bytes((",".join(COLUMNS) + "\n").encode() * header + data)
+    try:
+        assert set(resolved(path)) <= set(DECISIONS)
+    except DataError as error:
+        assert "expected" in str(error)
 
 
 @pytest.fixture

@@ -146,34 +146,26 @@ def test_all_that_is_suggested_is_dropped_at_once_but_for_what_was_decided(page)
     page.evaluate(f"chooseCrop({first})")
     press(page, "k")
     page.click("#drop-suggested")
-    dropped = page.evaluate(
-        "Array.from(KIND, (_, i) => i).filter((i) => decisionOf(i) === 'drop')"
-    )
+    decided = page.evaluate("Array.from(KIND, (_, i) => decisionOf(i))")
+    dropped = [i for i, decision in enumerate(decided) if decision == "drop"]
     assert set(suggested[1:]) <= set(dropped) and first not in dropped
     press(page, "z")
     assert page.evaluate("decisionsCsv().split('\\n').length") == 3
 
 
 def test_a_dot_of_the_map_shows_its_thumbnail_and_is_chosen_by_a_click(page):
-    box = page.evaluate(
-        "(({left, top}) => [left, top])(canvas.getBoundingClientRect())"
-    )
-    index = 7
-    x, y = page.evaluate(
-        f"[X[{index}] * view.scale + view.x, Y[{index}] * view.scale + view.y]"
-    )
-    page.mouse.move(box[0] + x, box[1] + y)
+    box = page.locator("#scatter").bounding_box()
+    x, y = page.evaluate("[X[7] * view.scale + view.x, Y[7] * view.scale + view.y]")
+    place = box["x"] + x, box["y"] + y
+    page.mouse.move(*place)
     page.wait_for_function("!$('tip').hidden && $('tip').firstChild.dataset.painted")
     shown = page.evaluate("Number($('tip').firstChild.dataset.painted)")
     assert page.evaluate(f"names.ids[{shown}]") in page.evaluate("$('tip').textContent")
-    assert (
-        page.evaluate(f"Math.hypot(X[{shown}] - X[{index}], Y[{shown}] - Y[{index}])")
-        < 900
-    )
+    assert page.evaluate(f"Math.hypot(X[{shown}] - X[7], Y[{shown}] - Y[7])") < 900
     # A page that is opened as a file may not read the pixels of its canvas.
     tip = Image.open(io.BytesIO(page.locator("#tip canvas").screenshot()))
     assert (np.asarray(tip)[..., :3] > 30).any()
-    page.mouse.click(box[0] + x, box[1] + y)
+    page.mouse.click(*place)
     assert page.evaluate("chosenCrop") == shown
     assert page.evaluate("chosen === CLUSTER[chosenCrop] && !$('cell').hidden")
 
@@ -210,21 +202,27 @@ def test_colours_show_labels_suggestions_decisions_and_clusters(page):
     assert dimmed == 40
 
 
-def test_decisions_are_opened_again_elsewhere_and_stale_ones_refused(page, tmp_path):
+def test_decisions_are_opened_again_elsewhere_and_stale_ones_refused(
+    page, crops, tmp_path
+):
     page.evaluate("chooseCluster(2)")
     press(page, "d ArrowRight k")
     path = downloaded(page, tmp_path)
     text = path.read_text()
-    press(page, "z z")
-    page.set_input_files("#open", path)
-    page.wait_for_function("ofCluster[2] === 2")
-    assert page.evaluate("decisionsCsv()") == text
+    run_screen("--crops", crops, "--apply", path)
+    # Decisions that were applied are those of clusters again.
+    for file in (path, crops / "review" / "decisions.csv"):
+        press(page, "z z")
+        page.set_input_files("#open", file)
+        page.wait_for_function("ofCluster[2] === 2")
+        assert page.evaluate("decisionsCsv()") == text
     stale = tmp_path / "stale.csv"
     stale.write_text(text.replace(page.evaluate("DATA.stamp.features"), "0" * 16))
     page.set_input_files("#open", stale)
     page.wait_for_function("!$('error').hidden")
     assert "Stale decisions" in page.evaluate("$('error').textContent")
-    page.evaluate("complain('')")
+    page.set_input_files("#open", crops / "review" / "clusters.csv")
+    page.wait_for_function("$('error').hidden")
 
 
 def test_cells_of_a_table_read_back_whatever_is_in_them(page):
@@ -234,26 +232,10 @@ def test_cells_of_a_table_read_back_whatever_is_in_them(page):
     assert page.evaluate(f"parseCsv({json.dumps(text)})") == [cells]
 
 
-def test_decisions_that_were_applied_are_those_of_clusters_again(page, crops, tmp_path):
-    page.evaluate("chooseCluster(2)")
-    press(page, "d")
-    page.evaluate("chooseCluster(1)")
-    press(page, "ArrowRight k")
-    path = downloaded(page, tmp_path)
-    text = path.read_text()
-    run_screen("--crops", crops, "--apply", path)
-    press(page, "z z")
-    page.set_input_files("#open", crops / "review" / "decisions.csv")
-    page.wait_for_function("ofCluster[2] === 2")
-    assert page.evaluate("decisionsCsv()") == text
-    page.set_input_files("#open", crops / "review" / "clusters.csv")
-    page.wait_for_function("$('error').hidden")
-
-
 def test_a_row_about_nothing_here_decides_nothing(page, tmp_path):
     tail = page.evaluate("Object.values(DATA.stamp).join(',')")
     header = "cluster,crop_id,sha256,decision,features,model,config"
-    for row in (",,,drop", "7,,,drop", "1.5,,,drop", "1,crop99,,drop"):
+    for row in (",,,drop", "7,,,drop", "1,crop99,,drop"):
         page.evaluate("complain('')")
         (tmp_path / "decisions.csv").write_text(f"{header}\n{row},{tail}\n")
         page.set_input_files("#open", tmp_path / "decisions.csv")
@@ -295,17 +277,3 @@ def test_crops_that_are_not_accepted_are_shown_on_demand_and_not_suggested(
     assert "1 taken in" in page.evaluate("$('progress').textContent")
     press(page, "a")
     assert page.evaluate("chosenCrop") == -1
-
-
-def test_everything_stays_in_a_small_window(page):
-    page.set_viewport_size({"width": 1024, "height": 700})
-    page.wait_for_function("canvas.width < 700")
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    for selector in ("#download", "[data-cluster=drop]", "#sheet", "#scatter", "#keys"):
-        box = page.locator(selector).bounding_box()
-        assert box["x"] + box["width"] <= 1025 and box["y"] + box["height"] <= 701
-    outside = (
-        "Array.from(X, (x, i) => [x * view.scale + view.x, Y[i] * view.scale + view.y])"
-        ".filter(([x, y]) => x < 0 || y < 0 || x > canvas.width || y > canvas.height)"
-    )
-    assert page.evaluate(f"{outside}.length") == 0
