@@ -36,7 +36,7 @@ def run_with_flags(command: ModuleType, argv: Sequence[str] | None = None) -> No
 
     def parse(argv: list[str]) -> list[str]:
         command.define_flags()
-        if {"-h", "--help", "-help"}.intersection(argv[1:]):
+        if {"-h", "--help", "-help", "--helpshort"}.intersection(argv[1:]):
             help_of_flags = flags.FLAGS.module_help(command.__name__)
             print(f"{command.__doc__}\nflags:\n{help_of_flags}")
             sys.exit(0)
@@ -107,6 +107,8 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
 
     def _get_help_string(self, action):
         default = action.default
+        if "%(default)s" in action.help:
+            return action.help
         if default is None or default is False or default in ("", [], "==SUPPRESS=="):
             return action.help
         return f"{action.help} Default: %(default)s."

@@ -40,7 +40,7 @@ class StageConfig:
     learning_rate: float = key(1e-3, "peak learning rate of Adam", low=0)
     warmup_steps: int = key(100, "steps of linear increase to the peak", low=0)
     decay_steps: int = key(
-        0, "step at the end of the cosine decay; 0: the steps requested first", low=0
+        0, "step at which the cosine decay ends; 0: `steps` of the first run", low=0
     )
     final_learning_rate: float = key(
         0.05, "final learning rate, as a fraction of the peak", low=0, high=1
@@ -73,7 +73,10 @@ class ShardStageConfig(StageConfig):
     """The keys of a stage that is trained on shards."""
 
     label_balance: float = key(
-        0.0, "sampling of labels; 0: as frequent as they are, 1: equally", low=0, high=1
+        0.0,
+        "0 samples crops equally often, 1 samples labels equally often",
+        low=0,
+        high=1,
     )
 
 
@@ -99,17 +102,20 @@ class VQVAEConfig(ShardStageConfig):
         0.0, "loss weight of the focal frequency loss; 0 disables it", low=0
     )
     texture_noise_weight: float = key(
-        1.0, "loss weight of the power of the texture noise; 0 disables noise", low=0
+        1.0, "loss weight that trains the texture noise; 0 disables the noise", low=0
     )
     adversarial_weight: float = key(
-        0.0, "adversarial loss weight, relative to the gradient norm; 0: none", low=0
+        0.0,
+        "adversarial loss weight relative to the gradient norm; 0: no critic",
+        low=0,
     )
     adversarial_after: int = key(
         2000, "steps before the adversarial loss starts", low=0, high=1_000_000_000
     )
     adversarial_ramp: int = key(
         1000,
-        "steps of its linear increase; the critic is trained as long before",
+        "steps in which the adversarial loss increases linearly; the critic starts "
+        "this many steps earlier",
         low=1,
     )
     critic_width: int = key(32, "filters of the critic's first convolution", low=1)
@@ -119,7 +125,7 @@ class VQVAEConfig(ShardStageConfig):
     residual_layers: int = key(2, "residual layers of each stack", low=0)
     residual_width: int = key(64, "filters inside a residual layer", low=1)
     bottom_stride: int = key(
-        4, "side of a bottom code in pixels; half of a top code's", choices=(2, 4, 8)
+        4, "side of a bottom code in pixels; a top code has twice it", choices=(2, 4, 8)
     )
     num_embeddings: int = key(
         512, "number of embeddings in each codebook (K)", low=2, high=65_536
@@ -142,7 +148,7 @@ class VQVAEConfig(ShardStageConfig):
         high=1,
     )
     quantize_after: int = key(
-        50, "steps without quantization before the codebooks are initialized", low=0
+        50, "steps without quantization; then the codebooks are initialized", low=0
     )
     bottom_dropout: float = key(
         0.1, "share of training images decoded without the bottom level", low=0, high=1
@@ -250,7 +256,7 @@ class CodesConfig:
     """How images are encoded as the codes that the priors are trained on."""
 
     symmetries: int = key(
-        1, "symmetries of the square, in which images are encoded", choices=(1, 8)
+        1, "number of symmetries in which each image is encoded", choices=(1, 8)
     )
 
     def __post_init__(self):

@@ -77,14 +77,14 @@ def add_flags(parser) -> None:
     add(
         "--pixel_size",
         type=float,
-        help="Size of a pixel of the fields in micrometres. By default the value of "
+        help="Size of a pixel of the fields in micrometres. Defaults to the value of "
         "the layout.",
     )
     add(
         "--scale",
         type=float,
-        help="Downsampling factor (area averaging). By default a pixel becomes "
-        "0.32 micrometres.",
+        help="Downsampling factor (area averaging), 1 or more. Defaults to the factor "
+        "that gives pixels of 0.32 micrometres.",
     )
     _add_mask_and_intensity_flags(add)
     add(
@@ -109,14 +109,14 @@ def _add_mask_and_intensity_flags(add) -> None:
     add(
         "--mask_kind",
         choices=("nuclei", "cells"),
-        help="Kind of objects in the masks. With cells, the nucleus is searched "
-        "inside each cell.",
+        help="Kind of objects in the masks; required with --masks. With cells, the "
+        "nucleus of each cell is segmented in the nucleus channel.",
     )
     add(
         "--mask_neighbours",
         action="store_true",
-        help="Set pixels to black that belong to another cell or are nearer to "
-        "another nucleus.",
+        help="Set pixels of the crop to black that belong to another cell, or to no "
+        "cell and are nearer to another nucleus.",
     )
     add(
         "--intensity",
@@ -139,7 +139,8 @@ def _add_run_flags(add) -> None:
         "--max_bad_fields",
         type=int,
         default=0,
-        help="Number of fields that may be unreadable and are skipped.",
+        help="Largest number of unreadable fields that are skipped; the command fails "
+        "if there are more.",
     )
     add(
         "--overlays",
@@ -151,7 +152,7 @@ def _add_run_flags(add) -> None:
         "--workers",
         type=int,
         default=processes.num_cores(),
-        help="Number of processes.",
+        help="Number of processes. Defaults to the number of cores, here %(default)s.",
     )
     add(
         "--runner",

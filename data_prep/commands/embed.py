@@ -43,7 +43,7 @@ def add_flags(parser) -> None:
         help="Channels that the network sees of both cells, separated by commas. "
         "Defaults to blue,red; blue,red,yellow adds the endoplasmic reticulum.",
     )
-    text = "Smallest number of cells in a group that makes pairs. Defaults to 6."
+    text = "Least number of accepted cells in a group for training. Defaults to 6."
     add("--min_group", type=int, help=text)
     text = "Value of another training key, e.g. batch_size=64. May be repeated."
     add("--set", action="append", default=[], metavar="KEY=VALUE", help=text)
@@ -51,7 +51,8 @@ def add_flags(parser) -> None:
         "--strategy",
         default="auto",
         choices=("auto", "one_device", "mirrored"),
-        help="Devices: the first one, all devices of this machine, or automatic.",
+        help="Devices. one_device: the first GPU, else the CPU; mirrored: all GPUs; "
+        "auto: mirrored if there are several GPUs, else one_device.",
     )
 
 

@@ -18,7 +18,7 @@ from tfvqgen.data.dataset_info import LABEL_POLICIES
 def add_flags(parser) -> None:
     """Adds the flags of this command."""
     add = parser.add_argument
-    add("--crops", required=True, help="Folder with the crops.")
+    add("--crops", required=True, help="Folder with the crops, or a CSV file of crops.")
     text = "Layout of ready-made crops. By default the crops are those of crops.csv."
     add("--layout", choices=("folder", "subcell", "manifest"), help=text)
     text = "With --layout: channels to keep, in order, separated by commas."
@@ -40,12 +40,12 @@ def add_flags(parser) -> None:
         "labels; single_only: only crops with exactly one label; primary: the first "
         "label; duplicate: one record for each label.",
     )
-    text = "Remove labels with fewer crops from the vocabulary."
+    text = "Remove labels with fewer records than this from the vocabulary."
     add("--min_count", type=int, default=0, help=text)
-    text = "Side in pixels to which crops are downsampled. By default they keep theirs."
+    text = "Side of the downsampled crops in pixels. Defaults to the side of the crops."
     add("--size", type=int, help=text)
     add("--num_shards", type=int, default=8, help="Number of shards of each split.")
-    text = "Share of the crops in each split."
+    text = "Fraction of the records in each split."
     add("--splits", default="train=0.8,validation=0.1,test=0.1", help=text)
     text = "Random seed of the splits and of the order of records."
     add("--seed", type=int, default=0, help=text)

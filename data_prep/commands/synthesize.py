@@ -28,9 +28,9 @@ def add_flags(parser) -> None:
     """Adds the flags of this command."""
     parser.add_argument("--output", required=True, help="Output folder.")
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--num_cells", type=int, help="Number of crops.")
+    what.add_argument("--num_cells", type=int, help="Number of synthetic crops.")
     what.add_argument(
-        "--fields", type=int, help="Number of whole fields, instead of crops."
+        "--fields", type=int, help="Number of synthetic fields, instead of crops."
     )
     parser.add_argument(
         "--size",
@@ -66,7 +66,7 @@ def add_flags(parser) -> None:
         "--workers",
         type=int,
         default=processes.num_cores(),
-        help="Number of processes.",
+        help="Number of processes. Defaults to the number of cores, here %(default)s.",
     )
 
 

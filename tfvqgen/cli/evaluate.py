@@ -37,20 +37,25 @@ def add_flags(parser) -> None:
     """Adds the flags of this command."""
     add_shared_flags(parser, folder="report")
     parser.add_argument(
-        "--num_samples", type=int, default=256, help="Number of generated cells."
+        "--num_samples",
+        type=int,
+        default=256,
+        help="Number of generated cells in the comparison.",
     )
     parser.add_argument(
         "--keep_best",
         type=float,
         default=1.0,
         metavar="SHARE",
-        help="Share of the generated cells to keep, from 0.01 to 1; 1 keeps all.",
+        help="Share of the generated cells that the rejection classifier keeps, from "
+        "0.01 to 1; 1 keeps all. --num_samples cells remain.",
     )
     parser.add_argument(
         "--extractor",
         action="append",
         metavar="NAME",
-        help="Feature extractor. Defaults to random, and to classifier if possible.",
+        help="Feature extractor, see above. By default both classifier and random are "
+        "used, or only random if there are no labelled crops for a classifier.",
     )
     parser.add_argument(
         "--classification_score",
@@ -68,13 +73,17 @@ def add_shared_flags(parser, *, folder: str) -> None:
     )
     parser.add_argument("--split", default="test", help="Split of the real crops.")
     parser.add_argument(
-        "--seed", type=int, default=0, help="Seed of the first cell and of selections."
+        "--seed",
+        type=int,
+        default=0,
+        help="Seed of the first generated cell, and random seed for the selection of "
+        "crops and for resampling.",
     )
     add_sampling_flags(parser)
     parser.add_argument(
         "--classifier_steps",
         type=int,
-        help="Training steps of each classifier, if not those of its configuration.",
+        help="Number of training steps of each classifier. Defaults to 1500.",
     )
 
 

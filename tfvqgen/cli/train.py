@@ -54,7 +54,8 @@ def define_flags() -> None:
     flags.DEFINE_integer(
         "steps",
         None,
-        "Number of training steps of each stage that runs.",
+        "Number of training steps of each stage that runs. Defaults to the key `steps` "
+        "of the stage.",
         lower_bound=1,
     )
     flags.DEFINE_integer(
@@ -69,16 +70,19 @@ def define_flags() -> None:
         "strategy",
         "auto",
         config.STRATEGIES,
-        "Devices: the first one, all of this machine, or the cluster of TF_CONFIG; "
-        "auto selects one of these.",
+        "Devices. one_device: the first GPU, else the CPU; mirrored: all GPUs of this "
+        "machine; multi_worker: the cluster in TF_CONFIG; auto: multi_worker if "
+        "TF_CONFIG is set, mirrored if there are several GPUs, else one_device.",
     )
     flags.DEFINE_string(
-        "init_from", None, "Another workdir, whose weights initialize a new stage."
+        "init_from",
+        None,
+        "Another workdir, whose weights initialize stages without a checkpoint.",
     )
     flags.DEFINE_bool(
         "verify_data",
         False,
-        "Compare the sha256 of every shard first, which reads every byte.",
+        "Compare the sha256 of every shard before training; this reads every byte.",
     )
 
 
