@@ -20,7 +20,9 @@ from tfvqgen.command_line import import_tensorflow
 
 def define_flags() -> None:
     """Defines the flags of this command."""
-    flags.DEFINE_string("workdir", None, "Workdir of train.py.", required=True)
+    flags.DEFINE_string(
+        "workdir", None, "Workdir of train.py. Required.", required=True
+    )
     flags.DEFINE_string(
         "export_dir",
         None,

@@ -23,10 +23,16 @@ STAGES = ("all", "vqvae", "codes", "top", "bottom")
 def define_flags() -> None:
     """Defines the flags of this command."""
     flags.DEFINE_string(
-        "data_dir", None, "Folder of shards with dataset.json.", required=True
+        "data_dir",
+        None,
+        "Folder of shards with dataset.json. Required.",
+        required=True,
     )
     flags.DEFINE_string(
-        "workdir", None, "Folder for checkpoints, metrics and images.", required=True
+        "workdir",
+        None,
+        "Folder for checkpoints, metrics and images. Required.",
+        required=True,
     )
     flags.DEFINE_enum(
         "preset",
