@@ -6,19 +6,19 @@ import re
 import struct
 import zipfile
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import requests
 from PIL import Image
 
+from tests.generators import NoiseSource
 from tests.support import CHANNELS, random_image
 from tfvqgen.cli.app import serving
 from tfvqgen.data.crops import read_crops
-from tfvqgen.data.dataset_info import default_display
 from tfvqgen.data.images import decode_png, encode_png, read_image
 from tfvqgen.errors import UserError
-from tfvqgen.generation.model_info import ModelInfo
 from tfvqgen.generation.request import Cells, Request
 from tfvqgen.generation.samples import write_samples
 from tfvqgen.generation.saved_model import SavedModel
@@ -36,31 +36,12 @@ REQUEST = Request(
 )
 
 
-class FakeSource:
+class PageSource(NoiseSource):
     """A model that answers at once: its cells are noise of their seeds."""
 
-    def __init__(self, channels=4, dtype="uint8", side=32):
-        names = CHANNELS[:channels]
-        self.model_info = ModelInfo(
-            preset="demo",
-            labels=("Nucleoli", "Golgi apparatus", "Rods & rings"),
-            channels=names,
-            display=default_display(names),
-            dtype=dtype,
-            image_shape=(side, side, channels),
-            top_shape=(side // 8, side // 8),
-            bottom_shape=(side // 4, side // 4),
-            num_embeddings=8,
-            pixel_size=0.32,
-            credit="random <i>noise</i>",
-            steps={},
-            fingerprints={"vqvae": "0"},
-        )
-        self.calls = []
-
-    def generate(self, *rows):
-        self.calls.append(rows)
-        return Cells(np.stack([self.noise(seed) for seed in rows[1]]), None, None)
+    def __init__(self, channels=4, dtype="uint8"):
+        super().__init__(channels, dtype, side=32)
+        self.model_info = replace(self.model_info, credit="random <i>noise</i>")
 
     def reconstruct(self, image):
         return image[:, ::-1]
@@ -69,6 +50,9 @@ class FakeSource:
         self.calls.append((image, mask, *rows))
         made = self.generate(*rows).image
         return Cells(np.where(mask[..., None] == 1, image, made), None, None)
+
+    def image(self, labels, seed, *parameters):
+        return self.noise(seed)
 
     def noise(self, seed):
         return random_image(self.model_info.image_shape, self.model_info.dtype, seed)
@@ -90,7 +74,7 @@ def unzip(path, folder):
     ("channels", "dtype"), [(3, "uint8"), (4, "uint16"), (5, "uint16")]
 )
 def test_the_zip_file_holds_what_sample_writes_byte_for_byte(tmp_path, channels, dtype):
-    source = FakeSource(channels, dtype)
+    source = PageSource(channels, dtype)
     write_samples(source, REQUEST, tmp_path / "sampled")
     folder = unzip(results_of(source, tmp_path / "r").write(), tmp_path / "zip")
     names = {str(x.relative_to(folder)) for x in folder.rglob("*") if x.is_file()}
@@ -106,7 +90,7 @@ def test_the_zip_file_holds_what_sample_writes_byte_for_byte(tmp_path, channels,
 
 
 def test_cells_from_a_crop_name_the_crop_and_only_generated_cells_are_written(tmp_path):
-    source = FakeSource()
+    source = PageSource()
     crop = source.noise(99)
     masked = np.zeros((32, 32), bool)
     masked[8:16] = True
@@ -130,7 +114,7 @@ def test_cells_from_a_crop_name_the_crop_and_only_generated_cells_are_written(tm
 
 
 def test_images_on_the_page_have_display_colours_and_metadata(tmp_path):
-    source = FakeSource(4, "uint16")
+    source = PageSource(4, "uint16")
     results = results_of(source, tmp_path / "results")
     (composite, caption), *channels = results.channels(1, brighten=False)
     assert caption == "Nucleoli|Golgi apparatus, seed 6"
@@ -168,7 +152,7 @@ def write(folder, **images):
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
 def test_a_crop_is_read_from_one_file_or_a_file_for_each_channel(tmp_path, dtype):
-    info = FakeSource(4, dtype).model_info
+    info = PageSource(4, dtype).model_info
     image = random_image((32, 32, 4), dtype)
     np.testing.assert_array_equal(
         app.read_crop(write(tmp_path, all=image), info), image
@@ -179,7 +163,7 @@ def test_a_crop_is_read_from_one_file_or_a_file_for_each_channel(tmp_path, dtype
 
 
 def test_a_larger_crop_is_averaged_only_if_the_user_says_so(tmp_path):
-    info = FakeSource().model_info
+    info = PageSource().model_info
     large = random_image((96, 96, 4))
     paths = write(tmp_path, large=large)
     with pytest.raises(UserError, match="png with 96 x 96"):
@@ -211,11 +195,11 @@ WRONG_CROPS = {
 def test_a_crop_that_does_not_fit_is_refused_in_one_sentence(tmp_path, kind):
     files, message = WRONG_CROPS[kind]
     with pytest.raises(UserError, match=message):
-        app.read_crop(write(tmp_path, **files), FakeSource().model_info, reduce=True)
+        app.read_crop(write(tmp_path, **files), PageSource().model_info, reduce=True)
 
 
 def test_a_pixel_is_masked_if_any_part_of_it_is_painted():
-    info = FakeSource().model_info
+    info = PageSource().model_info
     layer = np.zeros((448, 448, 4), np.uint8)
     layer[14 * 3, 14 * 5 + 13, 3] = 255
     (masked,) = np.argwhere(app.read_mask({"layers": [layer]}, info))
@@ -227,7 +211,7 @@ def test_a_pixel_is_masked_if_any_part_of_it_is_painted():
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    source, folder = FakeSource(), tmp_path_factory.mktemp("page")
+    source, folder = PageSource(), tmp_path_factory.mktemp("page")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADIO_TEMP_DIR", str(folder / "gradio"))
         with serving(source, folder) as address:

@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from tests.evaluation.sources import CountingSource
+from tests.generators import NoiseSource
 from tfvqgen.evaluation import cells as module
 from tfvqgen.evaluation.cells import (
     crops_in_turn,
@@ -106,14 +106,7 @@ class BrightCells:
 
 def sample(folder, labels, **changes):
     settings = EvaluationSettings(workdir="w", data_dir="d", seed=7, **changes)
-    return sample_cells(CountingSource(), None, settings, labels, folder)
-
-
-def test_each_cell_is_sampled_with_its_own_seed(tmp_path):
-    labels = np.eye(3)[np.arange(35) % 3]
-    cells = sample(tmp_path, labels)
-    np.testing.assert_array_equal(cells.seeds, np.arange(7, 42))
-    np.testing.assert_array_equal(cells.images.labels, labels > 0)
+    return sample_cells(NoiseSource(), None, settings, labels, folder)
 
 
 def test_rejection_keeps_the_best_of_twice_as_many_in_the_order_of_the_labels(

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from tests import support
-from tests.evaluation.sources import CountingSource
-from tests.generators import LABELS, make_generator
+from tests.generators import LABELS, NoiseSource, make_generator
 from tfvqgen.data.schema import open_dataset
 from tfvqgen.errors import UserError
 from tfvqgen.evaluation import generated_images
@@ -32,7 +31,7 @@ def small_shards(monkeypatch):
 
 def store(folder, source=None, **request):
     request = {"seed": 7, "sampling": SAMPLING, "labels": REQUESTED, **request}
-    return store_cells(source or CountingSource(), folder=folder, **request)
+    return store_cells(source or NoiseSource(), folder=folder, **request)
 
 
 def test_stored_cells_are_those_that_the_model_generates(
@@ -59,7 +58,7 @@ def test_stored_cells_are_those_that_the_model_generates(
 def test_an_interrupted_store_is_continued_after_its_last_complete_shard(tmp_path):
     store(tmp_path / "whole")
     for stop_after, generated in ((2, 2), (4, 4), (None, 7)):
-        source = CountingSource(stop_after)
+        source = NoiseSource(stop_after=stop_after)
         if stop_after:
             with pytest.raises(KeyboardInterrupt):
                 store(tmp_path / "cells", source)
@@ -71,7 +70,7 @@ def test_an_interrupted_store_is_continued_after_its_last_complete_shard(tmp_pat
     )
     assert resumed == whole
     # Stored cells are not generated again.
-    source = CountingSource()
+    source = NoiseSource()
     store(tmp_path / "cells", source)
     assert source.generated == 0
     assert support.digest_of_folder(tmp_path / "cells") == whole

@@ -7,7 +7,6 @@ import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
-from tests.export.test_export import damaged_copy
 from tests.generators import make_generator
 from tfvqgen.cli import verify as command
 from tfvqgen.errors import DataError, UserError
@@ -21,7 +20,7 @@ from tfvqgen.export.checks import (
     count_differing_rows,
     operation_faults,
 )
-from tfvqgen.export.examples import WARM_UP, example_rows, wrong_rows
+from tfvqgen.export.examples import WARM_UP, example_rows
 
 INFO = make_generator(4, "uint16").model_info.to_json()
 
@@ -143,19 +142,3 @@ def test_answers_to_wrong_requests_are_found():
     assert answer_to(refusing, "generate", {}, "x") is None
     assert answer_to(refusing, "generate", {}, "seed") is not None
     assert answer_to(lambda *_: {}, "generate", {}, "x") == "it was answered"
-
-
-def test_wrong_rows_have_one_mistake_each_even_without_labels():
-    info = {**INFO, "labels": []}
-    names = ("labels", "seed", "temperature")
-    valid = example_rows(info, names, 2)
-    for mistake, _, inputs in wrong_rows(info, names):
-        different = [x for x in names if not np.array_equal(inputs[x], valid[x])]
-        assert len(different) == (3 if mistake.endswith(" rows") else 1), mistake
-
-
-def test_a_damaged_export_fails_to_load(real_export, tmp_path):
-    found = Verification(damaged_copy(real_export, tmp_path))
-    found.run("warm_up")
-    assert [check["ok"] for check in found.checks] == [False]
-    assert "DataLossError" in found.checks[0]["detail"]

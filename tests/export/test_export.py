@@ -2,7 +2,6 @@ import json
 import shutil
 
 import pytest
-import tensorflow as tf
 
 from tests import support
 from tests.generators import LABELS, make_generator
@@ -103,18 +102,6 @@ def test_an_export_that_does_not_load_does_not_appear(tmp_path, quick, monkeypat
     with pytest.raises(DataError, match=r"not work: expected it to load.*DataLoss"):
         export(tmp_path)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_an_export_contains_each_weight_once(real_export):
-    generator = make_generator(4, "uint16")
-    stored = tf.train.load_checkpoint(str(real_export / "1/variables/variables"))
-    names = [x for x in stored.get_variable_to_shape_map() if x.startswith("weights")]
-    autoencoder = generator.autoencoder
-    expected = [*generator.top.trainable_weights, *generator.bottom.trainable_weights]
-    expected += [*autoencoder.trainable_weights]
-    expected += [autoencoder.top_quantizer.embeddings]
-    expected += [autoencoder.bottom_quantizer.embeddings]
-    assert len(names) == len(expected)
 
 
 @pytest.mark.parametrize(

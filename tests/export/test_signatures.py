@@ -80,16 +80,6 @@ def test_a_row_is_the_same_alone_and_at_any_position_in_a_batch(saved_model):
             np.testing.assert_array_equal(alone[name][0], together[name][row])
 
 
-def test_class_minus_one_is_no_label_at_all(saved_model):
-    inputs = rows(saved_model.model_info, "generate", 2)
-    inputs["class_id"] = np.int32([-1, -1])
-    made = saved_model.ask("generate", **inputs)
-    labels = {"labels": np.zeros([2, len(LABELS)], np.float32)}
-    inputs.pop("class_id")
-    expected = saved_model.ask("generate_multilabel", **labels, **inputs)
-    np.testing.assert_array_equal(made["bottom_codes"], expected["bottom_codes"])
-
-
 def test_pngs_show_the_display_colors_and_contain_a_disclaimer(saved_model):
     inputs = rows(saved_model.model_info, "generate", 2)
     image = saved_model.ask("generate", **inputs)["image"]
@@ -170,14 +160,6 @@ def test_a_refusal_names_the_value_and_the_row(saved_model):
         "bottom_codes is out of range: expected 0 to 10. "
         "Received: bottom_codes=11 in row 2"
     )
-
-
-def test_max_rows_rows_are_answered(saved_model):
-    most = saved_model.model_info.max_rows
-    names = saved_model.ask("class_names", class_id=np.zeros(most, np.int32))["name"]
-    assert len(names) == most
-    with pytest.raises(UserError, match=f"wrong number of rows: expected 1 to {most}"):
-        saved_model.ask("class_names", class_id=np.zeros(most + 1, np.int32))
 
 
 VALUES = st.sampled_from([-1.0, 0.0, 0.5, 1.0, 1.5, 3e38, np.nan, np.inf])

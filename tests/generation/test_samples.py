@@ -7,13 +7,13 @@ import pytest
 from PIL import Image
 
 from data_prep.commands import shard
-from tests.generators import LABELS, make_generator
-from tests.support import CHANNELS, digest_of_folder
+from tests.generators import LABELS, NoiseSource
+from tests.support import digest_of_folder
 from tfvqgen.data.crops import read_crops
-from tfvqgen.data.dataset_info import default_display, read_info
+from tfvqgen.data.dataset_info import read_info
 from tfvqgen.data.images import composite, read_image
 from tfvqgen.errors import UserError
-from tfvqgen.generation.request import Cells, Request
+from tfvqgen.generation.request import Request
 from tfvqgen.generation.samples import write_samples
 
 REQUEST = Request(
@@ -22,36 +22,6 @@ REQUEST = Request(
     seed=5,
     guidance=0.5,
 )
-
-
-class NoiseSource:
-    """A source of noise images, which counts them and may stop in the middle."""
-
-    def __init__(self, channels=3, dtype="uint8", stop_after=None):
-        names = CHANNELS[:channels]
-        self.model_info = dataclasses.replace(
-            make_generator().model_info,
-            dtype=dtype,
-            channels=names,
-            display=default_display(names),
-            image_shape=(16, 16, channels),
-        )
-        self.generated = 0
-        self._stop_after = stop_after
-
-    def generate(self, labels, seeds, temperature, top_p, guidance):
-        if self._stop_after is not None and self.generated >= self._stop_after:
-            raise KeyboardInterrupt
-        self.generated += len(labels)
-        rows = zip(labels, seeds, temperature, top_p, guidance, strict=True)
-        return Cells(np.stack([self.image(*row) for row in rows]), None, None)
-
-    def image(self, labels, seed, *parameters):
-        numbers = [seed, *labels, *(1000 * x for x in parameters)]
-        rng = np.random.default_rng([int(x) for x in numbers])
-        info = self.model_info
-        largest = np.iinfo(info.dtype).max
-        return rng.integers(largest, size=info.image_shape, dtype=info.dtype)
 
 
 @pytest.mark.parametrize(

@@ -26,13 +26,6 @@ def test_the_last_map_has_eight_to_fifteen_positions_a_side(side):
     assert model.num_features == 2 * x.shape[-1]
 
 
-def test_the_logits_of_an_image_do_not_depend_on_its_batch():
-    model = make()
-    several = images(6)
-    together, alone = model(several), model(several[2:3])
-    np.testing.assert_allclose(together[2:3], alone, atol=1e-5)
-
-
 def test_a_single_spot_changes_the_maxima_at_any_position():
     model = make(image_shape=(128, 128, 1))
     empty = np.zeros((1, 128, 128, 1), np.float32)

@@ -35,12 +35,6 @@ def test_a_logit_sees_a_field_of_its_own_and_no_more(widths, field):
     assert np.ptp(np.flatnonzero(seen)) + 1 == field
 
 
-def test_images_of_a_batch_do_not_change_each_others_logits():
-    critic = made()
-    images = images_of((3, 16, 16, 3))
-    np.testing.assert_allclose(critic(images)[1:2], critic(images[1:2]), atol=1e-6)
-
-
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_the_gradient_reaches_every_weight_and_the_image(precision):
     critic = made(precision=precision)

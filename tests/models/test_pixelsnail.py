@@ -112,43 +112,6 @@ def test_every_weight_has_a_gradient():
         assert np.abs(tf.convert_to_tensor(gradient)).max() > 0, variable.path
 
 
-def train(prior, steps, codes, labels):
-    """Takes Adam steps on one batch."""
-    optimizer = keras.optimizers.Adam(2e-2)
-    optimizer.build(prior.trainable_variables)
-
-    @tf.function
-    def step():
-        with tf.GradientTape() as tape:
-            logits = prior.logits(codes, labels)
-            loss = tf.reduce_mean(losses.nats_per_code(logits, codes))
-        gradients = tape.gradient(loss, prior.trainable_variables)
-        optimizer.apply(
-            [tf.convert_to_tensor(g) for g in gradients], prior.trainable_variables
-        )
-
-    for _ in range(steps):
-        step()
-
-
-def test_labels_are_used_if_they_are_informative():
-    rng = np.random.default_rng(0)
-    kinds = rng.integers(3, size=64)
-    codes = tf.constant(kinds[:, None, None] + 3 * rng.integers(2, size=[64, 3, 3]))
-    labels = tf.one_hot(kinds, 3)
-    nats = {}
-    for name, given in (("true", labels), ("shuffled", rng.permutation(labels))):
-        keras.utils.set_random_seed(0)
-        prior = PixelSNAIL(prior_config((3, 3), width=8, blocks=1, layers=1))
-        prior.build()
-        train(prior, 50, codes, tf.constant(given))
-        logits = prior.logits(codes, labels)
-        nats[name] = float(tf.reduce_mean(losses.nats_map(logits, codes)[:, 0, 0]))
-    # Given the label two codes are equally likely; without it six are.
-    assert nats["true"] < np.log(2) + 0.15
-    assert nats["shuffled"] > nats["true"] + 0.5
-
-
 def test_inputs_with_wrong_shapes_are_refused():
     codes = np.zeros([1, 4, 6], np.int32)
     prior = make_prior((4, 6), blocks=1, layers=1)

@@ -219,17 +219,6 @@ def test_the_loss_of_texture_noise_is_squared_error_and_local_power():
     )
 
 
-def test_gradients_of_the_finished_image_reach_the_decoder():
-    config = tiny()
-    autoencoder = VQVAE2(config)
-    images = images_of(config)
-    autoencoder.build()
-    with tf.GradientTape() as tape:
-        total = tf.reduce_sum(autoencoder(images).reconstruction)
-    gradients = tape.gradient(total, autoencoder.decoder.trainable_variables)
-    assert all(gradient is not None for gradient in gradients)
-
-
 def test_texture_noise_depends_on_the_codes_only():
     config = tiny()
     autoencoder = VQVAE2(config)

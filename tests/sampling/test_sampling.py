@@ -114,26 +114,6 @@ def test_the_noise_has_the_gumbel_distribution():
     assert distance < 2.5 / np.sqrt(values.size)
 
 
-def test_the_codes_of_a_map_do_not_depend_on_its_batch():
-    prior = make_prior((4, 6), layers=1)
-    sample = tf.function(
-        lambda seeds, labels, *parameters: ancestral_sample(
-            prior, seeds, labels, None, *parameters
-        ),
-        input_signature=[
-            tf.TensorSpec([None], tf.int64),
-            tf.TensorSpec([None, 3], tf.float32),
-            *[tf.TensorSpec([None], tf.float32)] * 3,
-        ],
-    )
-    rows = [tf.constant(SEEDS), inputs_of(prior)["labels"]]
-    rows += [tf.constant(x, tf.float32) for x in PARAMETERS.values()]
-    together = sample(*rows).numpy()
-    for i in (0, 1, 4):
-        alone = sample(*(x[i : i + 1] for x in rows))
-        np.testing.assert_array_equal(alone[0], together[i])
-
-
 def tiny_joint(temperature=1.0, top_p=1.0):
     """Returns a prior over 2 x 2 maps of 3 codes, and the probability of each map."""
     prior = make_prior((2, 2), 0.15, num_embeddings=3, blocks=1, layers=1)

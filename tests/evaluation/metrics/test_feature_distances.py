@@ -99,14 +99,6 @@ def test_the_kernel_distance_is_the_published_estimate(monkeypatch, block):
     assert kernel_distance(others, rows[::-1]) == pytest.approx(expected)
 
 
-def test_the_kernel_distance_is_unbiased_for_few_rows():
-    seeds = 2 * np.arange(300)
-    found = [kernel_distance(normal(8, 6, s), normal(8, 6, s + 1)) for s in seeds]
-    error = np.std(found) / np.sqrt(len(found))
-    assert abs(np.mean(found)) < 3 * error
-    assert min(found) < 0
-
-
 @pytest.mark.filterwarnings("error")
 def test_a_row_that_is_resampled_twice_is_not_compared_with_itself():
     rows, others = normal(60, 6), normal(60, 6, seed=1)

@@ -5,10 +5,8 @@ from sklearn.neighbors import NearestNeighbors
 
 from tfvqgen.evaluation.metrics import neighbours
 from tfvqgen.evaluation.metrics.neighbours import (
-    distance_blocks,
     nearest,
     nearness,
-    neighbour_radii,
     neighbour_rows,
 )
 
@@ -22,24 +20,11 @@ def small_blocks(monkeypatch):
     monkeypatch.setattr(neighbours, "_BLOCK", 7)
 
 
-def test_distances_are_those_of_scipy(small_blocks):
-    rows, others = normal(30, shift=3), normal(20, 1, shift=3)
-    found = np.concatenate([block for _, block in distance_blocks(rows, others)])
-    np.testing.assert_allclose(found, cdist(rows, others), atol=1e-9)
-
-
 def test_equal_rows_have_distance_zero_even_far_from_the_origin(small_blocks):
     rows = (normal(40, features=50) + 1e4).astype(np.float32)
     distances, which = nearest(rows, rows[::-1])
     np.testing.assert_array_equal(distances, 0)
     np.testing.assert_array_equal(which, np.arange(40)[::-1])
-
-
-@pytest.mark.parametrize("k", [1, 5])
-def test_radii_are_those_of_scikit_learn(small_blocks, k):
-    rows = normal(30)
-    found, _ = NearestNeighbors(n_neighbors=k + 1).fit(rows).kneighbors(rows)
-    np.testing.assert_allclose(neighbour_radii(rows, k), found[:, k])
 
 
 def test_metrics_equal_their_definition_pair_by_pair(small_blocks):
