@@ -56,7 +56,10 @@ class StageConfig:
     log_every: int = key(50, "steps between logged training metrics", low=1, free=True)
     validate_every: int = key(1000, "steps between validations", low=1, free=True)
     validation_examples: int = key(
-        10_000, "largest number of validation examples, rounded up", low=1, free=True
+        10_000,
+        "largest number of validation examples, rounded up to batches",
+        low=1,
+        free=True,
     )
     checkpoint_every: int = key(500, "steps between checkpoints", low=1, free=True)
     keep_checkpoints: int = key(2, "number of checkpoints to keep", low=1, free=True)
@@ -125,7 +128,7 @@ class VQVAEConfig(ShardStageConfig):
     residual_layers: int = key(2, "residual layers of each stack", low=0)
     residual_width: int = key(64, "filters inside a residual layer", low=1)
     bottom_stride: int = key(
-        4, "side of a bottom code in pixels; a top code has twice it", choices=(2, 4, 8)
+        4, "pixels per bottom code along a side; top: twice as many", choices=(2, 4, 8)
     )
     num_embeddings: int = key(
         512, "number of embeddings in each codebook (K)", low=2, high=65_536

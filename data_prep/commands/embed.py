@@ -1,6 +1,6 @@
 """Learns features of the crops without labels, by paired cell inpainting.
 
-A network (Lu et al. 2018) sees a cell with its protein and the marker channels of
+A network (Lu et al. 2019) sees a cell with its protein and the marker channels of
 another cell of the same group, and predicts the protein of that cell. A group is one
 antibody or well with all its fields. The command writes beside crops.csv
 

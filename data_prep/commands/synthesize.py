@@ -60,7 +60,7 @@ def add_flags(parser) -> None:
         "--vocabulary",
         default=DEFAULT_VOCABULARY,
         help="Labels of the cells: hpa24, kaggle2018, or a text file with "
-        "labels of kaggle2018, one on each line.",
+        "some labels of kaggle2018, one on each line.",
     )
     parser.add_argument(
         "--workers",

@@ -34,7 +34,8 @@ def add_flags(parser) -> None:
     )
     parser.add_argument(
         "--version",
-        help="Number or label of the version. Defaults to the newest version.",
+        help="Number of the model version, or its label on the server. Defaults to the "
+        "newest version.",
     )
     parser.add_argument(
         "--timeout", type=float, default=120.0, help="Timeout of a request in seconds."
