@@ -33,7 +33,6 @@ from benchmarks import case
 from tfvqgen import command_line
 
 ROOT = Path(__file__).resolve().parents[1]
-CASES = ("kill", "full_disk", "lost_worker")
 TIMEOUT = 600
 SMALL = (
     "hidden=16",
@@ -50,29 +49,23 @@ SMALL = (
 
 
 def main() -> None:
-    args = _flags().parse_args()
+    measures = {"kill": kill, "full_disk": full_disk, "lost_worker": lost_worker}
+    flags = case.parser(__doc__)
+    flags.add_argument("--cases", nargs="+", choices=measures, default=list(measures))
+    flags.add_argument("--rounds", type=int, default=10, help="Number of kills.")
+    flags.add_argument("--steps", type=int, default=400, help="Training steps.")
+    args = flags.parse_args()
     case.import_tensorflow(args.threads)
-    measures = {
-        "kill": kill,
-        "full_disk": full_disk,
-        "lost_worker": lost_worker,
-    }
-    with tempfile.TemporaryDirectory() as folder:
-        data = write_data(Path(folder), args.seed)
-        for name in args.cases:
-            runs = Path(folder) / name
-            found = measures[name](runs, data, args)
-            case.write({"case": name, **found, "seed": args.seed}, args.output)
-
-
-def write_data(folder: Path, seed: int) -> Path:
-    """Writes a small data set and returns its folder."""
     from benchmarks import image_shards
 
-    images = image_shards.made_up_images(200, 64, 4, seed)
+    images = image_shards.made_up_images(200, 64, 4, args.seed)
     splits = {"train": images[:168], "validation": images[168:]}
-    image_shards.write(folder / "data", splits, ["red", "green", "blue", "yellow"])
-    return folder / "data"
+    with tempfile.TemporaryDirectory() as folder:
+        data = Path(folder, "data")
+        image_shards.write(data, splits, ["red", "green", "blue", "yellow"])
+        for name in args.cases:
+            found = measures[name](Path(folder, name), data, args)
+            case.write({"case": name, **found, "seed": args.seed}, args.output)
 
 
 def kill(folder: Path, data: Path, args: argparse.Namespace) -> dict[str, Any]:
@@ -175,20 +168,12 @@ def start_workers(
     addresses = [f"localhost:{s.getsockname()[1]}" for s in sockets]
     for opened in sockets:
         opened.close()
-    return [
-        start(
-            workdir,
-            data,
-            args,
-            TF_CONFIG=json.dumps(
-                {
-                    "cluster": {"worker": addresses},
-                    "task": {"type": "worker", "index": index},
-                }
-            ),
-        )
+    cluster = {"worker": addresses}
+    configs = [
+        {"cluster": cluster, "task": {"type": "worker", "index": index}}
         for index in range(2)
     ]
+    return [start(workdir, data, args, TF_CONFIG=json.dumps(x)) for x in configs]
 
 
 def finish(process: subprocess.Popen) -> None:
@@ -220,18 +205,14 @@ def wait_for_checkpoint(process: subprocess.Popen, workdir: Path) -> None:
 def comparison(folder: Path) -> dict[str, Any]:
     """Compares what both runs have left."""
     alone, disturbed = (saved_values(folder / n) for n in ("alone", "disturbed"))
+    names = sorted(alone.keys() | disturbed.keys())
     different = [
         name
-        for name in sorted(alone.keys() | disturbed.keys())
-        if name not in alone
-        or name not in disturbed
-        or not np.array_equal(alone[name], disturbed[name])
+        for name in names
+        if not np.array_equal(alone.get(name), disturbed.get(name))
     ]
     lines = [metrics(folder / name) for name in ("alone", "disturbed")]
-    return {
-        "variables_that_differ": different,
-        "metrics_equal": lines[0] == lines[1],
-    }
+    return {"variables_that_differ": different, "metrics_equal": lines[0] == lines[1]}
 
 
 def saved_values(workdir: Path) -> dict[str, np.ndarray]:
@@ -254,14 +235,6 @@ def metrics(workdir: Path) -> list[dict[str, Any]]:
     for line in lines:
         line.pop("images_per_second", None)
     return lines
-
-
-def _flags() -> argparse.ArgumentParser:
-    flags = case.parser(__doc__)
-    flags.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
-    flags.add_argument("--rounds", type=int, default=10, help="number of kills")
-    flags.add_argument("--steps", type=int, default=400, help="training steps")
-    return flags
 
 
 if __name__ == "__main__":

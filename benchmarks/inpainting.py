@@ -15,9 +15,8 @@ trained network in it) and prints
 Intervals are bootstrap intervals over groups.
 """
 
-import argparse
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,28 +26,54 @@ from benchmarks import case
 from tfvqgen import command_line
 
 UNTRAINED_SEEDS = (1, 2)
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
+_CHUNK = 512
 
 
 def main() -> None:
-    args = _flags().parse_args()
+    parser = case.parser(__doc__)
+    parser.add_argument("--crops", type=Path, required=True, help="Folder of crops.")
+    parser.add_argument("--steps", type=int, help="Training steps.")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument(
+        "--blind_steps",
+        type=int,
+        help="Training steps of the network without the source protein.",
+    )
+    args = parser.parse_args()
     case.import_tensorflow(args.threads)
     from data_prep.embedding.crop_features import read_features
     from data_prep.embedding.feature_learning import embed
     from data_prep.embedding.network_settings import settle
 
-    folder = embed(args.crops, overrides=_overrides(args), seed=args.seed)
-    experiment = Experiment(folder, settle(folder))
-    report = _reporter(args, experiment)
-    report("held_out_error", experiment.errors(args.blind_steps))
+    steps = [] if args.steps is None else [f"steps={args.steps}"]
+    folder = embed(args.crops, overrides=[*steps, *args.set], seed=args.seed)
+    settings = settle(folder)
+    experiment = Experiment(folder, settings)
+    config = settings.config
+    shared = {
+        "crops_folder": args.crops.name,
+        "steps": config.steps,
+        "width": config.width,
+        "batch_size": config.batch_size,
+        "seed": settings.seed,
+    }
+    errors = experiment.errors(args.blind_steps)
+    case.write({"case": "held_out_error", **shared, **errors}, args.output)
     features = {
         "trained": read_features(folder.folder).values,
         "intensity": intensity_statistics(experiment.images()),
         **experiment.untrained_features(),
     }
-    right = {name: experiment.agreements(found) for name, found in features.items()}
+    groups, labels = experiment.groups, experiment.labels
+    right = {
+        name: agreements(neighbours_across_groups(values, groups), labels)
+        for name, values in features.items()
+    }
     for name in features:
-        figures = experiment.agreement_figures(right[name], right["untrained"])
-        report("label_agreement", {"features": name, **figures})
+        found = experiment.agreement_metrics(right[name], right["untrained"])
+        line = {"case": "label_agreement", **shared, "features": name, **found}
+        case.write(line, args.output)
 
 
 class Experiment:
@@ -90,23 +115,20 @@ class Experiment:
 
     def errors(self, blind_steps: int | None) -> dict[str, Any]:
         """Returns the mean squared errors on the held-out pairs."""
-        from tfvqgen.training.metrics_log import read_metrics
-
-        path = self.folder.folder / "inpainting" / "metrics.jsonl"
-        lines = [line for line in read_metrics(path) if line["split"] == "validation"]
+        last = _last_validation(self.folder.folder / "inpainting")
         proteins = self.images()[self.held_out][..., 0]
         by_group = group_mean_errors(proteins, self.groups[self.held_out])
-        figures = {
+        metrics = {
             "held_out_pairs": self.validation.num_examples,
             "held_out_groups": len(np.unique(self.groups[self.held_out])),
-            "network": lines[-1]["protein_mse"],
+            "network": last["protein_mse"],
             "group_mean_image": float(by_group.mean()),
-            "mean_image": lines[-1]["mean_image_mse"],
+            "mean_image": last["mean_image_mse"],
             "protein_of_another_group": self._swapped_error(),
         }
         if blind_steps != 0:
-            figures["without_protein"] = self._blind_error(blind_steps)
-        return figures
+            metrics["without_protein"] = self._blind_error(blind_steps)
+        return metrics
 
     def untrained_features(self) -> dict[str, np.ndarray]:
         """Returns the features of untrained networks."""
@@ -128,48 +150,31 @@ class Experiment:
             found[name] = np.concatenate(list(batches))
         return found
 
-    def agreements(self, features: np.ndarray) -> np.ndarray:
-        """Returns whether the nearest neighbour shares a label, bool [N]."""
-        return agreements(neighbours_across_groups(features, self.groups), self.labels)
-
-    def agreement_figures(
+    def agreement_metrics(
         self, right: np.ndarray, untrained: np.ndarray
     ) -> dict[str, Any]:
         """Returns the label agreement of features, relative to untrained ones."""
-        share, ratio = self._ratio(right, untrained)
-        held_out, held_out_ratio = self._ratio(right, untrained, self.held_out)
+        from tfvqgen.evaluation.metrics.intervals import bootstrap_interval
+
+        names, places = np.unique(self.groups, return_inverse=True)
+        sums = np.zeros((len(names), 3))
+        np.add.at(sums, places, np.stack([right, untrained, right | True], 1))
+        found = bootstrap_interval(
+            sums,
+            lambda x: np.array([x[0] / x[2], x[0] / max(x[1], 1e-9)]),
+            seed=0,
+        )
+        # A single group gives no interval.
+        ends = found.T.tolist() if np.isfinite(found).all() else (None, None)
+        ratio = float(right.mean() / untrained.mean()) if untrained.any() else None
         return {
             "crops": len(right),
             "right": float(right.mean()),
-            "right_interval": share,
-            "right_mean_over_labels": mean_over_labels(right, self.labels),
-            "times_untrained": _times(right, untrained),
-            "times_untrained_interval": ratio,
-            "error_of_untrained": _times(~right, ~untrained),
+            "right_interval": ends[0],
+            "times_untrained": ratio,
+            "times_untrained_interval": ends[1],
             "held_out_right": float(right[self.held_out].mean()),
-            "held_out_interval": held_out,
-            "held_out_times_untrained": _times(
-                right[self.held_out], untrained[self.held_out]
-            ),
-            "held_out_times_untrained_interval": held_out_ratio,
         }
-
-    def _ratio(self, right, untrained, chosen=None) -> tuple:
-        """Returns the intervals of a share and of its ratio to the untrained one."""
-        from tfvqgen.evaluation.metrics.intervals import bootstrap_interval
-
-        chosen = np.ones(len(right), bool) if chosen is None else chosen
-        names, places = np.unique(self.groups[chosen], return_inverse=True)
-        sums = np.zeros((len(names), 3))
-        np.add.at(sums, places, np.stack([right, untrained, right | True], 1)[chosen])
-
-        def figures(means):
-            return np.array([means[0] / means[2], means[0] / max(means[1], 1e-9)])
-
-        found = bootstrap_interval(sums, figures, seed=0)
-        # A single group gives no interval.
-        ends = found.T.tolist() if np.isfinite(found).all() else (None, None)
-        return ends[0], ends[1]
 
     def _swapped_error(self) -> float | None:
         """Returns the error with source cells of other groups, if there are any."""
@@ -219,61 +224,15 @@ class Experiment:
         with strategy.scope():
             stage = BlindStage(config, self.training, self.validation)
         workdir = Workdir(self.folder.folder / "inpainting")
-        figures = Loop(stage, strategy, workdir, seed=self.settings.seed).run()
-        return figures.get("protein_mse") or _last_error(workdir.stage("blind"))
+        Loop(stage, strategy, workdir, seed=self.settings.seed).run()
+        return _last_validation(workdir.stage("blind"))["protein_mse"]
 
 
-def _times(one: np.ndarray, other: np.ndarray) -> float | None:
-    return float(one.mean() / other.mean()) if other.any() else None
-
-
-def _last_error(folder: Path) -> float:
+def _last_validation(folder: Path) -> dict[str, Any]:
     from tfvqgen.training.metrics_log import read_metrics
 
     lines = read_metrics(folder / "metrics.jsonl")
-    return [x["protein_mse"] for x in lines if x["split"] == "validation"][-1]
-
-
-def _reporter(
-    args: argparse.Namespace, experiment: Experiment
-) -> Callable[[str, dict[str, Any]], None]:
-    settings = experiment.settings
-    about = {
-        "crops_folder": args.crops.name,
-        "steps": settings.config.steps,
-        "width": settings.config.width,
-        "batch_size": settings.config.batch_size,
-        "seed": settings.seed,
-    }
-
-    def report(name: str, figures: dict[str, Any]) -> None:
-        case.write({"case": name, **about, **figures}, args.output)
-
-    return report
-
-
-def _overrides(args: argparse.Namespace) -> list[str]:
-    short = {"steps": args.steps, "width": args.width}
-    named = [f"{name}={value}" for name, value in short.items() if value is not None]
-    return [*named, *args.set]
-
-
-def _flags() -> argparse.ArgumentParser:
-    parser = case.parser(__doc__)
-    parser.add_argument("--crops", type=Path, required=True, help="Folder of crops.")
-    parser.add_argument("--steps", type=int, help="Training steps.")
-    parser.add_argument("--width", type=float, help="Width of the network.")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
-    parser.add_argument(
-        "--blind_steps",
-        type=int,
-        help="Training steps of the network without the source protein.",
-    )
-    return parser
-
-
-QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
-_CHUNK = 512
+    return [line for line in lines if line["split"] == "validation"][-1]
 
 
 def neighbours_across_groups(features: np.ndarray, groups: np.ndarray) -> np.ndarray:
@@ -307,13 +266,6 @@ def agreements(nearest: np.ndarray, labels: Sequence[Sequence[str]]) -> np.ndarr
     """Returns whether the neighbour shares a label, bool [N]."""
     sets = [frozenset(names) for names in labels]
     return np.array([bool(sets[i] & sets[j]) for i, j in enumerate(nearest)])
-
-
-def mean_over_labels(right: np.ndarray, labels: Sequence[Sequence[str]]) -> float:
-    """Returns the share of `right`, averaged over labels."""
-    names = sorted({name for crop in labels for name in crop})
-    has = np.array([[name in crop for name in names] for crop in labels])
-    return float(np.mean((has * right[:, None]).sum(axis=0) / has.sum(axis=0)))
 
 
 def group_mean_errors(proteins: np.ndarray, groups: np.ndarray) -> np.ndarray:

@@ -47,7 +47,21 @@ Report = Callable[[int, Callable, Callable, int], None]
 
 
 def main() -> None:
-    args = _flags().parse_args()
+    flags = case.parser(__doc__)
+    flags.add_argument("--data_dir", type=Path, required=True, help="Folder of shards.")
+    flags.add_argument(
+        "--models",
+        nargs="+",
+        default=[BASELINE, "default"],
+        metavar="NAME:KEY=VALUE,KEY=VALUE",
+        help="Models to compare (default: baseline default).",
+    )
+    flags.add_argument("--preset", default="hpa128", help="Preset of our models.")
+    flags.add_argument("--steps", type=int, default=1000, help="Training steps.")
+    flags.add_argument("--every", type=int, default=100, help="Steps between lines.")
+    flags.add_argument("--crops", type=int, default=2000, help="Most crops measured.")
+    flags.add_argument("--plot", type=Path, help="Image file for the plot.")
+    args = flags.parse_args()
     models = read_models(args.models)
     case.import_tensorflow(args.threads)
     from tfvqgen.data import schema
@@ -57,8 +71,7 @@ def main() -> None:
     crops = schema.read_images(split, range(min(args.crops, split.num_examples)))
     lines = []
     for name, overrides in models.items():
-        further = {"model": name, "set": overrides}
-        report = _reporter(np.stack(crops), further, lines, args)
+        report = _reporter(np.stack(crops), name, overrides, lines, args)
         if name == BASELINE:
             train_baseline(dataset, args, report)
         else:
@@ -100,6 +113,13 @@ def train_baseline(dataset, args: argparse.Namespace, report: Report) -> None:
     sizes = plain_vqvae2.Sizes(channels=images.shape[-1], residual_width=BASELINE_WIDTH)
     model = plain_vqvae2.PlainVQVAE2(sizes, seed=args.seed)
     model.start_codebooks(schema.to_unit(next(batches)))
+
+    def reconstruct(images):
+        return model.reconstruct(images)[0]
+
+    def encode(images):
+        return model.reconstruct(images)[1:]
+
     # The first call builds the graph.
     model.train_step(schema.to_unit(next(batches)))
     report(0, None, None, 0)
@@ -107,12 +127,7 @@ def train_baseline(dataset, args: argparse.Namespace, report: Report) -> None:
         error = model.train_step(tf.constant(schema.to_unit(next(batches))))
         if step % args.every == 0 or step == args.steps:
             float(error)
-            report(
-                step,
-                lambda images: model.reconstruct(images)[0],
-                lambda images: model.reconstruct(images)[1:],
-                sizes.num_embeddings,
-            )
+            report(step, reconstruct, encode, sizes.num_embeddings)
 
 
 def random_batches(images: np.ndarray, seed: int) -> Iterator[np.ndarray]:
@@ -179,10 +194,7 @@ def train_ours(
 
 
 def measure(
-    reconstruct: Callable[[np.ndarray], Any],
-    encode: Callable[[np.ndarray], Any],
-    crops: np.ndarray,
-    num_embeddings: int,
+    reconstruct: Callable, encode: Callable, crops: np.ndarray, num_embeddings: int
 ) -> dict[str, Any]:
     """Measures an autoencoder on crops that it was not trained on.
 
@@ -247,9 +259,7 @@ def plot(lines: list[dict[str, Any]], path: Path) -> None:
     figure.savefig(path)
 
 
-def _reporter(
-    crops: np.ndarray, further: dict[str, Any], lines: list, args: argparse.Namespace
-) -> Report:
+def _reporter(crops: np.ndarray, name: str, overrides, lines: list, args) -> Report:
     """Returns a function that measures and writes a case; step 0 starts the clock."""
     measuring = started = 0.0
 
@@ -261,7 +271,8 @@ def _reporter(
             return
         done = {
             "case": "reconstruction",
-            **further,
+            "model": name,
+            "set": overrides,
             "step": step,
             "seconds": round(now - started - measuring, 1),
             **measure(reconstruct, encode, crops, num_embeddings),
@@ -275,26 +286,6 @@ def _reporter(
         measuring += time.perf_counter() - now
 
     return report
-
-
-def _flags() -> argparse.ArgumentParser:
-    flags = case.parser(__doc__)
-    flags.add_argument("--data_dir", type=Path, required=True, help="Folder of shards.")
-    flags.add_argument(
-        "--models",
-        nargs="+",
-        default=[BASELINE, "default"],
-        metavar="NAME:KEY=VALUE,KEY=VALUE",
-        help="Models to compare (default: baseline default).",
-    )
-    flags.add_argument("--preset", default="hpa128", help="Preset of our models.")
-    flags.add_argument("--steps", type=int, default=1000, help="Training steps.")
-    flags.add_argument("--every", type=int, default=100, help="Steps between lines.")
-    flags.add_argument(
-        "--crops", type=int, default=2000, help="Largest number of crops."
-    )
-    flags.add_argument("--plot", type=Path, help="Image file for the plot.")
-    return flags
 
 
 if __name__ == "__main__":

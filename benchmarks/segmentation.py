@@ -33,7 +33,6 @@ import numpy as np
 
 from benchmarks import case
 from tfvqgen import command_line
-from tfvqgen.errors import UserError
 
 CHANNELS = ("red", "green", "blue", "yellow")
 NUCLEUS, PROTEIN = CHANNELS.index("blue"), CHANNELS.index("green")
@@ -41,7 +40,10 @@ PIXEL_SIZE, SIDE, CROP_SIZE = 0.32, 512, 64
 
 
 def main() -> None:
-    args = _flags().parse_args()
+    flags = case.parser(__doc__)
+    flags.add_argument("--fields", type=int, default=60, help="Fields per case.")
+    flags.add_argument("--hpa_fields", type=Path, help="Folder with full_size/.")
+    args = flags.parse_args()
     # One thread: the seconds are those of one core.
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = "1"
@@ -60,9 +62,8 @@ def nuclei_case(args: argparse.Namespace) -> dict[str, Any]:
         _, field = draw(args.seed, index, 0.0)
         labels, took = timed(segment, field.scene.image)
         seconds.append(took)
-        counts.update(
-            segmentation_truth.compare(labels, field.scene.nuclei, PIXEL_SIZE)
-        )
+        nuclei = field.scene.nuclei
+        counts.update(segmentation_truth.compare(labels, nuclei, PIXEL_SIZE))
     hits, wrong, missed = (counts[name] for name in ("found", "false", "missed"))
     return {
         "case": "segmentation_nuclei",
@@ -121,31 +122,21 @@ def defects_case(args: argparse.Namespace) -> dict[str, Any]:
 def cell_masks_case(args: argparse.Namespace) -> dict[str, Any]:
     """Returns the share of cells with exactly one segmented nucleus."""
     folder = args.hpa_fields / "full_size"
-    if not (folder / "train.csv").is_file():
-        raise UserError(
-            "no full-size fields: expected full_size/train.csv in the folder. "
-            f"Received: hpa_fields={args.hpa_fields}"
-        )
     with open(folder / "train.csv", newline="", encoding="utf-8") as file:
         names = [row["Id"] for row in csv.DictReader(file)]
-    numbers = {name: nuclei_in_cells(folder, name) for name in names}
-    every = np.concatenate(list(numbers.values()))
+    counts = np.stack([nuclei_in_cells(folder, name) for name in names])
+    total = counts.sum(axis=0)
     return {
         "case": "segmentation_cell_masks",
-        "exactly_one": round(float(np.mean(every == 1)), 4),
-        "cells": len(every),
-        "cells_with_0_1_2_more": np.bincount(
-            np.minimum(every, 3), minlength=4
-        ).tolist(),
-        "by_field": {
-            name: np.bincount(np.minimum(n, 3), minlength=4).tolist()
-            for name, n in numbers.items()
-        },
+        "exactly_one": round(float(total[1] / total.sum()), 4),
+        "cells": int(total.sum()),
+        "cells_with_0_1_2_more": total.tolist(),
+        "by_field": dict(zip(names, counts.tolist(), strict=True)),
     }
 
 
 def nuclei_in_cells(folder: Path, name: str) -> np.ndarray:
-    """Returns the number of nuclei centred in each cell off the border."""
+    """Counts the cells off the border with 0, 1, 2 and more nuclei centred in them."""
     from skimage import io
 
     from data_prep.cropping.cutting import centres
@@ -153,22 +144,17 @@ def nuclei_in_cells(folder: Path, name: str) -> np.ndarray:
 
     blue = io.imread(folder / "images" / f"{name}_blue.png")
     factor = max(round(blue.shape[0] / SIDE), 1)
-    plane = reduced(blue, factor)
+    height, width = (side // factor * factor for side in blue.shape)
+    blocks = blue[:height, :width].reshape(height // factor, factor, -1, factor)
+    plane = np.rint(blocks.mean((1, 3))).astype(np.uint8)
     labels = segment(plane[..., None], nucleus=0)
-    cells = labels_of_mask(
-        io.imread(folder / "cell_masks" / f"{name}.png"), labels.shape
-    )
+    mask = io.imread(folder / "cell_masks" / f"{name}.png")
+    cells = labels_of_mask(mask, labels.shape)
     rows, columns = np.rint(centres(labels)).astype(int).T
     numbers = np.bincount(cells[rows, columns], minlength=cells.max() + 1)
     border = np.concatenate([cells[0], cells[-1], cells[:, 0], cells[:, -1]])
-    return numbers[np.setdiff1d(np.arange(1, len(numbers)), border)]
-
-
-def reduced(plane: np.ndarray, factor: int) -> np.ndarray:
-    """Returns uint8 means over squares of `factor` pixels."""
-    height, width = (side // factor * factor for side in plane.shape)
-    blocks = plane[:height, :width].reshape(height // factor, factor, -1, factor)
-    return np.rint(blocks.mean((1, 3))).astype(np.uint8)
+    kept = numbers[np.setdiff1d(np.arange(1, len(numbers)), border)]
+    return np.bincount(np.minimum(kept, 3), minlength=4)
 
 
 def draw(seed: int, index: int, defect_share: float):
@@ -203,17 +189,6 @@ def timed(work, *arguments) -> tuple[Any, float]:
     started = time.process_time()
     done = work(*arguments)
     return done, time.process_time() - started
-
-
-def _flags() -> argparse.ArgumentParser:
-    flags = case.parser(__doc__)
-    flags.add_argument(
-        "--fields", type=int, default=60, help="Synthetic fields per case."
-    )
-    flags.add_argument(
-        "--hpa_fields", type=Path, help="Folder that contains full_size/."
-    )
-    return flags
 
 
 if __name__ == "__main__":

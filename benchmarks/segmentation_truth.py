@@ -21,13 +21,13 @@ def compare(labels: np.ndarray, nuclei: np.ndarray, pixel_size: float) -> dict:
     """
     ratio = overlap(labels, nuclei)
     smallest = NucleusSettings().smallest_area / pixel_size**2
-    sliver = np.bincount(nuclei.ravel(), minlength=ratio.shape[1] + 1)[1:] < smallest
-    there = np.bincount(nuclei.ravel(), minlength=ratio.shape[1] + 1)[1:] > 0
+    areas = np.bincount(nuclei.ravel(), minlength=ratio.shape[1] + 1)[1:]
+    whole = areas >= smallest
     same = ratio > SAME
     return {
-        "found": int(same[:, ~sliver].sum()),
+        "found": int(same[:, whole].sum()),
         "false": int((~same.any(1)).sum()),
-        "missed": int((there & ~sliver & ~same.any(0)).sum()),
+        "missed": int((whole & ~same.any(0)).sum()),
     }
 
 
@@ -71,16 +71,13 @@ def states(
         elif not own or ratio[i, own - 1] == 0:
             found.append("spoiled")
         else:
-            shares = damage(nuclei == own, cells == own)
+            share = damage(nuclei == own, cells == own)
             matched = ratio[i, own - 1] > SAME
-            found.append(_state(shares, matched))
+            if share > SPOILED:
+                found.append("spoiled")
+            else:
+                found.append("good" if share < GOOD and matched else "between")
     return found
-
-
-def _state(share: float, matched: bool) -> str:
-    if share > SPOILED:
-        return "spoiled"
-    return "good" if share < GOOD and matched else "between"
 
 
 def _cut(labels: np.ndarray, crop_size: int) -> list[bool]:
@@ -93,13 +90,12 @@ def _cut(labels: np.ndarray, crop_size: int) -> list[bool]:
 
 def _damage(field: SyntheticField, clean: SyntheticField, well: Well):
     """Returns a function from nucleus and cell masks to the spoiled share."""
-    kind = field.defects[0].kind if field.defects else "empty"
+    kind = field.defects[0].kind if field.defects else None
     if kind == "blur":
-        (defect,) = field.defects
-        blurred = fade(field.scene.nuclei.shape, defect)
+        blurred = fade(field.scene.nuclei.shape, field.defects[0])
         return lambda nucleus, cell: blurred[nucleus].mean() / 5
     if kind == "saturation":
-        (defect,) = field.defects
+        defect = field.defects[0]
         return lambda nucleus, cell: _light_lost(clean, defect, well, cell)
     if kind == "debris":
         added = field.scene.image.astype(int) - clean.scene.image

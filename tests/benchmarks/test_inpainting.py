@@ -1,13 +1,11 @@
 """"""
 
 import numpy as np
-import pytest
 
 from benchmarks.inpainting import (
     agreements,
     group_mean_errors,
     intensity_statistics,
-    mean_over_labels,
     neighbours_across_groups,
 )
 
@@ -28,12 +26,6 @@ def test_neighbours_agree_where_they_share_a_label():
     labels = [("a",), ("a", "b"), ("b",), ()]
     found = agreements(np.array([1, 2, 0, 3]), labels)
     np.testing.assert_array_equal(found, [True, True, False, False])
-
-
-def test_the_mean_over_labels_weighs_rare_labels_like_common_ones():
-    labels = [("a",), ("a",), ("a",), ("b",)]
-    right = np.array([True, True, True, False])
-    assert mean_over_labels(right, labels) == pytest.approx(0.5)
 
 
 def test_a_crop_is_not_part_of_the_mean_that_it_is_compared_with():
