@@ -231,10 +231,7 @@ class Results:
         cells = [cell for cell in self.cells if cell.text]
         for x in cells:
             samples.write_cell(folder, x.name, x.image, info, x.text)
-        rows = [
-            samples.table_row(folder, x.name, info, x.labels, x.group, x.columns)
-            for x in cells
-        ]
+        rows = [(x.name, x.labels, x.group, x.columns) for x in cells]
         samples.write_table(folder, rows, info)
         target = folder / f"generated_cells_{info.id}.zip"
         files = [x for x in folder.rglob("*") if x.is_file() and x != target]

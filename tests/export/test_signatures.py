@@ -89,7 +89,7 @@ def test_pngs_show_the_display_colors_and_contain_a_disclaimer(saved_model):
         np.testing.assert_array_equal(decode_png(png), composite_image)
         text = Image.open(io.BytesIO(png)).text
         assert text["Model"] == saved_model.model_info.id
-        assert "not a picture of a real cell" in text["Description"]
+        assert "not an image of a real cell" in text["Description"]
 
 
 def test_encode_decode_and_reconstruct_are_those_of_the_autoencoder(

@@ -7,7 +7,7 @@ import re
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -54,10 +54,7 @@ def main(path: str, only: str | None = None) -> None:
 
 
 class Verification:
-    """The checks of one export.
-
-    Args:
-        path: The folder of a version.
+    """The checks of the version in the folder `path`.
 
     Attributes:
         checks: The results: ``name``, ``ok`` and ``detail`` each.
@@ -103,8 +100,8 @@ class Verification:
         return ok
 
     def _load(self):
-        text = (self._path / "assets/about.json").read_text("utf-8")
-        self._model_info = json.loads(text)
+        about = (self._path / "assets/about.json").read_text("utf-8")
+        self._model_info = json.loads(about)
         started = time.perf_counter()
         self._graph = LoadedGraph(self._path)
         self.metrics["load_seconds"] = _seconds_since(started)
@@ -148,9 +145,7 @@ class Verification:
             ]
             alone = {key: np.concatenate([x[key] for x in parts]) for key in together}
             if "png_bytes" in together:
-                together, alone = (
-                    {"image": _decode_pngs(x["png_bytes"])} for x in (together, alone)
-                )
+                together, alone = map(_decode_pngs, (together, alone))
             differing += count_differing_rows(together, alone)
             maps += _ROWS
         if differing > max(1, maps // _MAPS_PER_DIFFERENCE):
@@ -168,12 +163,12 @@ class Verification:
         return faults, f"{requests} requests"
 
     def _operations(self):
-        faults = operation_faults(self._graph.meta_graph.graph_def)
-        return faults, "no custom operation, no XLA"
+        graph = self._graph.meta_graph.graph_def
+        return operation_faults(graph), "no custom operation, no XLA"
 
     def _batching(self):
-        faults = batching_faults(self._graph.signatures)
-        return faults, "every input and output has a leading batch dimension"
+        detail = "every input and output has a leading batch dimension"
+        return batching_faults(self._graph.signatures), detail
 
     def _size(self):
         index = tf.train.load_checkpoint(str(self._path / "variables/variables"))
@@ -200,18 +195,14 @@ def operation_faults(graph: graph_pb2.GraphDef) -> list[str]:
     nodes = list(graph.node)
     for function in graph.library.function:
         nodes += function.node_def
-    faults = [
-        f"{name} is not in the server"
-        for name in sorted({node.op for node in nodes} - functions)
-        if not _is_stock(name)
-    ]
+    names = sorted({node.op for node in nodes} - functions)
+    faults = [f"{x} is not in the server" for x in names if not _is_stock(x)]
     parts = [(node.name, node.attr) for node in nodes]
     parts += [(x.signature.name, x.attr) for x in graph.library.function]
-    return faults + [
-        f"{name} is compiled by XLA"
-        for name, attributes in parts
-        if any(attributes[key].b for key in _COMPILED if key in attributes)
-    ]
+    for name, attributes in parts:
+        if any(attributes[key].b for key in _COMPILED if key in attributes):
+            faults.append(f"{name} is compiled by XLA")
+    return faults
 
 
 def batching_faults(signatures: Mapping[str, meta_graph_pb2.SignatureDef]) -> list[str]:
@@ -253,13 +244,9 @@ def count_differing_rows(
 def answer_to(
     ask: Callable, name: str, wrong: Mapping[str, Any], word: str
 ) -> str | None:
-    """Returns the answer to a wrong request, None if it is the refusal it must be.
+    """Returns the answer to a wrong request, or None if it is refused as it must be.
 
-    Args:
-        ask: Runs a signature.
-        name: The signature.
-        wrong: The inputs.
-        word: The refusal must contain it.
+    `ask` runs a signature; `word` must be in the message of the refusal.
     """
     try:
         ask(name, wrong)
@@ -279,8 +266,9 @@ def _is_stock(name: str) -> bool:
     return any(kernel.device_type in ("CPU", "DEFAULT") for kernel in found)
 
 
-def _decode_pngs(png_bytes: Iterable[bytes]) -> np.ndarray:
-    return np.stack([tf.io.decode_png(x, channels=0).numpy() for x in png_bytes])
+def _decode_pngs(answer: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    images = [tf.io.decode_png(x, channels=0).numpy() for x in answer["png_bytes"]]
+    return {"image": np.stack(images)}
 
 
 def _seconds_since(started: float) -> float:

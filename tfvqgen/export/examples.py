@@ -23,24 +23,20 @@ WARM_UP = "assets.extra/tf_serving_warmup_requests"
 def example_rows(
     model_info: Mapping[str, Any], names: Iterable[str], rows: int, seed: int = 0
 ) -> dict[str, np.ndarray]:
-    """Returns valid inputs by name.
-
-    Labels, seeds, temperatures and so on differ between rows. More rows start with the
-    rows of fewer.
+    """Returns valid inputs by name; more rows start with the rows of fewer.
 
     Args:
         model_info: The content of ``about.json``.
         names: Names of the inputs.
-        rows: Number of rows (B).
+        rows: Number of rows (B), which have different values.
         seed: Seed of the values.
     """
     height, width, _ = model_info["image_shape"]
     labels, codes = len(model_info["labels"]), model_info["num_embeddings"]
     index = np.arange(rows)
     # The second row is unconditional, the third has two labels.
-    classes = np.where(index == 1, -1, (index + seed) % max(labels, 1))
-    if not labels:
-        classes = np.full(rows, -1)
+    unconditional = (index == 1) | (labels == 0)
+    classes = np.where(unconditional, -1, (index + seed) % max(labels, 1))
     multi_hot = classes[:, None] == np.arange(labels)
     multi_hot |= (index[:, None] == 2) & (np.arange(labels) < 2)
     # The left half of an image is kept; the fourth row keeps everything.
@@ -75,9 +71,7 @@ def wrong_rows(
 ) -> list[tuple[str, str, dict[str, np.ndarray]]]:
     """Returns requests with one mistake each.
 
-    Returns:
-        For each request: the mistake, a word that the error message must contain, and
-        the inputs.
+    Each is the mistake, a word that the error message must contain, and the inputs.
     """
     names = list(names)
     valid = example_rows(model_info, names, 2)

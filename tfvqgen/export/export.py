@@ -12,6 +12,7 @@ from typing import Any
 import tensorflow as tf
 from tqdm import tqdm
 
+from tfvqgen import files
 from tfvqgen.data.tfrecords import as_os_error
 from tfvqgen.errors import DataError, UserError, require_in_range
 from tfvqgen.export.compact import compact
@@ -19,13 +20,6 @@ from tfvqgen.export.examples import WARM_UP, encode_request, example_rows
 from tfvqgen.export.model_card import model_card, validation_metrics
 from tfvqgen.export.signatures import Signatures
 from tfvqgen.export.verify import verify
-from tfvqgen.files import (
-    blamed_on,
-    exclusive,
-    read_json,
-    require_plain_path,
-    sync_folder,
-)
 from tfvqgen.generation.generator import Generator
 from tfvqgen.generation.model_info import ModelInfo
 from tfvqgen.generation.saved_model import ABOUT, GRAPH, version_names, versions
@@ -70,15 +64,8 @@ def export_generator(
     version: int | None = None,
     card: str | None = None,
 ) -> Path:
-    """Exports models; see :func:`export`.
-
-    Args:
-        generator: The models.
-        export_dir: The folder of versions, which is created if needed.
-        version: Number of the new version. Defaults to the largest number plus 1.
-        card: The model card. Defaults to one without metrics.
-    """
-    require_plain_path(export_dir)
+    """Exports models; see :func:`export`. The default card has no metrics."""
+    files.require_plain_path(export_dir)
     info = generator.model_info
     card = model_card(info, {}) if card is None else card
     export_dir = Path(export_dir)
@@ -87,10 +74,10 @@ def export_generator(
             "export_dir is a version: expected the folder that contains the versions. "
             f"Received: {export_dir}"
         )
-    with exclusive(export_dir, "the export folder"):
+    with files.exclusive(export_dir, "the export folder"):
         for newest in versions(export_dir)[-1:] if version is None else ():
             about = export_dir / str(newest) / ABOUT
-            if about.is_file() and read_json(about) == _as_read(info):
+            if about.is_file() and files.read_json(about) == _as_read(info):
                 return export_dir / str(newest)
         target = export_dir / str(_new_version(export_dir, version))
         with _whole_folder(target) as folder, tqdm(total=3, unit="step") as progress:
@@ -130,7 +117,7 @@ def _whole_folder(target: Path) -> Iterator[Path]:
     for left in target.parent.glob(f"{_UNFINISHED}*"):
         # A killed run left it; the caller holds the lock, so nobody else uses it.
         shutil.rmtree(left)
-    with blamed_on(target, temporary=target.parent / _UNFINISHED):
+    with files.blamed_on(target, temporary=target.parent / _UNFINISHED):
         folder = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=target.parent))
         try:
             yield folder
@@ -139,20 +126,19 @@ def _whole_folder(target: Path) -> Iterator[Path]:
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-    sync_folder(target.parent)
+    files.sync_folder(target.parent)
 
 
 def _sync(folder: Path) -> None:
     """Writes all files to disk, and lets others read the folder."""
     for path in [*folder.rglob("*"), folder]:
         if path.is_dir():
-            sync_folder(path)
+            files.sync_folder(path)
         else:
             with open(path, "rb") as file:
                 os.fsync(file.fileno())
     # Only its owner can read a temporary folder; the server may be another user.
-    mode = folder.parent.stat().st_mode & 0o777
-    folder.chmod(mode | 0o700)
+    folder.chmod(folder.parent.stat().st_mode & 0o777 | 0o700)
 
 
 def _save(signatures: Signatures, info: ModelInfo, card: str, folder: Path) -> None:
@@ -172,13 +158,9 @@ def _save(signatures: Signatures, info: ModelInfo, card: str, folder: Path) -> N
         with as_os_error(folder):
             tf.saved_model.save(module, str(folder), signatures=signatures.functions)
     compact(folder)
-    _write_warm_up(folder / WARM_UP, info, signatures)
-
-
-def _write_warm_up(path: Path, info: ModelInfo, signatures: Signatures) -> None:
-    """Writes a request with one row for each signature, which servers replay."""
-    path.parent.mkdir()
-    with tf.io.TFRecordWriter(str(path)) as writer:
+    # Servers replay these requests, one row for each signature, when they load it.
+    (folder / WARM_UP).parent.mkdir()
+    with tf.io.TFRecordWriter(str(folder / WARM_UP)) as writer:
         for name, function in signatures.functions.items():
             names = [spec.name for spec in function.input_signature]
             rows = example_rows(_as_read(info), names, 1)

@@ -75,15 +75,11 @@ def signature_inputs(model_info: ModelInfo) -> dict[str, SignatureInput]:
 def checked(
     inputs: Sequence[SignatureInput], values: Sequence[tf.Tensor], max_rows: int
 ) -> list[tf.Tensor]:
-    """Returns the values, which the graph uses only after all checks.
-
-    Args:
-        inputs: Describes the values.
-        values: [B, ...] each.
-        max_rows: The largest B.
+    """Returns the values [B, ...], which the graph uses only after all checks.
 
     Raises:
-        tf.errors.InvalidArgumentError: A shape or value is wrong, when the graph runs.
+        tf.errors.InvalidArgumentError: A shape or value is wrong, or B is not 1 to
+            `max_rows`, when the graph runs.
     """
     # Without this the graph optimizer would trust the declared shapes and remove the
     # checks.
@@ -111,28 +107,24 @@ def checked(
             rows,
             shape,
         )
-    for each, value in pairs:
-        if each.is_valid is not None:
-            _check_range(checks, each, value)
+    for (spec, valid_range, is_valid), value in pairs:
+        if is_valid is None:
+            continue
+        with tf.control_dependencies(checks):
+            flat = tf.reshape(value, [-1])
+        valid = is_valid(flat)
+        # The index of the first wrong value; the extra value is for empty rows.
+        index = tf.argmin(tf.cast(tf.concat([valid, [True]], 0), tf.int32))
+        _require(
+            checks,
+            tf.reduce_all(valid),
+            f"{spec.name} is out of range: expected {valid_range}. "
+            f"Received: {spec.name}={{}} in row {{}}",
+            tf.concat([flat, tf.zeros([1], flat.dtype)], 0)[index],
+            index // max(1, spec.shape[1:].num_elements()),
+        )
     with tf.control_dependencies(checks):
         return [tf.ensure_shape(value, spec.shape) for (spec, _, _), value in pairs]
-
-
-def _check_range(checks: list, each: SignatureInput, value: tf.Tensor) -> None:
-    with tf.control_dependencies(checks):
-        flat = tf.reshape(value, [-1])
-    valid = each.is_valid(flat)
-    # The index of the first wrong value; the extra value is for empty rows.
-    index = tf.argmin(tf.cast(tf.concat([valid, [True]], 0), tf.int32))
-    name = each.spec.name
-    _require(
-        checks,
-        tf.reduce_all(valid),
-        f"{name} is out of range: expected {each.expected}. "
-        f"Received: {name}={{}} in row {{}}",
-        tf.concat([flat, tf.zeros([1], flat.dtype)], 0)[index],
-        index // max(1, each.spec.shape[1:].num_elements()),
-    )
 
 
 def _require(checks: list, condition: tf.Tensor, template: str, *received) -> None:
@@ -145,9 +137,6 @@ def _require(checks: list, condition: tf.Tensor, template: str, *received) -> No
 
 class Signatures:
     """The signatures of a model, and the weights that they need.
-
-    Args:
-        generator: The models.
 
     Attributes:
         functions: A ``tf.function`` for each signature, by name.
@@ -234,11 +223,8 @@ class _Answers:
     def generate_multilabel(self, labels, *sampling):
         # No code is given. A second graph without given codes would hardly be faster,
         # and would take half as much time again to save, load and optimize.
-        rows = tf.shape(labels)[:1]
-        shapes = [
-            tf.concat([rows, shape], 0)
-            for shape in (self._info.top_shape, self._info.bottom_shape)
-        ]
+        maps = (self._info.top_shape, self._info.bottom_shape)
+        shapes = [tf.concat([tf.shape(labels)[:1], x], 0) for x in maps]
         given = [tf.zeros(shape, tf.int32) for shape in shapes]
         keep = [tf.zeros(shape, tf.bool) for shape in shapes]
         return self._cells(self._sample(labels, *sampling, *given, *keep))
@@ -247,10 +233,8 @@ class _Answers:
         """Returns the image as bytes, which REST transfers better than numbers."""
         cells = self.generate_multilabel(*inputs)
         image = cells.pop("image")
-        return {
-            "image_bytes": tf.map_fn(_raw, image, fn_output_signature=tf.string),
-            **cells,
-        }
+        cells["image_bytes"] = tf.map_fn(_raw, image, fn_output_signature=tf.string)
+        return cells
 
     def encode(self, image):
         return _by_name(self._encode(image))
@@ -319,8 +303,7 @@ def in_parts(
         function: Takes tensors [b, ...] with b up to `at_once`.
         rows: The arguments, [B, ...] each, B from 1.
         at_once: The largest number of rows of a call.
-        outputs: ``tf.TensorSpec``s [None, ...] of the results, a tensor or any
-            structure of them.
+        outputs: ``tf.TensorSpec``s [None, ...] of the results, in any structure.
         max_rows: The largest B; if it is one part, there is no loop.
 
     Returns:

@@ -39,8 +39,8 @@ def verify(path: str | os.PathLike, only: str | None = None) -> dict[str, Any]:
     Raises:
         DataError: The process died.
     """
-    package = Path(__file__).parents[1]
-    arguments = [str(package), os.fspath(path), *([only] if only else [])]
+    arguments = [str(Path(__file__).parents[1]), os.fspath(path)]
+    arguments += [only] if only else []
     done = subprocess.run(
         # Isolated: the working folder and Python's variables have no influence.
         [sys.executable, "-I", "-c", _PROGRAM, *arguments],

@@ -14,11 +14,7 @@ from tfvqgen.generation.request import Cells
 from tfvqgen.losses import nats_per_code, to_bits
 from tfvqgen.models import VQVAE2, Codes, PixelSNAIL
 from tfvqgen.sampling import ancestral_sample
-from tfvqgen.training.trained_models import (
-    fingerprint,
-    load_autoencoder,
-    load_prior,
-)
+from tfvqgen.training.trained_models import fingerprint, load_autoencoder, load_prior
 from tfvqgen.training.workdir import Workdir
 
 # The seeds of the bottom codes differ from those of the top codes in these bits. With
@@ -55,12 +51,9 @@ class Generator:
         self.generate = tf.function(
             self._generate, input_signature=[labels, *rows], autograph=False
         )
-        self.complete = tf.function(
-            self._complete, autograph=False, reduce_retracing=True
-        )
-        self.reconstruct = tf.function(
-            self._reconstruct, autograph=False, reduce_retracing=True
-        )
+        options = {"autograph": False, "reduce_retracing": True}
+        self.complete = tf.function(self._complete, **options)
+        self.reconstruct = tf.function(self._reconstruct, **options)
 
     @classmethod
     def of_workdir(cls, path: str | os.PathLike) -> "Generator":
@@ -75,15 +68,11 @@ class Generator:
         weights = fingerprint(autoencoder)
         top, top_step = load_prior(workdir, "top", weights)
         bottom, bottom_step = load_prior(workdir, "bottom", weights)
-        model_info = describe(
-            workdir.load_config().preset,
-            workdir.load_dataset_info(),
-            autoencoder,
-            top,
-            bottom,
-            {"vqvae": vqvae_step, "top": top_step, "bottom": bottom_step},
-        )
-        return cls(model_info, autoencoder, top, bottom)
+        preset = workdir.load_config().preset
+        steps = {"vqvae": vqvae_step, "top": top_step, "bottom": bottom_step}
+        models = (autoencoder, top, bottom)
+        info = describe(preset, workdir.load_dataset_info(), *models, steps)
+        return cls(info, *models)
 
     def _generate(self, labels, seeds, temperature, top_p, guidance) -> Cells:
         """Samples cells; see :class:`~tfvqgen.generation.request.Source`.
@@ -140,7 +129,7 @@ class Generator:
         Args:
             image: uint8 or uint16 [B, H, W, C].
             mask: Float32 [B, H, W], 1 where pixels are kept.
-            labels: As in :meth:`sample_codes`.
+            labels: As in :meth:`sample_codes`, like the next four.
             seeds: int64 [B].
             temperature: Float32 [B].
             top_p: Float32 [B].
@@ -158,11 +147,14 @@ class Generator:
 
     def kept(self, mask) -> Codes:
         """Returns which codes of a masked image are kept, bool :class:`Codes`."""
-        kept = mask == 1
-        return Codes(
-            _whole_patches(kept, self.model_info.top_shape),
-            _whole_patches(kept, self.model_info.bottom_shape),
-        )
+
+        def whole_patches(shape):
+            rows, columns = mask.shape[1] // shape[0], mask.shape[2] // shape[1]
+            patches = tf.reshape(mask == 1, [-1, shape[0], rows, shape[1], columns])
+            return tf.reduce_all(patches, axis=[2, 4])
+
+        shapes = (self.model_info.top_shape, self.model_info.bottom_shape)
+        return Codes(*map(whole_patches, shapes))
 
     def encode(self, image) -> Codes:
         """Returns the codes of images, uint8 or uint16 [B, H, W, C]."""
@@ -228,11 +220,3 @@ def describe(
             "bottom": fingerprint(bottom),
         },
     )
-
-
-def _whole_patches(kept, code_shape):
-    """Returns where all pixels of a code's patch are kept, [B, H, W] -> [B, h, w]."""
-    height, width = code_shape
-    rows, columns = kept.shape[1] // height, kept.shape[2] // width
-    patches = tf.reshape(kept, [-1, height, rows, width, columns])
-    return tf.reduce_all(patches, axis=[2, 4])

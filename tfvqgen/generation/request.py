@@ -178,11 +178,7 @@ def parse_label_sets(
 
 
 def label_set(names: Sequence[str], vocabulary: Sequence[str]) -> tuple[str, ...]:
-    """Returns a set of labels in the order of the vocabulary.
-
-    Args:
-        names: Names of the labels; case does not matter. None is unconditional.
-        vocabulary: The labels of the model.
+    """Returns names in the order of the vocabulary; case does not matter.
 
     Raises:
         UserError: A label is not in the vocabulary; the message has the nearest.
@@ -220,9 +216,9 @@ def check_rows(
         model_info: Describes the model.
         labels: Multi-hot [N, L].
         seeds: Integers of 64 bits [N].
-        temperature: Above 0; [N] or one number for all rows.
-        top_p: Above 0, at most 1; [N] or one number.
-        guidance: 0 or more; [N] or one number.
+        temperature: Above 0; [N] or one number for all rows, like the next two.
+        top_p: Above 0, at most 1.
+        guidance: 0 or more.
 
     Returns:
         The inputs of ``generate_multilabel`` by name: ``seed`` is int64 [N], the others

@@ -44,14 +44,19 @@ def version_folder(path: str | os.PathLike) -> Path:
     """
     require_plain_path(path)
     path = Path(path)
-    if (path / GRAPH).is_file():
-        return _checked(path)
-    if numbers := versions(path):
-        return _checked(path / str(numbers[-1]))
-    raise UserError(
-        f"no export: expected a folder that export.py made, with {GRAPH}, or one of "
-        f"versions. Received: {path}"
-    )
+    if not (path / GRAPH).is_file():
+        if not (numbers := versions(path)):
+            raise UserError(
+                f"no export: expected a folder that export.py made, with {GRAPH}, or "
+                f"one of versions. Received: {path}"
+            )
+        path /= str(numbers[-1])
+    if not (path / ABOUT).is_file():
+        raise DataError(
+            f"a SavedModel of something else: expected one with {ABOUT}, as export.py "
+            f"writes it. Received: {path}"
+        )
+    return path
 
 
 def versions(folder: str | os.PathLike) -> list[int]:
@@ -70,15 +75,6 @@ def version_names(folder: str | os.PathLike) -> list[int]:
 def is_export(path: str | os.PathLike) -> bool:
     """Returns whether a path has a SavedModel, or versions of one."""
     return (Path(path) / GRAPH).is_file() or bool(versions(path))
-
-
-def _checked(path: Path) -> Path:
-    if not (path / ABOUT).is_file():
-        raise DataError(
-            f"a SavedModel of something else: expected one with {ABOUT}, as export.py "
-            f"writes it. Received: {path}"
-        )
-    return path
 
 
 class SavedModel:
@@ -110,15 +106,9 @@ class SavedModel:
 
     def generate(self, labels, seeds, temperature, top_p, guidance) -> Cells:
         """Returns cells; see :class:`~tfvqgen.generation.request.Source`."""
-        made = self.ask(
-            "generate_multilabel",
-            labels=labels,
-            seed=seeds,
-            temperature=temperature,
-            top_p=top_p,
-            guidance=guidance,
-        )
-        return Cells(made["image"], made["top_codes"], made["bottom_codes"])
+        values = (labels, seeds, temperature, top_p, guidance)
+        inputs = dict(zip(INPUTS["generate_multilabel"], values, strict=True))
+        return Cells(**self.ask("generate_multilabel", **inputs))
 
     def reconstruct(self, image) -> np.ndarray:
         """Encodes and decodes images, uint8 or uint16 [B, H, W, C]."""
@@ -138,24 +128,13 @@ class SavedModel:
                 "too many labels: expected at most one for each completed image. "
                 f"Received: {int(labels.sum(1).max())}"
             )
-        made = self.ask(
-            "complete",
-            image=image,
-            mask=mask,
-            class_id=np.where(labels.any(1), labels.argmax(1), -1),
-            seed=seeds,
-            temperature=temperature,
-            top_p=top_p,
-            guidance=guidance,
-        )
-        return Cells(made["image"], made["top_codes"], made["bottom_codes"])
+        class_id = np.where(labels.any(1), labels.argmax(1), -1)
+        values = (image, mask, class_id, seeds, temperature, top_p, guidance)
+        inputs = dict(zip(INPUTS["complete"], values, strict=True))
+        return Cells(**self.ask("complete", **inputs))
 
     def ask(self, signature: str, **inputs: Any) -> dict[str, np.ndarray]:
-        """Runs a signature and returns its outputs by name.
-
-        Args:
-            signature: Name of the signature.
-            **inputs: Arrays with one row for each cell.
+        """Runs a signature on arrays and returns its outputs by name.
 
         Raises:
             UserError: The graph refuses a row; the message says why.
