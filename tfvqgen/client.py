@@ -45,21 +45,13 @@ _WRONG_FORM = (AttributeError, LookupError, TypeError, ValueError)
 class _Failure(Exception):
     """A request without an answer: a key of ``_MESSAGES`` and what was received."""
 
-    def __init__(self, kind: str, detail: object):
-        super().__init__(kind, detail)
-        self.kind = kind
-        self.detail = detail
-
 
 class Server:
     """A running TensorFlow Serving as a source of cells.
 
-    The first request fixes the version of the model. All cells come from that version,
-    even if the server loads a newer one in between.
-
-    A request is repeated, after growing pauses, if the server cannot be reached, is
-    overloaded or does not have the model yet. Repeating it does not change the cells,
-    because each row has its own seed. Proxies of the environment are not used.
+    All cells come from the version of the model that answers the first request. A
+    request is repeated, after growing pauses, if the server cannot be reached, is
+    overloaded or does not have the model yet. Proxies of the environment are not used.
 
     Args:
         address: ``host:port``; for REST also a URL before ``/v1``. The default port is
@@ -98,8 +90,7 @@ class Server:
         self._transport = transport(_parse_address(address, protocol), model, timeout)
         self._protocol = protocol
         self._requested_version = version
-        # The first request sets the version that answers all requests.
-        self._version: int | None = None
+        self._version: int | None = None  # The first request sets it.
         self._retries = retries
         self._rows_per_request = rows_per_request
         chosen = "newest version" if version is None else f"version {version}"
@@ -122,13 +113,12 @@ class Server:
         Raises:
             UserError: The server does not answer, or the model is not of this project.
         """
+
+        def read(outputs):
+            return ModelInfo.from_json(json.loads(outputs["about_json"][0]))
+
         row = {"row": np.zeros(1, np.int32)}
-        return self._predict(
-            "about",
-            row,
-            ["about_json"],
-            lambda outputs: ModelInfo.from_json(json.loads(outputs["about_json"][0])),
-        )
+        return self._predict("about", row, ["about_json"], read)
 
     def generate(
         self, labels, seeds, temperature=1.0, top_p=1.0, guidance=0.0
@@ -146,23 +136,18 @@ class Server:
         size = self._rows_per_request or min(DEFAULT_ROWS, info.max_rows)
         expected = f"1 to {info.max_rows}"
         require_in_range("rows_per_request", size, 1 <= size <= info.max_rows, expected)
+        # TensorFlow Serving cannot write uint16 as JSON, and bytes in base64 are
+        # shorter than decimal numbers: REST gets the image as bytes.
+        rest = self._protocol == "rest"
+        signature = f"generate_multilabel{'_raw' if rest else ''}"
+        names = ["image_bytes" if rest else "image", "top_codes", "bottom_codes"]
         starts = range(0, len(rows["seed"]), size)
         parts = []
         for start in tqdm(starts, "requests", unit="request", disable=len(starts) < 2):
             batch = {name: x[start : start + size] for name, x in rows.items()}
-            parts.append(self._generate(batch))
+            read = functools.partial(read_cells, info, len(batch["seed"]))
+            parts.append(self._predict(signature, batch, names, read))
         return Cells(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
-
-    def _generate(self, rows: dict[str, np.ndarray]) -> Cells:
-        # TensorFlow Serving cannot write uint16 as JSON, and bytes in base64 are
-        # shorter than decimal numbers: REST gets the image as bytes.
-        rest = self._protocol == "rest"
-        return self._predict(
-            f"generate_multilabel{'_raw' if rest else ''}",
-            rows,
-            ["image_bytes" if rest else "image", "top_codes", "bottom_codes"],
-            lambda outputs: read_cells(self.model_info, len(rows["seed"]), outputs),
-        )
 
     def _predict(self, signature, inputs, names, read: Callable[[dict], Any]):
         """Runs a signature, and returns its outputs as `read` returns them."""
@@ -181,34 +166,30 @@ class Server:
             try:
                 return request()
             except _Failure as error:
-                failure = error
+                kind, detail = error.args
             except _WRONG_FORM as error:
-                failure = _Failure("wrong reply", f"{type(error).__name__}: {error}")
-            if failure.kind not in _RETRIED:
+                kind, detail = "wrong reply", f"{type(error).__name__}: {error}"
+            if kind not in _RETRIED:
                 break
             if attempt < self._retries:
                 # The random part separates clients that failed together.
                 longest = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**attempt)
                 time.sleep(longest * random.uniform(0.5, 1))
-        message = _MESSAGES[failure.kind].format(
-            protocol=self._protocol, port=PORTS[self._protocol]
-        )
+        protocol = self._protocol
+        message = _MESSAGES[kind].format(protocol=protocol, port=PORTS[protocol])
         # After "[[{{" TensorFlow describes the place in its graph.
-        detail = textwrap.shorten(str(failure.detail).partition("[[{{")[0], 400)
+        detail = textwrap.shorten(str(detail).partition("[[{{")[0], 400)
         raise UserError(f"{message}. Received: {detail} ({self._where})")
 
 
 def read_cells(
     model_info: ModelInfo, rows: int, outputs: dict[str, np.ndarray]
 ) -> Cells:
-    """Returns the cells of a reply.
+    """Returns the `rows` cells of a reply.
 
-    Args:
-        model_info: Describes the model.
-        rows: The number of cells that were requested (N).
-        outputs: ``top_codes``, ``bottom_codes``, and ``image`` or ``image_bytes``
-            (bytes [N]: the values in the order [H, W, C], little endian). Integers may
-            have 64 bits.
+    `outputs` are ``top_codes``, ``bottom_codes``, and ``image`` or ``image_bytes``
+    (bytes [N]: the values in the order [H, W, C], little endian). Integers may have 64
+    bits.
 
     Raises:
         KeyError, ValueError: An output is missing, or a shape or type is wrong.
@@ -273,9 +254,8 @@ class _Rest:
     def predict(self, version: int, signature: str, inputs, names: Sequence[str]):
         columns = [value.tolist() for value in inputs.values()]
         # The server writes a reply by rows more compactly than one by columns.
-        instances = [
-            dict(zip(inputs, row, strict=True)) for row in zip(*columns, strict=True)
-        ]
+        rows = zip(*columns, strict=True)
+        instances = [dict(zip(inputs, row, strict=True)) for row in rows]
         body = {"signature_name": signature, "instances": instances}
         reply = self._request("POST", f"/versions/{version}:predict", body)
         rows = reply["predictions"]
@@ -284,8 +264,8 @@ class _Rest:
             rows = [{names[0]: row} for row in rows]
         outputs = {name: np.array([row[name] for row in rows]) for name in names}
         if "image_bytes" in outputs:
-            images = [base64.b64decode(x["b64"]) for x in outputs["image_bytes"]]
-            outputs["image_bytes"] = images
+            encoded = outputs["image_bytes"]
+            outputs["image_bytes"] = [base64.b64decode(x["b64"]) for x in encoded]
         return outputs
 
     def close(self) -> None:
@@ -293,13 +273,9 @@ class _Rest:
 
     def _request(self, method: str, path: str, body: object = None) -> dict[str, Any]:
         try:
+            options = {"allow_redirects": False, "stream": True}
             reply = self._session.request(
-                method,
-                self._url + path,
-                json=body,
-                timeout=self._timeout,
-                allow_redirects=False,
-                stream=True,
+                method, self._url + path, json=body, timeout=self._timeout, **options
             )
             data = bytearray()
             for chunk in reply.iter_content(2**20):
@@ -360,14 +336,11 @@ class _Grpc:
         import tensorflow as tf
         from tensorflow_serving.apis.predict_pb2 import PredictRequest
 
-        request = PredictRequest()
+        protos = {name: tf.make_tensor_proto(x) for name, x in inputs.items()}
+        request = PredictRequest(inputs=protos)
         request.model_spec.signature_name = signature
-        for name, value in inputs.items():
-            request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
         outputs = self._call(self._predictions.Predict, request, version).outputs
-        return {
-            name: tf.make_ndarray(x) for name, x in outputs.items() if name in names
-        }
+        return {n: tf.make_ndarray(x) for n, x in outputs.items() if n in names}
 
     def close(self) -> None:
         self._channel.close()

@@ -63,12 +63,11 @@ def run_subcommand(
     Args:
         prog: Name of the program, e.g. ``tfvqgen``.
         description: The first lines of ``--help``.
-        commands: From the name of a command to its module. The docstring is its help,
-            whose first line stands in the list of commands. The module has
-            ``add_flags(parser)`` and ``run(args)`` for flags of argparse, or
-            ``define_flags()`` and ``run()`` for flags of absl; ``run`` imports large
-            libraries. The attribute ``INTERRUPTED`` is GOES_ON or STARTS_OVER (the
-            default).
+        commands: The module of each command. Its docstring is the help, whose first
+            line stands in the list of commands. It has ``add_flags(parser)`` and
+            ``run(args)`` for flags of argparse, or ``define_flags()`` and ``run()`` for
+            flags of absl; ``run`` imports large libraries. ``INTERRUPTED`` is GOES_ON
+            or STARTS_OVER (the default).
     """
     name = sys.argv[1] if len(sys.argv) > 1 else None
     if hasattr(commands.get(name), "define_flags"):
@@ -150,20 +149,15 @@ def guard(interrupted: str = STARTS_OVER) -> Iterator[None]:
         if error.strerror is None:
             raise
         name = error.filename
-        _fail(
-            error.strerror if name is None else f"{error.strerror}: {os.fsdecode(name)}"
-        )
+        _fail(error.strerror + ("" if name is None else f": {os.fsdecode(name)}"))
     finally:
         signal.signal(signal.SIGTERM, previous)
 
 
 def import_tensorflow() -> ModuleType:
-    """Imports TensorFlow without its start-up messages.
-
-    ``TF_CPP_MIN_LOG_LEVEL`` silences what is logged after logging is set up. The lines
-    before that are held back, and shown if the import fails.
-    """
+    """Imports TensorFlow without its start-up messages, unless the import fails."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # Before logging is set up, lines ignore this level: they are held back.
     sys.stderr.flush()
     stderr = os.dup(2)
     with tempfile.TemporaryFile() as held_back:

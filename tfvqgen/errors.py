@@ -22,11 +22,7 @@ class DataError(UserError):
 def require_in_range(name: str, value: object, fits: bool, expected: str) -> None:
     """Raises UserError if a number of the user is out of range.
 
-    Args:
-        name: Name of the number, as the user knows it.
-        value: The number.
-        fits: Whether it is in range; must be False for NaN.
-        expected: The range in words.
+    `fits` must be False for NaN; `expected` is the range in words.
     """
     if not fits:
         raise UserError(
@@ -35,12 +31,7 @@ def require_in_range(name: str, value: object, fits: bool, expected: str) -> Non
 
 
 def require_package(module: str, extra: str) -> None:
-    """Raises UserError if an optional package is not installed.
-
-    Args:
-        module: The package's top-level module.
-        extra: The extra of this project that installs the package.
-    """
+    """Raises UserError if a module of the extra `extra` is not installed."""
     if importlib.util.find_spec(module) is None:
         raise UserError(
             f"a package is not installed: expected the extra `{extra}` "

@@ -32,16 +32,12 @@ def whole_file(path: str | os.PathLike, mode: str = "wb", **kwargs) -> Iterator[
         path: The final name.
         mode: ``"wb"``, or ``"w"`` for UTF-8 with newlines as written.
         **kwargs: Arguments of ``open``.
-
-    Yields:
-        The open temporary file.
     """
     path = Path(path)
     if "b" not in mode:
         kwargs = {"encoding": "utf-8", "newline": "", **kwargs}
-    prefix = f".{path.name}."
-    with blamed_on(path, temporary=path.parent / prefix):
-        temporary = path.parent / f"{prefix}{secrets.token_hex(8)}"
+    temporary = path.parent / f".{path.name}.{secrets.token_hex(8)}"
+    with blamed_on(path, temporary):
         try:
             with open(temporary, mode.replace("w", "x"), **kwargs) as file:
                 # Only the owner can read the file until it is complete.
@@ -70,11 +66,7 @@ def remove_temporary_files(folder: str | os.PathLike) -> None:
 def blamed_on(
     path: str | os.PathLike, temporary: str | os.PathLike | None = None
 ) -> Iterator[None]:
-    """Gives OSErrors of the body the name `path`.
-
-    This applies to errors without a name (a full disk) and to names that start with
-    `temporary`; other errors keep their name.
-    """
+    """Names `path` in OSErrors without a name or whose name starts with `temporary`."""
     try:
         yield
     except OSError as error:
@@ -90,14 +82,9 @@ def blamed_on(
 def exclusive(folder: str | os.PathLike, what: str, lock: str = LOCK) -> Iterator[None]:
     """Locks a folder, so that only one run writes to it; creates it if needed.
 
-    The lock belongs to the process and ends with it. The lock file is removed at the
-    end, and also the folder if it was created here and is empty. File systems without
-    locks have no protection.
-
-    Args:
-        folder: The folder.
-        what: Name of the folder for messages, e.g. ``the workdir``.
-        lock: Name of the lock file.
+    The lock ends with the process. At the end the lock file is removed, and also the
+    folder if it was created here and is empty. File systems without locks have no
+    protection. `what` names the folder in messages, e.g. ``the workdir``.
 
     Raises:
         UserError: Another run holds the lock.
@@ -177,13 +164,11 @@ def read_json(path: str | os.PathLike) -> Any:
         text = Path(path).read_bytes().decode("utf-8-sig")
         return json.loads(text, parse_constant=_refuse_constant)
     except FileNotFoundError:
-        raise DataError(
-            f"no such file: expected a JSON file. Received: {path}"
-        ) from None
+        message = f"no such file: expected a JSON file. Received: {path}"
+        raise DataError(message) from None
     except (ValueError, RecursionError) as error:
-        raise DataError(
-            f"damaged file: expected JSON. Received: {path} ({error})"
-        ) from error
+        message = f"damaged file: expected JSON. Received: {path} ({error})"
+        raise DataError(message) from error
 
 
 def write_table(path: str | os.PathLike, header: Iterable, rows: Iterable) -> None:

@@ -49,12 +49,8 @@ def add_flags(parser) -> None:
     parser.add_argument(
         "--model", required=True, help="Folder of export.py or workdir of train.py."
     )
-    parser.add_argument(
-        "--port",
-        type=int,
-        default=8600,
-        help="Port of the page; 0 selects a free port.",
-    )
+    text = "Port of the page; 0 selects a free port."
+    parser.add_argument("--port", type=int, default=8600, help=text)
 
 
 def run(args) -> None:
@@ -69,9 +65,8 @@ def run(args) -> None:
         # Gradio copies uploads and images to this folder.
         os.environ["GRADIO_TEMP_DIR"] = f"{folder}/gradio"
         with serving(open_source(args.model), Path(folder), args.port) as address:
-            print(
-                f"page: {address}  (only on this machine; Ctrl-C ends it)", flush=True
-            )
+            line = f"page: {address}  (only on this machine; Ctrl-C ends it)"
+            print(line, flush=True)
             threading.Event().wait()
 
 
@@ -79,10 +74,7 @@ def run(args) -> None:
 def serving(source, folder: Path, port: int = 0) -> Iterator[str]:
     """Serves the page until the block ends, and yields its address.
 
-    Args:
-        source: The model.
-        folder: Folder for the files of the sessions.
-        port: Port of the page; 0 selects a free port.
+    `folder` is for the files of the sessions; port 0 is a free port.
 
     Raises:
         UserError: The port is in use.

@@ -42,9 +42,8 @@ def add_request_flags(parser) -> None:
         "--labels",
         nargs="+",
         metavar="NAMES",
-        help="Names of labels, separated by commas. Labels joined by | belong "
-        "to the same cell; any asks for a cell without label. By default "
-        "cells of every label are generated.",
+        help="Names of labels, separated by commas; labels joined by | belong to the "
+        "same cell, `any` is no label. Defaults to every label.",
     )
     parser.add_argument(
         "--num_per_label", type=int, default=8, help="Number of cells for each label."
@@ -53,12 +52,8 @@ def add_request_flags(parser) -> None:
         "--seed", type=int, default=0, help="Seed of the first cell of each label."
     )
     add_sampling_flags(parser)
-    parser.add_argument(
-        "--batch_size",
-        type=int,
-        default=16,
-        help="Number of cells generated at the same time.",
-    )
+    text = "Number of cells generated at the same time."
+    parser.add_argument("--batch_size", type=int, default=16, help=text)
 
 
 def add_sampling_flags(parser) -> None:

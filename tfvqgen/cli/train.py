@@ -98,15 +98,6 @@ def run() -> None:
     from tfvqgen.training import train
 
     values = flags.FLAGS
-    train.train(
-        data_dir=values.data_dir,
-        workdir=values.workdir,
-        preset=values.preset,
-        stage=values.stage,
-        overrides=values.set,
-        steps=values.steps,
-        seed=values.seed,
-        strategy=values.strategy,
-        init_from=values.init_from,
-        verify_data=values.verify_data,
-    )
+    names = ("data_dir", "workdir", "preset", "stage", "steps", "seed", "strategy")
+    names += ("init_from", "verify_data")
+    train.train(overrides=values.set, **{x: getattr(values, x) for x in names})

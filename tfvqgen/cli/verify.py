@@ -4,15 +4,14 @@
 
 The model is a folder of export.py: a version, or the folder of versions, whose newest
 version is checked. It is loaded in a process in which neither Keras nor this project
-can be imported. The checks are:
+can be imported. It passes if
 
-* every signature is run with one row and with five rows: each row must give the same
-  result;
-* requests with wrong rows must be refused with a sentence that gives the reason;
-* the warm-up requests, which a server replays when it loads the model, must work;
-* all operations must exist in the stock server, and none may be compiled by XLA;
-* inputs and outputs must have a leading batch dimension;
-* the folder must not be larger than its weights and 2.5 MB.
+* every signature gives the same result for a row alone and among five rows;
+* requests with wrong rows are refused with a sentence that gives the reason;
+* the warm-up requests, which a server replays when it loads the model, work;
+* all operations exist in the stock server, and none is compiled by XLA;
+* inputs and outputs have a leading batch dimension;
+* the folder is not larger than its weights and 2.5 MB.
 
 The command also prints the seconds to load the model, the seconds of the first and
 later requests for one cell, and the peak memory of the process. Large models take some
