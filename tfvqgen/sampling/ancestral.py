@@ -136,14 +136,12 @@ class SamplerInputs:
         if given is not None:
             given = _positions_first(prior, "given", tf.cast(given, tf.int32))
             self._keep = _positions_first(prior, "keep", tf.cast(keep, tf.bool))
-            unknown = self._keep & ((given < 0) | (given >= prior.num_embeddings))
+            last = prior.num_embeddings - 1
+            unknown = self._keep & ((given < 0) | (given > last))
+            sentence = f"given has unknown codes: expected 0 to {last}. Received:"
             check = tf.raw_ops.Assert(
                 condition=~tf.reduce_any(unknown),
-                data=[
-                    "given has unknown codes: expected 0 to "
-                    f"{prior.num_embeddings - 1}. Received:",
-                    tf.boolean_mask(given, unknown),
-                ],
+                data=[sentence, tf.boolean_mask(given, unknown)],
             )
             with tf.control_dependencies([check]):
                 self._given = tf.identity(given)
@@ -164,11 +162,8 @@ def sample_positions(
     Args:
         prior: The prior to sample from.
         inputs: The arguments of the sampler.
-        codes: The maps so far, int32 [B, H, W].
+        codes: The maps so far, int32 [B, H, W]; the result is like them.
         positions: Indices of the positions in raster order, int32 [n], ascending.
-
-    Returns:
-        The maps with the new codes, int32 [B, H, W].
     """
     height, width = prior.code_shape
 
@@ -231,12 +226,8 @@ def _sample_with_full_passes(prior: PixelSNAIL, inputs: SamplerInputs) -> tf.Ten
 def _sample_with_cache(prior: PixelSNAIL, inputs: SamplerInputs) -> tf.Tensor:
     height, width = prior.code_shape
     repeat = inputs.code_sampler.repeat
-    incremental = IncrementalPixelSNAIL(
-        prior,
-        inputs.maps * inputs.code_sampler.passes,
-        inputs.labels,
-        inputs.condition,
-    )
+    maps = inputs.maps * inputs.code_sampler.passes
+    incremental = IncrementalPixelSNAIL(prior, maps, inputs.labels, inputs.condition)
     rows = tf.TensorArray(tf.int32, height, element_shape=[None, width])
     history = incremental.before_first_row()
 
@@ -263,12 +254,8 @@ def _sample_with_cache(prior: PixelSNAIL, inputs: SamplerInputs) -> tf.Tensor:
 
 
 def _sample_row(
-    incremental: IncrementalPixelSNAIL,
-    inputs: SamplerInputs,
-    history: Any,
-    row: tf.Tensor,
-    noise: tf.Tensor,
-) -> tuple[Any, tf.Tensor]:
+    incremental: IncrementalPixelSNAIL, inputs: SamplerInputs, history, row, noise
+):
     """Samples a row of every map; returns the last state and codes, int32 [B, W]."""
     width = noise.shape[0]
     unrolled = max(n for n in range(1, _MAX_UNROLLED + 1) if width % n == 0)
@@ -282,9 +269,9 @@ def _sample_row(
         for place, own_noise in zip(places, tf.unstack(noise[turn]), strict=True):
             logits, draft = incremental.step(place, state)
             codes = inputs.sample(logits, own_noise, row, column + len(sampled))
-            repeated = inputs.code_sampler.repeat(codes)
-            state = incremental.accept(place, state, draft, repeated)
             sampled.append(codes)
+            codes = inputs.code_sampler.repeat(codes)
+            state = incremental.accept(place, state, draft, codes)
         return turn + 1, state, turns.write(turn, tf.stack(sampled))
 
     _, state, turns = tf.while_loop(

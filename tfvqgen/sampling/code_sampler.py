@@ -40,26 +40,13 @@ class CodeSampler:
         self._top_p = _column("top_p", top_p)
         self._guidance = _column("guidance", guidance)
         # NaN fails every comparison.
-        checks = [
-            _check(
-                (temperature > 0) & (temperature < float("inf")),
-                "temperature",
-                "a finite number above 0",
-                temperature,
-            ),
-            _check(
-                (self._top_p > 0) & (self._top_p <= 1),
-                "top_p",
-                "above 0, at most 1",
-                self._top_p,
-            ),
-            _check(
-                (self._guidance >= 0) & (self._guidance < float("inf")),
-                "guidance",
-                "a finite number, 0 or more",
-                self._guidance,
-            ),
-        ]
+        infinity, top_p, guidance = float("inf"), self._top_p, self._guidance
+        valid = (temperature > 0) & (temperature < infinity)
+        checks = [_check(valid, "temperature", "a finite number above 0", temperature)]
+        valid = (top_p > 0) & (top_p <= 1)
+        checks += [_check(valid, "top_p", "above 0, at most 1", top_p)]
+        valid = (guidance >= 0) & (guidance < infinity)
+        checks += [_check(valid, "guidance", "a finite number, 0 or more", guidance)]
         with tf.control_dependencies(checks):
             self._inverse_temperature = 1 / temperature
             guided = tf.reduce_any(self._guidance > 0)
@@ -79,14 +66,11 @@ class CodeSampler:
         return tf.concat([labels, tf.zeros_like(labels)], 0)[: self.passes * self._maps]
 
     def __call__(self, logits: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
-        """Samples a code for each map.
+        """Samples a code for each map, int32 [B].
 
         Args:
             logits: Float32 [P * B, K].
             noise: Gumbel noise, float32 [B, K].
-
-        Returns:
-            int32 [B].
         """
         return tf.argmax(self.adjust(logits) + noise, axis=-1, output_type=tf.int32)
 
@@ -132,11 +116,9 @@ def row_noise(
 
     The argmax of logits plus Gumbel noise is a sample from their softmax (the
     Gumbel-max trick). Rounding errors of the logits change the sampled code less often
-    than with sampling by the cumulative distribution, where they move every boundary
-    between codes.
-
-    The noise of a map is computed from its own seed alone, so that it is bit-identical
-    at any batch size and position in the batch.
+    than with sampling by the cumulative distribution. The noise of a map is computed
+    from its own seed alone, so that it is bit-identical at any batch size and position
+    in the batch.
 
     Args:
         seeds: int64 [B].

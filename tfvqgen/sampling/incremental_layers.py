@@ -17,14 +17,9 @@ from tfvqgen.layers.causal_attention import MASKED, position_features
 class RowTaps:
     """Applies the taps above of several convolutions to whole rows.
 
-    Their inputs are complete when a row starts, for all its positions and all layers.
     Tensors have the column first, so that the columns under a column of the kernel are
     a slice without a copy: there is one matrix product for each layer and kernel
-    column.
-
-    Args:
-        convs: n built layers with equal shapes.
-        width: W.
+    column. `convs` are n built layers with equal shapes; `width` is W.
     """
 
     def __init__(self, convs: Sequence[CausalConv2D], width: int):
@@ -56,22 +51,18 @@ class RowTaps:
         empty = tf.maximum(self._rows - row, 0) * self._channels
         inputs = tf.concat(rows_above, axis=-1)[..., empty:]
         inputs = tf.unstack(inputs, num=len(self._kernels))
-        outputs = [
-            self._convolve(*pair, empty)
-            for pair in zip(inputs, self._kernels, strict=True)
-        ]
+        pairs = zip(inputs, self._kernels, strict=True)
+        outputs = [self._convolve(*pair, empty) for pair in pairs]
         return tf.stack(outputs, axis=1) + self._bias
 
     def _convolve(self, rows, kernel, empty):
         """Applies one kernel without its weights for the empty rows."""
         shape = [-1, tf.shape(rows)[-1]]
-        products = [
+        products = []
+        for column, weights in enumerate(tf.unstack(kernel)):
+            inputs = tf.reshape(rows[column : column + self._width], shape)
             # Slices along the first dimension do not copy the weights.
-            tf.matmul(
-                tf.reshape(rows[column : column + self._width], shape), weights[empty:]
-            )
-            for column, weights in enumerate(tf.unstack(kernel))
-        ]
+            products.append(tf.matmul(inputs, weights[empty:]))
         return tf.reshape(tf.add_n(products), [self._width, -1, self._filters])
 
 
@@ -118,13 +109,12 @@ class IncrementalAttention:
         places = position_features(*code_shape)
         scale = first.key_dim**-0.5
 
+        def joined(layer, names):
+            weights = [tf.convert_to_tensor(getattr(layer, name)) for name in names]
+            return tf.concat(weights, -1)
+
         def stack(*names):
-            return tf.stack(
-                [
-                    tf.concat([tf.convert_to_tensor(getattr(x, n)) for n in names], -1)
-                    for x in layers
-                ]
-            )
+            return tf.stack([joined(layer, names) for layer in layers])
 
         def at_positions(kernels):
             return tf.tensordot(places, kernels, [2, 1])
@@ -145,9 +135,8 @@ class IncrementalAttention:
 
     def before_first_row(self) -> Keys:
         """Returns the start keys and values."""
-        return Keys(
-            *(tf.tile(x[:, None, None], [1, self._maps, 1, 1]) for x in self._starts)
-        )
+        repeats = [1, self._maps, 1, 1]
+        return Keys(*(tf.tile(x[:, None, None], repeats) for x in self._starts))
 
     def start_row(self, old: Keys, row: tf.Tensor) -> tuple[AttentionRow, Keys]:
         """Makes room for the keys of a row."""

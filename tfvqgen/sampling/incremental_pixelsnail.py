@@ -37,7 +37,7 @@ class History(NamedTuple):
     attention: Keys | tuple[()]  # The keys so far; () without attention.
 
 
-class Row(NamedTuple):
+class RowTerms(NamedTuple):
     """Known for each position when its row starts; the column comes first."""
 
     inputs: tf.Tensor  # Terms of the input convolution, [W, B, C].
@@ -116,7 +116,14 @@ class IncrementalPixelSNAIL:
         self._slots = slots + tf.range(self._width)[:, None]
         # If all positions have the same context, it is multiplied only once.
         self._all_rows = self._multiply(context) if context.shape[1] == 1 else None
-        self._prepare_inputs(prior)
+        # A table of each code's terms for itself and for the next inputs. The taps of
+        # the own row are in the order of columns; the last is the nearest.
+        places = position_features(*config.code_shape)
+        self._input_places = tf.tensordot(places, _tensor(prior.input_background), 1)
+        self._embeddings = _tensor(prior.embeddings)
+        taps = reversed(tf.unstack(_tensor(prior.input_conv.own_row)))
+        taps = [tf.matmul(self._embeddings, tap) for tap in taps]
+        self._code_table = tf.concat([self._embeddings, *taps], axis=-1)
         self._attention, self._key_size = None, 0
         if config.attention:
             self._attention = IncrementalAttention(
@@ -136,17 +143,19 @@ class IncrementalPixelSNAIL:
             self._attention.before_first_row() if self._attention else (),
         )
 
-    def start_row(self, history: History, row: tf.Tensor) -> tuple[Row, State]:
+    def start_row(self, history: History, row: tf.Tensor) -> tuple[RowTerms, State]:
         """Computes everything that is known for the whole row with this index."""
         gated, blocks = self._left.shape[0], self._config.blocks
-        context = self._row_context(row)
+        context = self._all_rows
+        if context is None:
+            context = self._multiply(self._context[:, row : row + 1])
         pointwise = context[:, gated:] + self._pointwise_bias[:, None]
         ends, attention_row, keys = pointwise[:, :blocks], (), ()
         if self._attention:
             attention_row, keys = self._attention.start_row(history.attention, row)
             ends = tf.tile(ends, [self._width // ends.shape[0], 1, 1, 1])
             ends = tf.concat([self._attention.query_biases(row), ends], axis=-1)
-        ready = Row(
+        ready = RowTerms(
             inputs=self._input_taps(history.embedded, row)[:, 0]
             + self._input_places[row][:, None],
             narrow=self._narrow_taps(history.completed, row),
@@ -166,7 +175,7 @@ class IncrementalPixelSNAIL:
         )
         return ready, state
 
-    def look_up(self, row: Row, column: tf.Tensor, count: int) -> list[Row]:
+    def look_up(self, row: RowTerms, column: tf.Tensor, count: int) -> list[RowTerms]:
         """Returns the row's entries for `count` positions from a column on."""
 
         def slices(x):
@@ -176,13 +185,10 @@ class IncrementalPixelSNAIL:
             size = [count, *[-1] * (x.shape.rank - 1)]
             return tf.unstack(tf.slice(x, begin, size), num=count)
 
-        parts = [slices(x) for x in tf.nest.flatten(row)]
-        return [
-            tf.nest.pack_sequence_as(row, list(part))
-            for part in zip(*parts, strict=True)
-        ]
+        parts = zip(*map(slices, tf.nest.flatten(row)), strict=True)
+        return [tf.nest.pack_sequence_as(row, list(part)) for part in parts]
 
-    def step(self, place: Row, state: State) -> tuple[tf.Tensor, Draft]:
+    def step(self, place: RowTerms, state: State) -> tuple[tf.Tensor, Draft]:
         """Returns the logits of a position, [B, K], and a draft for :meth:`accept`."""
         config = self._config
         left = tf.matmul(tf.concat(state.completed, axis=-1), self._left)
@@ -199,44 +205,38 @@ class IncrementalPixelSNAIL:
         ends = itertools.accumulate(tf.unstack(gate(ends), num=config.blocks))
         starts = [x] + [a + b for a, b in zip(found[1:], ends, strict=True)]
         x = starts.pop()
-        for kernel, added in zip(
-            self._output_kernels,
-            tf.unstack(place.outputs, num=config.output_layers),
-            strict=True,
-        ):
+        outputs = tf.unstack(place.outputs, num=config.output_layers)
+        for kernel, added in zip(self._output_kernels, outputs, strict=True):
             x += gate(tf.matmul(tf.nn.elu(x), kernel) + added)
         logits = tf.matmul(tf.nn.elu(x), self._head) + self._head_bias
         return logits, Draft(tf.stack(starts), sums, hidden, x)
 
-    def accept(self, place: Row, state: State, draft: Draft, codes: tf.Tensor) -> State:
+    def accept(
+        self, place: RowTerms, state: State, draft: Draft, codes: tf.Tensor
+    ) -> State:
         """Completes a position with its codes, int32 [B], and returns the next state.
 
         `state` is the argument of :meth:`step` and must not be used again.
         """
-        own, *taps = tf.split(
-            tf.gather(self._code_table, codes), self._reach + 1, axis=-1
-        )
+        terms = tf.gather(self._code_table, codes)
+        own, *taps = tf.split(terms, self._reach + 1, axis=-1)
         first = draft.starts + own
         reached = [first] + [first + added for added in draft.sums]
         completed = tf.nn.elu(tf.concat(reached[:-1], axis=0))
         coming = [a + b for a, b in zip(state.inputs[1:], taps[:-1], strict=True)]
         keys = ()
+        written = ((state.completed_row, completed), (state.hidden_row, draft.hidden))
         # The last features depend on everything that reads the tensors written here.
         with tf.control_dependencies([draft.last]):
             if self._attention:
-                keys = self._attention.add(
-                    place.attention, state.attention, reached[-1]
-                )
+                old = state.attention
+                keys = self._attention.add(place.attention, old, reached[-1])
             rows = [
                 tf.raw_ops.InplaceUpdate(x=row, i=place.slots, v=added)
-                for row, added in (
-                    (state.completed_row, completed),
-                    (state.hidden_row, draft.hidden),
-                )
+                for row, added in written
             ]
-        return State(
-            [*state.completed[1:], completed], [*coming, taps[-1]], *rows, keys
-        )
+        nearest = [*state.completed[1:], completed]
+        return State(nearest, [*coming, taps[-1]], *rows, keys)
 
     def end_row(self, history: History, state: State, codes: tf.Tensor) -> History:
         """Adds a finished row with the codes int32 [B, W] to the history."""
@@ -254,18 +254,6 @@ class IncrementalPixelSNAIL:
             self._attention.by_map(state.attention) if self._attention else (),
         )
 
-    def _prepare_inputs(self, prior):
-        """Makes the table of each code's terms for itself and for the next inputs."""
-        places = position_features(*self._config.code_shape)
-        self._input_places = tf.tensordot(places, _tensor(prior.input_background), 1)
-        self._embeddings = _tensor(prior.embeddings)
-        # The taps of the own row are in the order of columns; the last is the nearest.
-        taps = [
-            tf.matmul(self._embeddings, tap)
-            for tap in reversed(tf.unstack(_tensor(prior.input_conv.own_row)))
-        ]
-        self._code_table = tf.concat([self._embeddings, *taps], axis=-1)
-
     def _empty_row(self, channels):
         # zeros() may be one constant for all calls, but this tensor is written to.
         return tf.raw_ops.Empty(
@@ -274,14 +262,11 @@ class IncrementalPixelSNAIL:
             init=True,
         )
 
-    def _row_context(self, row):
-        """Returns the context terms of all units, [1 or W, n + M + O, B, 2C]."""
-        if self._all_rows is not None:
-            return self._all_rows
-        return self._multiply(self._context[:, row : row + 1])
-
     def _multiply(self, context):
-        """Multiplies the context of a row, [B, 1, W, C], by the units' kernels."""
+        """Returns the terms of all units from the context of a row, [B, 1, W, C].
+
+        They are [1 or W, n + M + O, B, 2C].
+        """
         columns, width = context.shape[2], 2 * self._config.width
         context = tf.tensordot(context, self._context_kernel, 1)
         context = tf.reshape(context, [self._maps, columns, -1, width])
