@@ -3,6 +3,7 @@
 # Shapes: N cells of H x W pixels and C channels; L labels.
 
 import base64
+import contextlib
 import functools
 import json
 import random
@@ -46,7 +47,7 @@ class _Failure(Exception):
     """A request without an answer: a key of ``_MESSAGES`` and what was received."""
 
 
-class Server:
+class Server(contextlib.AbstractContextManager):
     """A running TensorFlow Serving as a source of cells.
 
     All cells come from the version of the model that answers the first request. A
@@ -95,9 +96,6 @@ class Server:
         self._rows_per_request = rows_per_request
         chosen = "newest version" if version is None else f"version {version}"
         self._where = f"{protocol} at {address}, model {model}, {chosen}"
-
-    def __enter__(self) -> "Server":
-        return self
 
     def __exit__(self, *exception) -> None:
         self.close()
@@ -242,6 +240,7 @@ class _Rest:
         self._timeout = timeout
         self._session = requests.Session()
         self._session.trust_env = False
+        self.close = self._session.close
 
     def find_version(self, version: int | str | None) -> int:
         path = ""
@@ -267,9 +266,6 @@ class _Rest:
             encoded = outputs["image_bytes"]
             outputs["image_bytes"] = [base64.b64decode(x["b64"]) for x in encoded]
         return outputs
-
-    def close(self) -> None:
-        self._session.close()
 
     def _request(self, method: str, path: str, body: object = None) -> dict[str, Any]:
         try:
@@ -322,8 +318,9 @@ class _Grpc:
         self._error = grpc.RpcError
         self._model = model
         self._timeout = timeout
-        self._channel = grpc.insecure_channel(address.netloc, self._OPTIONS)
-        self._predictions = service.PredictionServiceStub(self._channel)
+        channel = grpc.insecure_channel(address.netloc, self._OPTIONS)
+        self._predictions = service.PredictionServiceStub(channel)
+        self.close = channel.close
 
     def find_version(self, version: int | str | None) -> int:
         from tensorflow_serving.apis import get_model_metadata_pb2 as metadata
@@ -341,9 +338,6 @@ class _Grpc:
         request.model_spec.signature_name = signature
         outputs = self._call(self._predictions.Predict, request, version).outputs
         return {n: tf.make_ndarray(x) for n, x in outputs.items() if n in names}
-
-    def close(self) -> None:
-        self._channel.close()
 
     def _call(self, method, request, version: int | str | None):
         request.model_spec.name = self._model

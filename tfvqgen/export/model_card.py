@@ -27,10 +27,12 @@ def model_card(info: ModelInfo, metrics: Mapping[str, Mapping[str, float]]) -> s
     size = _shape(info.image_shape[:2]) + " pixels"
     if info.pixel_size:
         size += f", {info.pixel_size:g} micrometers per pixel"
-    stages = [
-        f"| {stage} | {steps:,} | {_row_of_metrics(metrics.get(stage, {}))} |"
-        for stage, steps in info.steps.items()
-    ]
+    stages = []
+    for stage, steps in info.steps.items():
+        found = metrics.get(stage, {})
+        known = [(text, found[n]) for n, text in _METRICS if found.get(n) is not None]
+        row = ", ".join(text.format(value) for text, value in known)
+        stages.append(f"| {stage} | {steps:,} | {row or 'not measured'} |")
     credit = "The license and the source of the data are unknown; ask who trained it."
     shown = [f"{color} = {name}" for color, name in info.display.items() if name]
     prints = [f"| {name} | `{value}` |" for name, value in info.fingerprints.items()]
@@ -66,23 +68,10 @@ def validation_metrics(workdir: Workdir, info: ModelInfo) -> dict[str, dict]:
             if line["split"] == "validation" and line["step"] <= step
         ]
         if stage != "vqvae":
-            lines.sort(key=_loss, reverse=True)
+            known = [line for line in lines if line.get("loss") is not None]
+            lines = sorted(known, key=lambda line: line["loss"], reverse=True)
         found[stage] = lines[-1] if lines else {}
     return found
-
-
-def _loss(line: Mapping[str, float | None]) -> float:
-    loss = line.get("loss")
-    return float("inf") if loss is None else loss
-
-
-def _row_of_metrics(metrics: Mapping[str, float]) -> str:
-    texts = [
-        text.format(metrics[name])
-        for name, text in _METRICS
-        if metrics.get(name) is not None
-    ]
-    return ", ".join(texts) or "not measured"
 
 
 def _shape(shape: Sequence[int]) -> str:

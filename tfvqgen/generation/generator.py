@@ -23,16 +23,10 @@ BOTTOM_SEED_BITS = 0x5851_F42D_4C95_7F2D
 
 
 class Generator:
-    """Samples, reconstructs, completes and scores cells.
+    """Samples, reconstructs, completes and scores cells with built models.
 
     All methods accept batches of any size, within graphs and outside of them. The
     result for a row depends on that row only.
-
-    Args:
-        model_info: Describes the models.
-        autoencoder: The built autoencoder.
-        top: The built prior of the top codes.
-        bottom: The built prior of the bottom codes.
     """
 
     def __init__(
@@ -98,22 +92,15 @@ class Generator:
             keep: Where the given codes are kept, bool :class:`Codes`.
         """
         given, keep = given or Codes(None, None), keep or Codes(None, None)
-        parameters = {
-            "labels": labels,
-            "temperature": temperature,
-            "top_p": top_p,
-            "guidance": guidance,
-        }
+        own_seeds = tf.bitwise.bitwise_xor(
+            seeds, tf.constant(BOTTOM_SEED_BITS, tf.int64)
+        )
+        sampling = (temperature, top_p, guidance)
         top = ancestral_sample(
-            self.top, seeds, given=given.top, keep=keep.top, **parameters
+            self.top, seeds, labels, None, *sampling, given.top, keep.top
         )
         bottom = ancestral_sample(
-            self.bottom,
-            tf.bitwise.bitwise_xor(seeds, tf.constant(BOTTOM_SEED_BITS, tf.int64)),
-            condition=top,
-            given=given.bottom,
-            keep=keep.bottom,
-            **parameters,
+            self.bottom, own_seeds, labels, top, *sampling, given.bottom, keep.bottom
         )
         return Codes(top, bottom)
 
@@ -199,24 +186,14 @@ def describe(
     steps: dict[str, int],
 ) -> ModelInfo:
     """Returns the description of trained models."""
-    config = autoencoder.config
+    of_data = ("labels", "channels", "display", "dtype", "pixel_size", "credit")
+    of_codes = ("image_shape", "top_shape", "bottom_shape", "num_embeddings")
+    models = {"vqvae": autoencoder, "top": top, "bottom": bottom}
+    prints = {stage: fingerprint(model) for stage, model in models.items()}
     return ModelInfo(
         preset=preset,
-        labels=dataset.labels,
-        channels=dataset.channels,
-        display=dataset.display,
-        dtype=dataset.dtype,
-        image_shape=config.image_shape,
-        top_shape=config.top_shape,
-        bottom_shape=config.bottom_shape,
-        num_embeddings=config.num_embeddings,
-        pixel_size=dataset.pixel_size,
-        credit=dataset.credit,
+        **{name: getattr(dataset, name) for name in of_data},
+        **{name: getattr(autoencoder.config, name) for name in of_codes},
         steps=steps,
-        fingerprints={
-            "dataset": dataset.fingerprint(),
-            "vqvae": fingerprint(autoencoder),
-            "top": fingerprint(top),
-            "bottom": fingerprint(bottom),
-        },
+        fingerprints={"dataset": dataset.fingerprint(), **prints},
     )
