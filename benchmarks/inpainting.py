@@ -35,11 +35,8 @@ def main() -> None:
     parser.add_argument("--crops", type=Path, required=True, help="Folder of crops.")
     parser.add_argument("--steps", type=int, help="Training steps.")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
-    parser.add_argument(
-        "--blind_steps",
-        type=int,
-        help="Training steps of the network without the source protein.",
-    )
+    text = "Training steps of the network without the source protein."
+    parser.add_argument("--blind_steps", type=int, help=text)
     args = parser.parse_args()
     case.import_tensorflow(args.threads)
     from data_prep.embedding.crop_features import read_features
@@ -50,14 +47,9 @@ def main() -> None:
     folder = embed(args.crops, overrides=[*steps, *args.set], seed=args.seed)
     settings = settle(folder)
     experiment = Experiment(folder, settings)
-    config = settings.config
-    shared = {
-        "crops_folder": args.crops.name,
-        "steps": config.steps,
-        "width": config.width,
-        "batch_size": config.batch_size,
-        "seed": settings.seed,
-    }
+    names = ("steps", "width", "batch_size")
+    shared = {"crops_folder": args.crops.name, "seed": settings.seed}
+    shared |= {name: getattr(settings.config, name) for name in names}
     errors = experiment.errors(args.blind_steps)
     case.write({"case": "held_out_error", **shared, **errors}, args.output)
     features = {
@@ -77,12 +69,7 @@ def main() -> None:
 
 
 class Experiment:
-    """Measurements on a folder of crops with a trained network.
-
-    Args:
-        folder: A :class:`~tfvqgen.data.crops.CropFolder` with a trained network.
-        settings: Settings of the network, as ``settle`` returns them.
-    """
+    """Measurements on a folder of crops with a trained network and its settings."""
 
     def __init__(self, folder, settings):
         from data_prep.embedding.crop_images import CropImages
@@ -92,12 +79,9 @@ class Experiment:
         self.folder = folder
         self.settings = settings
         self.crop_images = CropImages(folder, settings.channels, config.size)
-        groups = group_crops(
-            folder.rows,
-            min_group=config.min_group,
-            validation_share=config.validation_share,
-            seed=settings.seed,
-        )
+        names = ("min_group", "validation_share")
+        choice = {name: getattr(config, name) for name in names}
+        groups = group_crops(folder.rows, **choice, seed=settings.seed)
         self.training = Pairs(self.crop_images, groups.training, config.augment)
         self.validation = Pairs(self.crop_images, groups.validation)
         self.groups = np.array([crop.group for crop in folder.rows])
@@ -150,20 +134,18 @@ class Experiment:
             found[name] = np.concatenate(list(batches))
         return found
 
-    def agreement_metrics(
-        self, right: np.ndarray, untrained: np.ndarray
-    ) -> dict[str, Any]:
+    def agreement_metrics(self, right, untrained) -> dict[str, Any]:
         """Returns the label agreement of features, relative to untrained ones."""
         from tfvqgen.evaluation.metrics.intervals import bootstrap_interval
 
         names, places = np.unique(self.groups, return_inverse=True)
         sums = np.zeros((len(names), 3))
         np.add.at(sums, places, np.stack([right, untrained, right | True], 1))
-        found = bootstrap_interval(
-            sums,
-            lambda x: np.array([x[0] / x[2], x[0] / max(x[1], 1e-9)]),
-            seed=0,
-        )
+
+        def share_and_ratio(means):
+            return np.array([means[0] / means[2], means[0] / max(means[1], 1e-9)])
+
+        found = bootstrap_interval(sums, share_and_ratio, seed=0)
         # A single group gives no interval.
         ends = found.T.tolist() if np.isfinite(found).all() else (None, None)
         ratio = float(right.mean() / untrained.mean()) if untrained.any() else None
@@ -236,16 +218,9 @@ def _last_validation(folder: Path) -> dict[str, Any]:
 
 
 def neighbours_across_groups(features: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """Returns the nearest crop of another group for each crop.
+    """Returns the nearest crop of another group for each crop, int [N].
 
-    Features are standardized, distances are Euclidean.
-
-    Args:
-        features: [N, F].
-        groups: Group names, [N].
-
-    Returns:
-        Indices, int [N].
+    Features [N, F] are standardized, distances are Euclidean.
     """
     spread = features.std(axis=0)
     kept = spread > 0
@@ -271,12 +246,8 @@ def agreements(nearest: np.ndarray, labels: Sequence[Sequence[str]]) -> np.ndarr
 def group_mean_errors(proteins: np.ndarray, groups: np.ndarray) -> np.ndarray:
     """Returns the error of predicting each crop as the mean of its group without it.
 
-    Args:
-        proteins: [N, S, S].
-        groups: [N]; each group has at least two crops.
-
-    Returns:
-        Mean squared errors, [N].
+    `proteins` are [N, S, S]; each group has at least two. The result has one mean
+    squared error for each, [N].
     """
     errors = np.empty(len(proteins))
     for group in np.unique(groups):
@@ -288,16 +259,10 @@ def group_mean_errors(proteins: np.ndarray, groups: np.ndarray) -> np.ndarray:
 
 
 def intensity_statistics(images: np.ndarray) -> np.ndarray:
-    """Returns intensity statistics of crops, without shape.
+    """Returns intensity statistics of crops, [N, S, S, C] -> [N, 9 C + C - 1].
 
     They are mean, standard deviation and quantiles of each channel, and the correlation
     of the protein with each marker over the pixels.
-
-    Args:
-        images: [N, S, S, C].
-
-    Returns:
-        [N, 9 C + C - 1].
     """
     pixels = images.reshape(len(images), -1, images.shape[-1]).astype(np.float32)
     means, deviations = pixels.mean(axis=1), pixels.std(axis=1)

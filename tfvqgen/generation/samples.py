@@ -60,20 +60,31 @@ def write_samples(
     Raises:
         UserError: The folder has other files, or another run writes to it.
     """
+    folder, info = Path(folder), source.model_info
+    samples = request.samples(info.labels)
+    total = len(samples)
     with exclusive(folder, "the folder"):
-        files = _SampleFiles(Path(folder), source.model_info, request)
-        files.claim(overwrite)
-        missing = [x for x in files.samples if not files.has(x)]
-        total, done = len(files.samples), len(files.samples) - len(missing)
+        _claim(folder, info, request, overwrite)
+        missing = [x for x in samples if not _has_cell(folder, x.name, info)]
+        done = total - len(missing)
         with tqdm(desc="cells", total=total, initial=done, unit="cell") as progress:
             for start in range(0, len(missing), batch_size):
                 some = missing[start : start + batch_size]
-                rows = sampling_rows(source.model_info, request, some)
+                rows = sampling_rows(info, request, some)
                 images = np.asarray(source.generate(*rows).image)
                 for sample, image in zip(some, images, strict=True):
-                    files.add(sample, image)
+                    text = sample_metadata(info, request, sample)
+                    write_cell(folder, sample.name, image, info, text)
                 progress.update(len(some))
-        return files.finish()
+        sheet = _sheet(folder, samples, info)
+        write_image(folder / SHEET, sheet, text=sample_metadata(info, request))
+        # Cells of one seed are alike: they belong to one group.
+        cells = [
+            (x.name, x.labels, f"seed{x.seed}", table_columns(info, request, x))
+            for x in samples
+        ]
+        write_table(folder, cells, info)
+    return folder / SHEET
 
 
 def sampling_rows(
@@ -128,14 +139,8 @@ def write_table(
             sha256=digest.hexdigest(),
         )
         rows.append(row)
-    write_crops(
-        folder,
-        rows,
-        channels=info.channels,
-        dtype=info.dtype,
-        credit=info.credit,
-        table=SAMPLES_TABLE,
-    )
+    shared = {"channels": info.channels, "dtype": info.dtype, "credit": info.credit}
+    write_crops(folder, rows, **shared, table=SAMPLES_TABLE)
 
 
 def model_metadata(info: ModelInfo) -> dict[str, str]:
@@ -174,102 +179,67 @@ def table_columns(info: ModelInfo, request: Request, sample: Sample) -> dict[str
     }
 
 
-class _SampleFiles:
-    """The files of a request in its folder."""
-
-    def __init__(self, path: Path, info: ModelInfo, request: Request):
-        self._path, self._info, self._request = path, info, request
-        self.samples = request.samples(info.labels)
-
-    def claim(self, overwrite: bool) -> None:
-        """Checks that the folder is empty or belongs to this request."""
-        path = self._path / REQUEST
-        request = {
-            "model": self._info.id,
-            "label_sets": [list(x) for x in self._request.label_sets],
-            "num_per_label": self._request.num_per_label,
-            "seed": self._request.seed,
-            **self._request.to_json(),
-        }
-        others = [x.name for x in self._path.iterdir() if not x.name.startswith(".")]
-        if not others:
-            write_json(path, request)
-        elif not path.exists():
+def _claim(folder: Path, info: ModelInfo, request: Request, overwrite: bool) -> None:
+    """Checks that the folder is empty or belongs to this request."""
+    path = folder / REQUEST
+    contents = {
+        "model": info.id,
+        "label_sets": [list(x) for x in request.label_sets],
+        "num_per_label": request.num_per_label,
+        "seed": request.seed,
+        **request.to_json(),
+    }
+    others = [x.name for x in folder.iterdir() if not x.name.startswith(".")]
+    if not others:
+        write_json(path, contents)
+    elif not path.exists():
+        raise UserError(
+            "the folder is not empty: expected a new one, or one of the same "
+            f"request. Received: {folder} with {min(others)}"
+        )
+    elif (found := read_json(path)) != contents:
+        found = found if isinstance(found, dict) else {}
+        wrong = [x for x in contents if found.get(x) != contents[x]]
+        if not overwrite:
             raise UserError(
-                "the folder is not empty: expected a new one, or one of the same "
-                f"request. Received: {self._path} with {min(others)}"
+                "the folder holds cells of another request: expected a new folder, or "
+                f"--overwrite. Received: {folder}, which differs in {', '.join(wrong)}"
             )
-        elif (found := read_json(path)) != request:
-            found = found if isinstance(found, dict) else {}
-            wrong = [x for x in request if found.get(x) != request[x]]
-            if not overwrite:
-                raise UserError(
-                    "the folder holds cells of another request: expected a new folder, "
-                    f"or --overwrite. Received: {self._path}, which differs in "
-                    f"{', '.join(wrong)}"
-                )
-            # Without the table the rest is an interrupted run. The old request stays
-            # until no cell is left that could be taken for one of the new request.
-            for name in (SAMPLES_TABLE, SHEET):
-                (self._path / name).unlink(missing_ok=True)
-            for name in ("images", "composites"):
-                if (self._path / name).exists():
-                    shutil.rmtree(self._path / name)
-            write_json(path, request)
+        # Without the table the rest is an interrupted run. The old request stays until
+        # no cell is left that could be taken for one of the new request.
+        for name in (SAMPLES_TABLE, SHEET):
+            (folder / name).unlink(missing_ok=True)
+        for name in ("images", "composites"):
+            if (folder / name).exists():
+                shutil.rmtree(folder / name)
+        write_json(path, contents)
 
-    def has(self, sample: Sample) -> bool:
-        """Returns whether the files of a cell exist."""
-        paths = channel_paths(self._image(sample), self._info.channels)
-        paths = [*paths, self._path / "composites" / f"{sample.name}.png"]
-        return all(path.exists() for path in paths)
 
-    def add(self, sample: Sample, image: np.ndarray) -> None:
-        """Writes a cell's files."""
-        text = sample_metadata(self._info, self._request, sample)
-        write_cell(self._path, sample.name, image, self._info, text)
+def _has_cell(folder: Path, name: str, info: ModelInfo) -> bool:
+    """Returns whether all files of :func:`write_cell` exist."""
+    image = folder / image_name(name, len(info.channels))
+    paths = [*channel_paths(image, info.channels), folder / f"composites/{name}.png"]
+    return all(path.exists() for path in paths)
 
-    def finish(self) -> Path:
-        """Writes the sheet and then the table; returns the sheet's path."""
-        sheet = self._path / SHEET
-        text = sample_metadata(self._info, self._request)
-        write_image(sheet, self._sheet(), text=text)
-        cells = [
-            (
-                sample.name,
-                sample.labels,
-                # Cells of one seed are alike.
-                f"seed{sample.seed}",
-                table_columns(self._info, self._request, sample),
-            )
-            for sample in self.samples
-        ]
-        write_table(self._path, cells, self._info)
-        return sheet
 
-    def _image(self, sample: Sample) -> Path:
-        return self._path / image_name(sample.name, len(self._info.channels))
+def _sheet(folder: Path, samples: Sequence[Sample], info: ModelInfo) -> np.ndarray:
+    """Returns the first cells of each set of labels, with the same brightness.
 
-    def _sheet(self) -> np.ndarray:
-        """Returns the first cells of each set of labels, with the same brightness.
-
-        The composites come first, then the protein (the green channel) alone.
-        """
-        images: dict[tuple[str, ...], list[np.ndarray]] = {}
-        largest = np.iinfo(self._info.dtype).max
-        for sample in self.samples:
-            some = images.setdefault(sample.labels, [])
-            if len(some) < _SHOWN_PER_LABEL:
-                image = read_image(self._image(sample), self._info.channels)
-                some.append(image / largest)
-        gain = brightening(np.stack([x for some in images.values() for x in some]))
-        display = self._info.display_channels
-        views = [display]
-        if len(set(display)) > 1 and display[1] is not None:
-            views.append((display[1],) * 3)
-        rows = []
-        for labels, some in images.items():
-            tiles = [
-                tile for view in views for tile in shown(np.stack(some), view, gain)
-            ]
-            rows.append((set_name(labels), tiles))
-        return sheet_of_rows(rows)
+    The composites come first, then the protein (the green channel) alone.
+    """
+    images: dict[tuple[str, ...], list[np.ndarray]] = {}
+    for sample in samples:
+        some = images.setdefault(sample.labels, [])
+        if len(some) < _SHOWN_PER_LABEL:
+            path = folder / image_name(sample.name, len(info.channels))
+            some.append(read_image(path, info.channels) / np.iinfo(info.dtype).max)
+    gain = brightening(np.stack([x for some in images.values() for x in some]))
+    display = info.display_channels
+    views = [display]
+    if len(set(display)) > 1 and display[1] is not None:
+        views.append((display[1],) * 3)
+    rows = []
+    for labels, some in images.items():
+        tiles = [x for view in views for x in shown(np.stack(some), view, gain)]
+        rows.append((set_name(labels), tiles))
+    return sheet_of_rows(rows)
