@@ -24,12 +24,8 @@ INTERRUPTED = GOES_ON
 def add_flags(parser) -> None:
     """Adds the flags of this command."""
     add_shared_flags(parser, folder="figures")
-    parser.add_argument(
-        "--num_per_label",
-        type=int,
-        default=16,
-        help="Number of cells generated for each label; 8 are shown.",
-    )
+    text = "Number of cells generated for each label; 8 are shown."
+    parser.add_argument("--num_per_label", type=int, default=16, help=text)
 
 
 def run(args) -> None:

@@ -33,24 +33,17 @@ def add_flags(parser) -> None:
 def add_request_flags(parser) -> None:
     """Adds the flags that say which cells are wanted, and where."""
     parser.add_argument("--output", required=True, help="New output folder.")
-    parser.add_argument(
-        "--overwrite",
-        action="store_true",
-        help="Remove the cells of another request from the output folder.",
+    text = "Remove the cells of another request from the output folder."
+    parser.add_argument("--overwrite", action="store_true", help=text)
+    text = (
+        "Names of labels, separated by commas; labels joined by | belong to the same "
     )
-    parser.add_argument(
-        "--labels",
-        nargs="+",
-        metavar="NAMES",
-        help="Names of labels, separated by commas; labels joined by | belong to the "
-        "same cell, `any` is no label. Defaults to every label.",
-    )
-    parser.add_argument(
-        "--num_per_label", type=int, default=8, help="Number of cells for each label."
-    )
-    parser.add_argument(
-        "--seed", type=int, default=0, help="Seed of the first cell of each label."
-    )
+    text += "cell, `any` is no label. Defaults to every label."
+    parser.add_argument("--labels", nargs="+", metavar="NAMES", help=text)
+    text = "Number of cells for each label."
+    parser.add_argument("--num_per_label", type=int, default=8, help=text)
+    text = "Seed of the first cell of each label."
+    parser.add_argument("--seed", type=int, default=0, help=text)
     add_sampling_flags(parser)
     text = "Number of cells generated at the same time."
     parser.add_argument("--batch_size", type=int, default=16, help=text)
@@ -58,27 +51,15 @@ def add_request_flags(parser) -> None:
 
 def add_sampling_flags(parser) -> None:
     """Adds the flags of the sampling parameters, which several commands have."""
-    parser.add_argument(
-        "--temperature",
-        type=float,
-        default=1.0,
-        help="Sampling temperature, above 0. Values below 1 give more typical "
-        "and less varied cells.",
-    )
-    parser.add_argument(
-        "--top_p",
-        type=float,
-        default=1.0,
-        help="Nucleus sampling: share of the probability that is kept, above 0 "
-        "and at most 1; 1 disables it.",
-    )
-    parser.add_argument(
-        "--guidance",
-        type=float,
-        default=0.0,
-        help="Guidance strength, 0 or more; 0 disables guidance. Larger values "
-        "show the labels more clearly with less variety.",
-    )
+    text = "Sampling temperature, above 0. Values below 1 give more typical and less "
+    text += "varied cells."
+    parser.add_argument("--temperature", type=float, default=1.0, help=text)
+    text = "Nucleus sampling: share of the probability that is kept, above 0 and at "
+    text += "most 1; 1 disables it."
+    parser.add_argument("--top_p", type=float, default=1.0, help=text)
+    text = "Guidance strength, 0 or more; 0 disables guidance. Larger values show the "
+    text += "labels more clearly with less variety."
+    parser.add_argument("--guidance", type=float, default=0.0, help=text)
 
 
 def sampling_flags(args) -> dict[str, float]:
