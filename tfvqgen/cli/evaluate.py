@@ -36,13 +36,10 @@ INTERRUPTED = GOES_ON
 def add_flags(parser) -> None:
     """Adds the flags of this command."""
     add_shared_flags(parser, folder="report")
-    parser.add_argument(
-        "--num_samples",
-        type=int,
-        default=256,
-        help="Number of generated cells in the comparison.",
-    )
-    parser.add_argument(
+    add = parser.add_argument
+    text = "Number of generated cells in the comparison."
+    add("--num_samples", type=int, default=256, help=text)
+    add(
         "--keep_best",
         type=float,
         default=1.0,
@@ -50,29 +47,25 @@ def add_flags(parser) -> None:
         help="Share of the generated cells that the rejection classifier keeps, from "
         "0.01 to 1; 1 keeps all. --num_samples cells remain.",
     )
-    parser.add_argument(
+    add(
         "--extractor",
         action="append",
         metavar="NAME",
         help="Feature extractor, see above. By default both classifier and random are "
         "used, or only random if there are no labelled crops for a classifier.",
     )
-    parser.add_argument(
-        "--classification_score",
-        action="store_true",
-        help="Also train classifiers on generated cells and test them on real crops.",
-    )
+    text = "Also train classifiers on generated cells and test them on real crops."
+    add("--classification_score", action="store_true", help=text)
 
 
 def add_shared_flags(parser, *, folder: str) -> None:
     """Adds the flags that `evaluate` and `figures` share."""
-    parser.add_argument("--workdir", required=True, help="Workdir with all stages.")
-    parser.add_argument("--data_dir", required=True, help="Folder of its shards.")
-    parser.add_argument(
-        "--output", help=f"Output folder. Defaults to <workdir>/{folder}."
-    )
-    parser.add_argument("--split", default="test", help="Split of the real crops.")
-    parser.add_argument(
+    add = parser.add_argument
+    add("--workdir", required=True, help="Workdir with all stages.")
+    add("--data_dir", required=True, help="Folder of its shards.")
+    add("--output", help=f"Output folder. Defaults to <workdir>/{folder}.")
+    add("--split", default="test", help="Split of the real crops.")
+    add(
         "--seed",
         type=int,
         default=0,
@@ -80,11 +73,8 @@ def add_shared_flags(parser, *, folder: str) -> None:
         "crops and for resampling.",
     )
     add_sampling_flags(parser)
-    parser.add_argument(
-        "--classifier_steps",
-        type=int,
-        help="Number of training steps of each classifier. Defaults to 1500.",
-    )
+    text = "Number of training steps of each classifier. Defaults to 1500."
+    add("--classifier_steps", type=int, help=text)
 
 
 def shared_settings(args) -> dict:

@@ -20,20 +20,12 @@ from tfvqgen.command_line import import_tensorflow
 
 def define_flags() -> None:
     """Defines the flags of this command."""
-    flags.DEFINE_string(
-        "workdir", None, "Workdir of train.py. Required.", required=True
-    )
-    flags.DEFINE_string(
-        "export_dir",
-        None,
-        "Folder of versions; it is created if needed.",
-        required=True,
-    )
-    flags.DEFINE_integer(
-        "version",
-        None,
-        "Number of the new version. Defaults to one more than the largest.",
-    )
+    text = "Workdir of train.py. Required."
+    flags.DEFINE_string("workdir", None, text, required=True)
+    text = "Folder of versions; it is created if needed."
+    flags.DEFINE_string("export_dir", None, text, required=True)
+    text = "Number of the new version. Defaults to one more than the largest."
+    flags.DEFINE_integer("version", None, text)
 
 
 def run() -> None:

@@ -17,29 +17,23 @@ INTERRUPTED = GOES_ON
 
 def add_flags(parser) -> None:
     """Adds the flags of this command."""
-    parser.add_argument(
+    add = parser.add_argument
+    add(
         "--server",
         required=True,
         help="Address of the server, host:port. The default ports are 8500 for "
         "gRPC and 8501 for REST.",
     )
-    parser.add_argument(
-        "--protocol",
-        default="grpc",
-        choices=("grpc", "rest"),
-        help="Protocol of the requests; grpc needs the extra `serving`.",
-    )
-    parser.add_argument(
-        "--model", default="tfvqgen", help="Name of the model on the server."
-    )
-    parser.add_argument(
+    text = "Protocol of the requests; grpc needs the extra `serving`."
+    add("--protocol", default="grpc", choices=("grpc", "rest"), help=text)
+    add("--model", default="tfvqgen", help="Name of the model on the server.")
+    add(
         "--version",
         help="Number of the model version, or its label on the server. Defaults to the "
         "newest version.",
     )
-    parser.add_argument(
-        "--timeout", type=float, default=120.0, help="Timeout of a request in seconds."
-    )
+    text = "Timeout of a request in seconds."
+    add("--timeout", type=float, default=120.0, help=text)
     add_request_flags(parser)
 
 

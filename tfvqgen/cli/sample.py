@@ -17,6 +17,8 @@ composites, then the protein alone. The metadata of every file says that the cel
 generated, by which model, for which label and from which seed.
 """
 
+import functools
+
 from tfvqgen.command_line import GOES_ON, import_tensorflow
 
 INTERRUPTED = GOES_ON
@@ -32,34 +34,46 @@ def add_flags(parser) -> None:
 
 def add_request_flags(parser) -> None:
     """Adds the flags that say which cells are wanted, and where."""
-    parser.add_argument("--output", required=True, help="New output folder.")
+    add = parser.add_argument
+    add("--output", required=True, help="New output folder.")
     text = "Remove the cells of another request from the output folder."
-    parser.add_argument("--overwrite", action="store_true", help=text)
-    text = (
-        "Names of labels, separated by commas; labels joined by | belong to the same "
+    add("--overwrite", action="store_true", help=text)
+    add(
+        "--labels",
+        nargs="+",
+        metavar="NAMES",
+        help="Names of labels, separated by commas. Labels joined by | belong "
+        "to the same cell; any asks for a cell without label. By default "
+        "cells of every label are generated.",
     )
-    text += "cell, `any` is no label. Defaults to every label."
-    parser.add_argument("--labels", nargs="+", metavar="NAMES", help=text)
-    text = "Number of cells for each label."
-    parser.add_argument("--num_per_label", type=int, default=8, help=text)
-    text = "Seed of the first cell of each label."
-    parser.add_argument("--seed", type=int, default=0, help=text)
+    add("--num_per_label", type=int, default=8, help="Number of cells for each label.")
+    add("--seed", type=int, default=0, help="Seed of the first cell of each label.")
     add_sampling_flags(parser)
     text = "Number of cells generated at the same time."
-    parser.add_argument("--batch_size", type=int, default=16, help=text)
+    add("--batch_size", type=int, default=16, help=text)
 
 
 def add_sampling_flags(parser) -> None:
     """Adds the flags of the sampling parameters, which several commands have."""
-    text = "Sampling temperature, above 0. Values below 1 give more typical and less "
-    text += "varied cells."
-    parser.add_argument("--temperature", type=float, default=1.0, help=text)
-    text = "Nucleus sampling: share of the probability that is kept, above 0 and at "
-    text += "most 1; 1 disables it."
-    parser.add_argument("--top_p", type=float, default=1.0, help=text)
-    text = "Guidance strength, 0 or more; 0 disables guidance. Larger values show the "
-    text += "labels more clearly with less variety."
-    parser.add_argument("--guidance", type=float, default=0.0, help=text)
+    add = functools.partial(parser.add_argument, type=float)
+    add(
+        "--temperature",
+        default=1.0,
+        help="Sampling temperature, above 0. Values below 1 give more typical "
+        "and less varied cells.",
+    )
+    add(
+        "--top_p",
+        default=1.0,
+        help="Nucleus sampling: share of the probability that is kept, above 0 "
+        "and at most 1; 1 disables it.",
+    )
+    add(
+        "--guidance",
+        default=0.0,
+        help="Guidance strength, 0 or more; 0 disables guidance. Larger values "
+        "show the labels more clearly with less variety.",
+    )
 
 
 def sampling_flags(args) -> dict[str, float]:

@@ -22,30 +22,14 @@ STAGES = ("all", "vqvae", "codes", "top", "bottom")
 
 def define_flags() -> None:
     """Defines the flags of this command."""
-    flags.DEFINE_string(
-        "data_dir",
-        None,
-        "Folder of shards with dataset.json. Required.",
-        required=True,
-    )
-    flags.DEFINE_string(
-        "workdir",
-        None,
-        "Folder for checkpoints, metrics and images. Required.",
-        required=True,
-    )
-    flags.DEFINE_enum(
-        "preset",
-        None,
-        sorted(presets.PRESETS),
-        "Preset of the configuration. Defaults to that of the workdir, else hpa128.",
-    )
-    flags.DEFINE_enum(
-        "stage",
-        "all",
-        STAGES,
-        "Stage to train; all trains every unfinished stage in order.",
-    )
+    text = "Folder of shards with dataset.json. Required."
+    flags.DEFINE_string("data_dir", None, text, required=True)
+    text = "Folder for checkpoints, metrics and images. Required."
+    flags.DEFINE_string("workdir", None, text, required=True)
+    text = "Preset of the configuration. Defaults to that of the workdir, else hpa128."
+    flags.DEFINE_enum("preset", None, sorted(presets.PRESETS), text)
+    text = "Stage to train; all trains every unfinished stage in order."
+    flags.DEFINE_enum("stage", "all", STAGES, text)
     flags.DEFINE_multi_string(
         "set",
         [],
@@ -80,16 +64,10 @@ def define_flags() -> None:
         "machine; multi_worker: the cluster in TF_CONFIG; auto: multi_worker if "
         "TF_CONFIG is set, mirrored if there are several GPUs, else one_device.",
     )
-    flags.DEFINE_string(
-        "init_from",
-        None,
-        "Another workdir, whose weights initialize stages without a checkpoint.",
-    )
-    flags.DEFINE_bool(
-        "verify_data",
-        False,
-        "Compare the sha256 of every shard before training; this reads every byte.",
-    )
+    text = "Another workdir, whose weights initialize stages without a checkpoint."
+    flags.DEFINE_string("init_from", None, text)
+    text = "Compare the sha256 of every shard before training; this reads every byte."
+    flags.DEFINE_bool("verify_data", False, text)
 
 
 def run() -> None:
