@@ -17,8 +17,7 @@ the section vqvae. Each gets one JSON line a measurement: mean squared error and
 codebook perplexity and usage, the share of spectral power that is kept in two bands of
 spatial frequency for each channel, the Frechet distance between reconstructions and
 originals in the features of a random network, and the seconds of training so far,
-without measuring. Ours include building the graph; the baseline's do not. `--plot`
-draws PSNR against seconds.
+without measuring. Ours include building the graph; the baseline's do not.
 """
 
 import argparse
@@ -60,7 +59,6 @@ def main() -> None:
     flags.add_argument("--steps", type=int, default=1000, help="Training steps.")
     flags.add_argument("--every", type=int, default=100, help="Steps between lines.")
     flags.add_argument("--crops", type=int, default=2000, help="Most crops measured.")
-    flags.add_argument("--plot", type=Path, help="Image file for the plot.")
     args = flags.parse_args()
     models = read_models(args.models)
     case.import_tensorflow(args.threads)
@@ -69,15 +67,12 @@ def main() -> None:
     dataset = schema.open_dataset(args.data_dir)
     split = dataset.split("validation")
     crops = schema.read_images(split, range(min(args.crops, split.num_examples)))
-    lines = []
     for name, overrides in models.items():
-        report = _reporter(np.stack(crops), name, overrides, lines, args)
+        report = _reporter(np.stack(crops), name, overrides, args)
         if name == BASELINE:
             train_baseline(dataset, args, report)
         else:
             train_ours(dataset, overrides, args, report)
-    if args.plot:
-        plot(lines, args.plot)
 
 
 def read_models(texts: list[str]) -> dict[str, list[str]]:
@@ -245,21 +240,7 @@ def measure(
     return measures
 
 
-def plot(lines: list[dict[str, Any]], path: Path) -> None:
-    """Draws PSNR against seconds of training, one line for each model."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6, 4), layout="constrained")
-    axes = figure.add_subplot(xlabel="seconds of training", ylabel="held-out PSNR (dB)")
-    for model in dict.fromkeys(line["model"] for line in lines):
-        own = [line for line in lines if line["model"] == model]
-        seconds, values = ([x[key] for x in own] for key in ("seconds", "psnr"))
-        axes.plot(seconds, values, marker="o", label=model)
-    axes.legend()
-    figure.savefig(path)
-
-
-def _reporter(crops: np.ndarray, name: str, overrides, lines: list, args) -> Report:
+def _reporter(crops: np.ndarray, name: str, overrides, args) -> Report:
     """Returns a function that measures and writes a case; step 0 starts the clock."""
     measuring = started = 0.0
 
@@ -281,7 +262,6 @@ def _reporter(crops: np.ndarray, name: str, overrides, lines: list, args) -> Rep
             "seed": args.seed,
             "threads": args.threads,
         }
-        lines.append(done)
         case.write(done, args.output)
         measuring += time.perf_counter() - now
 

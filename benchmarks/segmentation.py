@@ -81,13 +81,11 @@ def defects_case(args: argparse.Namespace) -> dict[str, Any]:
     """Returns the recall of spoiled cells and the share of good cells rejected."""
     from benchmarks import segmentation_truth
 
-    number, refused, planted = (collections.Counter() for _ in range(3))
-    seconds = []
+    number, refused, seconds = collections.Counter(), collections.Counter(), []
     for index in range(args.fields):
         well, field = draw(args.seed, index, 1.0)
         _, clean = draw(args.seed, index, 0.0)
         kind = field.defects[0].kind
-        planted[kind] += len(field.defects)
         labels = segment(field.scene.image)
         judged, took = timed(judge, field.scene.image, labels, well.labels)
         seconds.append(took)
@@ -95,7 +93,7 @@ def defects_case(args: argparse.Namespace) -> dict[str, Any]:
         for state, whys in zip(states, judged, strict=True):
             number[state, kind] += 1
             refused[state, kind] += bool(whys)
-    kinds = sorted(planted)
+    kinds = sorted({kind for _, kind in number})
 
     def share(state: str, of: list[str]) -> float | None:
         total = sum(number[state, kind] for kind in of)
@@ -112,7 +110,6 @@ def defects_case(args: argparse.Namespace) -> dict[str, Any]:
             state: {kind: number[state, kind] for kind in kinds}
             for state in ("spoiled", "good", "between", "cut")
         },
-        "planted": dict(planted),
         "fields": args.fields,
         "quality_seconds_per_field": round(float(np.median(seconds)), 3),
         "seed": args.seed,
@@ -124,14 +121,12 @@ def cell_masks_case(args: argparse.Namespace) -> dict[str, Any]:
     folder = args.hpa_fields / "full_size"
     with open(folder / "train.csv", newline="", encoding="utf-8") as file:
         names = [row["Id"] for row in csv.DictReader(file)]
-    counts = np.stack([nuclei_in_cells(folder, name) for name in names])
-    total = counts.sum(axis=0)
+    total = np.sum([nuclei_in_cells(folder, name) for name in names], axis=0)
     return {
         "case": "segmentation_cell_masks",
         "exactly_one": round(float(total[1] / total.sum()), 4),
         "cells": int(total.sum()),
         "cells_with_0_1_2_more": total.tolist(),
-        "by_field": dict(zip(names, counts.tolist(), strict=True)),
     }
 
 

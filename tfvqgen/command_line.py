@@ -49,7 +49,7 @@ def run_with_flags(command: ModuleType, argv: Sequence[str] | None = None) -> No
         return argv
 
     def main(_argv: list[str]) -> None:
-        with guard(_interrupted(command)):
+        with guard(getattr(command, "INTERRUPTED", STARTS_OVER)):
             command.run()
 
     app.run(main, list(argv or sys.argv), flags_parser=parse)
@@ -74,7 +74,7 @@ def run_subcommand(
         run_with_flags(commands[name], [f"{prog} {name}", *sys.argv[2:]])
     args = subcommand_parser(prog, description, commands).parse_args()
     command = commands[args.command]
-    with guard(_interrupted(command)):
+    with guard(getattr(command, "INTERRUPTED", STARTS_OVER)):
         command.run(args)
     sys.exit(0)
 
@@ -177,10 +177,6 @@ def import_tensorflow() -> ModuleType:
 
 class _Terminated(KeyboardInterrupt):
     """The process received SIGTERM."""
-
-
-def _interrupted(command: ModuleType) -> str:
-    return getattr(command, "INTERRUPTED", STARTS_OVER)
 
 
 def _fail(message: str) -> NoReturn:

@@ -90,7 +90,6 @@ def export_generator(
             progress.set_description("checking")
             _check(folder)
             progress.update()
-            progress.set_description("exported")
     return target
 
 

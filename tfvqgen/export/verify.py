@@ -25,7 +25,7 @@ main(*sys.argv[2:])
 
 
 def verify(path: str | os.PathLike, only: str | None = None) -> dict[str, Any]:
-    """Checks an export. This process does not import TensorFlow.
+    """Checks the version in a folder. This process does not import TensorFlow.
 
     Args:
         path: The folder of a version.

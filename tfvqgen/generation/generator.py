@@ -82,14 +82,8 @@ class Generator:
     ) -> Codes:
         """Samples the top codes and then the bottom codes.
 
-        Args:
-            labels: Multi-hot, float32 [B, L]; a row of zeros is unconditional.
-            seeds: int64 [B].
-            temperature: Float32 [B].
-            top_p: Float32 [B].
-            guidance: Float32 [B].
-            given: :class:`Codes` to start from. Defaults to none.
-            keep: Where the given codes are kept, bool :class:`Codes`.
+        The arguments are those of :meth:`~tfvqgen.generation.request.Source.generate`.
+        The codes of `given` are kept where `keep`, bool :class:`Codes`, is True.
         """
         given, keep = given or Codes(None, None), keep or Codes(None, None)
         own_seeds = tf.bitwise.bitwise_xor(
@@ -111,16 +105,9 @@ class Generator:
 
         Pixels outside the mask are set to black before the image is encoded. A code is
         kept if all pixels of its patch are kept. The result is decoded from all codes:
-        kept pixels are not pasted back.
-
-        Args:
-            image: uint8 or uint16 [B, H, W, C].
-            mask: Float32 [B, H, W], 1 where pixels are kept.
-            labels: As in :meth:`sample_codes`, like the next four.
-            seeds: int64 [B].
-            temperature: Float32 [B].
-            top_p: Float32 [B].
-            guidance: Float32 [B].
+        kept pixels are not pasted back. `image` is uint8 or uint16 [B, H, W, C]; `mask`
+        is float32 [B, H, W], 1 where pixels are kept; the others are as in
+        :meth:`sample_codes`.
         """
         given, keep = self.encode(self.visible(image, mask)), self.kept(mask)
         codes = self.sample_codes(
@@ -156,14 +143,9 @@ class Generator:
         return self.decode(self.encode(image))
 
     def score(self, image, labels):
-        """Returns the bits per code of images under the priors.
+        """Returns the bits per code of images under both priors, float32 [B] each.
 
-        Args:
-            image: uint8 or uint16 [B, H, W, C].
-            labels: Multi-hot, float32 [B, L].
-
-        Returns:
-            For the top and the bottom codes, float32 [B] each.
+        Images are uint8 or uint16 [B, H, W, C]; labels are multi-hot, float32 [B, L].
         """
         return self.score_codes(self.encode(image), labels)
 

@@ -145,14 +145,11 @@ def require_number_of_cells(name: str, value: int) -> None:
 def parse_label_sets(
     texts: Sequence[str] | None, vocabulary: Sequence[str]
 ) -> tuple[tuple[str, ...], ...]:
-    """Parses the requested labels.
+    """Parses the requested labels; case does not matter.
 
-    Args:
-        texts: Each text has sets of labels separated by commas: a label, several labels
-            joined by ``|``, or ``any`` for no label. A label that contains a comma must
-            be a text of its own. None stands for every label of the vocabulary, or for
-            no label if the vocabulary is empty.
-        vocabulary: The labels of the model. Case does not matter.
+    Each text has sets of labels separated by commas: a label, several labels joined by
+    ``|``, or ``any`` for no label. A label that contains a comma must be a text of its
+    own. None stands for every label of the vocabulary, or for no label if it is empty.
 
     Raises:
         UserError: A label is not in the vocabulary; the message has the nearest.
@@ -210,19 +207,12 @@ def check_rows(
     """Converts the inputs of a request, and refuses those that no model accepts.
 
     A server that merges the requests of several users into one batch refuses the whole
-    batch because of one wrong row; therefore a wrong row is never sent.
-
-    Args:
-        model_info: Describes the model.
-        labels: Multi-hot [N, L].
-        seeds: Integers of 64 bits [N].
-        temperature: Above 0; [N] or one number for all rows, like the next two.
-        top_p: Above 0, at most 1.
-        guidance: 0 or more.
+    batch because of one wrong row; therefore a wrong row is never sent. Temperature,
+    top_p and guidance may be one number for all rows.
 
     Returns:
         The inputs of ``generate_multilabel`` by name: ``seed`` is int64 [N], the others
-        are float32.
+        are float32 [N] or [N, L].
 
     Raises:
         UserError: A shape or a value is wrong; the message names the first such row.
