@@ -150,47 +150,22 @@ def _weighted_mean(errors: tf.Tensor, channel_weights: ChannelWeights) -> tf.Ten
     return tf.reduce_mean(errors)
 
 
-def map_distribution(logits: tf.Tensor) -> Any:
-    """Returns the distribution of code maps, a TensorFlow Probability object.
-
-    Its ``log_prob(codes)`` is the log likelihood of a map in nats, float32 [B].
-
-    Args:
-        logits: Float32 [B, H, W, K].
-    """
-    return _probability().Independent(_by_position(logits), 2)
-
-
 def nats_map(logits: tf.Tensor, codes: tf.Tensor) -> tf.Tensor:
     """Returns -log p(code) of each code in nats, float32 [B, H, W]."""
-    return -_by_position(logits).log_prob(codes)
+    # The import takes seconds, and only priors need it.
+    from tensorflow_probability import distributions
+
+    return -distributions.Categorical(logits=logits).log_prob(codes)
 
 
 def nats_per_code(logits: tf.Tensor, codes: tf.Tensor) -> tf.Tensor:
     """Returns the mean of -log p(code) over each map in nats, float32 [B]."""
-    positions = tf.cast(tf.reduce_prod(tf.shape(logits)[1:3]), tf.float32)
-    return -map_distribution(logits).log_prob(codes) / positions
-
-
-def entropy_map(logits: tf.Tensor) -> tf.Tensor:
-    """Returns the entropy of each code's distribution in nats, float32 [B, H, W]."""
-    return _by_position(logits).entropy()
+    return tf.reduce_mean(nats_map(logits, codes), axis=[1, 2])
 
 
 def to_bits(nats: Any) -> Any:
     """Converts nats to bits."""
     return nats / math.log(2)
-
-
-def _by_position(logits):
-    return _probability().Categorical(logits=logits)
-
-
-def _probability():
-    # The import takes seconds, and only priors need it.
-    import tensorflow_probability
-
-    return tensorflow_probability.distributions
 
 
 def hinge_loss(real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Tensor:

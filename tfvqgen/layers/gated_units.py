@@ -64,6 +64,23 @@ def replica_rows_uniform(shape: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     return noise[first : first + rows]
 
 
+def step_counter() -> keras.Variable:
+    """Returns a counter of training calls, which determines dropout.
+
+    Each replica counts its own calls, because replicas cannot synchronize in a loop
+    over parts of a batch.
+    """
+    return keras.Variable(
+        0,
+        dtype="int64",
+        trainable=False,
+        autocast=False,
+        synchronization="on_read",
+        aggregation="only_first_replica",
+        name="steps",
+    )
+
+
 @keras.saving.register_keras_serializable("tfvqgen")
 class GatedCausalUnit(keras.layers.Layer):
     """A strictly causal gated unit with two convolutions.

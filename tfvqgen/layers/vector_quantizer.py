@@ -8,7 +8,6 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-_CODEBOOK_UPDATES = ("ema", "gradient")
 # Initial count of a code, relative to uniform use, if dead codes are not restarted.
 _INITIAL_COUNT = 0.02
 
@@ -85,31 +84,6 @@ class VectorQuantizer(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(autocast=False, **kwargs)
-        for name, value, valid, expected in (
-            ("num_embeddings", num_embeddings, num_embeddings >= 2, "at least 2"),
-            ("embedding_dim", embedding_dim, embedding_dim >= 1, "at least 1"),
-            ("commitment_cost", commitment_cost, commitment_cost >= 0, "at least 0"),
-            (
-                "codebook_update",
-                codebook_update,
-                codebook_update in _CODEBOOK_UPDATES,
-                " or ".join(_CODEBOOK_UPDATES),
-            ),
-            ("decay", decay, 0 <= decay < 1, "at least 0 and below 1"),
-            ("epsilon", epsilon, epsilon >= 0, "at least 0"),
-            (
-                "dead_code_threshold",
-                dead_code_threshold,
-                dead_code_threshold >= 0,
-                "at least 0",
-            ),
-            ("quantize_after", quantize_after, quantize_after >= 0, "at least 0"),
-        ):
-            if not valid:
-                raise ValueError(
-                    f"{name} is out of range: expected {expected}. "
-                    f"Received: {name}={value!r}"
-                )
         self.num_embeddings = num_embeddings
         self.embedding_dim = embedding_dim
         self.commitment_cost = commitment_cost
@@ -119,6 +93,22 @@ class VectorQuantizer(keras.layers.Layer):
         self.dead_code_threshold = dead_code_threshold
         self.quantize_after = quantize_after
         self.seed = seed
+        known = codebook_update in ("ema", "gradient")
+        for name, valid, expected in (
+            ("num_embeddings", num_embeddings >= 2, "at least 2"),
+            ("embedding_dim", embedding_dim >= 1, "at least 1"),
+            ("commitment_cost", commitment_cost >= 0, "at least 0"),
+            ("codebook_update", known, "ema or gradient"),
+            ("decay", 0 <= decay < 1, "at least 0 and below 1"),
+            ("epsilon", epsilon >= 0, "at least 0"),
+            ("dead_code_threshold", dead_code_threshold >= 0, "at least 0"),
+            ("quantize_after", quantize_after >= 0, "at least 0"),
+        ):
+            if not valid:
+                raise ValueError(
+                    f"{name} is out of range: expected {expected}. "
+                    f"Received: {name}={getattr(self, name)!r}"
+                )
 
     def build(self, input_shape):
         """Creates the codebook and its moving averages.

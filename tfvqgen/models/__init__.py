@@ -3,13 +3,7 @@
 from tfvqgen.models.localization_classifier import LocalizationClassifier
 from tfvqgen.models.paired_inpainting import PairedInpainting
 from tfvqgen.models.pixelsnail import PixelSNAIL
-from tfvqgen.models.vqvae2 import (
-    LEVELS,
-    VQVAE2,
-    Codes,
-    Reconstructions,
-    VQVAE2Output,
-)
+from tfvqgen.models.vqvae2 import LEVELS, VQVAE2, Codes, Reconstructions, VQVAE2Output
 
 __all__ = [
     "LEVELS",

@@ -38,30 +38,16 @@ class Encoder(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.hidden = hidden
         self.stride = stride
-        self.residual_layers = residual_layers
-        self.residual_width = residual_width
-        halvings = int(math.log2(stride))
-        widths = [hidden // 2] + [hidden] * (halvings - 1)
+        dtype = self.dtype_policy
+        widths = [hidden // 2] + [hidden] * (int(math.log2(stride)) - 1)
+        halving = {"strides": 2, "padding": "same", "activation": "relu"}
         self._layers_in_order = [
-            keras.layers.Conv2D(
-                width,
-                4,
-                strides=2,
-                padding="same",
-                activation="relu",
-                dtype=self.dtype_policy,
-            )
-            for width in widths
+            *(keras.layers.Conv2D(x, 4, dtype=dtype, **halving) for x in widths),
+            keras.layers.Conv2D(hidden, 3, padding="same", dtype=dtype),
+            ResidualStack(residual_layers, residual_width, dtype=dtype),
         ]
-        self._layers_in_order += [
-            keras.layers.Conv2D(hidden, 3, padding="same", dtype=self.dtype_policy),
-            ResidualStack(residual_layers, residual_width, dtype=self.dtype_policy),
-        ]
-        self._shortcut = keras.layers.Conv2D(
-            hidden, 1, use_bias=False, dtype=self.dtype_policy
-        )
+        self._shortcut = keras.layers.Conv2D(hidden, 1, use_bias=False, dtype=dtype)
 
     def call(self, inputs):
         """Returns features, [B, H / S, W / S, hidden]."""
@@ -109,21 +95,22 @@ class Decoder(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.channels = channels
-        self.hidden = hidden
         self.stride = stride
-        self.residual_layers = residual_layers
-        self.residual_width = residual_width
+        dtype = self.dtype_policy
         doublings = int(math.log2(stride))
         widths = ([hidden] * (doublings - 2) + [hidden // 2])[: doublings - 1]
+        doubling = {"strides": 2, "padding": "same", "dtype": dtype}
         self._layers_in_order = [
-            keras.layers.Conv2D(hidden, 3, padding="same", dtype=self.dtype_policy),
-            ResidualStack(residual_layers, residual_width, dtype=self.dtype_policy),
-            *(self._upsampling(width, activation="relu") for width in widths),
-            self._upsampling(channels),
+            keras.layers.Conv2D(hidden, 3, padding="same", dtype=dtype),
+            ResidualStack(residual_layers, residual_width, dtype=dtype),
+            *(
+                keras.layers.Conv2DTranspose(x, 4, activation="relu", **doubling)
+                for x in widths
+            ),
+            keras.layers.Conv2DTranspose(channels, 4, **doubling),
         ]
         self._shortcut = keras.layers.Conv2D(
-            channels * stride**2, 1, use_bias=False, dtype=self.dtype_policy
+            channels * stride**2, 1, use_bias=False, dtype=dtype
         )
 
     def call(self, inputs) -> Decoded:
@@ -134,13 +121,3 @@ class Decoder(keras.layers.Layer):
         output = self._layers_in_order[-1](features)
         blocks = tf.nn.depth_to_space(self._shortcut(inputs), self.stride)
         return Decoded(output + blocks, features)
-
-    def _upsampling(self, width, activation=None):
-        return keras.layers.Conv2DTranspose(
-            width,
-            4,
-            strides=2,
-            padding="same",
-            activation=activation,
-            dtype=self.dtype_policy,
-        )

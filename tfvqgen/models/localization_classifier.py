@@ -5,7 +5,7 @@
 import keras
 import tensorflow as tf
 
-from tfvqgen.layers.gated_units import row_dropout
+from tfvqgen.layers.gated_units import row_dropout, step_counter
 
 # Maps are halved only if at least this many positions per side remain.
 _SMALLEST_MAP = 8
@@ -79,16 +79,7 @@ class LocalizationClassifier(keras.Model):
         if self.built:
             return
         self.built = True
-        # The number of training calls determines dropout; each replica counts its own.
-        self.steps = keras.Variable(
-            0,
-            dtype="int64",
-            trainable=False,
-            autocast=False,
-            synchronization="on_read",
-            aggregation="only_first_replica",
-            name="steps",
-        )
+        self.steps = step_counter()
         self(tf.zeros([1, *self.image_shape]))
 
     def call(self, images, training=False):

@@ -66,10 +66,8 @@ class PairedInpainting(keras.Model):
         del input_shape
         if not self.built:
             self.built = True
-            empty = [
-                tf.zeros([1, STRIDE, STRIDE, n + self.num_markers]) for n in (1, 0)
-            ]
-            self(*empty)
+            markers = tf.zeros([1, STRIDE, STRIDE, self.num_markers])
+            self(tf.concat([markers[..., :1], markers], axis=-1), markers)
 
     def call(self, source, markers, training=False):
         """Predicts the protein of the cells y.
@@ -124,12 +122,9 @@ def _layers(parts, width: float, policy: str, *, normalized: bool):
         elif part == UP:
             layers.append(keras.layers.UpSampling2D(dtype=policy))
         else:
+            settings = {"padding": "same", "activation": "relu", "dtype": policy}
             filters = max(1, round(part * width))
-            layers.append(
-                keras.layers.Conv2D(
-                    filters, 3, padding="same", activation="relu", dtype=policy
-                )
-            )
+            layers.append(keras.layers.Conv2D(filters, 3, **settings))
             if normalized:
                 # Otherwise two replicas would train another network than one.
                 layers.append(

@@ -17,7 +17,12 @@ from tfvqgen.layers import (
     GatedPointwiseUnit,
 )
 from tfvqgen.layers.causal_attention import position_features
-from tfvqgen.layers.gated_units import add_kernel, matmul, replica_rows_uniform
+from tfvqgen.layers.gated_units import (
+    add_kernel,
+    matmul,
+    replica_rows_uniform,
+    step_counter,
+)
 
 
 class PixelSNAIL(keras.Model):
@@ -54,27 +59,18 @@ class PixelSNAIL(keras.Model):
         updates = config.blocks * (config.layers + 1) + config.output_layers
         gain = updates**-0.5
         blocks = range(config.blocks)
+        unit = (config.residual_width, config.kernel, config.dropout, gain)
+        heads = (config.heads, config.key_dim, config.value_dim)
         self.input_conv = CausalConv2D(config.width, config.kernel, name="input_conv")
         self.stacks = [
             [
-                GatedCausalUnit(
-                    config.residual_width,
-                    config.kernel,
-                    config.dropout,
-                    gain,
-                    name=f"block_{block}_layer_{layer}",
-                )
+                GatedCausalUnit(*unit, name=f"block_{block}_layer_{layer}")
                 for layer in range(config.layers)
             ]
             for block in blocks
         ]
         self.attentions = [
-            CausalAttention(
-                config.heads,
-                config.key_dim,
-                config.value_dim,
-                name=f"block_{block}_attention",
-            )
+            CausalAttention(*heads, name=f"block_{block}_attention")
             for block in (blocks if config.attention else ())
         ]
         self.block_ends = [
@@ -121,17 +117,7 @@ class PixelSNAIL(keras.Model):
         self.head_bias = self.add_weight(
             name="head_bias", shape=(config.num_embeddings,), initializer="zeros"
         )
-        # The number of training calls determines dropout. Each replica counts its own,
-        # because replicas cannot synchronize in a loop over parts of a batch.
-        self.steps = keras.Variable(
-            0,
-            dtype="int64",
-            trainable=False,
-            autocast=False,
-            synchronization="on_read",
-            aggregation="only_first_replica",
-            name="steps",
-        )
+        self.steps = step_counter()
         # No weight depends on the size of the map.
         condition = tf.zeros([1, 1, 1], tf.int32) if config.conditioned else None
         self(tf.zeros([1, 2, 2], tf.int32), condition=condition)
