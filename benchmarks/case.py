@@ -18,16 +18,11 @@ def parser(description: str) -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    made.add_argument(
-        "--threads",
-        type=int,
-        default=os.cpu_count(),
-        help="Number of threads for one TensorFlow operation.",
-    )
+    text = "Number of threads for one TensorFlow operation."
+    made.add_argument("--threads", type=int, default=os.cpu_count(), help=text)
     made.add_argument("--seed", type=int, default=0, help="Random seed.")
-    made.add_argument(
-        "--output", type=Path, help="File to which the JSON lines are appended."
-    )
+    text = "File to which the JSON lines are appended."
+    made.add_argument("--output", type=Path, help=text)
     return made
 
 
@@ -45,6 +40,11 @@ def write(case: dict[str, Any], output: Path | None) -> None:
     if output is not None:
         with open(output, "a", encoding="utf-8") as file:
             file.write(line + "\n")
+
+
+def median(values: np.ndarray) -> float:
+    """Returns the median to four digits."""
+    return float(f"{np.median(values):.4g}")
 
 
 def alternate(runs: dict[str, Callable[[], Any]], rounds: int) -> dict[str, np.ndarray]:

@@ -46,6 +46,7 @@ def measure(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
     core_seconds = (whole.core_seconds - start.core_seconds) / (many - few)
     memory, num_crops = whole.megabytes, whole.num_crops
     quarter = len(memory) // 4
+    before = np.mean(memory[quarter : 2 * quarter])
     return {
         "case": "cropping",
         "fields_per_second": round(rate, 2),
@@ -55,10 +56,7 @@ def measure(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
         "seconds": round(whole.seconds, 2),
         "seconds_of_the_first_fields": round(start.seconds, 2),
         "first_fields": few,
-        "memory_growth": round(
-            float(np.mean(memory[-quarter:]) / np.mean(memory[quarter : 2 * quarter])),
-            3,
-        ),
+        "memory_growth": round(float(np.mean(memory[-quarter:]) / before), 3),
         "largest_megabytes": round(max(memory)),
         "megabytes": [round(x) for x in memory[:: max(1, len(memory) // 20)]],
         "field_size": args.field_size,
@@ -88,10 +86,8 @@ def _listed(drawn: Path, folder: Path, count: int) -> Path:
             row = rows[index % len(rows)]
             writer.writerow((f"field{index:05d}", row["Target"]))
             for channel in CHANNELS:
-                os.link(
-                    drawn / "train" / f"{row['Id']}_{channel}.png",
-                    folder / "train" / f"field{index:05d}_{channel}.png",
-                )
+                name = f"train/field{index:05d}_{channel}.png"
+                os.link(drawn / f"train/{row['Id']}_{channel}.png", folder / name)
     return folder
 
 
@@ -150,18 +146,11 @@ def _megabytes(pid: int) -> float:
 
 def _flags() -> argparse.ArgumentParser:
     flags = case.parser(__doc__)
-    flags.add_argument(
-        "--fields", type=int, default=200, help="Number of fields to crop."
-    )
-    flags.add_argument(
-        "--drawn", type=int, default=8, help="Number of different fields among them."
-    )
-    flags.add_argument(
-        "--field_size", type=int, default=2048, help="Side of a field in pixels."
-    )
-    flags.add_argument(
-        "--folder", help="Folder for temporary files (default: that of the system)."
-    )
+    add = flags.add_argument
+    add("--fields", type=int, default=200, help="Number of fields to crop.")
+    add("--drawn", type=int, default=8, help="Number of different fields among them.")
+    add("--field_size", type=int, default=2048, help="Side of a field in pixels.")
+    add("--folder", help="Folder for temporary files (default: that of the system).")
     return flags
 
 

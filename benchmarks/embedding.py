@@ -28,19 +28,11 @@ def main() -> None:
     for _ in range(args.rounds):
         with context.Pool(1) as pool:
             rounds.append(pool.apply(once, (vars(args),)))
-    case.write(
-        {
-            "case": "embedding",
-            **rounds[0],
-            "crops": args.crops,
-            "features": args.features,
-            "clusters": args.clusters,
-            "seed": args.seed,
-            "rounds": args.rounds,
-            "all_rounds_equal": len({found["sha256"] for found in rounds}) == 1,
-        },
-        args.output,
-    )
+    names = ("crops", "features", "clusters", "seed", "rounds")
+    settings = {name: getattr(args, name) for name in names}
+    equal = len({found["sha256"] for found in rounds}) == 1
+    made = {"case": "embedding", **rounds[0], **settings, "all_rounds_equal": equal}
+    case.write(made, args.output)
 
 
 def once(args: dict[str, Any]) -> dict[str, Any]:

@@ -7,8 +7,6 @@ import numpy as np
 
 from tfvqgen.data import dataset_info, schema, tfrecords
 
-LABEL = "any"
-
 
 def write(
     folder: Path,
@@ -28,23 +26,18 @@ def write(
             numbers. None gives all images the same label.
     """
     if labels is None:
-        vocabulary = (LABEL,)
         labels = {split: np.ones((len(x), 1), bool) for split, x in splits.items()}
-    else:
-        number = next(iter(labels.values())).shape[1]
-        vocabulary = tuple(map(str, range(number)))
+    vocabulary = tuple(map(str, range(next(iter(labels.values())).shape[1])))
     folder.mkdir(parents=True, exist_ok=True)
-    infos = {
-        split: dataset_info.SplitInfo(
+    infos = {}
+    for split, images in splits.items():
+        counts = labels[split].sum(axis=0).tolist()
+        infos[split] = dataset_info.SplitInfo(
             num_examples=len(images),
-            label_counts=dict(
-                zip(vocabulary, labels[split].sum(axis=0).tolist(), strict=True)
-            ),
+            label_counts=dict(zip(vocabulary, counts, strict=True)),
             num_groups=1,
             shards=_write_split(folder, split, images, labels[split], num_shards),
         )
-        for split, images in splits.items()
-    }
     info = dataset_info.DatasetInfo(
         image_shape=next(iter(splits.values())).shape[1:],
         dtype="uint8",

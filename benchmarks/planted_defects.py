@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from scipy import ndimage
 
 from data_prep.cropping import crop_quality
 from data_prep.segmentation.nuclei import segment_nuclei
@@ -77,19 +78,19 @@ def write_folder(
 def draw_well(well: Well, kinds: list[str], rng) -> list[tuple[np.ndarray, dict]]:
     """Draws a crop, uint8 [S, S, 4], with quality metrics for each of `kinds`."""
     cells, side = cells_around_crops(well, CROP_SIDE / 2 + 1)
-    good = _Picture(scene.draw_scene(well, cells, side, 1.0).image)
+    good = _WellImage(scene.draw_scene(well, cells, side, 1.0).image)
     drawn = []
     for index, kind in enumerate(kinds):
-        picture = good
+        whole = good
         if kind:
             change = _change(kind, well, cells, index, rng)
             image = scene.draw_scene(well, cells, side, 1.0, spoil=change).image
-            picture = _Picture(image)
-        drawn.append(picture.crop(cells.x[index], cells.y[index]))
+            whole = _WellImage(image)
+        drawn.append(whole.crop(cells.x[index], cells.y[index]))
     return drawn
 
 
-class _Picture:
+class _WellImage:
     """The image of a well, the nuclei found in it, and their quality metrics."""
 
     def __init__(self, image: np.ndarray):
@@ -99,15 +100,9 @@ class _Picture:
         self._columns = crop_quality.measure(
             image, nuclei, UNIT_IN_MICROMETRES, SIZE, nucleus=_BLUE, protein=_GREEN
         )
-        rows, columns = np.indices(nuclei.shape)
-        sizes = np.maximum(np.bincount(nuclei.ravel())[1:], 1)
-        self._middles = np.stack(
-            [
-                np.bincount(nuclei.ravel(), values.ravel())[1:] / sizes
-                for values in (columns, rows)
-            ],
-            axis=1,
-        )
+        numbers = range(1, nuclei.max() + 1)
+        middles = ndimage.center_of_mass(nuclei > 0, nuclei, numbers)
+        self._middles = np.reshape(middles, (-1, 2))[:, ::-1]
 
     def crop(self, x: float, y: float) -> tuple[np.ndarray, dict]:
         """Cuts the crop around a cell; without a nucleus its area is 0."""
@@ -128,17 +123,17 @@ def _change(kind: str, well: Well, cells: CellOutlines, index: int, rng) -> Call
     x, y = float(cells.x[index]), float(cells.y[index])
     if kind == "empty":
         left, top = round(x) - SIZE // 2, round(y) - SIZE // 2
-        return lambda light: [_without(plane, top, left) for plane in light]
+        square = np.s_[top : top + SIZE, left : left + SIZE]
+        return lambda light: [_without(plane, square) for plane in light]
     if kind == "two nuclei":
         others = np.delete(np.arange(len(cells.x)), index)
         away = np.hypot(cells.x[others] - x, cells.y[others] - y)
         other = int(others[away.argmin()])
         turn = rng.uniform(0, 2 * np.pi)
         apart = 1.15 * well.line.nucleus_radius
-        shift = (
-            round(y - cells.y[other] + apart * np.sin(turn)),
-            round(x - cells.x[other] + apart * np.cos(turn)),
-        )
+        down = round(y - cells.y[other] + apart * np.sin(turn))
+        right = round(x - cells.x[other] + apart * np.cos(turn))
+        shift = (down, right)
         return lambda light: [np.maximum(p, np.roll(p, shift, (0, 1))) for p in light]
     strength = {"blur": (3.0, 7.0), "saturation": (5.0, 10.0), "debris": (2.0, 4.0)}
     chosen = rng.random(len(CHANNELS)) < (0.6 if kind == "debris" else 0.4)
@@ -162,7 +157,7 @@ def _change(kind: str, well: Well, cells: CellOutlines, index: int, rng) -> Call
     return lambda light: spoil(light, [defect], well, 1.0)
 
 
-def _without(plane: np.ndarray, top: int, left: int) -> np.ndarray:
+def _without(plane: np.ndarray, square: tuple[slice, slice]) -> np.ndarray:
     plane = plane.copy()
-    plane[top : top + SIZE, left : left + SIZE] = 0
+    plane[square] = 0
     return plane

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import case, sampling_cost
+from benchmarks.case import median
 from benchmarks.sampling_cost import Matmul
 from tfvqgen import Config, command_line
 from tfvqgen.config import PriorConfig
@@ -31,7 +32,6 @@ from tfvqgen.config import PriorConfig
 CASES = ("top16", "bottom32", "top32", "bottom64")
 NUM_LABELS = 24
 TURNS = 8
-FLOOR = "max(weight bytes / bandwidth, operations / matmul rate at the step's shapes)"
 
 
 def main() -> None:
@@ -44,14 +44,11 @@ def main() -> None:
 
 def compare(name: str, args: argparse.Namespace) -> dict[str, Any]:
     """Times one case."""
-    level, size = (
-        name.rstrip("0123456789"),
-        int(name.lstrip("abcdefghijklmnopqrstuvwxyz")),
-    )
+    level, size = name[:-2], int(name[-2:])
     config = Config.from_preset(args.preset).settled(num_labels=NUM_LABELS)
     config = sampling_cost.at_size(getattr(config, level), size)
     positions = size * size
-    timed = _positions(positions, args.positions)
+    timed = np.unique(np.linspace(0, positions - 1, args.positions).astype(int))
     row = sampling_cost.row_matmuls(config, args.batch_size)
     step = sampling_cost.step_matmuls(
         config, args.batch_size, sampling_cost.mean_keys(config)
@@ -74,6 +71,7 @@ def compare(name: str, args: argparse.Namespace) -> dict[str, Any]:
     operations = args.batch_size * sampling_cost.operations_per_position(config)
     weight_bytes = sampling_cost.weight_bytes_per_position(config)
     bandwidth = TURNS * streamed / seconds["stream"]
+    cached = seconds["cached"]
     floors = np.maximum(weight_bytes / bandwidth, matmul_seconds)
     return {
         "case": "sampling",
@@ -81,14 +79,13 @@ def compare(name: str, args: argparse.Namespace) -> dict[str, Any]:
         "level": level,
         "map_size": size,
         "batch_size": args.batch_size,
-        "cached_seconds": median(seconds["cached"]),
+        "cached_seconds": median(cached),
         "reference_seconds": median(seconds["reference"]),
         "reference_positions_timed": len(timed),
-        "ratio": median(seconds["reference"] / seconds["cached"]),
-        "cached_microseconds_per_position": median(1e6 * seconds["cached"] / positions),
+        "ratio": median(seconds["reference"] / cached),
+        "cached_microseconds_per_position": median(1e6 * cached / positions),
         "floor_microseconds_per_position": median(1e6 * floors),
-        "floor_ratio": median(seconds["cached"] / positions / floors),
-        "floor": FLOOR,
+        "floor_ratio": median(cached / positions / floors),
         "weight_bytes_per_position": round(weight_bytes),
         "operations_per_position": round(operations),
         "bandwidth_gigabytes_per_second": median(bandwidth / 1e9),
@@ -145,13 +142,10 @@ def _inputs(prior, batch_size):
 
     seeds = tf.range(batch_size, dtype=tf.int64)
     labels = tf.one_hot(seeds % NUM_LABELS, NUM_LABELS)
-    if not prior.config.conditioned:
-        return seeds, labels, None
-    return (
-        seeds,
-        labels,
-        tf.zeros([batch_size, *prior.config.condition_shape], tf.int32),
-    )
+    condition = None
+    if prior.config.conditioned:
+        condition = tf.zeros([batch_size, *prior.config.condition_shape], tf.int32)
+    return seeds, labels, condition
 
 
 def only_matmuls(products: list[Matmul], turns: int) -> Callable[[], None]:
@@ -211,15 +205,6 @@ def stream(size: int, turns: int) -> Callable[[], None]:
     return lambda: run().numpy()
 
 
-def _positions(number: int, timed: int) -> np.ndarray:
-    return np.unique(np.linspace(0, number - 1, timed).astype(int))
-
-
-def median(values: np.ndarray) -> float:
-    """Returns the median to four digits."""
-    return float(f"{np.median(values):.4g}")
-
-
 def _flags() -> argparse.ArgumentParser:
     flags = case.parser(__doc__)
     # One thread is the fastest for a single map.
@@ -228,12 +213,8 @@ def _flags() -> argparse.ArgumentParser:
     flags.add_argument("--batch_size", type=int, default=1)
     flags.add_argument("--cases", nargs="+", choices=CASES, default=CASES)
     flags.add_argument("--rounds", type=int, default=5)
-    flags.add_argument(
-        "--positions",
-        type=int,
-        default=8,
-        help="Positions at which the reference is timed.",
-    )
+    text = "Positions at which the reference is timed."
+    flags.add_argument("--positions", type=int, default=8, help=text)
     return flags
 
 

@@ -145,13 +145,9 @@ def table(args: argparse.Namespace) -> str:
         for size in args.map_sizes:
             config = dataclasses.replace(getattr(presets, level), attention=attention)
             config = at_size(config, size)
-            figures = [
-                operations_per_position(config),
-                weight_bytes_per_position(config),
-                memory_per_map(config),
-            ]
             cells = [level, f"{size} x {size}", "yes" if attention else "no"]
-            cells += [f"{figure / 1e6:.2f}" for figure in figures]
+            costs = (operations_per_position, weight_bytes_per_position, memory_per_map)
+            cells += [f"{cost(config) / 1e6:.2f}" for cost in costs]
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 

@@ -12,6 +12,7 @@ import collections
 import itertools
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -24,19 +25,13 @@ from tfvqgen import command_line
 def main() -> None:
     flags = case.parser(__doc__)
     flags.add_argument("--crops", type=int, default=3000, help="Number of crops.")
-    flags.add_argument(
-        "--share", type=float, default=0.05, help="Share of crops with a defect."
-    )
+    text = "Share of crops with a defect."
+    flags.add_argument("--share", type=float, default=0.05, help=text)
     flags.add_argument("--clusters", type=int, help="Number of clusters.")
-    flags.add_argument(
-        "--steps",
-        type=int,
-        default=0,
-        help="Training steps of the paired inpainting network.",
-    )
-    flags.add_argument(
-        "--folder", type=Path, help="Folder in which the crops are kept and reused."
-    )
+    text = "Training steps of the paired inpainting network."
+    flags.add_argument("--steps", type=int, default=0, help=text)
+    text = "Folder in which the crops are kept and reused."
+    flags.add_argument("--folder", type=Path, help=text)
     args = flags.parse_args()
     case.import_tensorflow(args.threads)
     with tempfile.TemporaryDirectory() as temporary:
@@ -56,7 +51,11 @@ def measure(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
     path = folder / screening.REVIEW / screening.SUGGESTIONS
     made = screening.apply_decisions(opened, [path])
     seconds = time.monotonic() - started
-    dropped = {x.crop.crop_id for x in made if not left(x)}
+    dropped = {
+        x.crop.crop_id
+        for x in made
+        if x.decision == "drop" or (x.decision == "undecided" and not x.crop.accepted)
+    }
     return {
         "case": "screening",
         "features": opened.features.model[:16],
@@ -69,24 +68,21 @@ def measure(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def left(decision) -> bool:
-    """Returns whether a crop goes into shards."""
-    if decision.decision == "undecided":
-        return decision.crop.accepted
-    return decision.decision == "keep"
-
-
 def found(truth: dict[str, str], dropped: set[str]) -> dict[str, Any]:
     """Returns the share of defects that were dropped, overall and by kind."""
     kinds = collections.defaultdict(list)
     for crop_id, kind in truth.items():
         if kind:
             kinds[kind].append(crop_id in dropped)
-    everything = [hit for hits in kinds.values() for hit in hits]
     return {
-        "defects_removed": round(float(np.mean(everything)), 3),
-        "removed_by_kind": {k: round(float(np.mean(v)), 3) for k, v in kinds.items()},
+        "defects_removed": share(itertools.chain(*kinds.values())),
+        "removed_by_kind": {kind: share(hits) for kind, hits in kinds.items()},
     }
+
+
+def share(hits: Iterable[bool]) -> float:
+    """Returns the share of true values to four digits after the point."""
+    return round(float(np.mean(list(hits))), 4)
 
 
 def lost(crops, truth: dict[str, str], dropped: set[str]) -> dict[str, Any]:
@@ -97,11 +93,10 @@ def lost(crops, truth: dict[str, str], dropped: set[str]) -> dict[str, Any]:
         for label in crop.labels:
             labels[label].append(crop.crop_id in dropped)
     worst = max(labels, key=lambda name: np.mean(labels[name]))
-    everything = [crop.crop_id in dropped for crop in good]
     return {
-        "good_lost": round(float(np.mean(everything)), 4),
+        "good_lost": share(crop.crop_id in dropped for crop in good),
         "worst_label": worst,
-        "worst_label_lost": round(float(np.mean(labels[worst])), 3),
+        "worst_label_lost": share(labels[worst]),
         "worst_label_crops": len(labels[worst]),
     }
 
@@ -154,17 +149,11 @@ def statistics(image: np.ndarray) -> np.ndarray:
 
     found = []
     for plane in np.moveaxis(image.astype(np.float32) / 255, -1, 0):
-        levels = [
-            ndimage.gaussian_filter(plane, s) if s else plane for s in (0, 1, 2, 4, 8)
-        ]
-        bands = [np.std(a - b) for a, b in itertools.pairwise(levels)]
+        blurred = [ndimage.gaussian_filter(plane, side) for side in (1, 2, 4, 8)]
+        bands = [np.std(a - b) for a, b in itertools.pairwise([plane, *blurred])]
         quantiles = np.quantile(plane, (0.05, 0.25, 0.5, 0.75, 0.95, 0.99))
-        found += [
-            plane.mean(),
-            plane.std(),
-            *quantiles,
-            *np.log(np.array(bands) + 1e-4),
-        ]
+        bands = np.log(np.array(bands) + 1e-4)
+        found += [plane.mean(), plane.std(), *quantiles, *bands]
     return np.array(found, np.float32)
 
 

@@ -21,7 +21,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -32,13 +32,8 @@ ROOT = Path(__file__).resolve().parents[1]
 CASES = ("rate", "total")
 # Enough network to train; its speed is measured elsewhere.
 SMALL = (
-    "hidden=16",
-    "residual_width=8",
-    "batch_size=16",
-    "log_every=1",
-    "validate_every=1000",
-    "validation_examples=64",
-    "warmup_steps=1",
+    "hidden=16 residual_width=8 batch_size=16 log_every=1 validate_every=1000 "
+    "validation_examples=64 warmup_steps=1"
 )
 
 
@@ -105,7 +100,7 @@ def total(
         sharded = run([*command, f"--output={shards}", f"--num_shards={args.shards}"])
         flags = [f"--data_dir={shards}", f"--workdir={workdir}", "--preset=hpa128"]
         flags += ["--stage=vqvae", f"--steps={args.steps}"]
-        flags += [f"--set=vqvae.{override}" for override in SMALL]
+        flags += [f"--set=vqvae.{override}" for override in SMALL.split()]
         trained = run(["train.py", *flags], workdir / "vqvae" / "metrics.jsonl")
         yield {
             "crops": number,
@@ -121,19 +116,12 @@ def total(
             shutil.rmtree(path)
 
 
-@dataclasses.dataclass(frozen=True)
-class Run:
-    """Time and memory of a process.
-
-    Attributes:
-        seconds: Seconds until it ended.
-        megabytes: Its largest memory.
-        first_line: Seconds until the awaited file had its first line.
-    """
+class Run(NamedTuple):
+    """Time and memory of a process."""
 
     seconds: float
-    megabytes: int
-    first_line: float = 0.0
+    megabytes: int  # The maximum.
+    first_line: float  # Seconds until the awaited file had its first line.
 
 
 def run(command: list[str], awaited: Path | None = None) -> Run:
@@ -182,12 +170,8 @@ def _flags() -> argparse.ArgumentParser:
     flags.add_argument("--total", type=int, default=157_000, help="Crops of `total`.")
     flags.add_argument("--shards", type=int, default=16, help="Shards of a split.")
     flags.add_argument("--steps", type=int, default=200, help="Training steps.")
-    flags.add_argument(
-        "--scratch",
-        type=Path,
-        default=Path("runs"),
-        help="Folder for temporary files (about 7 GB for `total`).",
-    )
+    text = "Folder for temporary files (about 7 GB for `total`)."
+    flags.add_argument("--scratch", type=Path, default=Path("runs"), help=text)
     return flags
 
 

@@ -110,9 +110,8 @@ def _flags() -> argparse.ArgumentParser:
     flags.add_argument("--model", default="tfvqgen", help="Name of the model.")
     flags.add_argument("--clients", type=int, default=8, help="Number of threads.")
     flags.add_argument("--seconds", type=float, default=600, help="Duration.")
-    flags.add_argument(
-        "--wrong", type=int, default=10, help="Interval of invalid requests; 0: none."
-    )
+    text = "Interval of invalid requests; 0: none."
+    flags.add_argument("--wrong", type=int, default=10, help=text)
     flags.add_argument("--pid", type=int, help="Process id of the server.")
     return flags
 

@@ -329,15 +329,7 @@ class Page:
                             reduce = gr.Checkbox(label="Average a larger crop to fit")
                             reconstruct = gr.Button("Reconstruct")
                             complete = gr.Button("Sample the painted region")
-                        editor = gr.ImageEditor(
-                            label="Paint the region to sample again",
-                            **dict.fromkeys(("sources", "transforms", "buttons"), ()),
-                            layers=False,
-                            brush=gr.Brush(32, ["#ffffff"], color_mode="fixed"),
-                            canvas_size=self._editor_size,
-                            fixed_canvas=True,
-                            height=560,
-                        )
+                        editor = _editor(self._editor_size)
                     with gr.Tab("About the model"):
                         gr.JSON(info.to_json())
                     with gr.Row():
@@ -384,6 +376,18 @@ def _settings(info: ModelInfo) -> list[gr.components.Component]:
         for name, step, values, text in _SLIDERS
     ]
     return [labels, together, number, seed, *sliders]
+
+
+def _editor(size: tuple[int, int]) -> gr.ImageEditor:
+    return gr.ImageEditor(
+        label="Paint the region to sample again",
+        **dict.fromkeys(("sources", "transforms", "buttons"), ()),
+        layers=False,
+        brush=gr.Brush(32, ["#ffffff"], color_mode="fixed"),
+        canvas_size=size,
+        fixed_canvas=True,
+        height=560,
+    )
 
 
 def _gallery(**settings) -> gr.Gallery:
