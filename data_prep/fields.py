@@ -122,17 +122,10 @@ class FolderFiles:
         return next(filter(None, map(self.find, names)), None)
 
     def require(self, name: str) -> Path:
-        """Returns the path of a file.
-
-        Raises:
-            DataError: It does not exist.
-        """
-        path = self.find(name)
-        if path is None:
-            raise DataError(
-                f"a file is missing: expected {name}. Received: {self.folder}"
-            )
-        return path
+        """Returns the path of a file; raises DataError if it does not exist."""
+        if path := self.find(name):
+            return path
+        raise DataError(f"a file is missing: expected {name}. Received: {self.folder}")
 
     def _list(self, below: str) -> Iterator[str]:
         with os.scandir(self.folder / below) as entries:

@@ -4,6 +4,7 @@ import collections
 import dataclasses
 import difflib
 import functools
+import itertools
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -102,8 +103,8 @@ def resolve(labels: Iterable[str], vocabulary: Vocabulary) -> list[int | None]:
         if class_id is None and vocabulary.shipped and not known_anywhere(label):
             raise UserError(
                 f"unknown label: expected one of {', '.join(vocabulary_names())}"
-                f"{_nearest(label, sorted(_all_labels()))}, or a file with your own "
-                f"vocabulary. Received: {label!r}"
+                f"{_nearest(label)}, or a file with your own vocabulary. "
+                f"Received: {label!r}"
             )
         found[_key(label) if class_id is None else class_id] = class_id
     return list(found.values())
@@ -135,8 +136,7 @@ def records_of(ids: Sequence[int | None], policy: str) -> list[list[int]]:
 
 def known_anywhere(label: str) -> bool:
     """Returns whether a shipped vocabulary has a label or an alias of it."""
-    known = {_key(name) for name in _all_labels()}
-    return _key(label) in known or _key(label) in _ALIASES
+    return _key(label) in _names_by_key() or _key(label) in _ALIASES
 
 
 def _key(label: str) -> str:
@@ -144,16 +144,14 @@ def _key(label: str) -> str:
 
 
 @functools.cache
-def _all_labels() -> frozenset[str]:
-    return frozenset(
-        label for name in vocabulary_names() for label in load_vocabulary(name).labels
-    )
+def _names_by_key() -> dict[str, str]:
+    shipped = [load_vocabulary(name).labels for name in vocabulary_names()]
+    return {_key(label): label for label in itertools.chain(*shipped)}
 
 
-def _nearest(label: str, names: Sequence[str]) -> str:
-    by_key = {_key(name): name for name in names}
-    near = difflib.get_close_matches(_key(label), list(by_key), n=1)
-    return f" (did you mean {by_key[near[0]]!r}?)" if near else ""
+def _nearest(label: str) -> str:
+    near = difflib.get_close_matches(_key(label), sorted(_names_by_key()), n=1)
+    return f" (did you mean {_names_by_key()[near[0]]!r}?)" if near else ""
 
 
 def pick_examples(labels_of: Sequence[Sequence[str]], per_label: int) -> dict:

@@ -2,7 +2,6 @@
 
 import csv
 import dataclasses
-import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
@@ -142,21 +141,18 @@ def _lines(path: Path, delimiter: str) -> Iterator[tuple[tuple[str, ...], int]]:
 
 
 def _check_header(path: Path, header: Sequence[str], columns: Sequence[str]) -> None:
-    missing = [name for name in columns if name.lower() not in header]
-    if missing:
-        raise DataError(
-            f"columns are missing in {path}: expected {', '.join(columns)}. "
-            f"Received: {', '.join(header) or 'an empty file'}"
-        )
-    twice = sorted({a for a, b in itertools.pairwise(sorted(header)) if a == b})
     if not header:
         raise DataError(
             f"an empty table: expected a line with names of columns. Received: {path}"
         )
+    if any(name.lower() not in header for name in columns):
+        raise DataError(
+            f"columns are missing in {path}: expected {', '.join(columns)}. "
+            f"Received: {', '.join(header)}"
+        )
     # Some programs write line numbers into a first column without a name.
-    if twice or "" in header[1:]:
-        names = ", ".join(map(repr, twice or header))
+    if len(set(header)) < len(header) or "" in header[1:]:
         raise DataError(
             f"wrong columns in {path}: expected every column to have a unique name. "
-            f"Received: {names}"
+            f"Received: {', '.join(map(repr, header))}"
         )
