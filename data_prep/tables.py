@@ -141,14 +141,14 @@ def _lines(path: Path, delimiter: str) -> Iterator[tuple[tuple[str, ...], int]]:
 
 
 def _check_header(path: Path, header: Sequence[str], columns: Sequence[str]) -> None:
-    if not header:
-        raise DataError(
-            f"an empty table: expected a line with names of columns. Received: {path}"
-        )
     if any(name.lower() not in header for name in columns):
         raise DataError(
             f"columns are missing in {path}: expected {', '.join(columns)}. "
-            f"Received: {', '.join(header)}"
+            f"Received: {', '.join(header) or 'an empty file'}"
+        )
+    if not header:
+        raise DataError(
+            f"an empty table: expected a line with names of columns. Received: {path}"
         )
     # Some programs write line numbers into a first column without a name.
     if len(set(header)) < len(header) or "" in header[1:]:
