@@ -4,7 +4,6 @@ make_golden.py made the files. The tests share one unpacked copy, except those t
 train, which use their own.
 """
 
-import argparse
 import json
 import shutil
 import tarfile
@@ -17,6 +16,7 @@ from data_prep.commands import shard
 from data_prep.embedding.crop_features import read_features
 from data_prep.embedding.feature_learning import embed
 from data_prep.screening.screening import open_decided
+from tests import support
 from tfvqgen.data import crops, images, schema
 from tfvqgen.data.dataset_info import read_info
 from tfvqgen.generation import open_source
@@ -57,11 +57,9 @@ def generator(written):
 
 
 def run_shard(source, output, *flags):
-    parser = argparse.ArgumentParser()
-    shard.add_flags(parser)
-    where = [f"--crops={source}", f"--output={output}"]
-    vocabulary = f"--vocabulary={DATA / 'labels.txt'}"
-    shard.run(parser.parse_args([*where, vocabulary, "--num_shards=1", *flags]))
+    where = ("--crops", source, "--output", output)
+    vocabulary = ("--vocabulary", DATA / "labels.txt")
+    support.run_command(shard, *where, *vocabulary, "--num_shards=1", *flags)
     return schema.open_dataset(output)
 
 
@@ -93,13 +91,9 @@ def test_shards_are_read_and_hold_the_crops(written):
         numbers = range(split.num_examples)
         assert split.crop_ids(numbers) == expected["crop_ids"]
         np.testing.assert_array_equal(split.read_labels(), expected["labels"])
-        for crop_id, image in zip(
-            expected["crop_ids"], schema.read_images(split, numbers), strict=True
-        ):
-            path = folder.image_path(rows[crop_id])
-            np.testing.assert_array_equal(
-                image, images.read_image(path, folder.channels), err_msg=crop_id
-            )
+        paths = [folder.image_path(rows[crop_id]) for crop_id in expected["crop_ids"]]
+        pixels = [images.read_image(path, folder.channels) for path in paths]
+        np.testing.assert_array_equal(schema.read_images(split, numbers), pixels)
 
 
 def test_crops_become_the_same_shards_byte_by_byte(written, tmp_path):
@@ -160,12 +154,9 @@ def test_every_setting_is_read_as_it_was_written(written):
             assert read[now][key_now] == value, name
 
 
-def test_a_workdir_is_loaded_with_every_weight(generator):
+def test_a_workdir_is_loaded_with_every_weight_and_generates_the_same_cells(generator):
     assert as_json(generator.model_info.to_json()) == EXPECTED["about"]
     assert generator.model_info.id == EXPECTED["model"]
-
-
-def test_a_workdir_generates_the_same_cells(generator):
     assert_same_cells(generator.generate(*ASKED))
 
 
@@ -175,10 +166,9 @@ def test_a_workdir_encodes_and_scores_as_before(generator):
     np.testing.assert_array_equal(codes.top, ARRAYS["image_top"])
     np.testing.assert_array_equal(codes.bottom, ARRAYS["image_bottom"])
     assert_same_pixels(generator.decode(codes).numpy(), ARRAYS["reconstruction"])
-    for level, bits in zip(
-        ("top", "bottom"), generator.score(image, labels), strict=True
-    ):
-        np.testing.assert_allclose(bits, ARRAYS[f"{level}_bits"], **CLOSE)
+    top_bits, bottom_bits = generator.score(image, labels)
+    np.testing.assert_allclose(top_bits, ARRAYS["top_bits"], **CLOSE)
+    np.testing.assert_allclose(bottom_bits, ARRAYS["bottom_bits"], **CLOSE)
     top = generator.top.logits(codes.top, labels)
     np.testing.assert_allclose(top, ARRAYS["top_logits"], **CLOSE)
     bottom = generator.bottom.logits(codes.bottom, labels, condition=codes.top)
@@ -202,14 +192,10 @@ def test_training_continues_as_it_did(written, tmp_path, stage):
     workdir = Workdir(tmp_path / "workdir")
     shutil.copytree(written / "workdir", workdir.path)
     expected = EXPECTED["resumed"][stage]
-    train(
-        data_dir=written / "shards",
-        workdir=workdir.path,
-        stage=stage,
-        steps=expected["step"],
-    )
+    step, shards = expected["step"], written / "shards"
+    train(data_dir=shards, workdir=workdir.path, stage=stage, steps=step)
     lines = read_metrics(workdir.stage(stage) / "metrics.jsonl")
-    lines = {x["split"]: x for x in lines if x["step"] == expected["step"]}
+    lines = {x["split"]: x for x in lines if x["step"] == step}
     for split in ("train", "validation"):
         found, metrics = lines[split], expected[split]
         assert found["loss"] == pytest.approx(metrics["loss"], rel=1e-4)

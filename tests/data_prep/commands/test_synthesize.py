@@ -101,16 +101,14 @@ def test_fields_have_the_kaggle_layout_with_true_masks_and_defects(
 ):
     flags = ("--fields", 3, "--field_size", 128, "--defects", 1)
     run("--output", tmp_path, "--vocabulary", vocabulary, *flags)
-    rows, truth, defects = (
-        _table(tmp_path / f"{name}.csv") for name in ("train", "truth", "defects")
-    )
+    tables = [tmp_path / f"{name}.csv" for name in ("train", "truth", "defects")]
+    rows, truth, defects = (list(csv.DictReader(path.open())) for path in tables)
     assert {row["Id"] for row in defects} == {row["Id"] for row in truth}
     names = {"0": "Nucleoplasm", "25": "Cytosol", "7": "Golgi apparatus"}
     for row, known in zip(rows, truth, strict=True):
         assert list(row) == ["Id", "Target"] and row["Id"] == known["Id"]
         labels = [names[word] for word in row["Target"].split()]
-        assert "|".join(labels) == known["labels"]
-        assert known["synthetic"] == "true"
+        assert "|".join(labels) == known["labels"] and known["synthetic"] == "true"
         for channel in ("red", "green", "blue", "yellow"):
             plane = images.read_image(tmp_path / "train" / f"{row['Id']}_{channel}.png")
             assert plane.shape == (128, 128, 1) and plane.dtype == np.uint8
@@ -119,11 +117,6 @@ def test_fields_have_the_kaggle_layout_with_true_masks_and_defects(
         assert len(np.setdiff1d(nuclei, 0)) == int(known["num_nuclei"])
     info = json.loads((tmp_path / "fields.json").read_text())
     assert info["synthetic"] is True and info["pixel_size"] == pytest.approx(1.28)
-
-
-def _table(path):
-    with open(path, newline="") as file:
-        return list(csv.DictReader(file))
 
 
 @pytest.mark.parametrize(
