@@ -79,15 +79,9 @@ def biology_section(
         "statistics": {
             statistic: {
                 "unit": units.get(statistic, ""),
-                **_compared(
-                    {
-                        name: _finite(cells.statistics[:, index])
-                        for name, cells in sets.items()
-                    },
-                    seed,
-                ),
+                **_compared({k: x.statistics[:, i] for k, x in sets.items()}, seed),
             }
-            for index, statistic in enumerate(STATISTICS)
+            for i, statistic in enumerate(STATISTICS)
         },
         "rings": {
             "edges": list(RING_EDGES),
@@ -98,18 +92,16 @@ def biology_section(
 
 def _compared(values: Mapping[str, np.ndarray], seed: int) -> dict[str, Any]:
     """Returns the means and quantiles of a statistic, and distances of its sets."""
-    others = dict(values)
+    others = {name: some[np.isfinite(some)] for name, some in values.items()}
+    quantiles = {
+        name: np.quantile(some, _SHARES).tolist()
+        for name, some in others.items()
+        if len(some)
+    }
     real = others.pop("held_out")
     return {
         "held_out": _mean(real, seed),
-        "quantiles": {
-            "shares": _SHARES.tolist(),
-            **{
-                name: np.quantile(some, _SHARES).tolist()
-                for name, some in values.items()
-                if len(some)
-            },
-        },
+        "quantiles": {"shares": _SHARES.tolist(), **quantiles},
         "sets": {
             name: {**_mean(some, seed), **_distances(real, some, seed)}
             for name, some in others.items()
@@ -149,12 +141,11 @@ def resampled(
 ) -> np.ndarray:
     """Returns distances after resampling both sets, [DISTANCE_RESAMPLES]."""
     rng = np.random.default_rng(seed)
-    return np.array(
-        [
-            distance(*(rng.choice(some, len(some)) for some in (values, others)))
-            for _ in range(DISTANCE_RESAMPLES)
-        ]
-    )
+    found = [
+        distance(*(rng.choice(some, len(some)) for some in (values, others)))
+        for _ in range(DISTANCE_RESAMPLES)
+    ]
+    return np.array(found)
 
 
 def _ring_shares(cells: CellMeasurements, seed: int) -> list[dict[str, Any]]:
@@ -167,7 +158,3 @@ def _ring_shares(cells: CellMeasurements, seed: int) -> list[dict[str, Any]]:
 
 def _mean(values: np.ndarray, seed: int) -> dict[str, Any]:
     return {"n": len(values), "mean": metric(values, seed) if len(values) else None}
-
-
-def _finite(values: np.ndarray) -> np.ndarray:
-    return values[np.isfinite(values)]

@@ -49,13 +49,6 @@ class Neighbours(NamedTuple):
     held_out: ImageSet
 
 
-class Comparison(NamedTuple):
-    """Sections of ``metrics.json``, and the cells nearest to training crops."""
-
-    sections: dict[str, Any]
-    neighbours: list[Neighbours]
-
-
 def compare(
     cells: GeneratedCells,
     references: ReferenceSets,
@@ -63,11 +56,14 @@ def compare(
     extractors: list[Extractor],
     info: ModelInfo,
     settings: EvaluationSettings,
-) -> Comparison:
+) -> tuple[dict[str, Any], list[Neighbours]]:
     """Compares generated cells with held-out crops, and both with training crops.
 
     If the training split is evaluated nothing is held out, and memorisation cannot be
     measured.
+
+    Returns:
+        Sections of ``metrics.json``, and the cells nearest to training crops.
     """
     seed, n = settings.seed, references.compared
     sets = {_HELD_OUT: references.held_out, GENERATED: cells.images}
@@ -86,25 +82,23 @@ def compare(
         "label_agreement": {"skipped": _NO_CLASSIFIER},
     }
     if classifier is not None:
-        labelled = {**sets, REAL: sets[_HELD_OUT]}
-        del labelled[_HELD_OUT]
+        labelled = {k: x for k, x in sets.items() if k != _HELD_OUT}
+        labelled[REAL] = references.held_out
         generation["label_agreement"] = label_agreement(classifier, labelled, seed=seed)
-    unmeasured = biology.missing_channels(info)
+    if unmeasured := biology.missing_channels(info):
+        measured = {"skipped": unmeasured}
+    else:
+        cells_of = {
+            name: biology.measure_cells(images.take(range(n)), info, name)
+            for name, images in sets.items()
+        }
+        measured = biology.biology_section(cells_of, info, seed=seed)
     sections = {
         "generation": generation,
         "memorisation": memorised or {"skipped": _NOTHING_HELD_OUT},
-        "biology": {"skipped": unmeasured}
-        if unmeasured
-        else biology.biology_section(
-            {
-                name: biology.measure_cells(images.take(range(n)), info, name)
-                for name, images in sets.items()
-            },
-            info,
-            seed=seed,
-        ),
+        "biology": measured,
     }
-    return Comparison(sections, nearest)
+    return sections, nearest
 
 
 def _compare_features(
@@ -131,7 +125,16 @@ def _compare_features(
                 np.array(read_groups(images.split))[images.numbers],
                 seed=seed,
             )
-            nearest = nearest or _nearest(found, references)
+            if not nearest:
+                order = np.argsort(found.overall, kind="stable")
+                nearest = [
+                    Neighbours(
+                        int(cell),
+                        references.training.take([found.training[cell]]),
+                        images.take([found.held_out[cell]]),
+                    )
+                    for cell in order[:_NEIGHBOURS_SHOWN]
+                ]
     return distances, memorised, nearest
 
 
@@ -170,16 +173,12 @@ def _distances(held_out: np.ndarray, rows: np.ndarray, seed: int) -> dict[str, A
     frechet = feature_distances.frechet_distance(
         feature_distances.moments(held_out), feature_distances.moments(rows)
     )
+    frechets = feature_distances.resampled_frechet(held_out, rows, seed=seed)
     kernel = feature_distances.kernel_distance(held_out, rows)
+    kernels = feature_distances.resampled_kernel(held_out, rows, seed=seed)
     found = {
-        "frechet": distance_metric(
-            frechet,
-            feature_distances.resampled_frechet(held_out, rows, seed=seed),
-            least=0,
-        ),
-        "kernel": distance_metric(
-            kernel, feature_distances.resampled_kernel(held_out, rows, seed=seed)
-        ),
+        "frechet": distance_metric(frechet, frechets, least=0),
+        "kernel": distance_metric(kernel, kernels),
     }
     if few <= neighbours.NEIGHBOURS:
         return found | dict.fromkeys(_NEIGHBOUR_METRICS)
@@ -242,15 +241,3 @@ def memorisation_section(
         section["quantiles"]["real"] = np.quantile(real.ratio, _SHARES).tolist()
         section["suspiciously_near"] = metric(near.astype(np.float64), seed)
     return section, found
-
-
-def _nearest(found: Nearness, references: ReferenceSets) -> list[Neighbours]:
-    order = np.argsort(found.overall, kind="stable")[:_NEIGHBOURS_SHOWN]
-    return [
-        Neighbours(
-            int(cell),
-            references.training.take([found.training[cell]]),
-            references.held_out.take([found.held_out[cell]]),
-        )
-        for cell in order
-    ]

@@ -90,7 +90,6 @@ class CropEvaluator:
     def __init__(self, generator: Generator, training_codes: CodeSplit):
         info = generator.model_info
         self._generator = generator
-        self._num_embeddings = info.num_embeddings
         self._unigram_nats = {
             level: -np.log(code_shares(training_codes, level, info.num_embeddings))
             for level in LEVELS
@@ -104,14 +103,12 @@ class CropEvaluator:
         self._reconstruct = graph(self._reconstruct_batch)
 
     def evaluate(self, split: Split) -> CropMetrics:
-        """Measures all crops of a split.
-
-        Raises:
-            DataError: A record is damaged.
-        """
+        """Measures all crops of a split; raises DataError if a record is damaged."""
         numbers = np.arange(split.num_examples)
         rows: dict[str, list[np.ndarray]] = {}
-        sums: dict[str, Any] = {}
+        image_sum = np.zeros(self._generator.model_info.image_shape)
+        num_embeddings = self._generator.model_info.num_embeddings
+        code_counts = {level: np.zeros(num_embeddings, np.int64) for level in LEVELS}
         costs: list[Likelihoods] = []
         for batch in read_batches(split, numbers, f"{split.name} crops", BATCH_SIZE):
             found = self._reconstruct(batch["image"], batch["labels"])
@@ -128,24 +125,18 @@ class CropEvaluator:
             }.items():
                 rows.setdefault(name, []).append(value)
             costs.append(self._costs(found))
-            for name, value in {
-                "image": images.sum(axis=0, dtype=np.float64),
-                **{level: self._counts(found[level]) for level in LEVELS},
-            }.items():
-                sums[name] = sums.get(name, 0) + value
+            image_sum += images.sum(axis=0, dtype=np.float64)
+            for level, counts in code_counts.items():
+                counts += np.bincount(found[level].ravel(), minlength=len(counts))
         return CropMetrics(
             likelihoods=_joined(costs),
-            mean_image=sums["image"] / len(numbers),
-            code_counts={level: sums[level] for level in LEVELS},
+            mean_image=image_sum / len(numbers),
+            code_counts=code_counts,
             **{name: np.concatenate(parts) for name, parts in rows.items()},
         )
 
     def likelihoods(self, split: Split, numbers: Sequence[int]) -> Likelihoods:
-        """Returns the cost of the codes of some crops of a split.
-
-        Raises:
-            DataError: A record is damaged.
-        """
+        """Returns the cost of the codes of some crops of a split."""
         costs = []
         for batch in read_batches(split, numbers, f"{split.name} crops", BATCH_SIZE):
             found = self._encode(batch["image"], batch["labels"])
@@ -157,19 +148,14 @@ class CropEvaluator:
 
     def _reconstruct_batch(self, image, labels) -> dict[str, tf.Tensor]:
         found = self._generator.autoencoder.reconstruct_levels(to_unit(image))
-        images = {
-            name: getattr(found, name) for name in ("full", "top_only", "bottom_only")
-        }
-        return {**images, **self._with_nats(found.codes, labels)}
+        images = found._asdict()
+        return {**images, **self._with_nats(images.pop("codes"), labels)}
 
     def _with_nats(self, codes: Codes, labels) -> dict[str, tf.Tensor]:
         top = self._generator.top.logits(codes.top, labels)
-        bottom = self._generator.bottom.logits(
-            codes.bottom, labels, condition=codes.top
-        )
+        bottom = self._generator.bottom.logits(codes.bottom, labels, codes.top)
         return {
-            "top": codes.top,
-            "bottom": codes.bottom,
+            **codes._asdict(),
             "top_nats": nats_per_code(top, codes.top),
             "bottom_nats": nats_per_code(bottom, codes.bottom),
         }
@@ -183,36 +169,27 @@ class CropEvaluator:
             },
         )
 
-    def _counts(self, codes: np.ndarray) -> np.ndarray:
-        return np.bincount(codes.ravel(), minlength=self._num_embeddings)
-
 
 def reconstruction_section(
     crops: CropMetrics, info: ModelInfo, *, split: str, seed: int
 ) -> dict[str, Any]:
     """Returns the quality of reconstructions, over all channels and for each."""
-    channels = info.channels
+
+    def each(rows: np.ndarray, statistic: Statistic) -> dict[str, Any]:
+        return {"channels": metrics(rows, info.channels, seed, statistic)}
 
     def all_and_each(rows: np.ndarray, statistic: Statistic) -> dict[str, Any]:
-        return {
-            **metric(rows.mean(axis=1), seed, statistic),
-            "channels": metrics(rows, channels, seed, statistic),
-        }
+        return metric(rows.mean(axis=1), seed, statistic) | each(rows, statistic)
 
-    kept = {
-        f"power_kept_{band}": {
-            "channels": metrics(
-                crops.band_power[:, :, index], channels, seed, _power_kept
-            )
-        }
-        for index, band in enumerate(BANDS)
-    }
     return {
         **_origin(split, len(crops.squared_error), seed),
         "mse": all_and_each(crops.squared_error, np.asarray),
         "psnr": all_and_each(crops.squared_error, psnr),
         "ssim": all_and_each(crops.similarity, np.asarray),
-        **kept,
+        **{
+            f"power_kept_{band}": each(crops.band_power[:, :, index], _power_kept)
+            for index, band in enumerate(BANDS)
+        },
     }
 
 
@@ -267,11 +244,9 @@ def _prior_metrics(likelihoods: Likelihoods, level: str, seed: int) -> dict[str,
 
 def _bits_per_pixel(likelihoods: Likelihoods, info: ModelInfo) -> np.ndarray:
     """Returns the cost of both code maps of each crop over its pixels, [N]."""
-    shapes = {"top": info.top_shape, "bottom": info.bottom_shape}
-    bits = sum(
-        to_bits(likelihoods.nats[level]) * math.prod(shapes[level]) for level in LEVELS
-    )
-    return bits / math.prod(info.image_shape[:2])
+    top, bottom = (likelihoods.nats[level] for level in LEVELS)
+    nats = top * math.prod(info.top_shape) + bottom * math.prod(info.bottom_shape)
+    return to_bits(nats) / math.prod(info.image_shape[:2])
 
 
 def _power_kept(powers: np.ndarray) -> np.ndarray:
@@ -286,9 +261,8 @@ def _origin(split: str, number: int, seed: int) -> dict[str, Any]:
 
 
 def _joined(costs: Sequence[Likelihoods]) -> Likelihoods:
-    return Likelihoods(
-        *(
-            {level: np.concatenate([part[level] for part in parts]) for level in LEVELS}
-            for parts in zip(*costs, strict=True)
-        )
+    joined = (
+        {level: np.concatenate([part[level] for part in parts]) for level in LEVELS}
+        for parts in zip(*costs, strict=True)
     )
+    return Likelihoods(*joined)

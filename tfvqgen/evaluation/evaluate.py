@@ -67,11 +67,9 @@ def evaluate(settings: EvaluationSettings) -> Path:
     generator = Generator.of_workdir(settings.workdir)
     info = generator.model_info
     evaluator = CropEvaluator(generator, _training_codes(workdir, info))
+    stages = {stage: workdir.stage(stage) for stage in ("vqvae", *LEVELS)}
     curves = learning_charts(
-        {
-            stage: read_metrics(workdir.stage(stage) / "metrics.jsonl")
-            for stage in ("vqvae", *LEVELS)
-        }
+        {stage: read_metrics(x / "metrics.jsonl") for stage, x in stages.items()}
     )
     with exclusive(settings.folder, "the report's folder"):
         classifier, extractors = _classifier_and_extractors(dataset, info, settings)
@@ -79,19 +77,20 @@ def evaluate(settings: EvaluationSettings) -> Path:
         references = reference_sets(generator, dataset, settings)
         folder = settings.folder / "cells"
         cells = sample_cells(generator, dataset, settings, references.requested, folder)
-        found = compare(cells, references, classifier, extractors, info, settings)
+        compared, neighbours = compare(
+            cells, references, classifier, extractors, info, settings
+        )
         if settings.classification_score:
-            found.sections["generation"]["classification_score"] = score_generator(
-                generator, dataset, settings
-            )
+            score = score_generator(generator, dataset, settings)
+            compared["generation"]["classification_score"] = score
         metrics = {
             "format": FORMAT,
             **sections,
-            **found.sections,
+            **compared,
             "provenance": _provenance(info, settings),
         }
         images = make_images(
-            generator, split, cells, references, found.neighbours, settings.seed
+            generator, split, cells, references, neighbours, settings.seed
         )
         page = render(metrics, images, curves, held_out=split.name)
         write_json(settings.folder / METRICS, metrics)

@@ -17,8 +17,7 @@ RING_EDGES = (-0.5, 0.0, 0.5, 1.0, 2.0)
 _BACKGROUND = 0.05
 # Half the side of the opening's square and the smoothing of the nucleus, as shares of
 # the side of the image: 2 pixels or .64 µm of 128 pixels of .32 µm.
-_GRAIN = 1 / 64
-_SMOOTHING = 1 / 64
+_GRAIN = _SMOOTHING = 1 / 64
 
 
 def cell_statistics(
@@ -65,6 +64,8 @@ def nucleus_mask(plane: np.ndarray) -> np.ndarray | None:
 
 
 def _measured(nucleus: np.ndarray, protein: np.ndarray) -> tuple[np.ndarray, ...]:
+    from scipy import ndimage
+
     row = np.full(len(STATISTICS), np.nan)
     rings = np.full(len(RING_EDGES) + 1, np.nan)
     mask = nucleus_mask(nucleus)
@@ -79,10 +80,12 @@ def _measured(nucleus: np.ndarray, protein: np.ndarray) -> tuple[np.ndarray, ...
     distance = _edge_distance(mask) / np.sqrt(row[0] / np.pi)
     ring = np.digitize(distance, RING_EDGES)
     sums = np.bincount(ring.ravel(), protein.ravel(), minlength=len(rings))
+    side = 1 + 2 * max(1, round(_GRAIN * min(protein.shape)))
+    opened = ndimage.grey_opening(protein, size=(side, side))
     row[1:] = (
         protein[mask].sum() / total,
         (protein * distance).sum() / total,
-        _granularity(protein),
+        1 - opened.sum() / total,
     )
     return row, sums / total
 
@@ -95,11 +98,3 @@ def _edge_distance(mask: np.ndarray) -> np.ndarray:
         return -np.ones(mask.shape)
     outside = ndimage.distance_transform_edt(~mask)
     return outside - ndimage.distance_transform_edt(mask)
-
-
-def _granularity(protein: np.ndarray) -> float:
-    from scipy import ndimage
-
-    side = 1 + 2 * max(1, round(_GRAIN * min(protein.shape)))
-    opened = ndimage.grey_opening(protein, size=(side, side))
-    return float(1 - opened.sum() / protein.sum())

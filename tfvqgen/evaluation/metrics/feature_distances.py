@@ -71,12 +71,11 @@ def resampled_frechet(rows: np.ndarray, others: np.ndarray, *, seed: int) -> np.
         chosen = rng.integers(len(some), size=len(some))
         return moments(some, np.bincount(chosen, minlength=len(some)))
 
-    return np.array(
-        [
-            frechet_distance(resampled(rows), resampled(others))
-            for _ in range(FRECHET_RESAMPLES)
-        ]
-    )
+    found = [
+        frechet_distance(resampled(rows), resampled(others))
+        for _ in range(FRECHET_RESAMPLES)
+    ]
+    return np.array(found)
 
 
 def kernel_distance(rows: np.ndarray, others: np.ndarray) -> float:
@@ -97,12 +96,8 @@ def resampled_kernel(rows: np.ndarray, others: np.ndarray, *, seed: int) -> np.n
     distributed sets look different.
     """
     rng = np.random.default_rng(seed)
-    counts = [
-        rng.multinomial(
-            len(some), np.full(len(some), 1 / len(some)), KERNEL_RESAMPLES
-        ).T
-        for some in (rows, others)
-    ]
+    sizes = (len(rows), len(others))
+    counts = [rng.multinomial(n, np.full(n, 1 / n), KERNEL_RESAMPLES).T for n in sizes]
     return _weighted(rows, others, *counts)
 
 

@@ -34,8 +34,10 @@ def structural_similarity(images: np.ndarray, others: np.ndarray) -> np.ndarray:
     """
     from skimage import metrics
 
-    def maps(image: np.ndarray, other: np.ndarray) -> np.ndarray:
-        _, found = metrics.structural_similarity(
+    found = []
+    pairs = zip(images.astype(np.float64), others.astype(np.float64), strict=True)
+    for image, other in pairs:
+        _, maps = metrics.structural_similarity(
             image,
             other,
             channel_axis=-1,
@@ -46,18 +48,14 @@ def structural_similarity(images: np.ndarray, others: np.ndarray) -> np.ndarray:
             full=True,
         )
         # Windows that reach beyond the image do not count.
-        return found[_REACH:-_REACH, _REACH:-_REACH]
-
-    pairs = zip(images.astype(np.float64), others.astype(np.float64), strict=True)
-    return np.array([maps(*pair).mean(axis=(0, 1)) for pair in pairs])
+        found.append(maps[_REACH:-_REACH, _REACH:-_REACH].mean(axis=(0, 1)))
+    return np.array(found)
 
 
 def power(images: np.ndarray) -> np.ndarray:
     """Returns |FFT|^2 of each channel without a window, float64 [B, H, W, C]."""
-    transformed = np.fft.fft2(images, axes=(1, 2))
-    return np.square(transformed.real, dtype=np.float64) + np.square(
-        transformed.imag, dtype=np.float64
-    )
+    found = np.fft.fft2(images, axes=(1, 2)).astype(np.complex128)
+    return np.square(found.real) + np.square(found.imag)
 
 
 def band_power(powers: np.ndarray) -> np.ndarray:
@@ -66,18 +64,14 @@ def band_power(powers: np.ndarray) -> np.ndarray:
     The power kept in a band is this sum over all reconstructions divided by the sum
     over all originals.
     """
-    radius = _squared_radius(*powers.shape[1:3])
-    # Integers, so that a radius on the border of a band is always on the same side.
-    whole = (powers.shape[1] * powers.shape[2]) ** 2
+    height, width = powers.shape[1:3]
+    # Integers, so that a radius on the border of a band is always on the same side:
+    # the squares of the radius times height and width.
+    rows = np.round(np.fft.fftfreq(height, 1 / height)).astype(np.int64) * width
+    columns = np.round(np.fft.fftfreq(width, 1 / width)).astype(np.int64) * height
+    radius, whole = rows[:, None] ** 2 + columns**2, (height * width) ** 2
     masks = [
         (radius > low**2 * whole) & (radius <= high**2 * whole)
         for low, high in BANDS.values()
     ]
     return np.stack([powers[:, mask].sum(axis=1) for mask in masks], axis=1)
-
-
-def _squared_radius(height: int, width: int) -> np.ndarray:
-    """Returns (height * width * radius of frequency)^2 as integers, [H, W]."""
-    rows = np.round(np.fft.fftfreq(height, 1 / height)).astype(np.int64) * width
-    columns = np.round(np.fft.fftfreq(width, 1 / width)).astype(np.int64) * height
-    return rows[:, None] ** 2 + columns**2
