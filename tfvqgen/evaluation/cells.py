@@ -250,10 +250,9 @@ def reference_sets(
         matching = matching_crops(training.labels, held_out.labels[:compared], seed)
         compared = len(matching)
         training = training.take(_first(matching, len(training), seed))
+        some, folder = training.take(range(compared)), settings.folder
         reconstructions = store_reconstructions(
-            generator,
-            training.take(range(compared)),
-            folder=settings.folder / "reconstructions",
+            generator, some, folder=folder / "reconstructions"
         )
     return ReferenceSets(
         crop_numbers, requested, held_out, training, reconstructions, compared

@@ -127,14 +127,9 @@ def evaluation_classifier(
             "in a split other than train and the evaluated one. Received: "
             f"split={evaluated}"
         )
-    return train_classifier(
-        dataset.split(name),
-        dataset.split(evaluated),
-        workdir,
-        role=role,
-        config=config,
-        seed=_SEEDS[role],
-    )
+    splits = dataset.split(name), dataset.split(evaluated)
+    seed = _SEEDS[role]
+    return train_classifier(*splits, workdir, role=role, config=config, seed=seed)
 
 
 def train_classifier(

@@ -58,12 +58,12 @@ def extract_features(
     start = 0
     for batch in images.batches(f"{extractor.name} features of {description}"):
         features = extractor.features(batch)
-        fits = features.shape == (len(batch), extractor.size)
-        if not fits or not np.isfinite(features).all():
+        shape, expected = list(features.shape), [len(batch), extractor.size]
+        if shape != expected or not np.isfinite(features).all():
             raise DataError(
                 f"the extractor {extractor.name} fails: expected finite features "
-                f"[{len(batch)}, {extractor.size}]. Received: shape "
-                f"{list(features.shape)}{'' if not fits else ' with NaN or infinity'}"
+                f"{expected}. Received: shape {shape}"
+                f"{' with NaN or infinity' if shape == expected else ''}"
             )
         found[start : start + len(batch)] = features
         start += len(batch)
@@ -95,15 +95,11 @@ def choose_extractors(
                 f"with different names. Received: extractor={text}"
             )
         paths[name] = path
-    found: dict[str, Extractor] = {}
-    for name in sorted(paths, key=lambda name: name == CLASSIFIER):
-        if (path := paths[name]) is not None:
+    found: dict[str, Extractor] = {RANDOM: RandomNetwork(info.image_shape[-1])}
+    for name, path in paths.items():
+        if path is not None:
             found[name] = SavedModelExtractor(path, name, info)
-        elif name == CLASSIFIER:
-            found[name] = classifier()
-        else:
-            found[name] = RandomNetwork(info.image_shape[-1])
-    return [found[name] for name in paths]
+    return [classifier() if name == CLASSIFIER else found[name] for name in paths]
 
 
 def _parse(text: str) -> tuple[str, str | None]:
@@ -200,20 +196,18 @@ class SavedModelExtractor:
             names = f"the inputs {sorted(inputs)} and the outputs {sorted(outputs)}"
             raise self._refusal(names)
         ((self._argument, self._spec),) = inputs.items()
-        fits = self._spec.shape.rank == 4 and self._spec.shape[0] is None
-        if not fits or self._spec.dtype not in _DTYPES:
-            raise self._refusal(
-                f"{self._argument} {self._spec.dtype.name} {self._spec.shape}"
-            )
+        shape, dtype = self._spec.shape, self._spec.dtype
+        if shape.rank != 4 or shape[0] is not None or dtype not in _DTYPES:
+            raise self._refusal(f"{self._argument} {dtype.name} {shape}")
         # The channels that it receives; None is a black one.
         self._channels = list(range(info.image_shape[-1]))
-        if self._spec.shape[-1] not in (None, len(self._channels)):
-            if self._spec.shape[-1] != 3:
-                raise self._refusal(
-                    f"images of {self._spec.shape[-1]} channels where the data have "
-                    f"{len(self._channels)} ({', '.join(info.channels)})"
-                )
+        if shape[-1] == 3 and len(self._channels) != 3:
             self._channels = list(info.display_channels)
+        elif shape[-1] not in (None, len(self._channels)):
+            raise self._refusal(
+                f"images of {shape[-1]} channels where the data have "
+                f"{len(self._channels)} ({', '.join(info.channels)})"
+            )
         self._graph = tf.function(self._run, autograph=False, reduce_retracing=True)
         try:
             found = self._graph(tf.zeros((1, *info.image_shape), info.dtype))

@@ -2,7 +2,7 @@
 
 # Shapes: H x W pixels and C channels; L labels.
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,29 +11,21 @@ from PIL import Image, ImageDraw, ImageFont
 from tfvqgen.data.images import encode_png
 from tfvqgen.data.schema import Dataset
 from tfvqgen.data.sheets import BACKGROUND, brightening, sheet_of_rows, shown, wrapped
-from tfvqgen.evaluation.cells import (
-    crops_in_turn,
-    examples_of_kinds,
-    kind_names,
-    kinds,
-)
-from tfvqgen.evaluation.classifiers import (
-    classifier_split,
-    evaluation_classifier,
-)
+from tfvqgen.evaluation.cells import crops_in_turn, examples_of_kinds, kind_names, kinds
+from tfvqgen.evaluation.classifiers import classifier_split, evaluation_classifier
 from tfvqgen.evaluation.generated_images import store_cells
 from tfvqgen.evaluation.image_sets import TRAINED_ON, ImageSet, open_data
 from tfvqgen.evaluation.recognition import label_agreement
 from tfvqgen.evaluation.settings import FigureSettings, require_packages
 from tfvqgen.files import exclusive, whole_file
 from tfvqgen.generation.generator import Generator
-from tfvqgen.generation.model_info import ModelInfo
 from tfvqgen.training.workdir import Workdir
 
 RECONSTRUCTIONS = "figure1_reconstructions.png"
 GENERATED = "figure2_generated.png"
 ORIGINALS = "figure3_originals.png"
 CONFUSIONS = "figure4_confusions.png"
+_DESCRIPTION = "Made by a model, in whole or in part; not only an image of real cells."
 _COLUMNS = 8
 _RECONSTRUCTED_ROWS = 3
 _MARGIN = 12
@@ -70,7 +62,13 @@ def write_figures(settings: FigureSettings) -> list[Path]:
         figures = _cell_figures(generator, crops, cells, names, settings)
         if classifier_split(dataset, settings.split) is not None:
             figures[CONFUSIONS] = _confusions(dataset, crops, cells, settings)
-        return _write(figures, info, settings)
+        for name, image in figures.items():
+            text = {"Software": "tfvqgen", "Model": info.id}
+            if name != ORIGINALS:
+                text["Description"] = _DESCRIPTION
+            with whole_file(settings.folder / name) as file:
+                file.write(encode_png(image, text))
+    return [settings.folder / name for name in figures]
 
 
 def confusion_image(
@@ -102,16 +100,9 @@ def confusion_image(
         axes.set(xlabel="recognized as", ylabel=rows)
         for row, column in np.argwhere(shares >= 0.005):
             share = shares[row, column]
+            centred = {"size": 7, "ha": "center", "va": "center"}
             ink = "black" if share > 0.5 else "white"
-            axes.text(
-                column,
-                row,
-                f"{100 * share:.0f}",
-                color=ink,
-                size=7,
-                ha="center",
-                va="center",
-            )
+            axes.text(column, row, f"{100 * share:.0f}", color=ink, **centred)
         canvas.draw()
         return np.array(canvas.buffer_rgba())[..., :3]
 
@@ -167,7 +158,14 @@ def _cell_figures(
             [(name, shown(x / scale, info.display_channels, gain)) for name, x in rows]
         )
 
-    colours = _colours(info)
+    names_shown = ", ".join(
+        f"{colour}: {channel}" if colour != channel else colour
+        for colour, channel in info.display.items()
+        if channel
+    )
+    colours = (
+        f"Channels shown: {names_shown}. All cells are brightened by the same factors."
+    )
     unseen = "" if split == TRAINED_ON else ", which the model was not trained on,"
     return {
         RECONSTRUCTIONS: captioned(
@@ -189,18 +187,6 @@ def _cell_figures(
             f"no crops for empty rows. {colours} {info.credit}",
         ),
     }
-
-
-def _colours(info: ModelInfo) -> str:
-    shown_channels = ", ".join(
-        f"{colour}: {channel}" if colour != channel else colour
-        for colour, channel in info.display.items()
-        if channel
-    )
-    return (
-        f"Channels shown: {shown_channels}. All cells are brightened by the same "
-        "factors."
-    )
 
 
 def _confusions(
@@ -231,23 +217,6 @@ def _confusions(
     )
     both = np.concatenate([images[0], gap, images[1]], axis=1)
     return captioned(both, "Figure 4. Requested and recognized labels", caption)
-
-
-def _write(
-    figures: Mapping[str, np.ndarray], info: ModelInfo, settings: FigureSettings
-) -> list[Path]:
-    paths = []
-    for name, image in figures.items():
-        text = {"Software": "tfvqgen", "Model": info.id}
-        if name != ORIGINALS:
-            text["Description"] = (
-                "Made by a model, in whole or in part; not only an image of real cells."
-            )
-        path = settings.folder / name
-        with whole_file(path) as file:
-            file.write(encode_png(image, text))
-        paths.append(path)
-    return paths
 
 
 def _parameters(settings: FigureSettings) -> str:

@@ -62,9 +62,8 @@ def store_cells(
             yield np.asarray(source.generate(hot[rows], seeds[rows], *parameters).image)
 
     request = {"kind": "generated", "seed": seed, **sampling.to_json()}
-    return _store(
-        folder, request, source.model_info, labels, generate, "generated cells"
-    )
+    info = source.model_info
+    return _store(folder, request, info, labels, generate, "generated cells")
 
 
 def store_reconstructions(
@@ -76,12 +75,8 @@ def store_reconstructions(
         for batch in originals.take(numbers).batches():
             yield generator.reconstruct(batch).numpy()
 
-    name = originals.split.name
-    request = {
-        "kind": "reconstructions",
-        "split": name,
-        "crops": _digest(originals.numbers),
-    }
+    name, crops = originals.split.name, _digest(originals.numbers)
+    request = {"kind": "reconstructions", "split": name, "crops": crops}
     info, labels = generator.model_info, originals.labels
     description = f"reconstructions of {name} crops"
     return _store(folder, request, info, labels, reconstruct, description)

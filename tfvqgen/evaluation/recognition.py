@@ -73,17 +73,16 @@ def label_agreement(
     classifier: TrainedClassifier, cells: Mapping[str, ImageSet], *, seed: int
 ) -> dict[str, Any]:
     """Returns the :func:`recognition` of sets of cells by a classifier."""
+    names = classifier.labels
     return {
         "classifier": {
             "trained_on": classifier.trained_on,
             "fingerprint": classifier.fingerprint,
         },
-        "labels": list(classifier.labels),
+        "labels": list(names),
         **{
-            name: recognition(
-                classifier.predict(images), images.labels, classifier.labels, seed=seed
-            )
-            for name, images in cells.items()
+            name: recognition(classifier.predict(some), some.labels, names, seed=seed)
+            for name, some in cells.items()
         },
     }
 
@@ -109,6 +108,7 @@ def recognition(
     probabilities, owned = np.asarray(probabilities)[labelled], owned[labelled]
     right = is_right(probabilities, owned).astype(np.float64)
     precisions = average_precision(probabilities, owned)
+    resampled = _resampled_precision(probabilities, owned, seed)
 
     def mean_share(means: np.ndarray) -> float:
         found, there = means
@@ -123,12 +123,7 @@ def recognition(
             np.stack([right[:, None] * owned, owned], axis=1), seed, mean_share
         ),
         "mean_average_precision": {
-            **distance_metric(
-                _known_mean(precisions),
-                _resampled_precision(probabilities, owned, seed),
-                least=0,
-                most=1,
-            ),
+            **distance_metric(_known_mean(precisions), resampled, least=0, most=1),
             "resamples": _PRECISION_RESAMPLES,
         },
         "by_label": {
@@ -152,23 +147,16 @@ def score_generator(
     All images are stored beside the report.
     """
     real = ImageSet.of_split(dataset.split(TRAINED_ON))
-    folder = settings.folder
-    cells = sample_cells(
-        generator, dataset, settings, real.labels, folder / "cells_to_learn_from"
-    ).images
+    beside = settings.folder / "cells_to_learn_from"
+    cells = sample_cells(generator, dataset, settings, real.labels, beside).images
     if settings.keep_best < 1:
-        cells = store_selection(
-            cells, generator.model_info, folder=folder / "chosen_to_learn_from"
-        )
-    reconstructions = store_reconstructions(
-        generator, real, folder=folder / "reconstructions_to_learn_from"
-    )
+        beside = settings.folder / "chosen_to_learn_from"
+        cells = store_selection(cells, generator.model_info, folder=beside)
+    beside = settings.folder / "reconstructions_to_learn_from"
+    reconstructions = store_reconstructions(generator, real, folder=beside)
+    sets = {REAL: real, RECONSTRUCTIONS: reconstructions, GENERATED: cells}
     return classification_score(
-        {
-            REAL: real.split,
-            RECONSTRUCTIONS: reconstructions.split,
-            GENERATED: cells.split,
-        },
+        {name: images.split for name, images in sets.items()},
         ImageSet.of_split(dataset.split(settings.split)),
         settings.workdir,
         config=settings.classifier,

@@ -101,15 +101,11 @@ def line_chart(
         y: The label of the vertical axis.
         log: Whether the vertical axis is logarithmic; values of 0 are left out then.
     """
-    lines = {
-        name: [
-            (px, py)
-            for px, py in points
-            if py is not None and math.isfinite(py) and (py > 0 or not log)
-        ]
-        for name, points in series.items()
-    }
-    lines = {name: points for name, points in lines.items() if points}
+    lines = {}
+    for name, points in series.items():
+        known = [(px, py) for px, py in points if py is not None and math.isfinite(py)]
+        if points := [(px, py) for px, py in known if py > 0 or not log]:
+            lines[name] = points
     if not lines:
         return None
 
@@ -195,27 +191,29 @@ def learning_charts(
 
 def metric_charts(metrics: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     """Returns the charts of ``metrics.json`` by section of the page and by title."""
-    agreement = metrics["generation"]["label_agreement"]
-    measured = {
-        name: {} if "skipped" in metrics[name] else metrics[name]
-        for name in ("memorisation", "biology")
+    sections = {
+        "agreement": (metrics["generation"]["label_agreement"], _recognition),
+        "memorisation": (metrics["memorisation"], _memorisation),
+        "biology": (metrics["biology"], _biology),
     }
-    charts = {
-        "agreement": {} if "skipped" in agreement else _recognition(agreement),
-        "memorisation": {
-            f"{name} features": _cumulative(
-                {
-                    "real, never seen": one["quantiles"]["real"],
-                    "generated": one["quantiles"]["generated"],
-                },
-                one["quantiles"]["shares"],
-                "ratio of distances",
-            )
-            for name, one in measured["memorisation"].items()
-        },
-        "biology": _biology(measured["biology"]) if measured["biology"] else {},
+    return {
+        name: {} if "skipped" in section else _existing(draw(section))
+        for name, (section, draw) in sections.items()
     }
-    return {name: _existing(some) for name, some in charts.items()}
+
+
+def _memorisation(found: Mapping[str, Any]) -> dict[str, str | None]:
+    charts = {}
+    for name, one in found.items():
+        quantiles = one["quantiles"]
+        curves = {
+            "real, never seen": quantiles["real"],
+            "generated": quantiles["generated"],
+        }
+        charts[f"{name} features"] = _cumulative(
+            curves, quantiles["shares"], "ratio of distances"
+        )
+    return charts
 
 
 def _existing(charts: Mapping[str, str | None]) -> dict[str, str]:
@@ -234,19 +232,13 @@ def _recognition(found: Mapping[str, Any]) -> dict[str, str | None]:
 
 
 def _biology(found: Mapping[str, Any]) -> dict[str, str | None]:
-    sets = {
-        "real": "held_out",
-        "generated": "generated",
-        "reconstructions": "reconstructions",
-    }
+    sets = {"real": "held_out"} | {x: x for x in ("generated", "reconstructions")}
     charts = {}
     for name, one in found["statistics"].items():
         quantiles = one["quantiles"]
-        charts[STATISTICS[name]] = _cumulative(
-            {side: quantiles.get(key) for side, key in sets.items()},
-            quantiles["shares"],
-            one["unit"] or "share of the protein",
-        )
+        curves = {side: quantiles.get(key) for side, key in sets.items()}
+        x = one["unit"] or "share of the protein"
+        charts[STATISTICS[name]] = _cumulative(curves, quantiles["shares"], x)
     rings = found["rings"]
     # The first ring ends at the centre of the nucleus, one radius from its edge.
     edges = [-1.0, *rings["edges"], rings["edges"][-1] + 1]

@@ -43,16 +43,11 @@ def all_verdicts(metrics: _Metrics, held_out: str) -> dict[str, list[Verdict]]:
 def level_verdicts(metrics: _Metrics, held_out: str) -> list[Verdict]:
     """Evaluates both levels of the autoencoder and both priors."""
     codes = metrics["codes"]
-    values = {
-        "reconstruction_mse": metrics["reconstruction"]["mse"]["value"],
-        "top_only_mse": codes["top_only_mse"]["value"],
-        "bottom_only_mse": codes["bottom_only_mse"]["value"],
-        **{
-            f"{level}_{name}": codes[level][name]
-            for level in LEVELS
-            for name in ("usage", "codebook_perplexity")
-        },
-    }
+    values = {"reconstruction_mse": metrics["reconstruction"]["mse"]["value"]}
+    for level in LEVELS:
+        values[f"{level}_only_mse"] = codes[f"{level}_only_mse"]["value"]
+        for name in ("usage", "codebook_perplexity"):
+            values[f"{level}_{name}"] = codes[level][name]
     found = [Verdict(False, warning) for warning in vqvae.level_warnings(values)]
     if not found:
         for level, without in (("top", "bottom_only_mse"), ("bottom", "top_only_mse")):
@@ -65,7 +60,14 @@ def level_verdicts(metrics: _Metrics, held_out: str) -> list[Verdict]:
     priors = metrics["priors"]
     for level in LEVELS:
         saved = priors[held_out][level]["saved_over_unigram"]["value"]
-        found.append(_saving(level, saved))
+        cost = f"{saved:.0%} less than the unigram baseline"
+        sentence = f"the {level} prior has learned: a code costs {cost}"
+        if saved < LITTLE_SAVED:
+            sentence = (
+                f"the {level} prior has learned little: a code costs only {cost}. "
+                "Train it longer, or check whether the level contributes"
+            )
+        found.append(Verdict(saved >= LITTLE_SAVED, sentence))
         if held_out != TRAINED_ON:
             new, old = (
                 priors[split][level]["bits_per_code"]["value"]
@@ -75,29 +77,17 @@ def level_verdicts(metrics: _Metrics, held_out: str) -> list[Verdict]:
     return found
 
 
-def _saving(level: str, saved: float) -> Verdict:
-    cost = f"{saved:.0%} less than the unigram baseline"
-    if saved >= LITTLE_SAVED:
-        return Verdict(True, f"the {level} prior has learned: a code costs {cost}")
-    sentence = (
-        f"the {level} prior has learned little: a code costs only {cost}. Train it "
-        "longer, or check whether the level contributes"
-    )
-    return Verdict(False, sentence)
-
-
 def _gap(level: str, gap: float) -> Verdict:
-    if abs(gap) < _NO_GAP:
-        sentence = f"for the {level} prior, new crops cost the same as training crops"
-        return Verdict(True, sentence)
     costs = f"{abs(gap):.0%} {'more' if gap > 0 else 'less'} than training crops"
+    if abs(gap) < _NO_GAP:
+        costs = "the same as training crops"
+    sentence = f"for the {level} prior, new crops cost {costs}"
     if gap > WIDE_GAP:
         sentence = (
             f"the {level} prior overfits: new crops cost {costs}. "
             "codes.symmetries=8, more dropout or a smaller width help"
         )
-        return Verdict(False, sentence)
-    return Verdict(True, f"for the {level} prior, new crops cost {costs}")
+    return Verdict(gap <= WIDE_GAP, sentence)
 
 
 def distance_verdicts(metrics: _Metrics) -> list[Verdict]:
