@@ -149,7 +149,8 @@ class CropEvaluator:
     def _reconstruct_batch(self, image, labels) -> dict[str, tf.Tensor]:
         found = self._generator.autoencoder.reconstruct_levels(to_unit(image))
         images = found._asdict()
-        return {**images, **self._with_nats(images.pop("codes"), labels)}
+        codes = images.pop("codes")
+        return {**images, **self._with_nats(codes, labels)}
 
     def _with_nats(self, codes: Codes, labels) -> dict[str, tf.Tensor]:
         top = self._generator.top.logits(codes.top, labels)
