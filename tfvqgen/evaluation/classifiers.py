@@ -118,7 +118,6 @@ def evaluation_classifier(
 
     Raises:
         UserError: There is no split to train it on.
-        DataError: A record is damaged.
     """
     name = classifier_split(dataset, evaluated)
     if name is None:
@@ -151,9 +150,6 @@ def train_classifier(
         role: ``evaluation``, ``generated``, ...
         config: Training settings.
         seed: Seed of the initial weights and of the order of the crops.
-
-    Raises:
-        DataError: A record is damaged.
     """
     config = config or ClassifierConfig()
     info = training.dataset_info

@@ -74,11 +74,7 @@ class ImageSet:
     def batches(self, description: str | None = None) -> Iterator[np.ndarray]:
         """Yields the images in order, uint8 or uint16 [B, H, W, C].
 
-        Args:
-            description: The text of the progress bar; None shows no bar.
-
-        Raises:
-            DataError: A record is damaged.
+        The description is the text of the progress bar; None shows no bar.
         """
         for batch in read_batches(self.split, self.numbers, description):
             yield batch["image"].numpy()

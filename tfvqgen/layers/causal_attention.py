@@ -59,11 +59,7 @@ class CausalAttention(keras.layers.Layer):
         self.value_dim = value_dim
 
     def build(
-        self,
-        query_features_shape,
-        x_shape=None,
-        own_shape=None,
-        positions_shape=None,
+        self, query_features_shape, x_shape=None, own_shape=None, positions_shape=None
     ):
         """Creates the weights for the channels of the inputs."""
         channels, features = x_shape[-1], positions_shape[-1]
@@ -74,9 +70,8 @@ class CausalAttention(keras.layers.Layer):
             kernel = add_kernel(self, background, features, size, gain=0.5)
             setattr(self, background, kernel)
         normal = keras.initializers.RandomNormal(stddev=1.0)
-        for name, size in (("start_key", keys), ("start_value", values)):
-            weight = self.add_weight(name=name, shape=(size,), initializer=normal)
-            setattr(self, name, weight)
+        self.start_key = self.add_weight((keys,), normal, name="start_key")
+        self.start_value = self.add_weight((values,), normal, name="start_value")
 
     def call(self, query_features, x, own, positions):
         """Returns the attended values, [B, H, W, h * v], in the dtype of x.

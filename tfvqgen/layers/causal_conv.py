@@ -63,9 +63,7 @@ class CausalConv2D(keras.layers.Layer):
 
         self.above = add_taps("above", side, side - 1)
         self.own_row = add_taps("own_row", own_taps)
-        self.bias = self.add_weight(
-            name="bias", shape=(self.filters,), initializer="zeros"
-        )
+        self.bias = self.add_weight((self.filters,), "zeros", name="bias")
 
     def call(self, inputs):
         """Returns the filtered map, [B, H, W, F], in the dtype of the inputs."""

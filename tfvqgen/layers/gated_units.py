@@ -20,10 +20,7 @@ def elu_pair(x: tf.Tensor) -> tf.Tensor:
 
 
 def gate(x: tf.Tensor) -> tf.Tensor:
-    """Multiplies the first half of the channels by the sigmoid of the second half.
-
-    [..., 2C] -> [..., C].
-    """
+    """Multiplies the first half of 2C channels by the sigmoid of the second half."""
     values, gates = tf.split(x, 2, axis=-1)
     return values * tf.sigmoid(gates)
 
@@ -38,9 +35,6 @@ def row_dropout(x: tf.Tensor, rate: float, seed: tf.Tensor) -> tf.Tensor:
         x: [B, ...], the rows of this replica.
         rate: Share of the features that are set to zero, 0 or more and below 1.
         seed: int64 [2].
-
-    Returns:
-        [B, ...] in the dtype of x.
     """
     keep = replica_rows_uniform(tf.shape(x), seed) >= rate
     return tf.where(keep, x / tf.cast(1 - rate, x.dtype), tf.zeros([], x.dtype))
@@ -49,12 +43,8 @@ def row_dropout(x: tf.Tensor, rate: float, seed: tf.Tensor) -> tf.Tensor:
 def replica_rows_uniform(shape: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """Samples uniform numbers for this replica's rows of the global batch.
 
-    Args:
-        shape: Shape of the result; the first entry is B.
-        seed: int64 [2], the same on all replicas.
-
-    Returns:
-        Float32 in [0, 1).
+    The shape [B, ...] is that of the result, float32 in [0, 1); the seed, int64 [2], is
+    the same on all replicas.
     """
     context = tf.distribute.get_replica_context()
     rows = shape[0]

@@ -36,17 +36,10 @@ class NoiseSynthesis(keras.layers.Layer):
         taps = np.zeros([_FILTER_SIZE, _FILTER_SIZE, channels, 1], np.float32)
         taps[_FILTER_SIZE // 2, _FILTER_SIZE // 2] = 1
         identity = keras.initializers.Constant(taps)
-        self.sharpening = self.add_weight(
-            shape=taps.shape, initializer=identity, name="sharpening"
-        )
-        self.texture = self.add_weight(
-            shape=taps.shape, initializer=identity, name="texture"
-        )
-        self.mixing = self.add_weight(
-            shape=(channels, channels),
-            initializer=keras.initializers.Identity(),
-            name="mixing",
-        )
+        self.sharpening = self.add_weight(taps.shape, identity, name="sharpening")
+        self.texture = self.add_weight(taps.shape, identity, name="texture")
+        identity = keras.initializers.Identity()
+        self.mixing = self.add_weight((channels, channels), identity, name="mixing")
         self.strength = keras.layers.Conv2D(
             channels,
             3,
@@ -73,12 +66,7 @@ class NoiseSynthesis(keras.layers.Layer):
 def seeds_of_codes(top_codes: tf.Tensor, bottom_codes: tf.Tensor) -> tf.Tensor:
     """Returns a hash of the codes of each row, so that equal codes have equal noise.
 
-    Args:
-        top_codes: int32 [B, h, w].
-        bottom_codes: int32 [B, 2h, 2w].
-
-    Returns:
-        int32 [B, 2].
+    int32 [B, h, w] and [B, 2h, 2w] -> int32 [B, 2].
     """
     return tf.stack([_hash(top_codes, 0), _hash(bottom_codes, 1)], axis=-1)
 
@@ -86,12 +74,7 @@ def seeds_of_codes(top_codes: tf.Tensor, bottom_codes: tf.Tensor) -> tf.Tensor:
 def noise_like(images: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
     """Returns standard normal noise in which each row depends only on its own seed.
 
-    Args:
-        images: [B, H, W, C]; only the shape is used.
-        seeds: int32 [B, 2].
-
-    Returns:
-        Float32 [B, H, W, C].
+    The seeds are int32 [B, 2]. Of the images, [B, H, W, C], only the shape is used.
     """
     shape = tf.shape(images)[1:]
     noise = tf.map_fn(

@@ -28,21 +28,14 @@ class ResidualStack(keras.layers.Layer):
 
     def build(self, input_shape):
         """Creates the convolutions for the channels of the input."""
-        shape = tuple(input_shape)
-        self._wide = []
-        self._narrow = []
+        shape, dtype = tuple(input_shape), self.dtype_policy
+        self._wide, self._narrow = [], []
         for i in range(self.num_layers):
+            settings = {"padding": "same", "activation": "relu", "dtype": dtype}
             wide = keras.layers.Conv2D(
-                self.residual_width,
-                3,
-                padding="same",
-                activation="relu",
-                dtype=self.dtype_policy,
-                name=f"conv3_{i}",
+                self.residual_width, 3, name=f"conv3_{i}", **settings
             )
-            narrow = keras.layers.Conv2D(
-                shape[-1], 1, dtype=self.dtype_policy, name=f"conv1_{i}"
-            )
+            narrow = keras.layers.Conv2D(shape[-1], 1, dtype=dtype, name=f"conv1_{i}")
             wide.build(shape)
             narrow.build((*shape[:-1], self.residual_width))
             self._wide.append(wide)

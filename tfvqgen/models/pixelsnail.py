@@ -98,25 +98,18 @@ class PixelSNAIL(keras.Model):
         self.built = True
         config = self.config
         normal = keras.initializers.RandomNormal(stddev=1.0)
-        self.embeddings = self.add_weight(
-            name="embeddings",
-            shape=(config.num_embeddings, config.width),
-            initializer=normal,
-        )
+        shape = (config.num_embeddings, config.width)
+        self.embeddings = self.add_weight(shape, normal, name="embeddings")
         features = position_features(2, 2).shape[-1]
         self.input_background = add_kernel(
             self, "input_background", features, config.width, gain=0.5
         )
         # The embeddings of a crop's labels are added to the last one, which is common.
-        self.label_embeddings = self.add_weight(
-            name="label_embeddings",
-            shape=(config.num_labels + 1, config.width),
-            initializer=normal,
-        )
+        shape = (config.num_labels + 1, config.width)
+        self.label_embeddings = self.add_weight(shape, normal, name="label_embeddings")
         self.head = add_kernel(self, "head", config.width, config.num_embeddings, 0.5)
-        self.head_bias = self.add_weight(
-            name="head_bias", shape=(config.num_embeddings,), initializer="zeros"
-        )
+        shape = (config.num_embeddings,)
+        self.head_bias = self.add_weight(shape, "zeros", name="head_bias")
         self.steps = step_counter()
         # No weight depends on the size of the map.
         condition = tf.zeros([1, 1, 1], tf.int32) if config.conditioned else None

@@ -89,12 +89,8 @@ class VQVAE2(keras.Model):
         super().__init__(dtype=policy, autocast=False, **kwargs)
         self.config = config
         self.seed = seed
-        stack = {
-            "hidden": config.hidden,
-            "residual_layers": config.residual_layers,
-            "residual_width": config.residual_width,
-            "dtype": policy,
-        }
+        names = ("hidden", "residual_layers", "residual_width")
+        stack = {name: getattr(config, name) for name in names} | {"dtype": policy}
         dim = config.embedding_dim
         channels = config.image_shape[-1]
         self.bottom_encoder = Encoder(stride=config.bottom_stride, **stack)
@@ -151,18 +147,13 @@ class VQVAE2(keras.Model):
     def reconstruction_losses(self, images, reconstruction) -> dict[str, tf.Tensor]:
         """Returns the losses of the configuration, with their weights applied.
 
-        Args:
-            images: Float32 [B, H, W, C] in [0, 1].
-            reconstruction: Float32 [B, H, W, C].
-
-        Returns:
-            Float32 scalars: ``reconstruction_loss``, and ``laplacian_loss`` and
-            ``frequency_loss`` if their weights are above 0.
+        Images are float32 [B, H, W, C] in [0, 1]. The losses are float32 scalars:
+        ``reconstruction_loss``, and ``laplacian_loss`` and ``frequency_loss`` if their
+        weights are above 0.
         """
         channels = self.config.channel_weights
-        losses = {
-            "reconstruction_loss": mean_squared_error(images, reconstruction, channels)
-        }
+        error = mean_squared_error(images, reconstruction, channels)
+        losses = {"reconstruction_loss": error}
         for name, weight in self.config.further_loss_weights.items():
             term = LOSS_TERMS[name](images, reconstruction, channels)
             losses[f"{name}_loss"] = weight * term
@@ -171,12 +162,8 @@ class VQVAE2(keras.Model):
     def local_power_loss(self, images, reconstruction) -> tf.Tensor:
         """Returns the loss of the texture noise: squared error and local power.
 
-        The reconstruction is clipped as in the output, because half of the noise on a
+        The finished images are clipped as in the output, because half of the noise on a
         black background is lost there.
-
-        Args:
-            images: Float32 [B, H, W, C] in [0, 1].
-            reconstruction: Finished images, float32 [B, H, W, C].
         """
         reconstruction = tf.clip_by_value(reconstruction, 0, 1)
         power = local_power_loss(images, reconstruction)
@@ -190,12 +177,11 @@ class VQVAE2(keras.Model):
 
     def decode(self, codes: Codes):
         """Returns the images of both code maps, float32 [B, H, W, C] in [0, 1]."""
-        codes = Codes(*codes)
-        return self._decode_to_unit(
-            self.top_quantizer.embed(codes.top),
-            self.bottom_quantizer.embed(codes.bottom),
-            seeds_of_codes(*codes),
-        )
+        top, bottom = codes
+        top_quantized = self.top_quantizer.embed(top)
+        bottom_quantized = self.bottom_quantizer.embed(bottom)
+        seeds = seeds_of_codes(top, bottom)
+        return self._decode_to_unit(top_quantized, bottom_quantized, seeds)
 
     def decode_top(self, top_codes):
         """Decodes top codes alone, float32 [B, H, W, C] in [0, 1].
@@ -255,14 +241,9 @@ class VQVAE2(keras.Model):
 
     def _decode(self, top_quantized, bottom_quantized) -> Decoded:
         """Decodes embedded codes to float32, without texture noise and clipping."""
-        features = tf.concat(
-            [
-                self.top_upsampling(top_quantized),
-                tf.cast(bottom_quantized, self.compute_dtype),
-            ],
-            axis=-1,
-        )
-        decoded = self.decoder(features)
+        top = self.top_upsampling(top_quantized)
+        bottom = tf.cast(bottom_quantized, self.compute_dtype)
+        decoded = self.decoder(tf.concat([top, bottom], axis=-1))
         return decoded._replace(output=tf.cast(decoded.output, tf.float32))
 
     def _finish(self, decoded: Decoded, seeds):
@@ -284,11 +265,8 @@ class VQVAE2(keras.Model):
         step = self.bottom_quantizer.steps.value
         seed = tf.stack([tf.constant(3 * self.seed + 2, tf.int64), step])
         noise = replica_rows_uniform(tf.shape(bottom_quantized)[:1], seed)
-        dropped = (noise < self.config.bottom_dropout) & (
-            step > self.config.quantize_after
-        )
-        mean = tf.cast(
-            tf.stop_gradient(self.bottom_quantizer.mean_embedding()),
-            bottom_quantized.dtype,
-        )
+        dropped = noise < self.config.bottom_dropout
+        dropped &= step > self.config.quantize_after
+        mean = tf.stop_gradient(self.bottom_quantizer.mean_embedding())
+        mean = tf.cast(mean, bottom_quantized.dtype)
         return tf.where(dropped[:, None, None, None], mean, bottom_quantized)

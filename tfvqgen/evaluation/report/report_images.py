@@ -159,13 +159,8 @@ def _cell_image(
     alt = f"{name}: {readable}"
     if seed is None:
         return _embedded(pixels, alt, readable)
-    metadata = {
-        "Description": DISCLAIMER,
-        "Software": "tfvqgen",
-        "Model": info.id,
-        "Labels": text,
-        "Seed": str(seed),
-    }
+    metadata = {"Description": DISCLAIMER, "Software": "tfvqgen", "Model": info.id}
+    metadata |= {"Labels": text, "Seed": str(seed)}
     return _embedded(pixels, f"{alt}, seed {seed}", readable, metadata)
 
 
