@@ -73,31 +73,18 @@ def write_features(
     model: str,
     config: Mapping[str, Any],
 ) -> str:
-    """Writes features, and then their description.
+    """Writes the attributes of :class:`Features` beside ``crops.csv``.
 
     If a run ends between the two files, the old description does not fit the new
     features, and :func:`read_features` refuses them.
-
-    Args:
-        folder: The folder with ``crops.csv``.
-        values: Numbers [N, F].
-        crop_ids: The ids of the crops.
-        crops: Hex sha256 of the images of the crops.
-        model: The hash of the weights of the network, or a name.
-        config: Settings of the network, as JSON can hold them.
 
     Returns:
         The hex sha256 of ``features.npy``.
 
     Raises:
-        UserError: There is not one row of finite numbers for each crop.
+        UserError: The features of a crop are not finite.
     """
     values = np.asarray(values, np.float32)
-    if values.ndim != 2 or not len(values) == len(crop_ids) == len(crops):
-        raise UserError(
-            f"wrong features: expected a row for each of {len(crop_ids)} crops and "
-            f"{len(crops)} images. Received: an array of shape {list(values.shape)}"
-        )
     finite = np.isfinite(values).all(axis=1)
     if not finite.all():
         raise UserError(
@@ -144,14 +131,8 @@ def read_features(folder: str | os.PathLike) -> Features:
             "damaged features: expected an array of finite float32 numbers with a row "
             f"for each crop. Received: {path}"
         )
-    return Features(
-        values=values,
-        crop_ids=stored.crop_ids,
-        crops=stored.crops,
-        model=stored.model,
-        config=stored.config,
-        sha256=stored.sha256,
-    )
+    fields = [field.name for field in dataclasses.fields(Features)][1:]
+    return Features(values, **{name: getattr(stored, name) for name in fields})
 
 
 def require_current(features: Features, folder: CropFolder) -> None:

@@ -97,10 +97,6 @@ class CropImages:
 
         return read
 
-    def hashes(self) -> list[str]:
-        """Returns the hex sha256 of the image of every crop."""
-        return [self.folder.image_hash(crop) for crop in self.folder.rows]
-
     def explain(self, error: Exception) -> DataError:
         """Returns an error that names the image that could not be read.
 

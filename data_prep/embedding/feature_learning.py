@@ -6,6 +6,7 @@ images of any size.
 
 # Shapes: N crops, B crops of a batch, F features.
 
+import contextlib
 import json
 import os
 import shutil
@@ -97,30 +98,18 @@ def embed(
             keep_settings(folder, settings)
             model, step = load_network(folder, settings)
             print(f"{SECTION}: was trained on other crops and is used as it is")
-        origin = {
-            "model": fingerprint(model),
-            "config": {
-                "method": "paired cell inpainting",
-                "block": FEATURE_BLOCK,
-                "size": settings.config.size,
-                "width": settings.config.width,
-                "protein": settings.protein,
-                "markers": list(settings.markers),
-                "seed": settings.seed,
-                "step": step,
-            },
+        config = {
+            "method": "paired cell inpainting",
+            "block": FEATURE_BLOCK,
+            "size": settings.config.size,
+            "width": settings.config.width,
+            "protein": settings.protein,
+            "markers": list(settings.markers),
+            "seed": settings.seed,
+            "step": step,
         }
-        if _has_features(folder, origin):
-            print("features: done already")
-        else:
-            write_features(
-                folder.folder,
-                np.concatenate(list(feature_batches(model, images))),
-                crop_ids=[crop.crop_id for crop in folder.rows],
-                crops=images.hashes(),
-                **origin,
-            )
-            print(f"features: written for {len(images)} crops")
+        origin = {"model": fingerprint(model), "config": config}
+        _write_features(model, images, origin)
         path = write_extractor(folder.folder / SECTION, model, images, origin)
         print(f"extractor: {path}")
     return folder
@@ -185,14 +174,11 @@ def write_extractor(
     """
     target = Path(folder) / EXTRACTOR
     channels, dtype = images.folder.channels, images.folder.dtype
-    description = {
-        "format": _FORMAT,
-        **origin,
-        "channels": list(channels),
-        "dtype": dtype,
-    }
-    if _has_extractor(target, description):
-        return target
+    description = {"format": _FORMAT, **origin, "channels": list(channels)}
+    description["dtype"] = dtype
+    with contextlib.suppress(DataError):
+        if read_json(target / _DESCRIPTION) == description:
+            return target
     selected = [channels.index(name) for name in images.channels]
     shape = [None, None, None, len(channels)]
 
@@ -255,17 +241,24 @@ def _train(
     return stage.model, loop.step
 
 
-def _has_features(folder: CropFolder, origin: Mapping[str, Any]) -> bool:
+def _write_features(
+    model: PairedInpainting, images: CropImages, origin: Mapping[str, Any]
+) -> None:
+    """Writes the features, unless those of the same origin are there."""
+    folder = images.folder
     try:
-        features = read_features(folder.folder)
-        require_current(features, folder)
+        found = read_features(folder.folder)
+        require_current(found, folder)
+        if {"model": found.model, "config": found.config} == origin:
+            print("features: done already")
+            return
     except DataError:
-        return False
-    return {"model": features.model, "config": features.config} == origin
-
-
-def _has_extractor(target: Path, description: Mapping[str, Any]) -> bool:
-    try:
-        return read_json(target / _DESCRIPTION) == description
-    except DataError:
-        return False
+        pass
+    write_features(
+        folder.folder,
+        np.concatenate(list(feature_batches(model, images))),
+        crop_ids=[crop.crop_id for crop in folder.rows],
+        crops=[folder.image_hash(crop) for crop in folder.rows],
+        **origin,
+    )
+    print(f"features: written for {len(images)} crops")

@@ -61,14 +61,14 @@ def settle(
     Args:
         folder: The crops, with or without a network.
         overrides: ``key=value`` strings for :class:`InpaintingConfig`.
-        seed: Seed of the weights, the pairs and the choice of validation groups.
-        protein: The channel that the network predicts.
-        markers: The channels that it sees of both cells.
+        seed: See :class:`NetworkSettings`, as for the others.
+        protein: None keeps the present value.
+        markers: None keeps the present value.
 
     Raises:
         UserError: The request would change a trained network.
     """
-    path = _path(folder)
+    path = folder.folder / SECTION / "config.json"
     saved = saved_checkpoints(Workdir(folder.folder).checkpoints(SECTION))
     old = _read(path) if path.exists() or saved else None
     base = old or NetworkSettings(InpaintingConfig(), 0, PROTEIN, MARKERS, "")
@@ -90,26 +90,16 @@ def settle(
 
 def keep_settings(folder: CropFolder, settings: NetworkSettings) -> None:
     """Writes ``inpainting/config.json``, unless it has these settings already."""
-    path = _path(folder)
+    path = folder.folder / SECTION / "config.json"
     if not path.exists() or _read(path) != settings:
         write_sealed_json(path, dataclasses.asdict(settings))
 
 
 def crops_fingerprint(folder: CropFolder) -> str:
     """Returns the hash of the data that a network is trained on."""
-    contents = [
-        folder.channels,
-        folder.dtype,
-        [
-            (crop.crop_id, crop.sha256, crop.group, crop.accepted)
-            for crop in folder.rows
-        ],
-    ]
-    return hashlib.sha256(json.dumps(contents).encode()).hexdigest()
-
-
-def _path(folder: CropFolder) -> Path:
-    return folder.folder / SECTION / "config.json"
+    rows = [(x.crop_id, x.sha256, x.group, x.accepted) for x in folder.rows]
+    contents = json.dumps([folder.channels, folder.dtype, rows])
+    return hashlib.sha256(contents.encode()).hexdigest()
 
 
 def _read(path: Path) -> NetworkSettings:

@@ -132,20 +132,16 @@ def make_embedding(
     """
     old = read_embedding(folder, features)
     if num_clusters is None:
-        num_clusters = (
-            old.config["clusters"]
-            if old
-            else projection.usual_clusters(len(features.crop_ids))
-        )
+        usual = projection.usual_clusters(len(features.crop_ids))
+        num_clusters = old.config["clusters"] if old else usual
     kept = old if old and seed in (None, old.config["seed"]) else None
     seed = kept.config["seed"] if kept else seed or 0
     components = projection.principal_components(features.values)
     clusters = projection.cluster(components, num_clusters, seed)
-    positions = (
-        kept.positions
-        if kept
-        else projection.map_positions(components, clusters, seed, progress)
-    )
+    if kept:
+        positions = kept.positions
+    else:
+        positions = projection.map_positions(components, clusters, seed, progress)
     config = {
         "clusters": num_clusters,
         "seed": seed,

@@ -48,22 +48,6 @@ def test_training_images_are_encoded_in_all_symmetries(tiny_shards, finished, wo
     assert sorted(map(str, found)) == sorted(map(str, expected))
 
 
-@pytest.mark.parametrize("stage", ["all", "codes"])
-def test_codes_of_a_trained_prior_are_not_replaced_by_other_symmetries(
-    tiny_shards, finished, stage
-):
-    before = support.digest_of_folder(finished)
-    with pytest.raises(UserError, match=r"top.*different settings.*symmetries: 1 -> 8"):
-        run(
-            tiny_shards,
-            finished,
-            steps=9,
-            stage=stage,
-            overrides=["codes.symmetries=8"],
-        )
-    assert support.digest_of_folder(finished) == before
-
-
 def test_stale_codes_are_refused_and_priors_do_not_continue_with_others(
     tiny_shards, workdir
 ):

@@ -167,6 +167,10 @@ def test_wrong_weights_to_start_from_are_refused(tiny_shards, finished, tmp_path
         ({"overrides": ["vqvae.hidden=16"]}, "hidden: 8 -> 16"),
         ({"seed": 7}, "seed: 0 -> 7"),
         ({"stage": "top", "overrides": ["top.width=16"]}, "width: 8 -> 16"),
+        (
+            {"stage": "codes", "overrides": ["codes.symmetries=8"]},
+            r"top.*different settings.*symmetries: 1 -> 8",
+        ),
     ],
 )
 def test_a_request_that_would_change_a_trained_stage_is_refused(

@@ -110,26 +110,6 @@ def test_one_loss_has_the_gradients_of_critic_and_autoencoder(autoencoder):
     )
 
 
-def test_the_adversarial_gradient_has_the_requested_norm_for_any_logits(
-    autoencoder,
-):
-    images, fakes = image_pair()
-    towards_image = gradient_of(lambda x: error_of(autoencoder, images, x), fakes)
-    for factor in (1, 1000):
-        adversary = at_step(100)
-        kernel, bias = adversary.critic.trainable_weights[-2:]
-        kernel.assign(factor * kernel.value)
-        bias.assign(factor * bias.value)
-
-        def loss(fake, adversary=adversary):
-            losses = autoencoder.reconstruction_losses
-            return adversary.step(images, fake, losses)[0]
-
-        pull = gradient_of(loss, fakes)
-        share = np.linalg.norm(pull) / np.linalg.norm(towards_image)
-        assert share == pytest.approx(0.4, rel=1e-4)
-
-
 def test_the_critic_is_trained_before_it_is_active(autoencoder):
     images, fakes = image_pair()
     losses = autoencoder.reconstruction_losses
@@ -177,15 +157,6 @@ def test_gradients_and_metrics_stay_float32_with_bfloat16_layers(autoencoder):
     assert np.isfinite(pull).all() and np.any(pull)
 
 
-def test_accuracy_is_the_share_of_patches_that_are_recognized():
-    images, fakes = image_pair()
-    adversary = at_step(0)
-    found = adversary.accuracies(images, fakes)
-    real, fake = adversary.critic(images), adversary.critic(fakes)
-    expected = [np.mean(np.array(x) > 0, axis=(1, 2)) for x in (real, -fake)]
-    np.testing.assert_allclose(list(found.values()), expected)
-
-
 @pytest.fixture(scope="module")
 def stages(tmp_path_factory):
     """The stage without a critic and with one."""
@@ -198,13 +169,6 @@ def stages(tmp_path_factory):
         vqvae = dataclasses.replace(CONFIG, adversarial_weight=weight)
         made.append(AutoencoderStage(Config(vqvae=vqvae), dataset))
     return made
-
-
-def test_the_autoencoder_has_the_same_weights_with_a_critic_as_without(stages):
-    without, beside = (stage.model.variables for stage in stages)
-    assert len(without) == len(beside)
-    for one, other in zip(without, beside, strict=True):
-        np.testing.assert_array_equal(one, other)
 
 
 def test_the_loss_reports_all_its_terms(stages):
@@ -228,18 +192,17 @@ def test_validation_accuracy_counts_rows_of_weight_one(stages):
     batch = {"image": tf.constant(images), "weight": tf.constant([1.0, 0.0])}
     sums = stages[1].validation_sums(batch)
     metrics = stages[1].validation_metrics({n: np.array(v) for n, v in sums.items()})
-    logits = stages[1].adversary.critic(images[:1].astype(np.float32) / 255)
-    expected = np.mean(np.array(logits) > 0)
-    assert metrics["critic_accuracy_real"] == pytest.approx(expected)
+    real = images[:1].astype(np.float32) / 255
+    fake = stages[1].model.reconstruct_levels(real).full
+    for name, image, sign in (("real", real, 1), ("fake", fake, -1)):
+        logits = np.array(stages[1].adversary.critic(image))
+        expected = np.mean(sign * logits > 0)
+        assert metrics[f"critic_accuracy_{name}"] == pytest.approx(expected)
 
 
 def test_a_critic_that_has_won_is_reported(stages):
     stage = stages[1]
-    healthy = {
-        **HEALTHY,
-        "critic_accuracy_real": 0.8,
-        "critic_accuracy_fake": 0.9,
-    }
+    healthy = {**HEALTHY, "critic_accuracy_real": 0.8, "critic_accuracy_fake": 0.9}
     stage.model.bottom_quantizer.steps.assign(1000)
     stage.adversary.optimizer.iterations.assign(20)
     assert stage.warnings(healthy) == []
@@ -252,8 +215,6 @@ def test_a_critic_that_has_won_is_reported(stages):
 
 def test_usage_and_perplexity_have_their_closed_forms():
     assert usage(np.array([3, 0, 1, 0])) == 0.5
-    assert codebook_perplexity(np.array([5, 5, 0])) == pytest.approx(2)
-    assert codebook_perplexity(np.array([9, 0, 0])) == pytest.approx(1)
     assert codebook_perplexity(np.array([1, 3])) == pytest.approx(
         np.exp(-(0.25 * np.log(0.25) + 0.75 * np.log(0.75)))
     )

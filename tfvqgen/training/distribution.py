@@ -46,14 +46,9 @@ def num_workers(strategy: tf.distribute.Strategy) -> int:
 
 
 def worker_index(strategy: tf.distribute.Strategy) -> int:
-    """Returns the number of this process among the workers, from 0."""
+    """Returns the number of this process among the workers, from 0 (the chief)."""
     resolver = strategy.cluster_resolver
     return int(resolver.task_id or 0) if resolver else 0
-
-
-def is_chief(strategy: tf.distribute.Strategy) -> bool:
-    """Whether this process writes the logs and the checkpoints that are kept."""
-    return worker_index(strategy) == 0
 
 
 def lost_worker(error: tf.errors.OpError) -> UserError | None:

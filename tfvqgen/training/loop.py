@@ -67,7 +67,8 @@ class Loop:
         self._strategy = strategy
         self._folder = workdir.stage(stage.name)
         self._seed = seed
-        self._is_chief = distribution.is_chief(strategy)
+        # The chief writes the logs and the checkpoints that are kept.
+        self._is_chief = distribution.worker_index(strategy) == 0
         self._step = tf.Variable(0, dtype=tf.int64, trainable=False)
         self._sums = RunningSums(all_sum_shapes(stage))
         # A part of the checkpoint, so that a later request for more steps does not
@@ -100,7 +101,8 @@ class Loop:
             **optional,
         )
         self._checkpoints.restore_latest()
-        self._speed = _Speed()
+        # Steps since the last line of metrics, and the seconds that they took.
+        self._steps_timed, self._seconds = 0, 0.0
         self._validation_step = make_validation_step(strategy, stage)
 
     @property
@@ -183,10 +185,8 @@ class Loop:
         """
         config = self._stage.config
         # An epoch, but at least the steps of a line of metrics.
-        epoch_steps = max(
-            -(-self._stage.num_training_examples // config.batch_size),
-            config.log_every,
-        )
+        epoch_steps = -(-self._stage.num_training_examples // config.batch_size)
+        epoch_steps = max(epoch_steps, config.log_every)
         every = config.log_every, config.validate_every, config.checkpoint_every
         training_steps = make_training_steps(
             self._strategy, self._stage, self._optimizer
@@ -197,7 +197,7 @@ class Loop:
             )
         )
         iterator = iter(data)
-        length = 1
+        length, is_first = 1, True
         while self.step < config.steps:
             ends = [number - self.step % number for number in (*every, epoch_steps)]
             length = min(length, config.steps - self.step, *ends)
@@ -213,10 +213,14 @@ class Loop:
             self._sums.add(result.sums, length)
             if self.step % epoch_steps == 0:
                 self._sums.end_epoch()
-            self._speed.add(length, seconds)
+            self._steps_timed += length
+            self._seconds += seconds
             bar.update(length)
             length = max(1, round(length * min(2.0, CHUNK_SECONDS / seconds)))
             yield self.step
+            if is_first:
+                # The graph was traced in this chunk.
+                self._steps_timed, self._seconds, is_first = 0, 0.0, False
 
     def _log(self, log: MetricsLog, bar) -> None:
         stage = self._stage
@@ -224,7 +228,9 @@ class Loop:
         epoch = self._sums.epoch_values()
         metrics = stage.training_metrics(sums, steps, epoch)
         metrics["learning_rate"] = float(self._optimizer.learning_rate)
-        speed = self._speed.take() * stage.config.batch_size * stage.items_per_example
+        items = self._steps_timed * stage.config.batch_size * stage.items_per_example
+        speed = items / self._seconds
+        self._steps_timed, self._seconds = 0, 0.0
         metrics[stage.speed_metric] = speed
         log.write(self.step, "train", metrics)
         unit = stage.speed_metric.partition("_")[0]
@@ -313,30 +319,6 @@ def _signals_noted() -> Iterator[list[int]]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-
-
-class _Speed:
-    """Steps per second since the last line of metrics.
-
-    The first chunk does not count, because the graph is traced in it.
-    """
-
-    def __init__(self):
-        self._chunks = self._steps = 0
-        self._seconds = 0.0
-
-    def add(self, steps: int, seconds: float) -> None:
-        self._chunks += 1
-        if self._chunks == 2:
-            self._steps, self._seconds = 0, 0.0
-        self._steps += steps
-        self._seconds += seconds
-
-    def take(self) -> float:
-        speed = self._steps / self._seconds
-        if self._chunks > 1:
-            self._steps, self._seconds = 0, 0.0
-        return speed
 
 
 def _share(context: tf.distribute.InputContext) -> dict[str, int]:

@@ -12,17 +12,11 @@ SUM = tf.distribute.ReduceOp.SUM
 
 
 class StepsResult(NamedTuple):
-    """The result of several training steps.
+    """The result of several training steps."""
 
-    Attributes:
-        sums: The sums of :func:`all_sum_shapes` over replicas and steps, float64.
-        steps: Number of steps, int32 scalar.
-        finite: Whether loss and gradients of the last step were finite, bool scalar.
-    """
-
-    sums: Sums
-    steps: tf.Tensor
-    finite: tf.Tensor
+    sums: Sums  # Of all_sum_shapes, over replicas and steps, float64.
+    steps: tf.Tensor  # Number of steps, int32 scalar.
+    finite: tf.Tensor  # Whether loss and gradients of the last step were, bool scalar.
 
 
 def make_training_steps(
@@ -43,10 +37,8 @@ def make_training_steps(
     def training_steps(iterator, steps):
         # Sums of float32 are exact in float64, so that they do not depend on the number
         # of steps in a call.
-        sums = {
-            name: tf.zeros(shape, tf.float64)
-            for name, shape in all_sum_shapes(stage).items()
-        }
+        shapes = all_sum_shapes(stage)
+        sums = {name: tf.zeros(shape, tf.float64) for name, shape in shapes.items()}
         watched = [n for n in sums if n == "loss" or n.endswith("gradient_norm")]
         taken = tf.zeros([], tf.int32)
         finite = tf.ones([], tf.bool)
@@ -79,10 +71,8 @@ def make_validation_step(
 
 def all_sum_shapes(stage: Stage) -> dict[str, tuple[int, ...]]:
     """Returns the shapes of the stage's sums and of the norms of the gradients."""
-    norms = ["gradient_norm"]
-    if stage.adversary is not None:
-        norms.append("critic_gradient_norm")
-    return {**stage.sum_shapes, **dict.fromkeys(norms, ())}
+    critic = {} if stage.adversary is None else {"critic_gradient_norm": ()}
+    return {**stage.sum_shapes, "gradient_norm": (), **critic}
 
 
 def _training_step(

@@ -1,13 +1,12 @@
 """Trains the requested stages in order: what ``train.py`` and ``tfvqgen train`` do."""
 
-import functools
 import os
 from collections.abc import Sequence
 
 import keras
 import tensorflow as tf
 
-from tfvqgen.config import Config
+from tfvqgen.config import Config, StageConfig
 from tfvqgen.data import codes, schema
 from tfvqgen.errors import UserError
 from tfvqgen.files import write_json
@@ -79,14 +78,9 @@ def train(
                     f"Received: codes with symmetries={found}"
                 )
         for name in trained:
-            section, parts = getattr(config, name), devices.num_replicas_in_sync
-            parts *= section.accumulation if name in LEVELS else 1
-            if section.batch_size % parts:
-                raise UserError(
-                    "the batch cannot be split into equal parts for replicas and "
-                    "gradient accumulation: expected batch_size to be a multiple of "
-                    f"{parts}. Received: batch_size={section.batch_size}"
-                )
+            section = getattr(config, name)
+            accumulation = section.accumulation if name in LEVELS else 1
+            _require_divisible(section, devices.num_replicas_in_sync * accumulation)
         target.keep_config(config, dataset.info)
         for name in ("vqvae", "codes", *LEVELS):
             if name == "codes" and stage in ("all", name):
@@ -105,17 +99,15 @@ def _train_stage(
     init_from: str | os.PathLike | None,
 ) -> None:
     keras.utils.set_random_seed(config.seed)
-    if name == "vqvae":
-        make_stage = functools.partial(AutoencoderStage, config, dataset)
-    else:
+    if name in LEVELS:
         autoencoder, _ = load_autoencoder(workdir)
         splits = _open_codes(name, dataset, workdir, autoencoder)
         display = dataset.info.display_channels
-        make_stage = functools.partial(
-            PriorStage, name, config, *splits, autoencoder, display
-        )
     with strategy.scope():
-        stage = make_stage()
+        if name in LEVELS:
+            stage = PriorStage(name, config, *splits, autoencoder, display)
+        else:
+            stage = AutoencoderStage(config, dataset)
         if init_from is not None:
             _start_from(Workdir(init_from), stage, workdir)
     loop = Loop(stage, strategy, workdir, seed=config.seed)
@@ -165,6 +157,15 @@ def _open_codes(
             f"{path.parent} to train it again. Received: {found}"
         )
     return [codes.CodeSplit(folder, name, info) for name in ("train", "validation")]
+
+
+def _require_divisible(section: StageConfig, parts: int) -> None:
+    if section.batch_size % parts:
+        raise UserError(
+            "the batch cannot be split into equal parts for replicas and gradient "
+            f"accumulation: expected batch_size to be a multiple of {parts}. "
+            f"Received: batch_size={section.batch_size}"
+        )
 
 
 def _require_weights(other: Workdir, stages: Sequence[str], workdir: Workdir) -> None:

@@ -171,12 +171,10 @@ def test_a_finished_network_is_used_for_other_crops_but_not_trained_on_them(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"markers": ["blue", "green"]}, "wrong channels"),
         ({"markers": []}, "no markers"),
         ({"protein": "pink"}, "wrong channels.*pink"),
         ({"overrides": ["wdth=1"]}, "unknown key.*did you mean 'width'"),
         ({"overrides": ["size=18"]}, "multiple of 4"),
-        ({"overrides": ["min_group=9"]}, "too few groups"),
         ({"seed": 2**32}, "seed: .*at most"),
     ],
 )

@@ -35,16 +35,6 @@ def test_components_are_those_of_standardized_features():
     np.testing.assert_allclose(np.abs(made), np.abs(expected), atol=2e-3)
 
 
-def test_components_do_not_depend_on_the_order_of_the_crops():
-    values, _ = blobs()
-    order = np.random.default_rng(1).permutation(len(values))
-    np.testing.assert_allclose(
-        projection.principal_components(values[order]),
-        projection.principal_components(values)[order],
-        atol=1e-3,
-    )
-
-
 def test_too_few_crops_are_refused():
     with pytest.raises(UserError, match=r"at least 8\. Received: 7"):
         projection.principal_components(np.zeros((7, 3), "f4"))

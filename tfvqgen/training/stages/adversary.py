@@ -89,16 +89,13 @@ class Adversary:
     section 3.1) with its adaptive weight (equation 7) computed at the pixels: the
     critic's gradient with respect to the reconstruction is scaled to
     ``adversarial_weight`` times the norm of the gradient of the reconstruction losses,
-    both over the batch of all replicas. So the weight has the same meaning for all
-    losses, image sizes and scales of the critic's logits.
+    both over the batch of all replicas.
 
     The adversarial loss is 0 for the first ``adversarial_after`` steps and rises
     linearly over the next ``adversarial_ramp``; the critic's learning rate rises over
-    as many steps before that.
-
-    It is created in the scope of the strategy. The steps are counted by the critic's
-    optimizer, so that an autoencoder that starts from other weights also gets a critic
-    that had time to learn.
+    as many steps before that. The critic's optimizer counts these steps, so that an
+    autoencoder that starts from other weights also gets a critic that had time to
+    learn. It is created in the scope of the strategy.
 
     Args:
         config: The section ``vqvae`` of a configuration.
@@ -117,8 +114,6 @@ class Adversary:
             config.precision,
         )
         self.critic.build()
-        # It gets gradients before its learning rate rises, which settles Adam's
-        # averages.
         self.optimizer = keras.optimizers.Adam(
             LinearRise(config.critic_learning_rate, max(0, after - ramp), ramp),
             beta_1=BETA_1,
@@ -142,17 +137,14 @@ class Adversary:
         self,
         images: tf.Tensor,
         reconstruction: tf.Tensor,
-        reconstruction_losses: Callable[
-            [tf.Tensor, tf.Tensor], Mapping[str, tf.Tensor]
-        ],
+        reconstruction_losses: Callable[..., Mapping[str, tf.Tensor]],
     ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         """Returns the losses of critic and autoencoder on a replica's batch.
 
         Args:
             images: Float32 [B, H, W, C] in [0, 1].
             reconstruction: Float32 [B, H, W, C].
-            reconstruction_losses: Returns the other losses of a reconstruction,
-                weighted.
+            reconstruction_losses: Takes both and returns the other losses, weighted.
 
         Returns:
             A float32 scalar to be minimized for both, and scalars to log with the names
@@ -174,11 +166,9 @@ class Adversary:
             self._rise(self.optimizer.iterations.value)
             * norm_ratio(error_gradient, realism_gradient)
         )
-        # Its gradient at the reconstruction is the weighted gradient, which is known
-        # already.
-        linear = tf.reduce_sum(
-            tf.stop_gradient(weight * realism_gradient) * reconstruction
-        )
+        # Its gradient at the reconstruction is the weighted gradient.
+        gradient = tf.stop_gradient(weight * realism_gradient)
+        linear = tf.reduce_sum(gradient * reconstruction)
         real_logits = self.critic(images)
         critic_loss = hinge_loss(real_logits, fake_logits)
         value = weight * tf.stop_gradient(adversarial_loss)
@@ -196,10 +186,8 @@ def norm_ratio(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
     """Returns ||first|| / ||second|| over all replicas; 0 where ||second|| is 0."""
     squares = [tf.reduce_sum(tf.square(gradient)) for gradient in (first, second)]
     context = tf.distribute.get_replica_context()
-    first, second = context.all_reduce(tf.distribute.ReduceOp.SUM, squares)
-    return tf.minimum(
-        tf.math.divide_no_nan(tf.sqrt(first), tf.sqrt(second)), LARGEST_WEIGHT
-    )
+    norms = map(tf.sqrt, context.all_reduce(tf.distribute.ReduceOp.SUM, squares))
+    return tf.minimum(tf.math.divide_no_nan(*norms), LARGEST_WEIGHT)
 
 
 def _accuracies(real_logits, fake_logits) -> list[tf.Tensor]:

@@ -30,13 +30,13 @@ class Stage(abc.ABC):
     reports *sums*: named tensors of fixed shapes that are added up over replicas and
     over steps (or the batches of a validation). Metrics are computed from the totals,
     so that they do not depend on the number of replicas or on where a run was
-    interrupted. For example ``{"nats": 35.2, "examples": 16.0}`` summed over a
-    validation gives ``nats / examples``.
+    interrupted.
 
     Attributes:
         name: ``vqvae``, ``top``, ...; also the name of its folder in the workdir.
         config: Settings of the training.
         model: The model that is trained.
+        num_training_examples: Number of examples in an epoch.
         sum_shapes: Shapes of the sums that :meth:`loss` returns.
         adversary: A critic that learns from the same loss with an optimizer of its own,
             or None.
@@ -52,6 +52,7 @@ class Stage(abc.ABC):
     name: ClassVar[str]
     config: StageConfig
     model: keras.Model
+    num_training_examples: int
     sum_shapes: dict[str, tuple[int, ...]]
     adversary: Adversary | None = None
     averages: WeightAverages | None = None
@@ -59,11 +60,6 @@ class Stage(abc.ABC):
     patience: int = 0
     items_per_example: int = 1
     speed_metric: str = "images_per_second"
-
-    @property
-    @abc.abstractmethod
-    def num_training_examples(self) -> int:
-        """Number of examples in an epoch."""
 
     @abc.abstractmethod
     def training_data(
@@ -153,7 +149,7 @@ class ShardStage(Stage):
 
     @property
     def num_training_examples(self) -> int:
-        """Number of examples in an epoch."""
+        """Number of records of the training split."""
         return self.training_split.num_examples
 
     def training_data(

@@ -92,6 +92,7 @@ class InpaintingStage(Stage):
         self.config = config
         self.training_pairs = training
         self.validation_pairs = validation
+        self.num_training_examples = training.num_examples
         self.model = PairedInpainting(
             num_markers=len(training.images.channels) - 1,
             width=config.width,
@@ -99,11 +100,6 @@ class InpaintingStage(Stage):
         )
         self.model.build()
         self.sum_shapes = {"loss": ()}
-
-    @property
-    def num_training_examples(self) -> int:
-        """Number of pairs in an epoch."""
-        return self.training_pairs.num_examples
 
     def training_data(
         self, *, seed: int, start_step: int, **share: int
@@ -164,10 +160,7 @@ class InpaintingStage(Stage):
     def predict(self, source, target, training: bool = False) -> tf.Tensor:
         """Predicts the protein of targets, [B, S, S, 1], from sources and markers.
 
-        Args:
-            source: Float32 [B, S, S, 1 + M] in [0, 1].
-            target: Float32 [B, S, S, 1 + M] in [0, 1], of which only markers are seen.
-            training: Whether batch normalization uses the statistics of the batch.
+        `source` and `target` are float32 [B, S, S, 1 + M] in [0, 1].
         """
         return self.model(source, target[..., 1:], training=training)
 

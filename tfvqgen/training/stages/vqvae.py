@@ -91,9 +91,9 @@ class AutoencoderStage(ShardStage):
             )
             for name, reconstruction in zip(RECONSTRUCTIONS, levels[:3], strict=True)
         }
-        accuracies = (
-            self.adversary.accuracies(images, levels.full) if self.adversary else {}
-        )
+        accuracies = {}
+        if self.adversary:
+            accuracies = self.adversary.accuracies(images, levels.full)
         return {
             **errors,
             **{name: tf.reduce_sum(weight * x) for name, x in accuracies.items()},
@@ -179,8 +179,7 @@ def codebook_perplexity(counts: np.ndarray) -> float:
 def level_warnings(metrics: Mapping[str, float]) -> list[str]:
     """Returns warnings about unused levels and collapsed codebooks, with a remedy.
 
-    Args:
-        metrics: Metrics of a validation.
+    `metrics` are those of a validation.
     """
     warnings = []
     error = metrics["reconstruction_mse"]
