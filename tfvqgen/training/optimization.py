@@ -75,8 +75,8 @@ class WeightAverages(tf.Module):
         super().__init__()
         self._weights = [weight.value for weight in model.trainable_weights]
         self._decay = decay
-        self.values = [self._copy(weight) for weight in self._weights]
-        self.best = [self._copy(weight) for weight in self._weights]
+        self.values = [_copy(weight) for weight in self._weights]
+        self.best = [_copy(weight) for weight in self._weights]
         self.best_loss = tf.Variable(math.inf, dtype=tf.float64, trainable=False)
         self.validations_since_best = tf.Variable(0, dtype=tf.int64, trainable=False)
 
@@ -120,13 +120,10 @@ class WeightAverages(tf.Module):
         finally:
             _assign(self._weights, kept)
 
-    @staticmethod
-    def _copy(weight):
-        return tf.Variable(
-            weight,
-            trainable=False,
-            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
-        )
+
+def _copy(weight) -> tf.Variable:
+    first = tf.VariableAggregation.ONLY_FIRST_REPLICA
+    return tf.Variable(weight, trainable=False, aggregation=first)
 
 
 def _assign(variables, values) -> None:

@@ -40,11 +40,7 @@ class Workdir:
     def __init__(self, path: str | os.PathLike):
         require_plain_path(path)
         self.path = Path(path)
-
-    @property
-    def config_file(self) -> Path:
-        """The file with the configuration."""
-        return self.path / "config.json"
+        self.config_file = self.path / "config.json"
 
     def stage(self, name: str) -> Path:
         """Returns the folder of a stage."""
@@ -78,11 +74,7 @@ class Workdir:
 
     @contextlib.contextmanager
     def locked(self, worker: int = 0) -> Iterator[None]:
-        """Ensures that only one run writes here, see :func:`exclusive`.
-
-        Args:
-            worker: The number of this process among the workers of a run.
-        """
+        """Ensures that only one run, with a process for each worker, writes here."""
         with exclusive(self.path, "the workdir", lock=f".lock-{worker}"):
             yield
 

@@ -149,13 +149,11 @@ class ShardStage(Stage):
 
     @property
     def num_training_examples(self) -> int:
-        """Number of records of the training split."""
         return self.training_split.num_examples
 
     def training_data(
         self, *, seed: int, start_step: int, **share: int
     ) -> tf.data.Dataset:
-        """See :func:`tfvqgen.data.input_pipeline.training_examples`."""
         return input_pipeline.training_examples(
             self.training_split,
             seed=seed,
@@ -168,18 +166,15 @@ class ShardStage(Stage):
         )
 
     def validation_data(self, **share: int) -> tf.data.Dataset:
-        """See :func:`tfvqgen.data.input_pipeline.evaluation_examples`."""
         return input_pipeline.evaluation_examples(
             self.validation_split, batch_size=self.config.batch_size, **share
         )
 
     def explain(self, error: Exception) -> Exception:
-        """Looks for damage in both splits; see :meth:`Stage.explain`."""
         for split in (self.training_split, self.validation_split):
             with contextlib.suppress(*READ_ERRORS):
                 return input_pipeline.diagnose(error, split)
         raise error
 
     def example_names(self, batch: Batch) -> list[str]:
-        """Returns the ids of the crops."""
         return self.training_split.crop_ids(batch["index"].numpy())

@@ -54,12 +54,7 @@ class ClassifierConfig(ShardStageConfig):
 class ClassifierStage(ShardStage):
     """Trains a :class:`~tfvqgen.models.LocalizationClassifier` on labelled crops.
 
-    Args:
-        name: The name of its folder in the workdir and in messages.
-        config: Settings of the training.
-        training_split: Examples for training.
-        validation_split: Examples on which the accuracy is measured.
-        seed: Seed of dropout and augmentation.
+    `seed` is that of the weights, dropout and augmentation.
     """
 
     augment = True
@@ -81,7 +76,7 @@ class ClassifierStage(ShardStage):
         self._seed = seed
 
     def loss(self, batch: Batch) -> tuple[tf.Tensor, Sums]:
-        """Returns nats per crop, summed over all labels; see :meth:`Stage.loss`."""
+        """Returns nats per crop, summed over all labels."""
         images = to_unit(batch["image"])
         shape = [tf.shape(images)[0], NUM_PLACEMENTS + images.shape[-1]]
         # A function of the step, as dropout is, but with another seed.
@@ -92,7 +87,7 @@ class ClassifierStage(ShardStage):
         return loss, {"loss": loss}
 
     def validation_sums(self, batch: Batch) -> Sums:
-        """See :meth:`Stage.validation_sums`; crops without labels do not count."""
+        """Crops without labels do not count."""
         logits, labels = self.model(to_unit(batch["image"])), batch["labels"]
         labelled = batch["weight"] * tf.reduce_max(labels, axis=1)
         best = tf.argmax(logits, axis=1, output_type=tf.int32)
@@ -104,7 +99,6 @@ class ClassifierStage(ShardStage):
         }
 
     def validation_metrics(self, sums: Mapping[str, np.ndarray]) -> dict[str, float]:
-        """See :meth:`Stage.validation_metrics`."""
         examples = max(float(sums["examples"]), 1.0)
         return {name: float(sums[name]) / examples for name in ("loss", "accuracy")}
 

@@ -78,11 +78,7 @@ class InpaintingStage(Stage):
     """Trains a :class:`~tfvqgen.models.PairedInpainting`.
 
     The first channel of the images is the protein, the others are the markers.
-
-    Args:
-        config: The configuration.
-        training: Pairs to train on, a ``data_prep.embedding.pairing.Pairs``.
-        validation: Pairs of other groups.
+    `training` and `validation` are the pairs, ``data_prep.embedding.pairing.Pairs``.
     """
 
     name = SECTION
@@ -104,7 +100,6 @@ class InpaintingStage(Stage):
     def training_data(
         self, *, seed: int, start_step: int, **share: int
     ) -> tf.data.Dataset:
-        """See :meth:`Stage.training_data`."""
         return self.training_pairs.training_pairs(
             seed=seed,
             batch_size=self.config.batch_size,
@@ -114,30 +109,26 @@ class InpaintingStage(Stage):
         )
 
     def validation_data(self, **share: int) -> tf.data.Dataset:
-        """See :meth:`Stage.validation_data`."""
         return self.validation_pairs.held_out_pairs(
             batch_size=self.config.batch_size, **share
         )
 
     def explain(self, error: Exception) -> Exception:
-        """Returns an error that names the damaged crop; see :meth:`Stage.explain`."""
         return self.training_pairs.images.explain(error)
 
     def example_names(self, batch: Batch) -> list[str]:
-        """Returns the ids of the targets and sources."""
         rows = self.training_pairs.images.folder.rows
         pairs = zip(batch["target_row"], batch["source_row"], strict=True)
         return [f"{rows[int(y)].crop_id} from {rows[int(x)].crop_id}" for y, x in pairs]
 
     def loss(self, batch: Batch) -> tuple[tf.Tensor, Sums]:
-        """Returns the squared error of the target's protein; see :meth:`Stage.loss`."""
+        """Returns the squared error of the target's protein."""
         target = to_unit(batch["target"])
         predicted = self.predict(to_unit(batch["source"]), target, training=True)
         loss = tf.reduce_mean(tf.math.squared_difference(target[..., :1], predicted))
         return loss, {"loss": loss}
 
     def validation_sums(self, batch: Batch) -> Sums:
-        """Returns sums of errors and pixels; see :meth:`Stage.validation_sums`."""
         target, weight = to_unit(batch["target"]), batch["weight"]
         protein = target[..., :1]
         predicted = self.predict(to_unit(batch["source"]), target)

@@ -3,7 +3,6 @@
 # Shapes: B crops of one replica; h x w top codes, 2h x 2w bottom codes; K codes.
 
 from collections.abc import Mapping
-from typing import ClassVar
 
 import numpy as np
 import tensorflow as tf
@@ -32,13 +31,9 @@ class PriorStage(ShardStage):
         validation_split: Codes for validation.
         autoencoder: Decodes sampled codes, to show them.
         display: The channels that are shown red, green and blue.
-
-    Attributes:
-        model_class: The class of the prior.
     """
 
     speed_metric = "codes_per_second"
-    model_class: ClassVar[type[PixelSNAIL]] = PixelSNAIL
 
     def __init__(
         self,
@@ -53,7 +48,7 @@ class PriorStage(ShardStage):
         self.config = getattr(config, level)
         self.training_split = training_split
         self.validation_split = validation_split
-        self.model = self.model_class(self.config, seed=config.seed)
+        self.model = PixelSNAIL(self.config, seed=config.seed)
         self.model.build()
         self.averages = WeightAverages(self.model, self.config.polyak)
         self.accumulation = self.config.accumulation
@@ -68,12 +63,11 @@ class PriorStage(ShardStage):
         self._training_unigram = -float(np.sum(shares * self._log_shares))
 
     def loss(self, batch: Batch) -> tuple[tf.Tensor, Sums]:
-        """Returns the cross entropy in nats per code; see :meth:`Stage.loss`."""
+        """Returns the cross entropy in nats per code."""
         loss = tf.reduce_mean(self._nats(batch, training=True))
         return loss, {"loss": loss}
 
     def validation_sums(self, batch: Batch) -> Sums:
-        """See :meth:`Stage.validation_sums`."""
         weight = batch["weight"]
         codes = tf.one_hot(batch[self.name], self.config.num_embeddings)
         return {

@@ -29,12 +29,7 @@ WON_ACCURACY = 0.97
 
 
 class AutoencoderStage(ShardStage):
-    """Trains a :class:`~tfvqgen.models.VQVAE2` on the images of a data set.
-
-    Args:
-        config: The whole configuration.
-        dataset: The shards; their images have the configured shape.
-    """
+    """Trains a :class:`~tfvqgen.models.VQVAE2` on images of the configured shape."""
 
     name = "vqvae"
 
@@ -64,7 +59,6 @@ class AutoencoderStage(ShardStage):
         }
 
     def loss(self, batch: Batch) -> tuple[tf.Tensor, Sums]:
-        """See :meth:`Stage.loss`."""
         images = schema.to_unit(batch["image"])
         output = self.model(images, training=True)
         losses = output.losses
@@ -81,7 +75,7 @@ class AutoencoderStage(ShardStage):
         return losses["loss"], {**losses, **counts}
 
     def validation_sums(self, batch: Batch) -> Sums:
-        """See :meth:`Stage.validation_sums`; squared errors are per channel, [C]."""
+        """Squared errors are per channel, [C]."""
         images = schema.to_unit(batch["image"])
         weight = batch["weight"]
         levels = self.model.reconstruct_levels(images)
@@ -104,7 +98,6 @@ class AutoencoderStage(ShardStage):
         }
 
     def validation_metrics(self, sums: Mapping[str, np.ndarray]) -> dict[str, float]:
-        """See :meth:`Stage.validation_metrics`."""
         height, width, _ = self.config.image_shape
         pixels = sums["examples"] * height * width
         metrics = {}
@@ -128,7 +121,6 @@ class AutoencoderStage(ShardStage):
         steps: int,
         epoch: Mapping[str, np.ndarray],
     ) -> dict[str, float]:
-        """See :meth:`Stage.training_metrics`."""
         return {**super().training_metrics(sums, steps, epoch), **_code_use(epoch)}
 
     def images(self) -> dict[str, np.ndarray]:
@@ -144,9 +136,8 @@ class AutoencoderStage(ShardStage):
             "top only": levels.top_only.numpy(),
             "bottom only": levels.bottom_only.numpy(),
         }
-        return {
-            "reconstructions": sheet_of_columns(columns, self.info.display_channels)
-        }
+        sheet = sheet_of_columns(columns, self.info.display_channels)
+        return {"reconstructions": sheet}
 
     def warnings(self, metrics: Mapping[str, float]) -> list[str]:
         """Returns warnings about levels and critic, once they had time to learn."""
