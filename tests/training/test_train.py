@@ -21,20 +21,10 @@ def held_out_images(count):
 
 def test_metrics_have_their_names_for_both_splits(finished):
     lines = metrics_of(finished)
-    names = {
-        "loss",
-        "reconstruction_mse",
-        "top_usage",
-        "bottom_usage",
-        "top_codebook_perplexity",
-        "bottom_codebook_perplexity",
-    }
-    validation = {
-        "top_only_mse",
-        "bottom_only_mse",
-        "reconstruction_mse/red",
-        "mean_image_mse",
-    }
+    levels = [f"{x}_{y}" for x in LEVELS for y in ("usage", "codebook_perplexity")]
+    names = {"loss", "reconstruction_mse", *levels}
+    validation = {"top_only_mse", "bottom_only_mse", "mean_image_mse"}
+    validation.add("reconstruction_mse/red")
     for line in lines:
         quantized = line["step"] > 2 or line["split"] == "validation"
         assert (names if quantized else {"loss", "reconstruction_mse"}) <= line.keys()
@@ -50,11 +40,8 @@ def test_validation_metrics_are_those_of_the_saved_autoencoder(finished):
     images = held_out_images(6)
     levels = autoencoder.reconstruct_levels(images)
     last = metrics_of(finished)[-1]
-    for name, reconstruction in (
-        ("reconstruction_mse", levels.full),
-        ("top_only_mse", levels.top_only),
-        ("bottom_only_mse", levels.bottom_only),
-    ):
+    names = ("reconstruction_mse", "top_only_mse", "bottom_only_mse")
+    for name, reconstruction in zip(names, levels[:3], strict=True):
         expected = np.mean((images - reconstruction.numpy()) ** 2)
         assert last[name] == pytest.approx(expected, rel=1e-5)
     spread = np.mean(np.var(images, axis=0))
@@ -121,18 +108,6 @@ def test_training_stops_when_the_validation_loss_no_longer_falls(
 def test_stages_start_from_the_weights_of_another_workdir(
     tiny_shards, finished, workdir
 ):
-    def start(stage, *overrides):
-        shutil.rmtree(workdir / stage)
-        overrides = [f"{stage}.learning_rate=0", *overrides]
-        run(
-            tiny_shards,
-            workdir,
-            stage=stage,
-            steps=1,
-            overrides=overrides,
-            init_from=finished,
-        )
-
     def weights(folder, stage):
         model, _ = load_autoencoder(Workdir(folder))
         if stage == "bottom":
@@ -141,7 +116,10 @@ def test_stages_start_from_the_weights_of_another_workdir(
 
     # The prior comes first, since its codes are those of the autoencoder.
     for stage, overrides in (("bottom", ()), ("vqvae", ("vqvae.decay=0.999",))):
-        start(stage, *overrides)
+        shutil.rmtree(workdir / stage)
+        overrides = [f"{stage}.learning_rate=0", *overrides]
+        changed = {"stage": stage, "overrides": overrides, "init_from": finished}
+        run(tiny_shards, workdir, steps=1, **changed)
         pairs = zip(weights(workdir, stage), weights(finished, stage), strict=True)
         for ours, theirs in pairs:
             np.testing.assert_array_equal(ours, theirs)
@@ -184,10 +162,9 @@ def test_a_request_that_would_change_a_trained_stage_is_refused(
 
 def test_a_refused_request_does_not_affect_the_next(tiny_shards, workdir):
     shutil.rmtree(workdir / "top")
+    refused = {"stage": "top", "overrides": ["top.accumulation=3"]}
     with pytest.raises(UserError):
-        run(
-            tiny_shards, workdir, stage="top", steps=1, overrides=["top.accumulation=3"]
-        )
+        run(tiny_shards, workdir, steps=1, **refused)
     train(data_dir=tiny_shards, workdir=workdir, stage="top", steps=1)
 
 
@@ -208,14 +185,9 @@ def test_other_data_and_images_of_another_size_are_refused(
 
 
 def test_a_batch_that_replicas_cannot_share_is_refused(tiny_shards, tmp_path):
+    wrong = {"overrides": ["vqvae.batch_size=3"], "strategy": "mirrored"}
     with pytest.raises(UserError, match=r"multiple of 2\. Received: batch_size=3"):
-        run(
-            tiny_shards,
-            tmp_path,
-            steps=1,
-            overrides=["vqvae.batch_size=3"],
-            strategy="mirrored",
-        )
+        run(tiny_shards, tmp_path, steps=1, **wrong)
 
 
 def test_two_runs_on_one_workdir_are_refused(tiny_shards, finished):

@@ -8,7 +8,6 @@ import tensorflow as tf
 from tests.priors import make_prior, prior_config
 from tfvqgen.config import Config
 from tfvqgen.errors import DataError, UserError
-from tfvqgen.files import read_sealed_json
 from tfvqgen.training.checkpoints import Checkpoints
 from tfvqgen.training.optimization import WeightAverages
 from tfvqgen.training.trained_models import load_prior, origin_file
@@ -56,15 +55,6 @@ def test_a_prior_has_the_averages_with_the_lowest_held_out_loss(tmp_path):
 def test_before_the_first_validation_it_has_the_averages_as_they_are(tmp_path):
     save_prior(Workdir(tmp_path))
     assert values_of(load_prior(Workdir(tmp_path), "top", "a")[0]) == {0.0}
-
-
-def test_a_prior_of_another_architecture_is_refused(tmp_path):
-    save_prior(Workdir(tmp_path))
-    stored = read_sealed_json(tmp_path / "config.json")
-    stored["config"]["top"]["width"] = 16
-    (tmp_path / "config.json").write_text(json.dumps(stored))
-    with pytest.raises(UserError, match="does not fit the configuration"):
-        load_prior(Workdir(tmp_path), "top", "a")
 
 
 def test_a_prior_of_another_autoencoders_codes_is_refused(tmp_path):

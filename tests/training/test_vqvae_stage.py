@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from tests import support
-from tfvqgen.config import Config
+from tfvqgen.config import Config, VQVAEConfig
 from tfvqgen.losses import hinge_loss
 from tfvqgen.models import VQVAE2
 from tfvqgen.training.stages.adversary import METRICS, Adversary, norm_ratio
@@ -17,27 +17,20 @@ from tfvqgen.training.stages.vqvae import (
     usage,
 )
 
-CONFIG = (
-    Config.from_preset("hpa128")
-    .with_overrides(
-        [
-            "vqvae.image_shape=16,16,3",
-            "vqvae.hidden=8",
-            "vqvae.residual_width=4",
-            "vqvae.num_embeddings=6",
-            "vqvae.embedding_dim=5",
-            "vqvae.quantize_after=0",
-            "vqvae.bottom_dropout=0",
-            "vqvae.frequency_weight=0.3",
-            "vqvae.adversarial_weight=0.4",
-            "vqvae.adversarial_after=20",
-            "vqvae.adversarial_ramp=10",
-            "vqvae.critic_width=4",
-        ]
-    )
-    .vqvae
+CONFIG = VQVAEConfig(
+    image_shape=(16, 16, 3),
+    hidden=8,
+    residual_width=4,
+    num_embeddings=6,
+    embedding_dim=5,
+    quantize_after=0,
+    bottom_dropout=0,
+    frequency_weight=0.3,
+    adversarial_weight=0.4,
+    adversarial_after=20,
+    adversarial_ramp=10,
+    critic_width=4,
 )
-
 
 HEALTHY = {
     "reconstruction_mse": 0.005,
@@ -115,14 +108,10 @@ def test_the_critic_is_trained_before_it_is_active(autoencoder):
     losses = autoencoder.reconstruction_losses
     _, metrics = at_step(100).step(images, fakes, losses)
     full = float(metrics["effective_adversarial_weight"])
-    for step, rate, pull in [
-        (0, 0, 0),
-        (10, 0, 0),
-        (15, 0.5, 0),
-        (20, 1, 0),
-        (25, 1, 0.5),
-        (30, 1, 1),
-    ]:
+    for step, rate, pull in (
+        *((0, 0, 0), (10, 0, 0), (15, 0.5, 0)),
+        *((20, 1, 0), (25, 1, 0.5), (30, 1, 1)),
+    ):
         adversary = at_step(step)
         _, metrics = adversary.step(images, fakes, losses)
         weight = float(metrics["effective_adversarial_weight"])
@@ -175,14 +164,9 @@ def test_the_loss_reports_all_its_terms(stages):
     images = (255 * image_pair()[0]).astype(np.uint8)
     loss, sums = stages[1].loss({"image": tf.constant(images)})
     assert set(sums) == set(stages[1].sum_shapes) >= {*METRICS, "frequency_loss"}
-    names = (
-        "reconstruction_loss",
-        "frequency_loss",
-        "local_power_loss",
-        "commitment_loss",
-        "codebook_loss",
-    )
-    np.testing.assert_allclose(loss, sum(sums[name] for name in names), rtol=1e-5)
+    names = ("reconstruction", "frequency", "local_power", "commitment", "codebook")
+    total = sum(sums[f"{name}_loss"] for name in names)
+    np.testing.assert_allclose(loss, total, rtol=1e-5)
     assert stages[0].adversary is None
     assert not set(METRICS) & set(stages[0].sum_shapes)
 
