@@ -45,23 +45,14 @@ class _Description:
 
 @dataclasses.dataclass(frozen=True)
 class Features:
-    """Features as read from disk.
+    """Features as read from disk."""
 
-    Attributes:
-        values: Float32 [N, F], all finite.
-        crop_ids: The ids of the N crops.
-        crops: Hex sha256 of the images that the features were computed from.
-        model: The hash of the weights of the network, or a name.
-        config: Settings of the network.
-        sha256: Hex sha256 of ``features.npy``.
-    """
-
-    values: np.ndarray
-    crop_ids: tuple[str, ...]
-    crops: tuple[str, ...]
-    model: str
-    config: Mapping[str, Any]
-    sha256: str
+    values: np.ndarray  # Float32 [N, F], all finite.
+    crop_ids: tuple[str, ...]  # The ids of the N crops.
+    crops: tuple[str, ...]  # Hex sha256 of the images that they were computed from.
+    model: str  # The hash of the weights of the network, or a name.
+    config: Mapping[str, Any]  # Settings of the network.
+    sha256: str  # Hex sha256 of features.npy.
 
 
 def write_features(

@@ -20,21 +20,14 @@ MARKERS = ("blue", "red")
 
 @dataclasses.dataclass(frozen=True)
 class NetworkSettings:
-    """Everything that a network was trained with.
-
-    Attributes:
-        config: The configuration.
-        seed: Seed of the weights, the pairs and the choice of validation groups.
-        protein: The channel that the network predicts.
-        markers: The channels that it sees of both cells.
-        crops: The hash of the crops, see :func:`crops_fingerprint`.
-    """
+    """Everything that a network was trained with."""
 
     config: InpaintingConfig
+    # Of the weights, the pairs and the choice of validation groups.
     seed: int = key(low=0, high=2**32 - 1)
-    protein: str
-    markers: tuple[str, ...]
-    crops: str
+    protein: str  # The channel that the network predicts.
+    markers: tuple[str, ...]  # The channels that it sees of both cells.
+    crops: str  # See crops_fingerprint.
 
     def __post_init__(self):
         check(self)
@@ -58,12 +51,8 @@ def settle(
     A network that has taken all its steps can also be used for other crops. Its
     settings then keep the hash of the crops that it was trained on.
 
-    Args:
-        folder: The crops, with or without a network.
-        overrides: ``key=value`` strings for :class:`InpaintingConfig`.
-        seed: See :class:`NetworkSettings`, as for the others.
-        protein: None keeps the present value.
-        markers: None keeps the present value.
+    `overrides` are ``key=value`` strings for :class:`InpaintingConfig`; the other
+    arguments are those of :class:`NetworkSettings`, where None keeps the present value.
 
     Raises:
         UserError: The request would change a trained network.

@@ -27,17 +27,11 @@ _VALIDATION_SEED = 0
 
 
 class Groups(NamedTuple):
-    """The crops that make pairs.
+    """The crops that make pairs."""
 
-    Attributes:
-        training: Rows of the table by group.
-        validation: Rows of the groups for validation.
-        left_out: Numbers of crops that make no pairs, by reason.
-    """
-
-    training: dict[str, list[int]]
-    validation: dict[str, list[int]]
-    left_out: dict[str, int]
+    training: dict[str, list[int]]  # Rows of the table by group.
+    validation: dict[str, list[int]]  # The same for validation.
+    left_out: dict[str, int]  # Numbers of crops that make no pairs, by reason.
 
 
 def group_crops(
@@ -69,12 +63,10 @@ def group_crops(
     order = sorted(usable, key=place.__getitem__)
     held_out = sum(place[name] < validation_share for name in order)
     held_out = min(max(held_out, 1), len(order) - 1)
-    accepted = sum(map(len, rows.values()))
+    accepted, paired = (sum(map(len, x.values())) for x in (rows, usable))
     left_out = {
         "not accepted": len(crops) - accepted,
-        f"in a group of fewer than {min_group}": (
-            accepted - sum(map(len, usable.values()))
-        ),
+        f"in a group of fewer than {min_group}": accepted - paired,
     }
     return Groups(
         training={name: usable[name] for name in order[held_out:]},
@@ -90,6 +82,9 @@ class Pairs:
         images: The images of all crops.
         groups: Rows of the table by group, at least two in each.
         augment: Whether training shows both cells in random symmetries of the square.
+
+    Attributes:
+        num_examples: N, the number of pairs in an epoch.
     """
 
     def __init__(
@@ -105,11 +100,7 @@ class Pairs:
         self._first = np.repeat(np.cumsum(sizes) - sizes, sizes)
         self._size = np.repeat(sizes, sizes)
         self._augment = augment
-
-    @property
-    def num_examples(self) -> int:
-        """N, the number of pairs in an epoch."""
-        return len(self.rows)
+        self.num_examples = len(self.rows)
 
     def training_pairs(
         self,
@@ -122,12 +113,8 @@ class Pairs:
     ) -> tf.data.Dataset:
         """Returns the endless batches of one worker, from a step on.
 
-        Args:
-            seed: Seed of the order, the partners and the symmetries.
-            batch_size: Size of the global batch, over all workers and replicas.
-            start_step: Number of global batches that were already used.
-            cache: Whether to hold all reduced images in memory.
-            **share: The part of this worker, see :class:`Share`.
+        `cache` holds all reduced images in memory. The other arguments are those of
+        :meth:`Stage.training_data`; `batch_size` is that of all workers together.
 
         Returns:
             Batches of ``source`` and ``target``, [B, S, S, C] as stored, and

@@ -32,19 +32,12 @@ _LIBRARIES = ("numpy", "scikit-learn", "umap-learn")
 
 @dataclasses.dataclass(frozen=True)
 class EmbeddingTable:
-    """The contents of ``umap.csv``, in the order of the features.
+    """The contents of ``umap.csv``, in the order of the features."""
 
-    Attributes:
-        positions: Float32 [N, 2].
-        clusters: Int32 [N].
-        config: Settings and libraries.
-        sha256: Hex sha256 of ``umap.csv``.
-    """
-
-    positions: np.ndarray
-    clusters: np.ndarray
-    config: Mapping[str, Any]
-    sha256: str
+    positions: np.ndarray  # Float32 [N, 2].
+    clusters: np.ndarray  # Int32 [N].
+    config: Mapping[str, Any]  # Settings and libraries.
+    sha256: str  # Hex sha256 of umap.csv.
 
     def stamp(self, features: Features) -> Stamp:
         """Returns the hashes that decisions about these clusters carry.
@@ -69,11 +62,8 @@ def read_embedding(
 ) -> EmbeddingTable | None:
     """Reads clusters and map; returns None if they do not fit the features or settings.
 
-    Args:
-        folder: The folder with ``crops.csv`` and the features.
-        features: Features of the crops.
-        num_clusters: Number of clusters; None accepts any.
-        seed: Random seed; None accepts any.
+    `folder` has ``crops.csv`` and the features. None accepts any `num_clusters` or
+    `seed`.
 
     Raises:
         DataError: They are damaged.

@@ -131,16 +131,9 @@ def draw_crops(well: Well, count: int, size: int) -> list[SyntheticCrop]:
         top, left = y - size // 2, x - size // 2
         window = (slice(top, top + size), slice(left, left + size))
         own = scene.cells[scene.tissue.owner == index + 1]
-        crops.append(
-            SyntheticCrop(
-                image=np.ascontiguousarray(scene.image[window]),
-                nuclei=scene.nuclei[window],
-                cells=scene.cells[window],
-                cell=int(own.max(initial=0)),
-                x=x,
-                y=y,
-            )
-        )
+        image = np.ascontiguousarray(scene.image[window])
+        masks = scene.nuclei[window], scene.cells[window]
+        crops.append(SyntheticCrop(image, *masks, int(own.max(initial=0)), x, y))
     return crops
 
 
@@ -154,13 +147,10 @@ def draw_field(well: Well, size: int, defect_share: float = 0.0) -> SyntheticFie
     defects = plan_defects(well, size, defect_share)
     is_empty = defects and defects[0].kind == "empty"
     num_cells = int(defects[0].strength) if is_empty else None
+    cells = cells_of_field(well, FIELD_SIDE, num_cells)
+    shade = float(well.rng(SHADE).uniform(0.05, 0.25))
     scene = draw_scene(
-        well,
-        cells_of_field(well, FIELD_SIDE, num_cells),
-        FIELD_SIDE,
-        scale,
-        float(well.rng(SHADE).uniform(0.05, 0.25)),
-        lambda light: spoil(light, defects, well, scale),
+        well, cells, FIELD_SIDE, scale, shade, lambda x: spoil(x, defects, well, scale)
     )
     return SyntheticField(scene, defects, UNIT_IN_MICROMETRES / scale)
 
@@ -207,16 +197,13 @@ def plan_defects(well: Well, size: int, share: float) -> list[Defect]:
     if rng.random() >= share:
         return []
     if kind == "debris":
-        return [
-            Defect(
-                kind,
-                "region",
-                _some_channels(rng, 0.6),
-                *_box(rng, size, 0.03, 0.14),
-                float(rng.uniform(2, 4)),
+        lumps = []
+        for _ in range(rng.integers(2, 6)):
+            channels, box = _some_channels(rng, 0.6), _box(rng, size, 0.03, 0.14)
+            lumps.append(
+                Defect(kind, "region", channels, *box, float(rng.uniform(2, 4)))
             )
-            for _ in range(rng.integers(2, 6))
-        ]
+        return lumps
     extent, box, channels = "field", (0, 0, size, size), CHANNELS
     if kind == "empty":
         strength = float(rng.integers(0, MAX_CELLS_OF_EMPTY + 1))

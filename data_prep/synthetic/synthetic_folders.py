@@ -18,7 +18,6 @@ from data_prep.synthetic.wells import (
     CHANNELS,
     CROP_SIDE,
     UNIT_IN_MICROMETRES,
-    Well,
     make_well,
     plan_wells,
 )
@@ -45,11 +44,6 @@ class DrawTask:
     size: int
     num_crops: int = 1
     defect_share: float = 0.0
-
-    @property
-    def well(self) -> Well:
-        """The well."""
-        return make_well(self.seed, self.index, self.vocabulary)
 
 
 def write_crop_folder(
@@ -85,7 +79,7 @@ def _draw(work: Callable, tasks: Sequence[DrawTask], workers: int, unit: str) ->
 
 def _write_well(task: DrawTask) -> list[Crop]:
     """Writes the images of a well's crops and returns their rows."""
-    well, rows = task.well, []
+    well, rows = make_well(task.seed, task.index, task.vocabulary), []
     for number, crop in enumerate(draw_crops(well, task.num_crops, task.size)):
         crop_id = f"{well.name}-{number:02d}"
         path = image_name(crop_id, len(CHANNELS))
@@ -160,7 +154,7 @@ def write_field_folder(
 
 def _write_field(task: DrawTask) -> tuple[dict, list[list]]:
     """Writes the channels and masks of a field; returns its truth and its defects."""
-    well, folder = task.well, Path(task.folder)
+    well, folder = make_well(task.seed, task.index, task.vocabulary), Path(task.folder)
     field = draw_field(well, task.size, task.defect_share)
     for index, channel in enumerate(CHANNELS):
         plane = field.scene.image[..., index : index + 1]

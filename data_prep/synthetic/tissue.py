@@ -76,9 +76,8 @@ class Tissue:
 
     def steps(self, count: float, low: float = 0, high: float = 1, least: float = 1):
         """Returns [T, 1] values from `low` to `high`, `count` at 1 pixel per unit."""
-        return np.linspace(low, high, int(count * max(self.canvas.scale, least)))[
-            :, None
-        ]
+        number = int(count * max(self.canvas.scale, least))
+        return np.linspace(low, high, number)[:, None]
 
     def own(self, points: Points) -> np.ndarray:
         """Returns whether points lie on pixels of the cell that they belong to."""
@@ -121,13 +120,12 @@ def paint(canvas: Canvas, cells: CellOutlines, rng: np.random.Generator) -> Tiss
         np.copyto(nucleus[window], to_nucleus, where=wins)
         np.copyto(owner[window], np.int32(cell + 1), where=wins)
     inside = best > 0
+    to_border = np.minimum(best, (best - second) * np.float32(0.5))
     tissue = Tissue(
         canvas=canvas,
         cells=cells,
         owner=owner * inside,
-        depth=np.where(
-            inside, np.minimum(best, (best - second) * np.float32(0.5)), best
-        ),
+        depth=np.where(inside, to_border, best),
         second=second,
         nucleus=nucleus,
         nucleoli=_nucleoli(canvas, cells, nucleus, rng),
