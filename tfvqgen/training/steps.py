@@ -16,7 +16,7 @@ class StepsResult(NamedTuple):
 
     sums: Sums  # Of all_sum_shapes, over replicas and steps, float64.
     steps: tf.Tensor  # Number of steps, int32 scalar.
-    finite: tf.Tensor  # Whether loss and gradients of the last step were, bool scalar.
+    finite: tf.Tensor  # Whether the last loss and gradients were finite, bool scalar.
 
 
 def make_training_steps(

@@ -78,9 +78,7 @@ def train(
                     f"Received: codes with symmetries={found}"
                 )
         for name in trained:
-            section = getattr(config, name)
-            accumulation = section.accumulation if name in LEVELS else 1
-            _require_divisible(section, devices.num_replicas_in_sync * accumulation)
+            _require_divisible(getattr(config, name), devices.num_replicas_in_sync)
         target.keep_config(config, dataset.info)
         for name in ("vqvae", "codes", *LEVELS):
             if name == "codes" and stage in ("all", name):
@@ -159,7 +157,8 @@ def _open_codes(
     return [codes.CodeSplit(folder, name, info) for name in ("train", "validation")]
 
 
-def _require_divisible(section: StageConfig, parts: int) -> None:
+def _require_divisible(section: StageConfig, replicas: int) -> None:
+    parts = replicas * getattr(section, "accumulation", 1)
     if section.batch_size % parts:
         raise UserError(
             "the batch cannot be split into equal parts for replicas and gradient "
