@@ -18,7 +18,8 @@ def eager():
 @pytest.fixture
 def mirrored(monkeypatch):
     """Lets the strategy ``mirrored`` be the one of this process, and makes graphs."""
-    monkeypatch.setattr(tf.distribute, "MirroredStrategy", lambda _: two_replicas())
+    strategy = two_replicas()
+    monkeypatch.setattr(tf.distribute, "MirroredStrategy", lambda _: strategy)
     with support.eagerly(False):
         yield
 
