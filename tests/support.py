@@ -19,42 +19,23 @@ tf.config.set_logical_device_configuration(
 )
 
 ROOT = Path(__file__).resolve().parents[1]
-# Overrides of the configuration for models that train within seconds.
+# Overrides (TINY) of the configuration for models that train within seconds.
+_AUTOENCODER = (
+    "image_shape=16,16,3 hidden=8 residual_width=4 num_embeddings=8 embedding_dim=4 "
+    "quantize_after=2 bottom_dropout=0.2 dead_code_threshold=0.5"
+)
+_PRIOR = (
+    "width=8 blocks=1 layers=1 residual_width=4 heads=2 key_dim=2 value_dim=2 "
+    "condition_layers=1"
+)
+_SCHEDULE = (
+    "batch_size=4 warmup_steps=2 decay_steps=20 log_every=2 validate_every=6 "
+    "checkpoint_every=3"
+)
 TINY = [
-    "vqvae.image_shape=16,16,3",
-    "vqvae.hidden=8",
-    "vqvae.residual_width=4",
-    "vqvae.num_embeddings=8",
-    "vqvae.embedding_dim=4",
-    "vqvae.quantize_after=2",
-    "vqvae.bottom_dropout=0.2",
-    "vqvae.dead_code_threshold=0.5",
-    "vqvae.batch_size=4",
-    "vqvae.warmup_steps=2",
-    "vqvae.decay_steps=20",
-    "vqvae.log_every=2",
-    "vqvae.validate_every=6",
-    "vqvae.checkpoint_every=3",
-    *(
-        f"{level}.{key}"
-        for level in ("top", "bottom")
-        for key in (
-            "width=8",
-            "blocks=1",
-            "layers=1",
-            "residual_width=4",
-            "heads=2",
-            "key_dim=2",
-            "value_dim=2",
-            "condition_layers=1",
-            "batch_size=4",
-            "warmup_steps=2",
-            "decay_steps=20",
-            "log_every=2",
-            "validate_every=6",
-            "checkpoint_every=3",
-        )
-    ),
+    f"{stage}.{setting}"
+    for stage, sizes in (("vqvae", _AUTOENCODER), ("top", _PRIOR), ("bottom", _PRIOR))
+    for setting in f"{sizes} {_SCHEDULE}".split()
 ]
 CHANNELS = ("red", "green", "blue", "yellow", "c5", "c6", "c7", "c8")
 
@@ -147,11 +128,26 @@ def make_dataset(
             tuple(example_labels[i]) if example_labels else (i % len(labels),)
             for i in range(size)
         ]
-        examples = [(random_image(shape, dtype, i), chosen[i]) for i in range(size)]
         counts = {
             name: sum(k in each for each in chosen) for k, name in enumerate(labels)
         }
-        shards = _write_shards(folder, split, examples, num_shards)
+        encoded = [
+            schema.serialize_example(
+                random_image(shape, dtype, i),
+                own,
+                crop_id=f"{split}{i}",
+                group=f"{split}-group{i}",
+            )
+            for i, own in enumerate(chosen)
+        ]
+        bounds = np.linspace(0, size, num_shards + 1).astype(int)
+        shards = tuple(
+            tfrecords.write_shard(
+                folder / tfrecords.shard_name(split, k, num_shards),
+                encoded[bounds[k] : bounds[k + 1]],
+            )
+            for k in range(num_shards)
+        )
         infos[split] = dataset_info.SplitInfo(size, counts, size, shards)
     channels = CHANNELS[: shape[-1]]
     dataset_info.write_info(
@@ -169,23 +165,6 @@ def make_dataset(
         ),
     )
     return schema.open_dataset(folder)
-
-
-def _write_shards(folder: Path, split: str, examples: Sequence, num_shards: int):
-    encoded = [
-        schema.serialize_example(
-            image, labels, crop_id=f"{split}{i}", group=f"{split}-group{i}"
-        )
-        for i, (image, labels) in enumerate(examples)
-    ]
-    bounds = np.linspace(0, len(encoded), num_shards + 1).astype(int)
-    return tuple(
-        tfrecords.write_shard(
-            folder / tfrecords.shard_name(split, k, num_shards),
-            encoded[bounds[k] : bounds[k + 1]],
-        )
-        for k in range(num_shards)
-    )
 
 
 def digest_of_folder(folder: Path) -> dict[str, str]:

@@ -55,12 +55,6 @@ def test_matching_crops_are_different_and_have_the_requested_labels(labels, seed
     np.testing.assert_array_equal(labels[chosen], requested)
 
 
-def test_if_no_crop_matches_another_crop_is_chosen():
-    labels = np.array([[1, 0], [0, 1]], bool)
-    chosen = matching_crops(labels, np.array([[1, 0]] * 4, bool), seed=0)
-    assert chosen.tolist() == [0, 1]
-
-
 def label_rows(numbers):
     """Returns sets of labels [N, 2] by number: 0 is none, 3 is both."""
     return np.array([[n & 1, n >> 1] for n in numbers]).reshape(-1, 2)

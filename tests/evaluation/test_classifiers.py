@@ -1,17 +1,15 @@
 import dataclasses
-import json
 
 import numpy as np
 import pytest
 
 from tests import support
-from tests.evaluation.drawn_cells import SPLITS, TINY, make_dataset
+from tests.evaluation.drawn_cells import TINY, make_dataset
 from tfvqgen.errors import UserError
 from tfvqgen.evaluation.classifiers import (
     REJECTION,
     classifier_split,
     evaluation_classifier,
-    train_classifier,
 )
 from tfvqgen.training.loop import Loop
 
@@ -94,12 +92,6 @@ def test_other_data_or_settings_give_another_classifier(dataset, tmp_path, monke
     evaluation_classifier(other, tmp_path, config=TINY)
     evaluation_classifier(dataset, tmp_path, config=changed(width=3))
     assert len(folders(tmp_path)) == 5
-    splits = dataset.split("train"), dataset.split("test")
-    found = train_classifier(*splits, tmp_path, role="real", config=TINY)
-    assert found.trained_on == "the split train"
-    (path,) = (tmp_path / "classifiers").glob("real-*/about.json")
-    about = json.loads(path.read_text())
-    assert about["learnt_from"]["num_examples"] == SPLITS["train"]
 
 
 def test_it_is_trained_neither_on_training_crops_nor_on_evaluated_ones(

@@ -42,14 +42,6 @@ def test_each_set_is_compared_with_the_held_out_crops():
     assert near["coverage"]["value"] > 0.9 > far["coverage"]["value"]
 
 
-@pytest.mark.parametrize(("number", "measured"), [(1, False), (4, True)])
-def test_distances_of_too_few_cells_are_null(number, measured):
-    sets = {"generated": normal(number, 1)}
-    found = distances_section(Extractor(), normal(number, 0), sets, seed=0)["sets"]
-    assert (found["generated"]["frechet"] is not None) == measured
-    assert found["generated"]["coverage"] is None
-
-
 @given(st.lists(st.integers(0, 8), min_size=1, max_size=40).map(np.array))
 def test_halves_share_no_group_and_contain_every_crop(groups):
     first, second = halves(groups, seed=0)

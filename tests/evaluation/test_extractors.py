@@ -66,31 +66,14 @@ def test_three_channels_are_those_displayed_red_green_and_blue(tmp_path, info):
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
-def test_images_are_resized_to_the_size_of_the_signature(tmp_path, info):
-    def flat(images):
-        return {"features": tf.reshape(images, [-1, 8 * 8 * 4])}
-
-    path = save(tmp_path, flat, shape=(None, 8, 8, 4))
-    blocks = np.random.default_rng(0).integers(0, 255, (1, 8, 8, 4), np.uint8)
-    large = blocks.repeat(2, axis=1).repeat(2, axis=2)
-    found = SavedModelExtractor(path, "m", info).features(large)
-    # With antialiasing the mean of a block cannot be far from the block.
-    assert np.corrcoef(found[0], blocks.ravel())[0, 1] > 0.9
-
-
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
         ({"name": "classify"}, "the signatures classify"),
         (
-            {"function": lambda x: {"a": means(x)["features"], "b": x}},
-            r"the outputs \['a', 'b'\]",
-        ),
-        (
             {"shape": (None, 16, 16, 2)},
             r"images of 2 channels where the data have 4 \(red, green, blue, yellow\)",
         ),
-        ({"dtype": tf.int32}, r"images int32 \(None, 16, 16, 4\)"),
         ({"function": lambda x: {"x": x}}, r"float32 \(1, 16, 16, 4\) of one image"),
     ],
 )
@@ -120,13 +103,8 @@ class MeansExtractor:
 def test_extractors_are_returned_in_order_with_their_names(model, info):
     names = ["random", "classifier", str(model), f"inception={model}", f"my={model}"]
     found = choose_extractors(names, info, MeansExtractor)
-    assert [one.name for one in found] == [
-        "random",
-        "classifier",
-        "means",
-        "inception",
-        "my",
-    ]
+    expected = ["random", "classifier", "means", "inception", "my"]
+    assert [one.name for one in found] == expected
     with pytest.raises(UserError, match="two extractors have the same name"):
         choose_extractors([str(model), f"means={model}"], info, MeansExtractor)
     assert frechet_name("inception") == "FID" and frechet_name("my") == "FD-my"
@@ -135,9 +113,7 @@ def test_extractors_are_returned_in_order_with_their_names(model, info):
         choose_extractors(["classifier", "my=nowhere"], info, lambda: 1 / 0)
 
 
-@pytest.mark.parametrize(
-    "text", ["", "=x", "x=", "random=x", "classifier=x", "clasifier", "inception"]
-)
+@pytest.mark.parametrize("text", ["=x", "x=", "random=x", "clasifier", "inception"])
 def test_unknown_and_reserved_names_are_refused(text, tmp_path, info, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "inception").mkdir()
@@ -162,15 +138,11 @@ def test_the_random_network_is_always_the_same_convolution():
     assert found.shape == (3, RandomNetwork.size)
 
 
-def test_features_are_in_the_order_of_the_images(tmp_path):
-    split = support.make_dataset(tmp_path, {"test": 70}).split("test")
-    chosen = ImageSet.of_split(split).take([69, 3, *range(20, 60)])
+def test_features_have_the_order_of_the_images_and_must_be_finite(tmp_path):
+    split = support.make_dataset(tmp_path, {"test": 40}).split("test")
+    chosen = ImageSet.of_split(split).take([39, 3, *range(35)])
     found = extract_features(MeansExtractor(), chosen, "crops")
-    expected = [
-        support.random_image((8, 8, 3), seed=i).mean(axis=(0, 1))
-        for i in chosen.numbers
-    ]
-    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    np.testing.assert_allclose(found, chosen.read().mean(axis=(1, 2)), rtol=1e-6)
 
     class Broken(MeansExtractor):
         def features(self, images):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests import support
-from tests.generators import LABELS, NoiseSource, make_generator
+from tests.generators import LABELS, NoiseSource
 from tfvqgen.data.schema import open_dataset
 from tfvqgen.errors import UserError
 from tfvqgen.evaluation import generated_images
@@ -12,7 +12,6 @@ from tfvqgen.evaluation.generated_images import (
     REQUEST,
     store_cells,
     store_reconstructions,
-    store_selection,
 )
 from tfvqgen.evaluation.image_sets import ImageSet
 from tfvqgen.generation.request import SamplingParameters
@@ -37,20 +36,21 @@ def store(folder, source=None, **request):
 def test_stored_cells_are_those_that_the_model_generates(
     tmp_path, tiny_generator, quickly
 ):
-    cells = store(tmp_path / "cells", tiny_generator)
-    ones = np.ones(NUMBER, np.float32)
-    labels, seeds = REQUESTED.astype(np.float32), 7 + np.arange(NUMBER)
+    requested = REQUESTED[:5]
+    cells = store(tmp_path / "cells", tiny_generator, labels=requested)
+    ones = np.ones(5, np.float32)
+    labels, seeds = requested.astype(np.float32), 7 + np.arange(5)
     expected = tiny_generator.generate(
         labels, seeds, 0.9 * ones, 0.8 * ones, 0.5 * ones
     )
     # Where a draw lies on the border between codes, batches of another size may differ.
     same = (cells.read() == expected.image.numpy()).all(axis=(1, 2, 3))
-    assert same.sum() >= NUMBER - 1
-    np.testing.assert_array_equal(cells.labels, REQUESTED > 0)
+    assert same.sum() >= 4
+    np.testing.assert_array_equal(cells.labels, requested > 0)
     dataset = open_dataset(tmp_path / "cells", verify=True)
     split = dataset.split("train")
-    assert split.label_counts == dict(zip(LABELS, [4, 4, 3], strict=True))
-    np.testing.assert_array_equal(split.read_labels(), REQUESTED > 0)
+    assert split.label_counts == dict(zip(LABELS, [2, 2, 1], strict=True))
+    np.testing.assert_array_equal(split.read_labels(), requested > 0)
     assert "not observed" in dataset.info.credit
     assert dataset.info.provenance["made_by_a_model"]["guidance"] == 0.5
 
@@ -91,15 +91,6 @@ def test_another_request_replaces_the_stored_cells(tmp_path, other):
     assert replaced == fresh
 
 
-def test_selected_images_have_a_store_of_their_own(tmp_path):
-    cells, info = store(tmp_path / "cells"), make_generator().model_info
-    for rows in ([3, 10, 0], [0, 3, 10]):
-        chosen = store_selection(cells.take(rows), info, folder=tmp_path / "chosen")
-        np.testing.assert_array_equal(chosen.read(), cells.read()[rows])
-        np.testing.assert_array_equal(chosen.labels, cells.labels[rows])
-        assert chosen.split.num_examples == 3
-
-
 def test_stored_reconstructions_are_those_of_the_chosen_crops(tmp_path, tiny_generator):
     data = support.make_dataset(tmp_path / "data", {"test": 12}, shape=(16, 16, 3))
     chosen = ImageSet.of_split(data.split("test")).take(np.arange(11, 0, -1))
@@ -111,18 +102,10 @@ def test_stored_reconstructions_are_those_of_the_chosen_crops(tmp_path, tiny_gen
     assert request["kind"] == "reconstructions" and request["number"] == 11
 
 
-@pytest.mark.parametrize(
-    "names",
-    [
-        ("request.json", "train-00000-of-00002.tfrecord", "samples.csv"),
-        ("train-00000-of-00002.tfrecord",),
-    ],
-    ids=["another file", "no request"],
-)
-def test_a_folder_with_other_files_is_refused_and_not_changed(tmp_path, names):
-    for name in names:
+def test_a_folder_with_other_files_is_refused_and_not_changed(tmp_path):
+    for name in ("request.json", "train-00000-of-00002.tfrecord", "samples.csv"):
         (tmp_path / name).write_text("{}")
     before = support.digest_of_folder(tmp_path)
-    with pytest.raises(UserError, match=f"contains other files: .*{names[-1]}"):
+    with pytest.raises(UserError, match=r"contains other files: .*samples\.csv"):
         store(tmp_path)
     assert support.digest_of_folder(tmp_path) == before

@@ -27,16 +27,6 @@ def test_statistics_of_several_means_are_resampled_together():
     np.testing.assert_allclose([found["value"], *found["interval"]], 0.3)
 
 
-def test_each_of_several_metrics_has_its_own_interval():
-    rows = np.stack([normal(50), normal(50) + 10], axis=1)[:, None]
-    interval = bootstrap_interval(rows, seed=0)
-    assert interval.shape == (2, 1, 2)
-    np.testing.assert_allclose(interval[:, 0, 1] - interval[:, 0, 0], 10)
-    for few in (rows[:1], rows[:0]):
-        assert np.isnan(bootstrap_interval(few, seed=0)).all()
-    assert metric(np.zeros(0), 0) == {"value": None, "interval": [None, None]}
-
-
 def test_the_interval_of_a_distance_is_around_its_value_and_within_its_limits():
     resampled = 7 + normal(4000, seed=1)
     low, high = distance_metric(5, resampled)["interval"]

@@ -78,9 +78,3 @@ def test_the_nearest_rows_are_those_of_scikit_learn():
         search = NearestNeighbors(n_neighbors=1).fit(rows)
         expected = search.kneighbors(queries, return_distance=False)[:, 0]
         np.testing.assert_array_equal(which, expected)
-
-
-def test_copies_of_rows_of_both_sets_have_ratio_one():
-    both = normal(30)
-    np.testing.assert_array_equal(near(both, both, both).ratio, 1)
-    assert np.isfinite(near(both, normal(30, 1), both).ratio).all()

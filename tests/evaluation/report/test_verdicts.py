@@ -36,15 +36,9 @@ def level_metrics(perplexity=200.0, usage=0.9, bits=5.5, saved=0.31):
 
 def test_good_levels_and_priors_are_explained():
     found = level_verdicts(level_metrics(), "test")
-    assert all(good for good, _ in found)
-    assert [sentence for _, sentence in found] == [
-        "the top level contributes: the error is 3.0 times as high without it",
-        "the bottom level contributes: the error is 4.0 times as high without it",
-        "the top prior has learned: a code costs 31% less than the unigram baseline",
-        "for the top prior, new crops cost 10% more than training crops",
-        "the bottom prior has learned: a code costs 31% less than the unigram baseline",
-        "for the bottom prior, new crops cost 10% more than training crops",
-    ]
+    assert all(good for good, _ in found) and len(found) == 6
+    for words in ("3.0 times as high", "costs 31% less", "new crops cost 10% more"):
+        assert any(words in sentence for _, sentence in found)
     on_training = [sentence for _, sentence in level_verdicts(level_metrics(), "train")]
     assert not any("new crops" in sentence for sentence in on_training)
 
@@ -64,13 +58,13 @@ def test_a_problem_of_a_level_or_prior_gives_one_bad_verdict(problem, words):
     assert words in sentence
 
 
-def distances(generated, reconstructions, n=500):
+def distances(generated, reconstructions):
     sides = {"generated": generated, "reconstructions": reconstructions}
     sets = {
         name: {"coverage": None if value is None else metric(value)}
         for name, value in sides.items()
     }
-    one = {"n": n, "features": 224, "sets": sets}
+    one = {"n": 500, "features": 224, "sets": sets}
     return {"generation": {"distances": {"random": one}}}
 
 
@@ -79,11 +73,8 @@ def test_coverage_is_compared_with_that_of_reconstructions():
     assert good and "cover 100% of" in sentence
     ((good, sentence),) = distance_verdicts(distances(0.6, 0.9))
     assert not good and "cover 67% of" in sentence
-    assert distance_verdicts(distances(None, None)) == []
-    assert distance_verdicts(distances(0.0, 0.0)) == []
-    _, (good, sentence) = distance_verdicts(distances(0.9, 0.9, n=100))
-    words = "FD-random is measured on 100 cells with 224 features"
-    assert not good and words in sentence
+    for nothing in (None, 0.0):
+        assert distance_verdicts(distances(nothing, nothing)) == []
 
 
 @pytest.mark.parametrize(

@@ -94,6 +94,8 @@ def make_images(
     real = dict(zip(order, read_images(split, order), strict=True))
     scale = np.iinfo(info.dtype).max
     gain = brightening(np.stack(list(real.values())) / scale)
+    used = sorted({*cells_shown, *(one.cell for one in neighbours)})
+    made = dict(zip(used, cells.images.take(used).read(), strict=True))
 
     def show(images: np.ndarray) -> np.ndarray:
         return shown(images, info.display_channels, gain)
@@ -101,11 +103,12 @@ def make_images(
     def small(image, labels, name: str, seed: int | None = None) -> ReportImage:
         return _cell_image(reduced(show(image / scale)), labels, name, info, seed)
 
-    def first(images: ImageSet, name: str, seed: int | None = None) -> ReportImage:
-        return small(images.read()[0], images.labels[0], name, seed)
+    def first(images: ImageSet, name: str) -> ReportImage:
+        return small(images.read()[0], images.labels[0], name)
 
     def generated(cell: int) -> ReportImage:
-        return first(cells.images.take([cell]), "generated", int(cells.seeds[cell]))
+        labels, seed = cells.images.labels[cell], int(cells.seeds[cell])
+        return small(made[cell], labels, "generated", seed)
 
     def real_crop(cell: int) -> ReportImage:
         crop = int(references.crop_numbers[cell])
