@@ -18,7 +18,7 @@ import numpy as np
 
 from data_prep.embedding import projection
 from data_prep.embedding.crop_features import Features
-from data_prep.screening.decisions import Stamp, shortened
+from data_prep.screening.decisions import STAMP_DIGITS, Stamp
 from data_prep.tables import read_table
 from tfvqgen.errors import DataError
 from tfvqgen.files import read_json, sha256_of_file, write_json, write_table
@@ -47,11 +47,9 @@ class EmbeddingTable:
         """
         origin = [features.config, self.config, self.sha256]
         text = json.dumps(origin, sort_keys=True)
-        return Stamp(
-            features=shortened(features.sha256),
-            model=shortened(features.model),
-            config=shortened(hashlib.sha256(text.encode()).hexdigest()),
-        )
+        config = hashlib.sha256(text.encode()).hexdigest()
+        stamp = features.sha256, features.model, config
+        return Stamp(*(part[:STAMP_DIGITS] for part in stamp))
 
 
 def read_embedding(

@@ -26,7 +26,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from data_prep.tables import Row, read_table
-from tfvqgen.data.crops import Crop, CropFolder
+from tfvqgen.data.crops import CropFolder
 from tfvqgen.errors import DataError
 from tfvqgen.files import write_table
 
@@ -50,39 +50,25 @@ class Stamp:
 
 @dataclasses.dataclass(frozen=True)
 class Screened:
-    """A crop on the review page.
-
-    Attributes:
-        crop_id: The crop.
-        sha256: Hash of its image.
-        cluster: Number of its cluster.
-        accepted: Whether crops.csv accepts it.
-    """
+    """A crop on the review page."""
 
     crop_id: str
-    sha256: str
+    sha256: str  # Hash of its image.
     cluster: int
-    accepted: bool = True
+    accepted: bool = True  # In crops.csv.
+
+    def cells(self, decision: str) -> tuple:
+        """Returns the first cells of the crop's row in a file of decisions."""
+        return self.cluster, self.crop_id, self.sha256, decision
 
 
 @dataclasses.dataclass(frozen=True)
 class Decision:
-    """The decision about one crop.
-
-    Attributes:
-        crop: The crop.
-        decision: One of `DECISIONS`.
-        by: ``crop``, ``cluster``, or empty if there is no decision.
-    """
+    """The decision about one crop."""
 
     crop: Screened
-    decision: str
-    by: str
-
-
-def shortened(text: str) -> str:
-    """Returns a hash or a name as a stamp contains it."""
-    return text[:STAMP_DIGITS]
+    decision: str  # One of `DECISIONS`.
+    by: str  # ``crop``, ``cluster``, or empty if there is no decision.
 
 
 def resolve(
@@ -121,12 +107,11 @@ def resolve(
                 )
     made = []
     for crop in crops:
-        if own := by_crop.get(crop.crop_id):
+        own, whole = by_crop.get(crop.crop_id), by_cluster.get(str(crop.cluster))
+        word = _decision(whole) if whole else UNDECIDED
+        if own:
             made.append(Decision(crop, _decision(own), "crop"))
-            continue
-        row = by_cluster.get(str(crop.cluster))
-        word = _decision(row) if row else UNDECIDED
-        if word == DROP or (word == KEEP and crop.accepted):
+        elif word == DROP or (word == KEEP and crop.accepted):
             made.append(Decision(crop, word, "cluster"))
         else:
             made.append(Decision(crop, UNDECIDED, ""))
@@ -138,30 +123,21 @@ def write_decisions(
 ) -> None:
     """Writes a row for every crop, also undecided ones: new crops are noticed."""
     tail = dataclasses.astuple(stamp)
-    rows = []
-    for made in decisions:
-        crop = made.crop
-        head = (crop.cluster, crop.crop_id, crop.sha256, made.decision)
-        rows.append([*head, *tail, made.by])
+    rows = [(*made.crop.cells(made.decision), *tail, made.by) for made in decisions]
     write_table(path, [*COLUMNS, "by"], rows)
 
 
 def apply_to_crops(folder: CropFolder, path: str | os.PathLike) -> CropFolder:
-    """Returns the crops with `accepted` as decided; undecided crops keep theirs.
-
-    Args:
-        folder: The crops, all of which must be in the file.
-        path: A file that :func:`write_decisions` wrote.
+    """Applies a file of :func:`write_decisions`; undecided crops stay as they are.
 
     Raises:
         DataError: Crops were added, removed or changed since, or rows contradict each
             other. The message names file and line.
     """
-    path = Path(path)
     listed = {crop.crop_id: crop for crop in folder.rows}
     made: dict[str, Row] = {}
     stamp: Stamp | None = None
-    for row in read_table(path, COLUMNS):
+    for row in read_table(Path(path), COLUMNS):
         crop_id = row.get("crop_id")
         stamp = stamp or Stamp(*(row.get(name) for name in STAMP_COLUMNS))
         _check_stamp(row, stamp)
@@ -180,7 +156,13 @@ def apply_to_crops(folder: CropFolder, path: str | os.PathLike) -> CropFolder:
             "stale decisions: expected one for every crop; screen again. Received: "
             f"{len(missing)} crops that are not in {path}, the first {missing[0]!r}"
         )
-    rows = [_applied(crop, _decision(made[crop.crop_id])) for crop in folder.rows]
+    rows = []
+    for crop in folder.rows:
+        word = _decision(made[crop.crop_id])
+        if word != UNDECIDED:
+            reason = DROPPED_BY_DECISION if word == DROP else ""
+            crop = dataclasses.replace(crop, accepted=word == KEEP, reason=reason)
+        rows.append(crop)
     return dataclasses.replace(folder, rows=rows)
 
 
@@ -227,11 +209,3 @@ def _add(made: dict[str, Row], key: str, what: str, row: Row) -> None:
             f"contradictory decisions: expected one about {what}. Received: "
             f"{_decision(before)} in {before.where}, {_decision(row)} in {row.where}"
         )
-
-
-def _applied(crop: Crop, decision: str) -> Crop:
-    if decision == DROP:
-        return dataclasses.replace(crop, accepted=False, reason=DROPPED_BY_DECISION)
-    if decision == KEEP:
-        return dataclasses.replace(crop, accepted=True, reason="")
-    return crop

@@ -46,53 +46,36 @@ _LOW, _HIGH = 0.01, 0.99
 
 @dataclasses.dataclass(frozen=True)
 class Shown:
-    """The contents of the page: N crops.
-
-    Attributes:
-        crops: The crops.
-        hashes: Hex sha256 of their images.
-        positions: Positions on the map, float32 [N, 2].
-        clusters: Numbers of their clusters, int32 [N].
-        suggested: The suggestions.
-        stamp: Stamp of the decisions.
-        credit: Licence and source line.
-    """
+    """The contents of the page: N crops."""
 
     crops: Sequence[Crop]
-    hashes: Sequence[str]
-    positions: np.ndarray
-    clusters: np.ndarray
+    hashes: Sequence[str]  # Hex sha256 of their images.
+    positions: np.ndarray  # Positions on the map, float32 [N, 2].
+    clusters: np.ndarray  # Numbers of their clusters, int32 [N].
     suggested: suggestions.Suggestions
     stamp: Stamp
-    credit: str
+    credit: str  # Licence and source line.
 
     def reordered(self, order: np.ndarray) -> "Shown":
         """Returns the same crops in another order."""
-        found = self.suggested
+        reasons = tuple(self.suggested.reasons[i] for i in order)
+        kinds = self.suggested.kinds[order]
         return dataclasses.replace(
             self,
             crops=[self.crops[i] for i in order],
             hashes=[self.hashes[i] for i in order],
             positions=self.positions[order],
             clusters=self.clusters[order],
-            suggested=dataclasses.replace(
-                found,
-                kinds=found.kinds[order],
-                reasons=tuple(found.reasons[i] for i in order),
-            ),
+            suggested=dataclasses.replace(self.suggested, kinds=kinds, reasons=reasons),
         )
 
 
 def write_page(output: Path, shown: Shown, sheets: Sequence[str]) -> Path:
-    """Writes the page and returns its path.
+    """Writes the page of crops in order of their clusters, and returns its path.
 
-    Args:
-        output: Folder of the page, whose subfolder ``sprites`` contains the sheets.
-        shown: The crops, ordered by cluster.
-        sheets: File names of the sheets.
+    The subfolder ``sprites`` of `output` contains the sheets.
     """
-    names = sorted({label for crop in shown.crops for label in crop.labels})
-    _write_script(output / "data.js", "DATA", page_data(shown, names, sheets))
+    _write_script(output / "data.js", "DATA", _page_data(shown, sheets))
     _write_script(output / "names.js", "NAMES", page_names(shown))
     # The page itself comes last: it needs the others.
     for source in sorted(_SOURCES.iterdir(), key=lambda path: path.name == PAGE):
@@ -101,14 +84,13 @@ def write_page(output: Path, shown: Shown, sheets: Sequence[str]) -> Path:
     return output / PAGE
 
 
-def page_data(shown: Shown, labels: Sequence[str], sheets: Sequence[str]) -> dict:
+def _page_data(shown: Shown, sheets: Sequence[str]) -> dict:
     """Returns the contents of data.js."""
-    number = {label: index for index, label in enumerate(labels)}
-    sets = [tuple(number[label] for label in crop.labels) for crop in shown.crops]
+    labels = sorted({label for crop in shown.crops for label in crop.labels})
+    sets = [tuple(labels.index(label) for label in crop.labels) for crop in shown.crops]
     combinations = sorted(set(sets))
     of_set = {labels: index for index, labels in enumerate(combinations)}
     places = map_pixels(shown.positions)
-    counts = np.bincount(shown.clusters)
     weights = 1 << np.arange(len(suggestions.KINDS))
     refused = np.array([not crop.accepted for crop in shown.crops])
     return {
@@ -117,14 +99,14 @@ def page_data(shown: Shown, labels: Sequence[str], sheets: Sequence[str]) -> dic
         "credit": shown.credit,
         "num_crops": len(shown.crops),
         "num_groups": len({crop.group for crop in shown.crops}),
-        "starts": [0, *np.cumsum(counts).tolist()],
+        "starts": [0, *np.cumsum(np.bincount(shown.clusters)).tolist()],
         "suggested_clusters": sorted(shown.suggested.clusters),
-        "labels": list(labels),
+        "labels": labels,
         "combinations": combinations,
-        "x": encoded(places[:, 0], "<u2"),
-        "y": encoded(places[:, 1], "<u2"),
-        "combination": encoded([of_set[labels] for labels in sets], "<u2"),
-        "kinds": encoded(shown.suggested.kinds @ weights + _REFUSED * refused, "u1"),
+        "x": _encoded(places[:, 0], "<u2"),
+        "y": _encoded(places[:, 1], "<u2"),
+        "combination": _encoded([of_set[each] for each in sets], "<u2"),
+        "kinds": _encoded(shown.suggested.kinds @ weights + _REFUSED * refused, "u1"),
         "columns": _columns(shown.crops),
         "tile": TILE,
         "tiles_a_side": TILES_A_SIDE,
@@ -140,9 +122,9 @@ def page_names(shown: Shown) -> dict:
     return {
         "crop_ids": "\n".join(crop.crop_id for crop in shown.crops),
         "groups": groups.tolist(),
-        "group": encoded(group, "<u4"),
+        "group": _encoded(group, "<u4"),
         "reasons": reasons.tolist(),
-        "reason": encoded(reason, "<u4"),
+        "reason": _encoded(reason, "<u4"),
         "hashes": base64.b64encode(hashes).decode(),
     }
 
@@ -159,7 +141,7 @@ def map_pixels(positions: np.ndarray) -> np.ndarray:
     return np.round(np.clip(unit, 0, 1) * 65535).astype(np.uint16)
 
 
-def encoded(values, dtype: str) -> str:
+def _encoded(values, dtype: str) -> str:
     """Returns numbers as base64 of their bytes."""
     return base64.b64encode(np.asarray(values).astype(dtype).tobytes()).decode()
 
@@ -176,8 +158,8 @@ def _columns(crops: Sequence[Crop]) -> list[dict]:
         with np.errstate(invalid="ignore"):
             unit = np.clip((values - low) / max(high - low, 1e-12), 0, 1)
         steps = np.where(known, np.nan_to_num(unit) * 254, _MISSING).round()
-        column = {"name": name, "low": low, "high": high}
-        found.append({**column, "values": encoded(steps, "u1")})
+        steps = _encoded(steps, "u1")
+        found.append({"name": name, "low": low, "high": high, "values": steps})
     return found
 
 
@@ -196,23 +178,19 @@ class Thumbnails:
         shown = default_display(folder.channels)
         self._display = display_indices(shown, folder.channels)
         step = max(1, len(folder.rows) // _SAMPLE)
-        sample = [
-            self._unit(crop).reshape(-1, len(folder.channels))
-            for crop in folder.rows[::step]
-        ]
+        num = len(folder.channels)
+        sample = [self._unit(crop).reshape(-1, num) for crop in folder.rows[::step]]
         self.gain = sheets.brightening(np.concatenate(sample))
 
     def __call__(self, crop: Crop) -> np.ndarray:
         """Returns the thumbnail of a crop, uint8 [TILE, TILE, 3]; margins are black."""
-        picture = Image.fromarray(
-            sheets.shown(self._unit(crop), self._display, self.gain)
-        )
-        scale = TILE / max(picture.size)
-        size = [max(1, round(side * scale)) for side in picture.size]
+        values = sheets.shown(self._unit(crop), self._display, self.gain)
+        image = Image.fromarray(values)
+        scale = TILE / max(image.size)
+        size = [max(1, round(side * scale)) for side in image.size]
         how = Image.Resampling.BOX if scale < 1 else Image.Resampling.NEAREST
         tile = Image.new("RGB", (TILE, TILE))
-        place = [(TILE - side) // 2 for side in size]
-        tile.paste(picture.resize(size, how), place)
+        tile.paste(image.resize(size, how), [(TILE - side) // 2 for side in size])
         return np.asarray(tile)
 
     def _unit(self, crop: Crop) -> np.ndarray:
@@ -225,11 +203,7 @@ def write_sheets(
 ) -> list[str]:
     """Writes the sheets of crops in their order, and removes other sheets.
 
-    Args:
-        output: Folder of the sheets.
-        folder: Folder of the crops.
-        crops: The crops, in the order of the tiles.
-        hashes: Hashes of the crops' images.
+    `hashes` are those of the crops' images.
 
     Returns:
         The file names of the sheets in order.

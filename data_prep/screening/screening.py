@@ -29,18 +29,10 @@ NO_LABEL = "(no label)"
 
 @dataclasses.dataclass(frozen=True)
 class Screening:
-    """Crops with their features and clusters.
-
-    Attributes:
-        folder: All crops.
-        crops: The crops that have features, in the order of the features.
-        features: The features.
-        table: The clusters and positions on the map.
-        stamp: The stamp of decisions about the clusters.
-    """
+    """Crops with their features and clusters."""
 
     folder: CropFolder
-    crops: list[Crop]
+    crops: list[Crop]  # Those that have features, in the order of the features.
     features: Features
     table: umap_table.EmbeddingTable
     stamp: decisions.Stamp
@@ -48,12 +40,10 @@ class Screening:
     @property
     def screened(self) -> list[decisions.Screened]:
         """The crops as decisions refer to them."""
-        numbers = self.table.clusters.tolist()
+        columns = self.crops, self.features.crops, self.table.clusters.tolist()
         return [
             decisions.Screened(crop.crop_id, digest, number, crop.accepted)
-            for crop, digest, number in zip(
-                self.crops, self.features.crops, numbers, strict=True
-            )
+            for crop, digest, number in zip(*columns, strict=True)
         ]
 
 
@@ -68,8 +58,8 @@ def open_screening(
 
     Args:
         path: Folder of the crops.
-        num_clusters: See `umap_table.make_embedding`.
-        seed: See `umap_table.make_embedding`.
+        num_clusters: As in `umap_table.make_embedding`.
+        seed: As in `umap_table.make_embedding`.
         overwrite: Whether decisions about other clusters in clusters.csv may be lost.
 
     Raises:
@@ -123,16 +113,10 @@ def _screening(folder: CropFolder, features: Features, table) -> Screening:
 
 
 def make_review(screening: Screening) -> tuple[Path, suggestions.Suggestions]:
-    """Makes the review page and its tables.
-
-    Returns:
-        Path of the page, and the suggestions in the order of `screening.crops`.
-    """
-    review = screening.folder.folder / REVIEW
+    """Makes the page and its tables; returns its path and the crops' suggestions."""
+    review, stamp = screening.folder.folder / REVIEW, screening.stamp
     review.mkdir(exist_ok=True)
-    decided = screening_tables.read_cluster_decisions(
-        review / CLUSTERS, screening.stamp
-    )
+    decided = screening_tables.read_cluster_decisions(review / CLUSTERS, stamp)
     components = projection.principal_components(screening.features.values)
     clusters = screening.table.clusters
     found = suggestions.suggest(screening.crops, components, clusters)
@@ -142,23 +126,21 @@ def make_review(screening: Screening) -> tuple[Path, suggestions.Suggestions]:
         positions=screening.table.positions,
         clusters=clusters,
         suggested=found,
-        stamp=screening.stamp,
+        stamp=stamp,
         credit=screening.folder.credit,
-    ).reordered(nearest_first(components, clusters))
-    sheets = write_sheets(
-        review / "sprites", screening.folder, shown.crops, shown.hashes
-    )
+    ).reordered(_nearest_first(components, clusters))
+    sprites = review / "sprites"
+    sheets = write_sheets(sprites, screening.folder, shown.crops, shown.hashes)
     page = write_page(review, shown, sheets)
     screening_tables.write_clusters(
-        review / CLUSTERS, screening.crops, clusters, found, screening.stamp, decided
+        review / CLUSTERS, screening.crops, clusters, found, stamp, decided
     )
-    screening_tables.write_suggestions(
-        review / SUGGESTIONS, screening.screened, found, screening.stamp
-    )
+    table = review / SUGGESTIONS
+    screening_tables.write_suggestions(table, screening.screened, found, stamp)
     return page, found
 
 
-def nearest_first(components: np.ndarray, clusters: np.ndarray) -> np.ndarray:
+def _nearest_first(components: np.ndarray, clusters: np.ndarray) -> np.ndarray:
     """Returns the order by cluster, then by distance to its centre: int [N]."""
     distances = np.empty(len(clusters))
     for number in np.unique(clusters):

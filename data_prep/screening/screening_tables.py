@@ -30,14 +30,11 @@ from tfvqgen.files import write_table
 
 
 def refuse_to_lose_decisions(path: Path, stamp: Stamp | None) -> None:
-    """Refuses to replace a clusters.csv with decisions about other clusters.
+    """Raises UserError if a clusters.csv has decisions about other clusters.
 
     Args:
         path: The table, which may not exist.
         stamp: Stamp of the clusters of the new table; None if they do not exist yet.
-
-    Raises:
-        UserError: The table has such a decision.
     """
     for row in _read_clusters(path):
         if row.get("decision") and not _is_about(row, stamp):
@@ -77,18 +74,17 @@ def write_clusters(
     stamp: Stamp,
     decided: Mapping[str, str],
 ) -> None:
-    """Writes clusters.csv.
+    """Writes clusters.csv of N crops.
 
     Args:
         path: The table.
-        crops: N crops.
+        crops: The crops.
         clusters: Cluster of each crop, int [N].
         suggested: The suggestions.
         stamp: Stamp of decisions about the clusters.
         decided: Decisions by cluster number, which the table keeps.
     """
-    kinds = [kind.replace(" ", "_") for kind in KINDS]
-    columns = ["suggestion", "crops", "accepted", "suggested", *kinds]
+    columns = ["suggestion", "crops", "accepted", "suggested", *KINDS]
     rows = []
     for number in np.unique(clusters).tolist():
         members = np.flatnonzero(clusters == number)
@@ -116,35 +112,24 @@ def write_suggestions(
 ) -> None:
     """Writes suggestions.csv: clusters to drop as a whole, then single crops."""
     tail = dataclasses.astuple(stamp)
-    rows = [
-        [number, "", "", DROP, *tail, "most of it"]
-        for number in sorted(suggested.clusters)
-    ]
-    for crop, drop, why in zip(
-        screened, suggested.drop, suggested.reasons, strict=True
-    ):
+    whole = sorted(suggested.clusters)
+    rows = [(number, "", "", DROP, *tail, "most of it") for number in whole]
+    found = zip(screened, suggested.drop, suggested.reasons, strict=True)
+    for crop, drop, why in found:
         # Crops that the table does not accept are dropped already.
         if drop and crop.accepted and crop.cluster not in suggested.clusters:
-            head = (crop.cluster, crop.crop_id, crop.sha256, DROP)
-            rows.append([*head, *tail, why])
+            rows.append((*crop.cells(DROP), *tail, why))
     write_table(path, [*COLUMNS, "why"], rows)
 
 
 @dataclasses.dataclass(frozen=True)
 class Counts:
-    """Number of crops of one label or group.
+    """Number of crops of one label or group."""
 
-    Attributes:
-        crops: All crops.
-        not_accepted: Crops that the table does not accept and no decision keeps.
-        dropped: Crops that the table accepts and a decision drops.
-        taken_in: Crops that the table does not accept and a decision keeps.
-    """
-
-    crops: int = 0
-    not_accepted: int = 0
-    dropped: int = 0
-    taken_in: int = 0
+    crops: int
+    not_accepted: int  # Neither accepted in crops.csv nor kept by a decision.
+    dropped: int  # Accepted in crops.csv, but dropped by a decision.
+    taken_in: int  # Not accepted in crops.csv, but kept by a decision.
 
     @property
     def left(self) -> int:
@@ -160,12 +145,7 @@ class Counts:
 def count(
     decisions: Sequence[Decision], names: Mapping[str, Sequence[str]]
 ) -> dict[str, Counts]:
-    """Counts crops by name, sorted by name.
-
-    Args:
-        decisions: A decision for each crop.
-        names: Names under which a crop is counted, e.g. its labels, by crop_id.
-    """
+    """Counts crops by name, sorted; `names` has the names of a crop by its crop_id."""
     totals: dict[str, np.ndarray] = {}
     for made in decisions:
         kept, accepted = made.decision == KEEP, made.crop.accepted

@@ -63,17 +63,11 @@ _BLOCK = 2048
 
 @dataclasses.dataclass(frozen=True)
 class Suggestions:
-    """The suspicious crops.
+    """The suspicious crops."""
 
-    Attributes:
-        kinds: Which kinds apply to each crop, bool [N, len(KINDS)].
-        reasons: The reasons in words for each crop; empty if there is none.
-        clusters: The clusters suggested to be dropped as a whole.
-    """
-
-    kinds: np.ndarray
-    reasons: tuple[str, ...]
-    clusters: frozenset[int]
+    kinds: np.ndarray  # Which of `KINDS` apply to each crop, bool [N, len(KINDS)].
+    reasons: tuple[str, ...]  # In words for each crop; empty if there is none.
+    clusters: frozenset[int]  # Those suggested to be dropped as a whole.
 
     @property
     def drop(self) -> np.ndarray:
@@ -93,8 +87,13 @@ def suggest(
     """
     distances, neighbours = nearest(components, NUM_NEIGHBOURS)
     members = _accepted_by_label(crops)
+    not_accepted = {
+        i: f"not accepted: {crop.reason or 'no reason given'}"
+        for i, crop in enumerate(crops)
+        if not crop.accepted
+    }
     found = (
-        ("quality", _not_accepted(crops)),
+        ("quality", not_accepted),
         ("quality", _far_out(crops, members)),
         ("outlier", _outliers(distances, members)),
         ("duplicate", _duplicates(distances, neighbours, crops)),
@@ -107,20 +106,13 @@ def suggest(
             kinds[index, KINDS.index(kind)] = True
             reasons[index].append(text)
     texts = tuple("; ".join(each) for each in reasons)
-    return Suggestions(kinds, texts, _whole_clusters(kinds, crops, clusters))
-
-
-def _whole_clusters(kinds, crops, clusters) -> frozenset[int]:
-    """Returns the clusters most of whose accepted crops are suggested to be dropped.
-
-    Crops that are not accepted say little about the others: most of them only lie at
-    the border of a field.
-    """
+    # Crops that are not accepted say little about the others of their cluster: most of
+    # them only lie at the border of a field.
     accepted = np.array([crop.accepted for crop in crops])
     drop = kinds[:, : len(DROPPING)].any(axis=1) & accepted
     size = np.bincount(clusters, accepted)
     bad = (size > 0) & (np.bincount(clusters, drop) >= CLUSTER_SHARE * size)
-    return frozenset(np.flatnonzero(bad).tolist())
+    return Suggestions(kinds, texts, frozenset(np.flatnonzero(bad).tolist()))
 
 
 def nearest(components: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -165,14 +157,6 @@ def robust_deviations(values: np.ndarray) -> np.ndarray:
 def column(crops: Sequence[Crop], name: str) -> np.ndarray:
     """Returns a quality column as float64 [N]; NaN where a crop has no number."""
     return np.array([_number(crop.metadata.get(name, "")) for crop in crops])
-
-
-def _not_accepted(crops: Sequence[Crop]) -> dict[int, str]:
-    return {
-        i: f"not accepted: {crop.reason or 'no reason given'}"
-        for i, crop in enumerate(crops)
-        if not crop.accepted
-    }
 
 
 def _far_out(crops: Sequence[Crop], members) -> dict[int, str]:
@@ -244,9 +228,8 @@ def _other_labels(neighbours, crops) -> dict[int, str]:
             continue
         foreign = [j for j in others[groups[others] != groups[i]].tolist() if sets[j]]
         different = [j for j in foreign if not sets[i] & sets[j]]
-        if len(foreign) * 2 < len(others):
-            continue
-        if len(different) >= OTHER_LABELS_SHARE * len(foreign):
+        enough = len(foreign) * 2 >= len(others)
+        if enough and len(different) >= OTHER_LABELS_SHARE * len(foreign):
             counts = collections.Counter(x for j in different for x in sets[j])
             name, _ = min(counts.items(), key=lambda item: (-item[1], item[0]))
             found[i] = f"neighbours have other labels, mostly {name}"
