@@ -49,10 +49,8 @@ def add_flags(parser) -> None:
     add = parser.add_argument
     add("--fields", required=True, help="Folder with the fields of view.")
     add("--output", required=True, help="Output folder for the crops.")
-    add(
-        "--layout",
-        help="Layout of the fields, see docs/layouts.md. By default it is detected.",
-    )
+    text = "Layout of the fields, see docs/layouts.md. By default it is detected."
+    add("--layout", help=text)
     add(
         "--channels",
         help="Names of the channels to keep, in order, separated by commas. By "
@@ -65,15 +63,11 @@ def add_flags(parser) -> None:
     )
     add(
         "--protein_channel",
-        help=f"Channel of the protein, whose signal is measured. Defaults to the first "
+        help="Channel of the protein, whose signal is measured. Defaults to the first "
         f"of {', '.join(crop_settings.PROTEIN_NAMES)} that exists, else none.",
     )
-    add(
-        "--crop_size",
-        type=int,
-        default=128,
-        help="Side of a crop in pixels, after downsampling by --scale.",
-    )
+    text = "Side of a crop in pixels, after downsampling by --scale."
+    add("--crop_size", type=int, default=128, help=text)
     add(
         "--pixel_size",
         type=float,
@@ -135,31 +129,14 @@ def _add_mask_and_intensity_flags(add) -> None:
 
 
 def _add_run_flags(add) -> None:
-    add(
-        "--max_bad_fields",
-        type=int,
-        default=0,
-        help="Largest number of unreadable fields that are skipped; the command fails "
-        "if there are more.",
-    )
-    add(
-        "--overlays",
-        type=int,
-        default=8,
-        help="Number of fields for which an overlay of nuclei and crops is written.",
-    )
-    add(
-        "--workers",
-        type=int,
-        default=processes.num_cores(),
-        help="Number of processes. Defaults to the number of cores, here %(default)s.",
-    )
-    add(
-        "--runner",
-        choices=("local", "beam"),
-        default="local",
-        help="local: processes on this machine; beam: an Apache Beam pipeline.",
-    )
+    text = "Largest number of unreadable fields that are skipped; more are an error."
+    add("--max_bad_fields", type=int, default=0, help=text)
+    text = "Number of fields for which an overlay of nuclei and crops is written."
+    add("--overlays", type=int, default=8, help=text)
+    text = "Number of processes. Defaults to the number of cores, here %(default)s."
+    add("--workers", type=int, default=processes.num_cores(), help=text)
+    text = "local: processes on this machine; beam: an Apache Beam pipeline."
+    add("--runner", choices=("local", "beam"), default="local", help=text)
     add(
         "--beam_args",
         default="",
@@ -200,17 +177,16 @@ def run(args) -> None:
         num_overlays=args.overlays,
         workers=args.workers,
     )
+    accepted = summary.num_accepted
     print(f"fields   {summary.num_fields}")
-    print(
-        f"crops    {summary.num_crops}, one a nucleus; {summary.num_accepted} accepted"
-    )
+    print(f"crops    {summary.num_crops}, one a nucleus; {accepted} accepted")
     for reason, count in summary.reasons.items():
         print(f"rejected {count}: {reason}")
     sys.stdout.flush()
     for field_id, error in summary.bad_fields.items():
         print(f"left out: field {field_id}: {error}", file=sys.stderr)
     print(f"crops: {os.path.join(args.output, 'crops.csv')}", flush=True)
-    if not summary.num_accepted:
+    if not accepted:
         print(_advice(summary.num_crops, args.masks), file=sys.stderr)
 
 

@@ -26,48 +26,36 @@ _FIELD_FLAGS = {"field_size": 512, "defects": 0.25}
 
 def add_flags(parser) -> None:
     """Adds the flags of this command."""
-    parser.add_argument("--output", required=True, help="Output folder.")
+    add = parser.add_argument
+    add("--output", required=True, help="Output folder.")
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--num_cells", type=int, help="Number of synthetic crops.")
-    what.add_argument(
-        "--fields", type=int, help="Number of synthetic fields, instead of crops."
-    )
-    parser.add_argument(
+    text = "Number of synthetic fields, instead of crops."
+    what.add_argument("--fields", type=int, help=text)
+    add(
         "--size",
         type=int,
         help="Side of a crop in pixels, an even number from 16 to 1024; a crop "
         "always shows 41 micrometres. Defaults to 128.",
     )
-    parser.add_argument(
+    add(
         "--field_size",
         type=int,
         help="Side of a field in pixels, from 128 to 4096; a field always "
         "shows 164 micrometres. Defaults to 512, as in Kaggle 2018.",
     )
-    parser.add_argument(
-        "--defects",
-        type=float,
-        help="Share of the fields with a planted defect, from 0 to 1. Defaults "
-        "to 0.25.",
-    )
-    parser.add_argument(
-        "--seed",
-        type=int,
-        default=0,
-        help="Random seed. The same seed gives the same bytes.",
-    )
-    parser.add_argument(
+    text = "Share of the fields with a planted defect, from 0 to 1. Defaults to 0.25."
+    add("--defects", type=float, help=text)
+    text = "Random seed. The same seed gives the same bytes."
+    add("--seed", type=int, default=0, help=text)
+    add(
         "--vocabulary",
         default=DEFAULT_VOCABULARY,
         help="Labels of the cells: hpa24, kaggle2018, or a text file with "
         "some labels of kaggle2018, one on each line.",
     )
-    parser.add_argument(
-        "--workers",
-        type=int,
-        default=processes.num_cores(),
-        help="Number of processes. Defaults to the number of cores, here %(default)s.",
-    )
+    text = "Number of processes. Defaults to the number of cores, here %(default)s."
+    add("--workers", type=int, default=processes.num_cores(), help=text)
 
 
 def run(args) -> None:
@@ -89,19 +77,12 @@ def run(args) -> None:
         for name in ("", "images", *synthetic_folders.FIELD_FOLDERS):
             remove_temporary_files(folder / name)
         if is_fields:
-            synthetic_folders.write_field_folder(
-                folder,
-                args.seed,
-                args.fields,
-                vocabulary,
-                args.field_size,
-                args.defects,
-                args.workers,
-            )
+            contents = args.fields, vocabulary, args.field_size, args.defects
+            write = synthetic_folders.write_field_folder
         else:
-            synthetic_folders.write_crop_folder(
-                folder, args.seed, args.num_cells, vocabulary, args.size, args.workers
-            )
+            contents = args.num_cells, vocabulary, args.size
+            write = synthetic_folders.write_crop_folder
+        write(folder, args.seed, *contents, args.workers)
     print(f"synthetic data: {table}")
 
 

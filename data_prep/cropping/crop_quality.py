@@ -31,15 +31,8 @@ from data_prep.segmentation.shapes import label_means, shape_columns
 from tfvqgen.data.crops import Crop
 
 COLUMNS = (
-    "inside_field",
-    "touches_border",
-    "nucleus_area",
-    "solidity",
-    "eccentricity",
-    "focus",
-    "saturated",
-    "protein_signal",
-    "crowding",
+    *("inside_field", "touches_border", "nucleus_area", "solidity", "eccentricity"),
+    *("focus", "saturated", "protein_signal", "crowding"),
 )
 CELL_REACH = 6.4  # Micrometres.
 _EDGE_REACH = 1.28  # Micrometres around a nucleus that show how sharp its edge is.
@@ -128,9 +121,9 @@ def measure(
     inside = np.clip(corners + crop_size, 0, nuclei.shape)
     inside -= np.clip(corners, 0, nuclei.shape)
     others = []
-    for number_in_middle, corner in enumerate(corners.tolist(), 1):
+    for own, corner in enumerate(corners.tolist(), 1):
         window = cut(nuclei, corner, crop_size)
-        others.append(np.count_nonzero((window > 0) & (window != number_in_middle)))
+        others.append(np.count_nonzero((window > 0) & (window != own)))
     border = np.concatenate([nuclei[0], nuclei[-1], nuclei[:, 0], nuclei[:, -1]])
     distance, (rows, columns) = ndimage.distance_transform_edt(
         nuclei == 0, pixel_size, return_indices=True
@@ -186,12 +179,9 @@ def reasons(
     labels: Sequence[str] = (),
     thresholds: Thresholds = Thresholds(),
 ) -> list[str]:
-    """Returns the reasons to reject a cell; an empty list accepts it.
+    """Returns the reasons to reject a cell of some labels; none accepts it.
 
-    Args:
-        columns: From `measure`; a missing column is not checked.
-        labels: The names of its localizations.
-        thresholds: The limits.
+    A column of `measure` that is missing is not checked.
     """
     if columns.get("nucleus_area") == 0:
         return ["no nucleus found in the cell"]
@@ -215,20 +205,15 @@ def reasons(
 
 def are_exempt(labels: Sequence[str], thresholds: Thresholds = Thresholds()) -> bool:
     """Returns whether one of the labels belongs to dividing cells."""
-    exempt = {_label_key(label) for label in thresholds.exempt_labels}
-    return any(_label_key(label) in exempt for label in labels)
-
-
-def _label_key(label: str) -> str:
-    return " ".join(label.casefold().split())
+    given, exempt = (
+        {" ".join(label.casefold().split()) for label in each}
+        for each in (labels, thresholds.exempt_labels)
+    )
+    return not given.isdisjoint(exempt)
 
 
 def with_decision(crop: Crop, thresholds: Thresholds) -> Crop:
-    """Returns a crop's row with `accepted` and `reason` set.
-
-    The decision uses the row's own columns, so that limits can change without cutting
-    the crops again.
-    """
+    """Returns a crop's row with `accepted` and `reason` set, from its own columns."""
     columns = {
         name: float(crop.metadata[name]) for name in COLUMNS if crop.metadata.get(name)
     }

@@ -5,7 +5,6 @@ The settings are kept beside the crops, so that no folder mixes crops of two set
 
 import dataclasses
 import math
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -66,7 +65,7 @@ def settings_from_flags(args, folder: FieldFolder) -> CropSettings:
         mask_kind=args.mask_kind,
         mask_neighbours=args.mask_neighbours,
         intensity=_intensity(args),
-        thresholds=thresholds_from_flags(args.threshold),
+        thresholds=_thresholds(args.threshold),
     )
     for field in folder.fields:
         scale_of(field, settings)
@@ -74,11 +73,7 @@ def settings_from_flags(args, folder: FieldFolder) -> CropSettings:
 
 
 def scale_of(field: Field, settings: CropSettings) -> tuple[float, float]:
-    """Returns a field's micrometres a pixel and its downscaling factor.
-
-    Raises:
-        DataError: The pixel size is not known.
-    """
+    """Returns a field's micrometres a pixel and its downscaling factor."""
     pixel_size = settings.pixel_size or field.pixel_size
     if pixel_size is None:
         raise DataError(
@@ -102,11 +97,9 @@ def _dtype(folder: FieldFolder) -> str:
     errors = []
     for field in folder.fields:
         try:
-            form = image_form(next(iter(field.planes.values())).path)
+            return f"uint{image_form(next(iter(field.planes.values())).path).depth}"
         except DataError as error:
             errors.append(error)
-            continue
-        return f"uint{form.depth}"
     raise DataError(
         "no field can be read: expected at least one. "
         f"Received: {len(errors)} unreadable fields, the first: {errors[0]}"
@@ -115,20 +108,19 @@ def _dtype(folder: FieldFolder) -> str:
 
 def _channel(folder: FieldFolder, args, flag: str, usual: Sequence[str]) -> str | None:
     name, channels = getattr(args, flag), folder.channels
-    if name is not None:
-        if name not in channels:
+    if name is None:
+        name = next((each for each in channels if each.lower() in usual), None)
+        if name is None and flag == "nucleus_channel":
             raise UserError(
-                f"unknown --{flag}: expected one of {', '.join(channels)}. "
-                f"Received: {flag}={name}"
+                f"the nucleus channel is not known: expected --{flag}, one of "
+                f"{', '.join(channels)}. Received: none of {', '.join(usual)}"
             )
-        return name
-    found = [channel for channel in channels if channel.lower() in usual]
-    if not found and flag == "nucleus_channel":
+    elif name not in channels:
         raise UserError(
-            f"the nucleus channel is not known: expected --{flag}, one of "
-            f"{', '.join(channels)}. Received: none of {', '.join(usual)}"
+            f"unknown --{flag}: expected one of {', '.join(channels)}. "
+            f"Received: {flag}={name}"
         )
-    return found[0] if found else None
+    return name
 
 
 def _intensity(args) -> Intensity:
@@ -147,7 +139,7 @@ def _intensity(args) -> Intensity:
     return Intensity(args.intensity, low, high)
 
 
-def thresholds_from_flags(words: Sequence[str]) -> Thresholds:
+def _thresholds(words: Sequence[str]) -> Thresholds:
     """Returns the limits given by ``NAME=VALUE`` words; others have their default."""
     defaults = dataclasses.asdict(Thresholds())
     given = {}
@@ -182,29 +174,19 @@ def _parse_limit(text: str, default: Any) -> Any:
     return number
 
 
-def write_settings(folder: str | os.PathLike, settings: CropSettings) -> None:
+def write_settings(folder: Path, settings: CropSettings) -> None:
     """Writes the settings into a folder of crops."""
     contents = {"format": FORMAT, **dataclasses.asdict(settings)}
-    write_json(Path(folder) / FILE_NAME, contents)
+    write_json(folder / FILE_NAME, contents)
 
 
-def keep_or_compare_settings(
-    folder: str | os.PathLike, settings: CropSettings, *, has_crops: bool
-) -> bool:
-    """Writes the settings, or compares them with those of the crops in the folder.
-
-    Limits may differ: they decide which crops are accepted, not what the crops show.
-
-    Returns:
-        Whether the crops were accepted or rejected by other limits.
+def has_other_limits(folder: Path, settings: CropSettings) -> bool:
+    """Returns whether the crops in a folder were accepted by other limits.
 
     Raises:
         UserError: The crops were cut with other settings; names the differences.
     """
-    path = Path(folder) / FILE_NAME
-    if not has_crops:
-        write_settings(folder, settings)
-        return False
+    path = folder / FILE_NAME
     there = read_json(path)
     if not isinstance(there, dict):
         raise DataError(f"damaged file: expected an object. Received: {path}")

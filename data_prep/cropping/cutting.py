@@ -98,10 +98,13 @@ def downscale(field: np.ndarray, scale: float) -> np.ndarray:
             "the scale does not fit the field: expected 1 to its shorter side. "
             f"Received: scale={scale:g} for {height} x {width} pixels"
         )
-    planes = (field[..., channel] for channel in range(field.shape[-1]))
+    planes = np.moveaxis(field, -1, 0)
     if float(scale).is_integer():
         return np.stack([_mean_of_blocks(plane, int(scale)) for plane in planes])
-    return np.stack([_mean_of_areas(plane, scale) for plane in planes])
+    strips = (_mean_of_strips(plane, scale).T for plane in planes)
+    return np.stack(
+        [_mean_of_strips(strip, scale).T.astype(np.float32) for strip in strips]
+    )
 
 
 def _mean_of_blocks(plane: np.ndarray, factor: int) -> np.ndarray:
@@ -120,13 +123,8 @@ def _mean_of_blocks(plane: np.ndarray, factor: int) -> np.ndarray:
     return (sums / float(factor * factor)).astype(np.float32)
 
 
-def _mean_of_areas(plane: np.ndarray, scale: float) -> np.ndarray:
-    """Averages over areas whose edges lie within pixels: [H, W] -> float32 [h, w]."""
-    return _mean_of_strips(_mean_of_strips(plane, scale).T, scale).T.astype(np.float32)
-
-
 def _mean_of_strips(plane: np.ndarray, scale: float) -> np.ndarray:
-    """Averages rows: [H, W] -> float64 [h, W]."""
+    """Averages rows, whose edges lie within pixels: [H, W] -> float64 [h, W]."""
     height = plane.shape[0]
     sums = np.zeros((height + 1, plane.shape[1]))
     np.cumsum(plane, axis=0, dtype=np.float64, out=sums[1:])

@@ -10,7 +10,6 @@ S side of a crop.
 
 import dataclasses
 import math
-import os
 from pathlib import Path
 from typing import Any
 
@@ -152,18 +151,16 @@ def _crop_rows(field, settings: CropSettings, ranges, corners, columns) -> list[
     return crops
 
 
-def mask_path(folder: str | os.PathLike, field_id: str) -> Path:
-    """Returns the path of a field's mask.
-
-    Raises:
-        DataError: There is none.
-    """
-    names = [f"{field_id}{suffix}" for suffix in _MASK_SUFFIXES]
-    for name in names:
-        if (path := Path(folder) / name).is_file():
+def _mask_path(task: CropTask) -> Path | None:
+    """Returns the path of a field's mask, None without masks."""
+    if task.masks is None:
+        return None
+    field_id = task.field.field_id
+    for suffix in _MASK_SUFFIXES:
+        if (path := Path(task.masks) / f"{field_id}{suffix}").is_file():
             return path
     raise DataError(
-        f"no mask for a field: expected {names[0]} or .tif in {folder}. "
+        f"no mask for a field: expected {field_id}.png or .tif in {task.masks}. "
         f"Received: field {field_id}"
     )
 
@@ -172,9 +169,9 @@ def _read_mask(
     task: CropTask, full: tuple[int, ...], shape: tuple[int, ...], scale: float
 ) -> np.ndarray | None:
     """Returns the given labels of a field at the crops' scale, None without masks."""
-    if task.masks is None:
+    path = _mask_path(task)
+    if path is None:
         return None
-    path = mask_path(task.masks, task.field.field_id)
     mask = read_mask_file(path)
     if mask.shape[:2] == full:
         # Downscaling has dropped the border that does not fill a pixel.
@@ -233,7 +230,7 @@ def write_field(task: CropTask) -> FieldOutcome:
     """
     field_id = task.field.field_id
     try:
-        inputs = inputs_of(task)
+        inputs = _inputs_of(task)
         cropped = crop_field(task)
     except (UserError, OSError) as error:
         message = " ".join(str(error).split())
@@ -245,28 +242,27 @@ def write_field(task: CropTask) -> FieldOutcome:
         raise
     rows, sizes = [], []
     for index, crop in enumerate(cropped.crops):
-        path = Path(task.output) / crop.path
-        channels = task.settings.channels
+        path, channels = Path(task.output) / crop.path, task.settings.channels
         digest = write_image(path, cropped.crop_image(index), channels)
-        files = channel_paths(path, channels)
-        sizes.append([file.stat().st_size for file in files])
-        rows.append(dataclasses.replace(crop, sha256=digest))
-    result = {
-        "inputs": inputs,
-        "crops": [dataclasses.asdict(row) for row in rows],
-        "bytes": sizes,
-    }
+        sizes.append(_file_sizes(task, crop.path))
+        rows.append(dataclasses.asdict(crop) | {"sha256": digest})
+    result = {"inputs": inputs, "crops": rows, "bytes": sizes}
     write_sealed_json(task.result_path, result)
     return FieldOutcome(field_id, len(rows))
 
 
-def inputs_of(task: CropTask) -> dict[str, Any]:
+def _file_sizes(task: CropTask, path: str) -> list[int]:
+    files = channel_paths(Path(task.output) / path, task.settings.channels)
+    return [file.stat().st_size for file in files]
+
+
+def _inputs_of(task: CropTask) -> dict[str, Any]:
     """Returns a description of the field, to detect later that it has changed.
 
     It names the files and their sizes: reading them again would take too long.
     """
     field = task.field
-    mask = None if task.masks is None else mask_path(task.masks, field.field_id)
+    mask = _mask_path(task)
     return {
         "planes": {
             name: [plane.path.name, plane.index, plane.path.stat().st_size]
@@ -314,23 +310,19 @@ def is_finished(task: CropTask) -> bool:
         return False
     try:
         result = read_sealed_json(task.result_path)
-        if result["inputs"] != inputs_of(task):
+        if result["inputs"] != _inputs_of(task):
             return False
         _rows(result)
         # After a power failure there may be files that are named but empty.
-        for row, sizes in zip(result["crops"], result["bytes"], strict=True):
-            image = Path(task.output) / row["path"]
-            files = channel_paths(image, task.settings.channels)
-            if [file.stat().st_size for file in files] != sizes:
-                return False
+        sizes = [_file_sizes(task, row["path"]) for row in result["crops"]]
+        return sizes == result["bytes"]
     except (*_DAMAGE, OSError, ValueError):
         return False
-    return True
 
 
-def finished_fields(output: str | os.PathLike) -> list[str]:
+def finished_fields(output: Path) -> list[str]:
     """Returns the ids of the fields that have a result file, in order."""
-    paths = (Path(output) / RESULTS).glob(f"*{_RESULT_SUFFIX}")
+    paths = (output / RESULTS).glob(f"*{_RESULT_SUFFIX}")
     return sorted(path.name.removesuffix(_RESULT_SUFFIX) for path in paths)
 
 
@@ -349,7 +341,7 @@ def remove_field(task: CropTask) -> None:
             file.unlink(missing_ok=True)
 
 
-def remove_errors(output: str | os.PathLike) -> None:
+def remove_errors(output: Path) -> None:
     """Removes the error files, so that their fields are tried again."""
-    for path in (Path(output) / RESULTS).glob(f"*{_ERROR_SUFFIX}"):
+    for path in (output / RESULTS).glob(f"*{_ERROR_SUFFIX}"):
         path.unlink()

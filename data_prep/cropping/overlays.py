@@ -1,6 +1,7 @@
 """Fields with their nuclei and crops drawn in, and contact sheets of crops."""
 
 import collections
+import itertools
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -108,9 +109,7 @@ def _sheet(
         for title, count in counts.most_common(_MOST_ROWS)
     }
     # One brightness for the whole sheet, so that its crops can be compared.
-    gain = brightening(
-        np.stack([image for images in lines.values() for image in images])
-    )
+    gain = brightening(np.stack([*itertools.chain(*lines.values())]))
     display = _display(channels)
     return sheet_of_rows(
         [

@@ -72,7 +72,7 @@ def crop_fields(
         runner: Does the tasks.
         masks: A folder with label images of the fields.
         max_bad_fields: Number of unreadable fields that are left out.
-        num_overlays: Number of fields that are drawn with their nuclei and crops.
+        num_overlays: Number of fields whose nuclei and crops are drawn.
         workers: Number of processes that draw them.
 
     Raises:
@@ -102,7 +102,17 @@ def crop_fields(
         _draw_overlays(good, num_overlays, workers)
         if not is_complete:
             _write_tables(output, rows, bad, folder, settings)
-    return _summary(len(good), rows, bad)
+    rejected = [row.reason for row in rows if not row.accepted]
+    reasons = collections.Counter(
+        kind for reason in rejected for kind in crop_quality.reason_kinds(reason)
+    )
+    return CropSummary(
+        num_fields=len(good),
+        num_crops=len(rows),
+        num_accepted=len(rows) - len(rejected),
+        reasons=dict(reasons.most_common()),
+        bad_fields=bad,
+    )
 
 
 def _prepare_folder(output: Path, settings: CropSettings, folder: FieldFolder) -> None:
@@ -124,10 +134,7 @@ def _prepare_folder(output: Path, settings: CropSettings, folder: FieldFolder) -
             f"fields of these crops. Received: {output} with crops of {len(unknown)} "
             f"fields that are not in {folder.folder}, for example {unknown[0]}"
         )
-    has_new_limits = crop_settings.keep_or_compare_settings(
-        output, settings, has_crops=bool(finished)
-    )
-    if has_new_limits:
+    if not finished or crop_settings.has_other_limits(output, settings):
         # The table and the overlays depend on the limits.
         (output / TABLE).unlink(missing_ok=True)
         for path in (output / overlays.OVERLAYS).glob("*.png"):
@@ -149,12 +156,11 @@ def _crop_pending(
         overlays.overlay_path(task).unlink(missing_ok=True)
     num_bad = num_crops = 0
     outcomes = iter(runner(pending))
-    with contextlib.ExitStack() as stack:
-        progress = stack.enter_context(
-            tqdm(
-                total=total, initial=total - len(pending), unit="field", desc="cropping"
-            )
-        )
+    done = total - len(pending)
+    with (
+        tqdm(total=total, initial=done, unit="field", desc="cropping") as progress,
+        contextlib.ExitStack() as stack,
+    ):
         # Closing a generator stops its processes, also after an error.
         stack.callback(getattr(outcomes, "close", lambda: None))
         for outcome in outcomes:
@@ -183,10 +189,8 @@ def _collect(
         if error := field_crops.read_error(task):
             bad[task.field.field_id] = error
             continue
-        rows += (
-            crop_quality.with_decision(row, settings.thresholds)
-            for row in field_crops.read_rows(task)
-        )
+        for row in field_crops.read_rows(task):
+            rows.append(crop_quality.with_decision(row, settings.thresholds))
     return rows, bad
 
 
@@ -221,18 +225,4 @@ def _write_tables(
         dtype=settings.dtype,
         credit=folder.credit,
         labels_ordered=folder.labels_ordered,
-    )
-
-
-def _summary(num_fields: int, rows: Sequence[Crop], bad: dict[str, str]) -> CropSummary:
-    rejected = [row.reason for row in rows if not row.accepted]
-    reasons = collections.Counter(
-        kind for reason in rejected for kind in crop_quality.reason_kinds(reason)
-    )
-    return CropSummary(
-        num_fields=num_fields,
-        num_crops=len(rows),
-        num_accepted=len(rows) - len(rejected),
-        reasons=dict(reasons.most_common()),
-        bad_fields=bad,
     )

@@ -63,14 +63,12 @@ def nuclei_of_cells(cells: np.ndarray, nuclei: np.ndarray) -> np.ndarray:
 
 def _plane_of(mask: np.ndarray) -> np.ndarray:
     plane = mask[..., 0] if mask.ndim == 3 and mask.shape[-1] == 1 else mask
-    if plane.ndim != 2 or plane.dtype.kind not in "iub" or not plane.size:
+    whole = plane.ndim == 2 and plane.dtype.kind in "iub" and plane.size
+    if not whole or plane.min() < 0:
+        least = f" from {plane.min()}" if whole else ""
         raise DataError(
-            "not a mask: expected one plane of whole numbers, 0 = background. "
-            f"Received: {mask.dtype} {list(mask.shape)}"
-        )
-    if plane.min() < 0:
-        raise DataError(
-            f"not a mask: expected no negative numbers. Received: {plane.min()}"
+            "not a mask: expected one plane of whole numbers from 0 (background). "
+            f"Received: {mask.dtype} {list(mask.shape)}{least}"
         )
     return plane
 

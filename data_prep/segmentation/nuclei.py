@@ -52,9 +52,9 @@ _GREY_LEVEL = 1 / 255  # Intensities below the first grey level of 8 bits are no
 def segment_nuclei(
     plane: np.ndarray,
     pixel_size: float,
-    settings: NucleusSettings = DEFAULT_SETTINGS,
+    settings: NucleusSettings = NucleusSettings(),
 ) -> np.ndarray:
-    """Finds nuclei by a local threshold and splits them by a watershed.
+    """Returns the labels of nuclei; all 0 if there is no nucleus.
 
     The nuclei of one field differ much in brightness, so that they are found in two
     steps: first by the contrast to their surroundings, then each by its own level.
@@ -64,9 +64,6 @@ def segment_nuclei(
             must not be rescaled: an empty field would show its noise.
         pixel_size: Micrometres a pixel.
         settings: Parameters.
-
-    Returns:
-        int32 labels [H, W]; all 0 if there is no nucleus.
     """
     plane = np.asarray(plane, np.float32)
     smooth = _smoothed(plane, pixel_size, settings)
@@ -133,8 +130,11 @@ def _tidied(mask: np.ndarray, pixel_size: float, settings: NucleusSettings):
     """Fills holes and removes thin threads."""
     from scipy import ndimage
 
+    radius = settings.opening_radius / pixel_size
+    steps = np.arange(-int(radius), int(radius) + 1)
+    disk = np.hypot(steps[:, None], steps) <= radius
     mask = _without_holes(mask, settings.largest_hole / pixel_size**2)
-    return ndimage.binary_opening(mask, _disk(settings.opening_radius / pixel_size))
+    return ndimage.binary_opening(mask, disk)
 
 
 def _local_mean(image: np.ndarray, sigma: float) -> np.ndarray:
@@ -145,12 +145,6 @@ def _local_mean(image: np.ndarray, sigma: float) -> np.ndarray:
     for _ in range(3):
         image = ndimage.uniform_filter(image, side, mode="nearest")
     return image
-
-
-def _disk(radius: float) -> np.ndarray:
-    reach = int(radius)
-    steps = np.arange(-reach, reach + 1)
-    return np.hypot(steps[:, None], steps) <= radius
 
 
 def _split(
@@ -186,10 +180,9 @@ def _merged(
         a, b = labels[one], labels[two]
         touch = (a != b) & (a > 0) & (b > 0)
         deep = np.minimum(depth[one][touch], depth[two][touch])
-        for x, y, d in zip(
-            a[touch].tolist(), b[touch].tolist(), deep.tolist(), strict=True
-        ):
-            pair = (min(x, y), max(x, y))
+        first, second = np.minimum(a, b)[touch], np.maximum(a, b)[touch]
+        pairs = zip(first.tolist(), second.tolist(), strict=True)
+        for pair, d in zip(pairs, deep.tolist(), strict=True):
             saddle[pair] = max(saddle.get(pair, 0.0), d)
     owner = np.arange(len(peak))
     for (x, y), d in sorted(saddle.items(), key=lambda item: -item[1]):
@@ -223,28 +216,22 @@ def _cut_concave(
         # A pixel of background on each side, so that distances end there.
         window = tuple(slice(max(w.start - 1, 0), w.stop + 1) for w in windows[index])
         whole = labels[window] == index + 1
-        core = _without_holes(
-            whole & ~gap[window], settings.largest_hole / pixel_size**2
-        )
-        tried = (
-            _parts(whole, core & whole, pixel_size, settings),
-            _cut_between_concavities(
-                _parts(whole, whole, pixel_size, lenient),
-                whole,
-                settings.concavity / pixel_size,
-            ),
-        )
+        core = _without_holes(whole & ~gap[window], hole)
         least = solidity[index] + settings.more_convex
-        parts = next((p for p in tried if _mean_solidity(p, whole) > least), None)
-        if parts is not None:
+        parts = _parts(whole, core & whole, pixel_size, settings)
+        if _mean_solidity(parts, whole) <= least:
+            parts = _parts(whole, whole, pixel_size, lenient)
+            if not _joins_concavities(parts, whole, settings.concavity / pixel_size):
+                continue
+        if _mean_solidity(parts, whole) > least:
             labels[window][whole] = 0
             np.copyto(labels[window], parts + number, where=parts > 0)
             number += int(parts.max())
     return labels
 
 
-def _cut_between_concavities(parts: np.ndarray, whole: np.ndarray, depth: float):
-    """Returns the parts, or none unless every cut joins two concavities.
+def _joins_concavities(parts: np.ndarray, whole: np.ndarray, depth: float) -> bool:
+    """Returns whether every cut joins two concavities.
 
     A nucleus that is only bent has a concavity on one side only.
     """
@@ -258,8 +245,8 @@ def _cut_between_concavities(parts: np.ndarray, whole: np.ndarray, depth: float)
         cut = ndimage.binary_dilation(parts == index) & (parts != index) & whole
         near = ndimage.binary_dilation(cut, iterations=round(depth) + 2)
         if len(np.setdiff1d(concavities[near], 0)) < 2:
-            return np.zeros_like(parts)
-    return parts
+            return False
+    return True
 
 
 def _parts(whole, core, pixel_size: float, settings: NucleusSettings) -> np.ndarray:
