@@ -44,7 +44,6 @@ class NucleusSettings:
     concavity: float = 0.7  # Least depth of a concavity.
 
 
-DEFAULT_SETTINGS = NucleusSettings()
 _COARSE_PIXEL = 0.64  # Micrometres.
 _GREY_LEVEL = 1 / 255  # Intensities below the first grey level of 8 bits are noise.
 
@@ -206,6 +205,7 @@ def _cut_concave(
     solidity = _solidity(labels)
     labels, number = labels.copy(), len(solidity)
     windows = ndimage.find_objects(labels)
+    hole = settings.largest_hole / pixel_size**2
     lenient = dataclasses.replace(
         settings,
         neck=settings.concave_neck,
@@ -219,7 +219,7 @@ def _cut_concave(
         core = _without_holes(whole & ~gap[window], hole)
         least = solidity[index] + settings.more_convex
         parts = _parts(whole, core & whole, pixel_size, settings)
-        if _mean_solidity(parts, whole) <= least:
+        if not _mean_solidity(parts, whole) > least:
             parts = _parts(whole, whole, pixel_size, lenient)
             if not _joins_concavities(parts, whole, settings.concavity / pixel_size):
                 continue
