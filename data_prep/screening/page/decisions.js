@@ -2,6 +2,7 @@
 "use strict";
 
 const DECISIONS = ["", "keep", "drop", "undecided"]; // "": the crop follows its cluster.
+const STAMP = ["features", "model", "config"];
 const STORE = `tfvqgen-review-${DATA.review}`;
 const MOST_UNDO = 500;
 
@@ -18,13 +19,13 @@ function codeFor(index) {
 
 function decisionOf(index) { return DECISIONS[codeFor(index)] || "undecided"; }
 
+function tableOf(what) { return what === "cluster" ? ofCluster : ofCrop; }
+
 // Makes changes [[what, number, code], ...] as one step that can be undone.
 function decide(changes) {
-  const step = [];
-  for (const [what, number, code] of changes) {
-    const table = what === "cluster" ? ofCluster : ofCrop;
-    if (table[number] !== code) step.push([what, number, table[number], code]);
-  }
+  const step = changes
+    .map(([what, number, code]) => [what, number, tableOf(what)[number], code])
+    .filter(([, , before, code]) => before !== code);
   if (!step.length) return;
   done.push(step);
   if (done.length > MOST_UNDO) done.shift();
@@ -34,7 +35,7 @@ function decide(changes) {
 
 // Sets every decision of a step to its old (2) or new (3) value.
 function play(step, side) {
-  for (const change of step) (change[0] === "cluster" ? ofCluster : ofCrop)[change[1]] = change[side];
+  for (const change of step) tableOf(change[0])[change[1]] = change[side];
   save();
   refresh(step);
 }
@@ -48,9 +49,8 @@ function replay(from, to, side) {
   play(to.at(-1), side);
 }
 
-function codeOf(word) { return word === "undecided" ? 0 : DECISIONS.indexOf(word); }
-
-function decideCluster(cluster, word) { decide([["cluster", cluster, codeOf(word)]]); }
+// Undecided is 0 for clusters.
+function decideCluster(cluster, word) { decide([["cluster", cluster, DECISIONS.indexOf(word) % 3]]); }
 
 function decideCrop(index, word) { decide([["crop", index, DECISIONS.indexOf(word)]]); }
 
@@ -66,10 +66,9 @@ function dropSuggestedCrops(clusters) {
 }
 
 function dropAllSuggested() {
-  const open = Array.from({ length: K }, (_, c) => c).filter((c) => !ofCluster[c]);
-  const whole = open.filter((c) => SUGGESTED_CLUSTER[c]);
-  const parts = open.filter((c) => !SUGGESTED_CLUSTER[c]);
-  decide([...whole.map((c) => ["cluster", c, 2]), ...dropSuggestedCrops(parts)]);
+  const open = listed.filter((c) => !ofCluster[c]);
+  const whole = open.filter((c) => SUGGESTED_CLUSTER[c]).map((c) => ["cluster", c, 2]);
+  decide([...whole, ...dropSuggestedCrops(open.filter((c) => !SUGGESTED_CLUSTER[c]))]);
 }
 
 function save() {
@@ -97,8 +96,7 @@ function restore() {
 function cell(text) { return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text; }
 
 function decisionsCsv() {
-  const { features, model, config } = DATA.stamp;
-  const tail = `${features},${cell(model)},${config}\n`;
+  const tail = `${STAMP.map((name) => cell(DATA.stamp[name])).join(",")}\n`;
   const lines = ["cluster,crop_id,sha256,decision,features,model,config\n"];
   for (let c = 0; c < K; c++) {
     if (ofCluster[c]) lines.push(`${c},,,${DECISIONS[ofCluster[c]]},${tail}`);
@@ -111,9 +109,8 @@ function decisionsCsv() {
 
 async function download() {
   await whenNamed;
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([decisionsCsv()], { type: "text/csv" }));
-  link.download = "decisions.csv";
+  const href = URL.createObjectURL(new Blob([decisionsCsv()], { type: "text/csv" }));
+  const link = make("a", { href, download: "decisions.csv" });
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
 }
@@ -133,16 +130,16 @@ async function openDecisions(file) {
   await whenNamed;
   const [header, ...rows] = parseCsv((await file.text()).replace(/^\ufeff/, ""));
   const place = Object.fromEntries((header || []).map((name, i) => [name.trim(), i]));
-  if (!["cluster", "decision", "features", "model", "config"].every((n) => n in place)) {
+  if (!["cluster", "decision", ...STAMP].every((name) => name in place)) {
     return complain("Not a file of decisions: expected the columns of decisions.csv.");
   }
   const byId = new Map(names.ids.map((id, i) => [id, i]));
   const changes = [];
   for (const row of rows) {
     const get = (name) => (row[place[name]] || "").trim();
-    const { features, model, config } = DATA.stamp;
-    if (get("features") !== features || get("model") !== model || get("config") !== config) {
-      return complain(`Stale decisions: expected those made with features ${features}, model ${model}, config ${config}. Received: ${get("features")}, ${get("model")}, ${get("config")}`);
+    const stale = STAMP.find((name) => get(name) !== DATA.stamp[name]);
+    if (stale) {
+      return complain(`Stale decisions: expected those made with ${stale} ${DATA.stamp[stale]}. Received: ${get(stale)}`);
     }
     // An applied file has a row for every crop; its column `by` says whether the crop or
     // its cluster was decided.

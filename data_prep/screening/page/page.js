@@ -12,30 +12,33 @@ function listClusters() {
     size: (a, b) => ACCEPTED[b] - ACCEPTED[a] || a - b,
     number: (a, b) => a - b,
   }[$("sort").value];
-  listed = Array.from({ length: K }, (_, c) => c).sort(by);
+  listed = [...rowOf.keys()].sort(by);
   $("clusters").replaceChildren(...listed.map((c) => rowOf[c]));
 }
 
 function suspicion(c) { return ACCEPTED[c] ? SUGGESTED[c] / ACCEPTED[c] : 0; }
 
 function makeRow(c) {
-  const row = document.createElement("div");
-  const [mark, number, size, meter] = ["i", "span", "span", "meter"].map((tag) => document.createElement(tag));
-  number.textContent = c;
-  size.textContent = ACCEPTED[c].toLocaleString("en");
-  meter.value = suspicion(c);
-  row.title = `${SUGGESTED[c]} of ${ACCEPTED[c]} accepted crops suggested${SUGGESTED_CLUSTER[c] ? ": drop the whole cluster" : ""}`;
-  row.setAttribute("role", "option");
-  row.append(mark, number, size, meter);
-  row.onclick = () => chooseCluster(c);
-  return row;
+  const whole = SUGGESTED_CLUSTER[c] ? ": drop the whole cluster" : "";
+  const title = `${SUGGESTED[c]} of ${ACCEPTED[c]} accepted crops suggested${whole}`;
+  const cells = [make("span", {}, c), make("span", {}, comma(ACCEPTED[c])), make("meter", { value: suspicion(c) })];
+  return make("div", { title, role: "option", onclick: () => chooseCluster(c) }, make("i"), ...cells);
 }
 
+function comma(number) { return number.toLocaleString("en"); }
+
+function wordOf(cluster) { return DECISIONS[ofCluster[cluster]] || "undecided"; }
+
 function markRow(c) {
-  const word = DECISIONS[ofCluster[c]] || "undecided";
-  rowOf[c].className = `${word} ${SUGGESTED_CLUSTER[c] ? "suggested" : ""}`;
-  rowOf[c].setAttribute("aria-selected", String(c === chosen));
-  rowOf[c].setAttribute("aria-label", `Cluster ${c}, ${ACCEPTED[c]} crops, ${word}`);
+  const row = rowOf[c];
+  row.className = `${wordOf(c)} ${SUGGESTED_CLUSTER[c] ? "suggested" : ""}`;
+  row.ariaSelected = String(c === chosen);
+  row.ariaLabel = `Cluster ${c}, ${ACCEPTED[c]} crops, ${wordOf(c)}`;
+}
+
+// Shows which of the buttons for a decision is the current one.
+function press(what, word) {
+  for (const button of $$(`[data-${what}]`)) button.ariaPressed = String(button.dataset[what] === word);
 }
 
 function chooseCluster(c, crop = -1) {
@@ -62,19 +65,17 @@ function showCluster() {
     counts.set(name, (counts.get(name) || 0) + 1);
   }
   const most = [...counts].sort((a, b) => b[1] - a[1]).slice(0, 3);
-  const word = DECISIONS[ofCluster[chosen]] || "undecided";
-  $("title").textContent = `Cluster ${chosen}: ${size.toLocaleString("en")} crop${size === 1 ? "" : "s"}${out ? `, ${out.toLocaleString("en")} not accepted` : ""}`;
+  const word = wordOf(chosen);
+  $("title").textContent = `Cluster ${chosen}: ${comma(size)} crop${size === 1 ? "" : "s"}${out ? `, ${comma(out)} not accepted` : ""}`;
   $("verdict").textContent = word;
   $("verdict").className = `verdict ${word}`;
   $("about").textContent = `${most.map(([name, n]) => `${name} ${Math.round(100 * n / counted)} %`).join(", ") || "Nothing is shown"}. `
     + `${SUGGESTED[chosen]} suggested to drop${SUGGESTED_CLUSTER[chosen] ? ", so many that the whole cluster is" : ""}.`;
-  for (const button of document.querySelectorAll("[data-cluster]")) {
-    button.ariaPressed = String(button.dataset.cluster === word);
-  }
+  press("cluster", word);
 }
 
 function showProgress() {
-  const clusters = ofCluster.reduce((sum, code) => sum + (code > 0), 0);
+  const clusters = ofCluster.filter(Boolean).length;
   let [dropped, taken] = [0, 0];
   for (let i = 0; i < N; i++) {
     const code = codeFor(i);
@@ -82,7 +83,7 @@ function showProgress() {
     else taken += code === 1;
   }
   const share = (100 * dropped / Math.max(NUM_ACCEPTED, 1)).toFixed(1);
-  $("progress").textContent = `${clusters} of ${K} clusters decided; ${dropped.toLocaleString("en")} of ${NUM_ACCEPTED.toLocaleString("en")} crops to drop (${share} %)${taken ? `, ${taken.toLocaleString("en")} taken in` : ""}`;
+  $("progress").textContent = `${clusters} of ${K} clusters decided; ${comma(dropped)} of ${comma(NUM_ACCEPTED)} crops to drop (${share} %)${taken ? `, ${comma(taken)} taken in` : ""}`;
   $("bar").value = clusters / K;
   $("undo").disabled = !done.length;
   $("redo").disabled = !undone.length;
@@ -143,8 +144,7 @@ function key(event) {
   if (event.ctrlKey && name !== "z" && name !== "y") return;
   if (name.startsWith("Arrow")) {
     if (event.target === canvas) {
-      const step = 60;
-      moveBy(...{ ArrowLeft: [step, 0], ArrowRight: [-step, 0], ArrowUp: [0, step], ArrowDown: [0, -step] }[name]);
+      moveBy(...{ ArrowLeft: [60, 0], ArrowRight: [-60, 0], ArrowUp: [0, 60], ArrowDown: [0, -60] }[name]);
     } else if (event.target === $("clusters") && name !== "ArrowLeft" && name !== "ArrowRight") {
       const place = listed.indexOf(chosen) + (name === "ArrowDown" ? 1 : -1);
       if (listed[place] !== undefined) chooseCluster(listed[place]);
@@ -164,9 +164,8 @@ function key(event) {
 }
 
 function place(event) {
-  const box = canvas.getBoundingClientRect();
-  const ratio = canvas.width / box.width;
-  return [(event.clientX - box.left) * ratio, (event.clientY - box.top) * ratio];
+  const ratio = canvas.width / canvas.clientWidth;
+  return [event.offsetX * ratio, event.offsetY * ratio];
 }
 
 let pause = 0;
@@ -180,9 +179,9 @@ function hover(index, x, y) {
     drawTile($("tip").firstChild, index);
     $("tip").lastChild.textContent = describe(index, false);
     $("tip").hidden = false;
-    const { offsetWidth: width, offsetHeight: height } = $("tip");
-    $("tip").style.left = `${Math.min(x + 14, innerWidth - width - 4)}px`;
-    $("tip").style.top = `${Math.max(4, Math.min(y + 14, innerHeight - height - 4))}px`;
+    const { offsetWidth, offsetHeight, style } = $("tip");
+    style.left = `${Math.min(x + 14, innerWidth - offsetWidth - 4)}px`;
+    style.top = `${Math.max(4, Math.min(y + 14, innerHeight - offsetHeight - 4))}px`;
   }, 60);
 }
 
@@ -201,7 +200,6 @@ function listenToMap() {
     if (!moved && Math.hypot(dx, dy) < 4) return;
     moved = true;
     hover(-1);
-    canvas.classList.add("moving");
     moveBy(dx, dy);
     from = at;
   };
@@ -211,7 +209,6 @@ function listenToMap() {
       if (index >= 0) chooseCrop(index);
     }
     from = null;
-    canvas.classList.remove("moving");
   };
   canvas.onpointerleave = () => hover(-1);
   canvas.addEventListener("wheel", (event) => {
@@ -236,45 +233,31 @@ function listen() {
     const { scrollTop, clientHeight, scrollHeight } = $("sheet");
     if (scrollTop + clientHeight > scrollHeight - 200) showMore();
   };
-  for (const button of document.querySelectorAll("[data-cluster]")) {
-    button.onclick = () => decideCluster(chosen, button.dataset.cluster);
-  }
-  for (const button of document.querySelectorAll("[data-cell]")) {
-    button.onclick = () => decideCrop(chosenCrop, button.dataset.cell);
-  }
-  for (const input of document.querySelectorAll("[name=order]")) input.onchange = showSheet;
-  $("drop-cells").onclick = KEYS.x;
-  $("next").onclick = KEYS.n;
-  $("leave").onclick = KEYS.Escape;
-  $("undo").onclick = undo;
-  $("redo").onclick = redo;
+  for (const button of $$("[data-cluster]")) button.onclick = () => decideCluster(chosen, button.dataset.cluster);
+  for (const button of $$("[data-cell]")) button.onclick = () => decideCrop(chosenCrop, button.dataset.cell);
+  for (const input of $$("[name=order]")) input.onchange = showSheet;
+  for (const button of $$("[data-key]")) button.onclick = () => KEYS[button.dataset.key]();
   $("download").onclick = download;
   $("open").onchange = () => { if ($("open").files.length) openDecisions($("open").files[0]); $("open").value = ""; };
   $("drop-suggested").onclick = dropAllSuggested;
   $("sort").onchange = listClusters;
   $("colour").onchange = () => { showLegend(); paint(); };
   $("only-undecided").onchange = redraw;
-  $("refused").onchange = () => {
-    if (chosenCrop >= 0 && KIND[chosenCrop] & hiddenKinds()) chosenCrop = -1;
-    showSheet();
-    showCluster();
-    showCell();
-    redraw();
-  };
-  $("bright").onchange = () => document.body.classList.toggle("bright", $("bright").checked);
-  $("whole").onclick = wholeMap;
+  $("refused").onchange = () => chooseCluster(chosen, KIND[chosenCrop] & hiddenKinds() ? -1 : chosenCrop);
 }
 
 function start() {
   const ways = ["label", "cluster", "suggestion", "decision", ...COLUMNS.map((c) => c.name)];
   $("colour").replaceChildren(...ways.map((name) => new Option(name)));
-  $("facts").textContent = `${N.toLocaleString("en")} crops, ${DATA.num_groups.toLocaleString("en")} groups; features ${DATA.stamp.features.slice(0, 8)}`;
+  $("facts").textContent = `${comma(N)} crops, ${comma(DATA.num_groups)} groups; features ${DATA.stamp.features.slice(0, 8)}`;
   $("credit").textContent = DATA.credit;
-  $("refused-count").textContent = `${(N - NUM_ACCEPTED).toLocaleString("en")} not accepted`;
+  $("refused-count").textContent = `${comma(N - NUM_ACCEPTED)} not accepted`;
   $("refused").parentNode.hidden = NUM_ACCEPTED === N;
-  for (let c = 0; c < K; c++) rowOf[c] = makeRow(c);
   restore();
-  for (let c = 0; c < K; c++) markRow(c);
+  for (let c = 0; c < K; c++) {
+    rowOf.push(makeRow(c));
+    markRow(c);
+  }
   listClusters();
   listen();
   showLegend();

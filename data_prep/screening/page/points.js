@@ -2,9 +2,26 @@
 "use strict";
 
 const $ = (id) => document.getElementById(id);
+const $$ = (selector) => document.querySelectorAll(selector);
 const KINDS = ["quality", "outlier", "duplicate", "other labels"];
 const DROPPING = 7; // Bits of the kinds that suggest to drop.
 const REFUSED = 128; // Bit of crops that crops.csv does not accept.
+
+function make(tag, properties = {}, ...children) {
+  const element = Object.assign(document.createElement(tag), properties);
+  element.append(...children);
+  return element;
+}
+
+// Shuffles in place, always in the same way for a seed.
+function shuffle(items, seed) {
+  for (let i = items.length - 1; i > 0; i--) {
+    seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
+    const j = Math.floor(seed / 4294967296 * (i + 1));
+    [items[i], items[j]] = [items[j], items[i]];
+  }
+  return items;
+}
 
 function bytes(text) {
   const decoded = atob(text);
@@ -40,8 +57,7 @@ const NUM_ACCEPTED = ACCEPTED.reduce((sum, n) => sum + n, 0);
 let names = null;
 const whenNamed = new Promise((done, fail) => {
   addEventListener("load", () => setTimeout(() => {
-    const script = document.createElement("script");
-    script.src = "names.js";
+    const script = make("script", { src: "names.js" });
     script.onload = () => {
       names = {
         ids: NAMES.crop_ids.split("\n"), groups: NAMES.groups, reasons: NAMES.reasons,
@@ -64,32 +80,26 @@ function hiddenKinds() { return $("refused").checked ? 0 : REFUSED; }
 function sizeOf(cluster) { return STARTS[cluster + 1] - STARTS[cluster]; }
 
 function hashOf(index) {
-  let text = "";
-  for (let i = 32 * index; i < 32 * index + 32; i++) text += names.hashes[i].toString(16).padStart(2, "0");
-  return text;
+  const hash = names.hashes.subarray(32 * index, 32 * index + 32);
+  return Array.from(hash, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 function labelsOf(index) { return DATA.combinations[COMBO[index]].map((l) => DATA.labels[l]); }
 
-function columnValue(column, index) {
-  const v = column.values[index];
-  return v === 255 ? NaN : column.low + (column.high - column.low) * v / 254;
-}
-
 function describe(index, long) {
-  const lines = [];
-  if (names) lines.push(names.ids[index]);
-  lines.push(labelsOf(index).join(", ") || "no label");
-  lines.push(`cluster ${CLUSTER[index]}: ${decisionOf(index)}`);
-  if (KIND[index] & REFUSED) lines.push("not accepted: only kept one by one");
-  const reason = names ? names.reasons[names.reason[index]] : "";
-  if (reason) lines.push(`suggested: ${reason}`);
-  if (names && long) lines.push(`group ${names.groups[names.group[index]]}`);
-  if (long) {
-    const values = COLUMNS.filter((c) => c.values[index] !== 255);
-    if (values.length) lines.push(values.map((c) => `${c.name} ${Number(columnValue(c, index).toPrecision(3))}`).join(", "));
-  }
-  return lines.join("\n");
+  const reason = names?.reasons[names.reason[index]];
+  const known = COLUMNS.filter((c) => c.values[index] !== 255);
+  const valueOf = (c) => c.low + (c.high - c.low) * c.values[index] / 254;
+  const lines = [
+    names?.ids[index],
+    labelsOf(index).join(", ") || "no label",
+    `cluster ${CLUSTER[index]}: ${decisionOf(index)}`,
+    KIND[index] & REFUSED && "not accepted: only kept one by one",
+    reason && `suggested: ${reason}`,
+    long && names && `group ${names.groups[names.group[index]]}`,
+    long && known.map((c) => `${c.name} ${Number(valueOf(c).toPrecision(3))}`).join(", "),
+  ];
+  return lines.filter(Boolean).join("\n");
 }
 
 // Sprite sheets: crop i is the tile i % PER_SHEET of the sheet floor(i / PER_SHEET).
@@ -105,29 +115,24 @@ function tilePlace(index) {
 
 function drawTile(canvas, index) {
   const url = sheetUrl(index);
-  let image = loadedSheets.get(url);
-  if (!image) {
-    image = new Image();
-    image.src = url;
-  }
+  const image = loadedSheets.get(url) || make("img", { src: url });
   // The first sheet of loadedSheets is the least recently used one.
   loadedSheets.delete(url);
   loadedSheets.set(url, image);
   if (loadedSheets.size > 12) loadedSheets.delete(loadedSheets.keys().next().value);
   canvas.dataset.index = index;
   const context = canvas.getContext("2d");
+  context.clearRect(0, 0, canvas.width, canvas.height);
   const paint = () => {
     if (Number(canvas.dataset.index) !== index) return;
     const [column, row] = tilePlace(index);
     const t = DATA.tile;
-    context.clearRect(0, 0, canvas.width, canvas.height);
     context.imageSmoothingQuality = "high";
     context.drawImage(image, column * t, row * t, t, t, 0, 0, canvas.width, canvas.height);
     canvas.dataset.painted = index;
   };
   if (image.complete && image.naturalWidth) paint();
   else {
-    context.clearRect(0, 0, canvas.width, canvas.height);
     image.addEventListener("load", paint);
     image.addEventListener("error", () => complain(`${url} is missing in the folder of the page.`));
   }

@@ -6,7 +6,7 @@ const canvas = $("scatter");
 const view = { scale: 1, x: 0, y: 0, fit: 1, whole: true }; // Pixel = coordinate * scale + (x or y).
 const ink = new Uint32Array(N); // Colour of each dot, as the canvas's bytes (ABGR).
 // In a shuffled order no cluster covers the others.
-const ORDER = Uint32Array.from({ length: N }, (_, i) => i);
+const ORDER = shuffle(Uint32Array.from({ length: N }, (_, i) => i), 1);
 let buffer = null;
 let pixels = null;
 let highlighted = null; // A legend's entry: crops for which it is false are dimmed.
@@ -18,12 +18,6 @@ const bucketStart = new Uint32Array(SIDE * SIDE + 1);
 const bucketItems = new Uint32Array(N);
 
 function prepareScatter() {
-  let seed = 1;
-  for (let i = N - 1; i > 0; i--) {
-    seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
-    const j = Math.floor(seed / 4294967296 * (i + 1));
-    [ORDER[i], ORDER[j]] = [ORDER[j], ORDER[i]];
-  }
   const bucket = (i) => (Y[i] >> 8) * SIDE + (X[i] >> 8);
   for (let i = 0; i < N; i++) bucketStart[bucket(i) + 1]++;
   for (let b = 0; b < SIDE * SIDE; b++) bucketStart[b + 1] += bucketStart[b];
@@ -72,40 +66,28 @@ function dotSize() {
 function drawDots() {
   const { width, height } = canvas;
   pixels.fill(0xff0b0907);
+  const dot = (i, size, colour) => {
+    const left = Math.round(X[i] * view.scale + view.x - size / 2);
+    const top = Math.round(Y[i] * view.scale + view.y - size / 2);
+    if (KIND[i] & hidden || left < 0 || top < 0 || left + size > width || top + size > height) return;
+    for (let row = top; row < top + size; row++) {
+      const from = row * width + left;
+      for (let at = from; at < from + size; at++) pixels[at] = colour;
+    }
+  };
   const size = dotSize();
   const undecidedOnly = $("only-undecided").checked;
   const hidden = hiddenKinds();
-  for (let n = 0; n < N; n++) {
-    const i = ORDER[n];
-    if (KIND[i] & hidden) continue;
-    if (undecidedOnly && codeFor(i) % 3) continue;
-    dot(X[i] * view.scale + view.x, Y[i] * view.scale + view.y, size, ink[i], width, height);
-  }
-  const halo = size + 2;
-  for (const [extra, colour] of [[halo, 0xffffffff], [size, 0]]) {
-    for (let i = STARTS[chosen]; i < STARTS[chosen + 1]; i++) {
-      if (KIND[i] & hidden) continue;
-      dot(X[i] * view.scale + view.x, Y[i] * view.scale + view.y, extra, colour || ink[i], width, height);
-    }
-  }
+  for (const i of ORDER) if (!undecidedOnly || codeFor(i) % 3 === 0) dot(i, size, ink[i]);
+  for (let i = STARTS[chosen]; i < STARTS[chosen + 1]; i++) dot(i, size + 2, 0xffffffff);
+  for (let i = STARTS[chosen]; i < STARTS[chosen + 1]; i++) dot(i, size, ink[i]);
   if (chosenCrop >= 0) {
-    const [x, y] = [X[chosenCrop] * view.scale + view.x, Y[chosenCrop] * view.scale + view.y];
-    dot(x, y, size + 8, 0xffffffff, width, height);
-    dot(x, y, size + 4, 0xff0b0907, width, height);
-    dot(x, y, size + 2, ink[chosenCrop], width, height);
+    dot(chosenCrop, size + 8, 0xffffffff);
+    dot(chosenCrop, size + 4, 0xff0b0907);
+    dot(chosenCrop, size + 2, ink[chosenCrop]);
   }
   canvas.getContext("2d").putImageData(buffer, 0, 0);
   firstDrawn ||= performance.now();
-}
-
-function dot(x, y, size, colour, width, height) {
-  const left = Math.round(x - size / 2);
-  const top = Math.round(y - size / 2);
-  if (left < 0 || top < 0 || left + size > width || top + size > height) return;
-  for (let row = top; row < top + size; row++) {
-    const from = row * width + left;
-    for (let at = from; at < from + size; at++) pixels[at] = colour;
-  }
 }
 
 // The crop nearest to a place of the canvas within a few pixels, or -1.
@@ -204,11 +186,9 @@ function showLegend() {
   highlighted = null;
   const way = colouring($("colour").value);
   const parts = way.entries.map((entry) => {
-    const button = document.createElement("button");
-    const mark = document.createElement("i");
+    const mark = make("i");
     mark.style.background = css(entry.colour);
-    button.type = "button";
-    button.append(mark, entry.text);
+    const button = make("button", { type: "button" }, mark, entry.text);
     button.onclick = () => {
       const off = button.ariaPressed === "true";
       for (const other of $("legend").children) other.ariaPressed = "false";
@@ -219,16 +199,10 @@ function showLegend() {
     return button;
   });
   if (way.column) {
-    const bar = document.createElement("div");
-    bar.className = "ramp";
+    const bar = make("div", { className: "ramp" });
     bar.style.background = `linear-gradient(to right, ${[0, 1, 2, 3].map((k) => css(ramp(k / 3))).join(", ")})`;
-    const ends = document.createElement("p");
-    for (const end of ["low", "high"]) {
-      const text = document.createElement("span");
-      text.textContent = Number(way.column[end].toPrecision(3));
-      ends.append(text);
-    }
-    parts.push(bar, ends);
+    const ends = [way.column.low, way.column.high].map((end) => make("span", {}, Number(end.toPrecision(3))));
+    parts.push(bar, make("p", {}, ...ends));
   }
   $("legend").replaceChildren(...parts);
   $("legend").hidden = !parts.length;

@@ -12,21 +12,11 @@ function cropsInOrder(cluster, order) {
     .filter((i) => !(KIND[i] & hidden));
   if (order === "farthest") return all.reverse();
   if (order === "suggested") {
-    const rank = (i) => (isSuggested(i) ? 0 : 1);
-    return all.filter((i) => KIND[i] & ~REFUSED).sort((a, b) => rank(a) - rank(b));
+    const some = all.filter((i) => KIND[i] & ~REFUSED);
+    return [...some.filter(isSuggested), ...some.filter((i) => !isSuggested(i))];
   }
-  if (order === "random") {
-    let seed = cluster + 1;
-    for (let i = all.length - 1; i > 0; i--) {
-      seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
-      const j = Math.floor(seed / 4294967296 * (i + 1));
-      [all[i], all[j]] = [all[j], all[i]];
-    }
-  }
-  return all;
+  return order === "random" ? shuffle(all, cluster + 1) : all;
 }
-
-function sheetOrder() { return document.querySelector("input[name=order]:checked").value; }
 
 function setOrder(order) {
   document.querySelector(`input[name=order][value=${order}]`).checked = true;
@@ -34,15 +24,13 @@ function setOrder(order) {
 }
 
 function showSheet() {
-  sheetCrops = cropsInOrder(chosen, sheetOrder());
+  sheetCrops = cropsInOrder(chosen, document.querySelector("[name=order]:checked").value);
   sheetShown = 0;
   $("sheet").replaceChildren();
   $("sheet").scrollTop = 0;
   if (!sheetCrops.length) {
-    const text = document.createElement("p");
     const none = ACCEPTED[chosen] || $("refused").checked ? "suggested" : "accepted (A shows the others)";
-    text.textContent = `No crop of this cluster is ${none}.`;
-    $("sheet").append(text);
+    $("sheet").append(make("p", {}, `No crop of this cluster is ${none}.`));
   }
   showMore();
 }
@@ -54,15 +42,13 @@ function showMore() {
 }
 
 function tile(index) {
-  const box = document.createElement("div");
-  const [column, row] = tilePlace(index);
-  box.setAttribute("role", "option");
+  const image = make("span");
+  const box = make("div", { role: "option" }, image);
   box.dataset.index = index;
-  const picture = document.createElement("span");
-  picture.style.backgroundImage = `url(${sheetUrl(index)})`;
-  picture.style.backgroundSize = `${DATA.tiles_a_side * SHOWN}px auto`;
-  picture.style.backgroundPosition = `${-column * SHOWN}px ${-row * SHOWN}px`;
-  box.append(picture);
+  const [column, row] = tilePlace(index);
+  image.style.backgroundImage = `url(${sheetUrl(index)})`;
+  image.style.backgroundSize = `${DATA.tiles_a_side * SHOWN}px auto`;
+  image.style.backgroundPosition = `${-column * SHOWN}px ${-row * SHOWN}px`;
   markTile(box);
   return box;
 }
@@ -71,11 +57,11 @@ function markTile(box) {
   const index = Number(box.dataset.index);
   const word = decisionOf(index);
   box.className = [word, ofCrop[index] ? "own" : "", isSuggested(index) ? "suggested" : "", KIND[index] & REFUSED ? "refused" : ""].join(" ");
-  box.setAttribute("aria-selected", String(index === chosenCrop));
-  box.setAttribute("aria-label", `${labelsOf(index).join(", ") || "no label"}: ${word}`);
+  box.ariaSelected = String(index === chosenCrop);
+  box.ariaLabel = `${labelsOf(index).join(", ") || "no label"}: ${word}`;
 }
 
-function markSheet() { for (const box of $("sheet").querySelectorAll("[data-index]")) markTile(box); }
+function markSheet() { $$("#sheet [data-index]").forEach(markTile); }
 
 function chooseCrop(index, scroll = true) {
   chosenCrop = index;
@@ -96,9 +82,7 @@ function showCell() {
   if (chosenCrop < 0) return;
   drawTile($("big"), chosenCrop);
   $("cell-about").textContent = describe(chosenCrop, true);
-  for (const button of document.querySelectorAll("[data-cell]")) {
-    button.ariaPressed = String(button.dataset.cell === DECISIONS[ofCrop[chosenCrop]]);
-  }
+  press("cell", DECISIONS[ofCrop[chosenCrop]]);
 }
 
 function stepCrop(key) {
