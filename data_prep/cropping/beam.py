@@ -11,12 +11,8 @@ import pickle
 import shlex
 from collections.abc import Iterable, Sequence
 
-from data_prep.cropping.field_crops import (
-    CropTask,
-    FieldOutcome,
-    read_outcome,
-    write_field,
-)
+from data_prep.cropping import field_crops
+from data_prep.cropping.field_crops import CropTask, FieldOutcome
 from tfvqgen.errors import UserError, require_package
 
 
@@ -48,15 +44,14 @@ def beam_runner(beam_args: str, workers: int):
                 | "Spread" >> apache_beam.Reshuffle()
                 | "Crop" >> apache_beam.Map(crop_pickled)
             )
-        for task in tasks:
-            yield read_outcome(task)
+        yield from map(field_crops.read_outcome, tasks)
 
     return run
 
 
 def crop_pickled(element: bytes) -> str:
     """Does one pickled task and returns the id of its field."""
-    return write_field(pickle.loads(element)).field_id  # noqa: S301
+    return field_crops.write_field(pickle.loads(element)).field_id  # noqa: S301
 
 
 def _options(beam_args: str, workers: int):

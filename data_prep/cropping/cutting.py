@@ -44,20 +44,19 @@ def centres(nuclei: np.ndarray, cells: np.ndarray | None = None) -> np.ndarray:
         cells: int32 labels [H, W] of N cells with the numbers of their nuclei. A cell
             without a nucleus has its own centre of mass.
     """
-    if cells is None:
-        return _centres_of_mass(nuclei, int(nuclei.max(initial=0)))
-    number = int(cells.max(initial=0))
-    found = _centres_of_mass(nuclei, number)
-    return np.where(np.isnan(found), _centres_of_mass(cells, number), found)
+    number = int((nuclei if cells is None else cells).max(initial=0))
 
+    def of_labels(labels: np.ndarray) -> np.ndarray:
+        places = np.nonzero(labels)
+        owner = labels[places]
+        sums = [np.bincount(owner, axis, number + 1) for axis in places]
+        with np.errstate(invalid="ignore"):
+            return (np.array(sums) / np.bincount(owner, minlength=number + 1))[:, 1:].T
 
-def _centres_of_mass(labels: np.ndarray, number: int) -> np.ndarray:
-    rows, columns = np.nonzero(labels)
-    owner = labels[rows, columns]
-    area = np.bincount(owner, minlength=number + 1)
-    sums = [np.bincount(owner, axis, number + 1) for axis in (rows, columns)]
-    with np.errstate(invalid="ignore"):
-        return (np.array(sums) / area)[:, 1:].T
+    found = of_labels(nuclei)
+    return (
+        found if cells is None else np.where(np.isnan(found), of_labels(cells), found)
+    )
 
 
 def crop_corners(centres: np.ndarray, crop_size: int) -> np.ndarray:
@@ -88,9 +87,6 @@ def downscale(field: np.ndarray, scale: float) -> np.ndarray:
 
     Returns:
         float32 [C, h, w] in the values of `field`, not rounded.
-
-    Raises:
-        UserError: No pixel is left.
     """
     height, width, _ = field.shape
     if not 1 <= scale <= min(height, width):
@@ -158,12 +154,9 @@ def intensity_ranges(
 def rescale_intensity(
     planes: np.ndarray, ranges: Sequence[tuple[float, float]], dtype: str
 ) -> np.ndarray:
-    """Maps each channel's range to the range of the type and clips the rest.
+    """Maps each channel's range to that of the type and clips the rest: [h, w, C].
 
     The type's own range changes no value.
-
-    Returns:
-        `dtype` [h, w, C].
     """
     top = np.iinfo(dtype).max
     scaled = np.empty_like(planes)

@@ -46,12 +46,12 @@ class CropTask:
 
     @property
     def result_path(self) -> Path:
-        """The result file of the field, which exists when the field is finished."""
+        """The file that exists when the field is finished."""
         return Path(self.output) / RESULTS / f"{self.field.field_id}{_RESULT_SUFFIX}"
 
     @property
     def error_path(self) -> Path:
-        """The error file of the field, which exists if it cannot be read."""
+        """The file that exists if the field cannot be read."""
         return self.result_path.with_name(f"{self.field.field_id}{_ERROR_SUFFIX}")
 
 
@@ -76,11 +76,7 @@ class CroppedField:
 
 
 def crop_field(task: CropTask) -> CroppedField:
-    """Reads a field, finds its nuclei and measures the cell around each.
-
-    Raises:
-        DataError: The field or its mask cannot be read.
-    """
+    """Reads a field, finds its nuclei and measures the cell around each."""
     settings, field = task.settings, task.field
     image = read_field(field)
     if image.dtype.name != settings.dtype:
@@ -105,16 +101,15 @@ def crop_field(task: CropTask) -> CroppedField:
         cells=cells,
     )
     ranges = cutting.intensity_ranges(planes, settings.dtype, settings.intensity)
-    size = settings.crop_size
-    corners = cutting.crop_corners(cutting.centres(nuclei, cells), size).tolist()
-    crops = _crop_rows(field, settings, ranges, corners, columns)
+    centres = cutting.centres(nuclei, cells)
+    corners = cutting.crop_corners(centres, settings.crop_size).tolist()
     masked = settings.mask_neighbours
     return CroppedField(
         image=cutting.rescale_intensity(planes, ranges, settings.dtype),
         nuclei=nuclei,
         owners=cutting.cell_of_pixels(nuclei, cells) if masked else None,
         corners=corners,
-        crops=crops,
+        crops=_crop_rows(field, settings, ranges, corners, columns),
     )
 
 
@@ -122,10 +117,15 @@ def _crop_rows(field, settings: CropSettings, ranges, corners, columns) -> list[
     """Returns the rows of a field's crops, still without a decision."""
     pixel_size, scale = scale_of(field, settings)
     size = settings.crop_size
-    field_columns = _range_columns(ranges, settings) | {
-        f"field_{name}" if name in _RESERVED_COLUMNS else name: value
-        for name, value in field.metadata.items()
-    }
+    field_columns = {}
+    if settings.intensity.mode != "fixed":
+        # Each channel's range as shares of the type's maximum.
+        top = np.iinfo(settings.dtype).max
+        for name, (low, high) in zip(settings.channels, ranges, strict=True):
+            field_columns[f"{name}_low"] = f"{low / top:.5f}"
+            field_columns[f"{name}_high"] = f"{high / top:.5f}"
+    for name, value in field.metadata.items():
+        field_columns[f"field_{name}" if name in _RESERVED_COLUMNS else name] = value
     crops = []
     for number, (corner, measured) in enumerate(zip(corners, columns, strict=True), 1):
         crop_id = f"{field.field_id}-{number:03d}"
@@ -165,9 +165,7 @@ def _mask_path(task: CropTask) -> Path | None:
     )
 
 
-def _read_mask(
-    task: CropTask, full: tuple[int, ...], shape: tuple[int, ...], scale: float
-) -> np.ndarray | None:
+def _read_mask(task: CropTask, full, shape, scale: float) -> np.ndarray | None:
     """Returns the given labels of a field at the crops' scale, None without masks."""
     path = _mask_path(task)
     if path is None:
@@ -182,13 +180,8 @@ def _read_mask(
         raise DataError(f"{error}, in {path}") from None
 
 
-def _find_nuclei(
-    mask: np.ndarray | None,
-    settings: CropSettings,
-    planes: np.ndarray,
-    pixel_size: float,
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """Returns labels of nuclei, and of cells where they are given."""
+def _find_nuclei(mask, settings: CropSettings, planes, pixel_size: float):
+    """Returns labels of nuclei, and of cells where they are given, else None."""
     if mask is not None and settings.mask_kind == "nuclei":
         return mask, None
     index = settings.channel_index(settings.nucleus_channel)
@@ -200,18 +193,6 @@ def _find_nuclei(
 def _rounded_coordinate(value: float) -> float | int:
     value = round(value, 3)
     return int(value) if value.is_integer() else value
-
-
-def _range_columns(ranges, settings: CropSettings) -> dict[str, str]:
-    """Returns each channel's range as shares of the type's maximum."""
-    if settings.intensity.mode == "fixed":
-        return {}  # It is in the settings.
-    top = np.iinfo(settings.dtype).max
-    return {
-        f"{name}_{end}": f"{value / top:.5f}"
-        for name, pair in zip(settings.channels, ranges, strict=True)
-        for end, value in zip(("low", "high"), pair, strict=True)
-    }
 
 
 @dataclasses.dataclass(frozen=True)

@@ -44,10 +44,6 @@ def nuclei_of_cells(cells: np.ndarray, nuclei: np.ndarray) -> np.ndarray:
 
     The nucleus of a cell is the one with the most pixels in it, without its pixels
     outside of the cell. A cell may have none.
-
-    Args:
-        cells: int32 labels [H, W].
-        nuclei: int32 labels [H, W].
     """
     num_cells, num_nuclei = cells.max(initial=0), nuclei.max(initial=0)
     if not num_cells or not num_nuclei:
