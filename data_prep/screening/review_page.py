@@ -46,7 +46,7 @@ _LOW, _HIGH = 0.01, 0.99
 
 @dataclasses.dataclass(frozen=True)
 class Shown:
-    """The contents of the page: N crops."""
+    """The contents of the page: N crops in order of their clusters."""
 
     crops: Sequence[Crop]
     hashes: Sequence[str]  # Hex sha256 of their images.
@@ -56,25 +56,9 @@ class Shown:
     stamp: Stamp
     credit: str  # Licence and source line.
 
-    def reordered(self, order: np.ndarray) -> "Shown":
-        """Returns the same crops in another order."""
-        reasons = tuple(self.suggested.reasons[i] for i in order)
-        kinds = self.suggested.kinds[order]
-        return dataclasses.replace(
-            self,
-            crops=[self.crops[i] for i in order],
-            hashes=[self.hashes[i] for i in order],
-            positions=self.positions[order],
-            clusters=self.clusters[order],
-            suggested=dataclasses.replace(self.suggested, kinds=kinds, reasons=reasons),
-        )
-
 
 def write_page(output: Path, shown: Shown, sheets: Sequence[str]) -> Path:
-    """Writes the page of crops in order of their clusters, and returns its path.
-
-    The subfolder ``sprites`` of `output` contains the sheets.
-    """
+    """Writes the page, whose subfolder ``sprites`` has the sheets; returns its path."""
     _write_script(output / "data.js", "DATA", _page_data(shown, sheets))
     _write_script(output / "names.js", "NAMES", page_names(shown))
     # The page itself comes last: it needs the others.

@@ -84,11 +84,7 @@ def open_screening(
 
 
 def open_decided(path: str | os.PathLike) -> Screening:
-    """Opens crops whose clusters exist.
-
-    Raises:
-        DataError: There are no clusters for the features of the crops.
-    """
+    """Opens crops whose clusters exist; raises DataError if they do not."""
     folder, features = _crops_and_features(path)
     table = umap_table.read_embedding(folder.folder, features)
     if table is None:
@@ -120,15 +116,17 @@ def make_review(screening: Screening) -> tuple[Path, suggestions.Suggestions]:
     components = projection.principal_components(screening.features.values)
     clusters = screening.table.clusters
     found = suggestions.suggest(screening.crops, components, clusters)
+    order = _nearest_first(components, clusters)
+    kinds, reasons = found.kinds[order], tuple(found.reasons[i] for i in order)
     shown = Shown(
-        crops=screening.crops,
-        hashes=screening.features.crops,
-        positions=screening.table.positions,
-        clusters=clusters,
-        suggested=found,
+        crops=[screening.crops[i] for i in order],
+        hashes=[screening.features.crops[i] for i in order],
+        positions=screening.table.positions[order],
+        clusters=clusters[order],
+        suggested=dataclasses.replace(found, kinds=kinds, reasons=reasons),
         stamp=stamp,
         credit=screening.folder.credit,
-    ).reordered(_nearest_first(components, clusters))
+    )
     sprites = review / "sprites"
     sheets = write_sheets(sprites, screening.folder, shown.crops, shown.hashes)
     page = write_page(review, shown, sheets)

@@ -58,7 +58,6 @@ DUPLICATE_SHARE = 0.05
 OTHER_LABELS_SHARE = 0.95
 # Share of a cluster's accepted crops at which the whole cluster is suggested.
 CLUSTER_SHARE = 0.6
-_BLOCK = 2048
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,31 +115,20 @@ def suggest(
 
 
 def nearest(components: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Finds the nearest neighbours of every crop, exactly.
-
-    Args:
-        components: float32 [N, D].
-        count: k; at most N - 1 neighbours are found.
+    """Finds the nearest neighbours of every crop of components [N, D], exactly.
 
     Returns:
-        Ascending distances float32 [N, k], and indices int32 [N, k].
+        Ascending distances float32 [N, k], and indices int32 [N, k], where k is `count`
+        and at most N - 1.
     """
     require_libraries("sklearn")
     from sklearn.neighbors import NearestNeighbors
 
     count = min(count, len(components) - 1)
     finder = NearestNeighbors(n_neighbors=count, algorithm="brute").fit(components)
-    parts = [
-        finder.kneighbors(components[start : start + _BLOCK], count + 1)
-        for start in range(0, len(components), _BLOCK)
-    ]
-    distances = np.concatenate([part[0] for part in parts]).astype(np.float32)
-    indices = np.concatenate([part[1] for part in parts]).astype(np.int32)
-    # A crop is its own neighbour, but not always the first of several equal ones.
-    own = indices == np.arange(len(indices))[:, None]
-    own[~own.any(axis=1), -1] = True
-    shape = len(indices), count
-    return distances[~own].reshape(shape), indices[~own].reshape(shape)
+    # Without an argument, a crop is not its own neighbour.
+    distances, indices = finder.kneighbors()
+    return distances.astype(np.float32), indices.astype(np.int32)
 
 
 def robust_deviations(values: np.ndarray) -> np.ndarray:

@@ -70,14 +70,11 @@ def _plane_of(mask: np.ndarray) -> np.ndarray:
 
 
 def _sampled(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    ratios = [m / s for m, s in zip(mask.shape, shape, strict=True)]
+    ratios = np.divide(mask.shape, shape)
     if abs(ratios[0] / ratios[1] - 1) > _SAME_PROPORTIONS:
         raise DataError(
             "a mask does not fit its field: expected the same proportions. Received: "
             f"a mask of {list(mask.shape)} for a field of {list(shape)} pixels"
         )
-    rows, columns = (
-        ((np.arange(s) + 0.5) * r).astype(np.intp)
-        for s, r in zip(shape, ratios, strict=True)
-    )
-    return mask[np.ix_(rows, columns)]
+    rows, columns = ((np.arange(shape[i]) + 0.5) * ratios[i] for i in (0, 1))
+    return mask[np.ix_(rows.astype(np.intp), columns.astype(np.intp))]
