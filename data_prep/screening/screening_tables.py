@@ -32,9 +32,7 @@ from tfvqgen.files import write_table
 def refuse_to_lose_decisions(path: Path, stamp: Stamp | None) -> None:
     """Raises UserError if a clusters.csv has decisions about other clusters.
 
-    Args:
-        path: The table, which may not exist.
-        stamp: Stamp of the clusters of the new table; None if they do not exist yet.
+    The stamp is that of the new clusters; None if they do not exist yet.
     """
     for row in _read_clusters(path):
         if row.get("decision") and not _is_about(row, stamp):
@@ -74,15 +72,9 @@ def write_clusters(
     stamp: Stamp,
     decided: Mapping[str, str],
 ) -> None:
-    """Writes clusters.csv of N crops.
+    """Writes clusters.csv of N crops in `clusters`, int [N].
 
-    Args:
-        path: The table.
-        crops: The crops.
-        clusters: Cluster of each crop, int [N].
-        suggested: The suggestions.
-        stamp: Stamp of decisions about the clusters.
-        decided: Decisions by cluster number, which the table keeps.
+    The table keeps the decisions that are `decided` by cluster number.
     """
     columns = ["suggestion", "crops", "accepted", "suggested", *KINDS]
     rows = []

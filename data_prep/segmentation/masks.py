@@ -25,11 +25,26 @@ def labels_of_mask(
     Raises:
         DataError: It is not a mask, or has other proportions than the field.
     """
-    mask = _plane_of(np.asarray(mask))
-    if shape is not None and mask.shape != tuple(shape):
-        mask = _sampled(mask, shape)
-    values, numbers = np.unique(mask, return_inverse=True)
-    labels = numbers.reshape(mask.shape).astype(np.int32)
+    mask = np.asarray(mask)
+    plane = mask[..., 0] if mask.ndim == 3 and mask.shape[-1] == 1 else mask
+    whole = plane.ndim == 2 and plane.dtype.kind in "iub" and plane.size
+    if not whole or plane.min() < 0:
+        least = f" from {plane.min()}" if whole else ""
+        raise DataError(
+            "not a mask: expected one plane of whole numbers from 0 (background). "
+            f"Received: {mask.dtype} {list(mask.shape)}{least}"
+        )
+    if shape is not None and plane.shape != tuple(shape):
+        ratios = np.divide(plane.shape, shape)
+        if abs(ratios[0] / ratios[1] - 1) > _SAME_PROPORTIONS:
+            raise DataError(
+                "a mask does not fit its field: expected the same proportions. "
+                f"Received: a mask of {plane.shape} for a field of {shape} pixels"
+            )
+        rows, columns = ((np.arange(shape[i]) + 0.5) * ratios[i] for i in (0, 1))
+        plane = plane[np.ix_(rows.astype(np.intp), columns.astype(np.intp))]
+    values, numbers = np.unique(plane, return_inverse=True)
+    labels = numbers.reshape(plane.shape).astype(np.int32)
     if values[0] != 0:
         labels += 1
     if labels.max(initial=0) == 1:
@@ -55,26 +70,3 @@ def nuclei_of_cells(cells: np.ndarray, nuclei: np.ndarray) -> np.ndarray:
     # -1 is no label: the cell has no nucleus.
     chosen = np.where(overlap.any(1), overlap.argmax(1), -1)
     return np.where((nuclei == chosen[cells]) & (cells > 0), cells, 0).astype(np.int32)
-
-
-def _plane_of(mask: np.ndarray) -> np.ndarray:
-    plane = mask[..., 0] if mask.ndim == 3 and mask.shape[-1] == 1 else mask
-    whole = plane.ndim == 2 and plane.dtype.kind in "iub" and plane.size
-    if not whole or plane.min() < 0:
-        least = f" from {plane.min()}" if whole else ""
-        raise DataError(
-            "not a mask: expected one plane of whole numbers from 0 (background). "
-            f"Received: {mask.dtype} {list(mask.shape)}{least}"
-        )
-    return plane
-
-
-def _sampled(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    ratios = np.divide(mask.shape, shape)
-    if abs(ratios[0] / ratios[1] - 1) > _SAME_PROPORTIONS:
-        raise DataError(
-            "a mask does not fit its field: expected the same proportions. Received: "
-            f"a mask of {list(mask.shape)} for a field of {list(shape)} pixels"
-        )
-    rows, columns = ((np.arange(shape[i]) + 0.5) * ratios[i] for i in (0, 1))
-    return mask[np.ix_(rows.astype(np.intp), columns.astype(np.intp))]
