@@ -7,10 +7,9 @@ const view = { scale: 1, x: 0, y: 0, fit: 1, whole: true }; // Pixel = coordinat
 const ink = new Uint32Array(N); // Colour of each dot, as the canvas's bytes (ABGR).
 // In a shuffled order no cluster covers the others.
 const ORDER = shuffle(Uint32Array.from({ length: N }, (_, i) => i), 1);
-let buffer = null;
-let pixels = null;
+let buffer, pixels;
 let highlighted = null; // A legend's entry: crops for which it is false are dimmed.
-let dirty = false;
+let frame = 0;
 let firstDrawn = 0; // Milliseconds from the opening of the page.
 
 const SIDE = 256;
@@ -53,9 +52,8 @@ function wholeMap() {
 }
 
 function redraw() {
-  if (dirty) return;
-  dirty = true;
-  requestAnimationFrame(() => { dirty = false; drawDots(); });
+  cancelAnimationFrame(frame);
+  frame = requestAnimationFrame(drawDots);
 }
 
 function dotSize() {
