@@ -38,8 +38,8 @@ def labels_of_mask(
         ratios = np.divide(plane.shape, shape)
         if abs(ratios[0] / ratios[1] - 1) > _SAME_PROPORTIONS:
             raise DataError(
-                "a mask does not fit its field: expected the same proportions. Received: "
-                f"a mask of {list(plane.shape)} for a field of {list(shape)} pixels"
+                "a mask does not fit its field: expected the same proportions. "
+                f"Received: a mask of {list(plane.shape)} for a field of {list(shape)}"
             )
         rows, columns = ((np.arange(shape[i]) + 0.5) * ratios[i] for i in (0, 1))
         plane = plane[np.ix_(rows.astype(np.intp), columns.astype(np.intp))]
