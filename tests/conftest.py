@@ -16,10 +16,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Runs the tests of one export in one worker, which prepares its graphs once.
-
-    pytest-xdist reads the groups in the same hook.
-    """
+    """Runs the tests of one export in one worker, which prepares its graphs once."""
+    # pytest-xdist reads the groups in the same hook.
     for item in items:
         if "saved_model" in item.fixturenames:
             item.add_marker(pytest.mark.xdist_group("export"))

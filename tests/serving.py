@@ -40,8 +40,7 @@ class FakeServing:
         model: The signatures of an export; called with a name and inputs.
 
     Attributes:
-        models: The models by version.
-        states: The states of the versions.
+        states: The states of the versions, all of which are this model.
         labels: Versions by label.
         requests: Version, signature and number of rows of each request so far.
         before: Called with the signature before it runs; may raise :class:`Refused`.
@@ -56,18 +55,18 @@ class FakeServing:
 
     def reset(self) -> None:
         """Forgets the changes of a test."""
-        self.models = {1: self.model}
         self.states = {1: "AVAILABLE"}
         self.labels = {"stable": 1}
         self.requests: list[tuple[int, str, int]] = []
         self.before: Callable[[str], None] = lambda signature: None
         self.after: Callable[[dict], dict] = lambda outputs: outputs
 
-    def status(self, name: str) -> list[tuple[int, str]]:
+    def status(self, name: str) -> list[dict[str, str]]:
         """Returns the states of all versions, the newest first."""
         if name != "tfvqgen":
             raise Refused("NOT_FOUND", f"Could not find any versions of model {name}")
-        return sorted(self.states.items(), reverse=True)
+        states = sorted(self.states.items(), reverse=True)
+        return [{"version": str(number), "state": state} for number, state in states]
 
     def find(self, name: str, version: int | str | None) -> int:
         """Returns the version that answers, given a number, a label or None."""
@@ -80,31 +79,29 @@ class FakeServing:
         if version is None:
             version = max(available, default=None)
         if name != "tfvqgen" or version not in available:
-            words = f"Servable not found for request: {name} {version}"
-            raise Refused("NOT_FOUND", words)
+            message = f"Servable not found for request: {name} {version}"
+            raise Refused("NOT_FOUND", message)
         return version
 
     def predict(self, name: str, version, signature: str, inputs: dict):
         """Runs a signature; returns the version that did and the outputs."""
         version = self.find(name, version)
         self.before(signature)
-        spec = self.spec(version, signature)
-        if set(inputs) != set(spec.inputs):
+        if set(inputs) != set(self.spec(signature).inputs):
             raise Refused("INVALID_ARGUMENT", "input size does not match signature")
         self.requests.append((version, signature, len(next(iter(inputs.values())))))
         try:
-            outputs = self.models[version](signature, inputs)
+            outputs = self.model(signature, inputs)
         except tf.errors.InvalidArgumentError as error:
             raise Refused("INVALID_ARGUMENT", error.message) from None
         return version, self.after(outputs)
 
-    def spec(self, version: int, signature: str):
+    def spec(self, signature: str):
         """Returns the ``SignatureDef`` of a signature."""
-        found = self.models[version].signatures.get(signature)
-        if found is None:
+        if signature not in self.model.signatures:
             message = f'Serving signature key "{signature}" not found.'
             raise Refused("FAILED_PRECONDITION", message)
-        return found
+        return self.model.signatures[signature]
 
     @contextlib.contextmanager
     def running(self) -> Iterator["FakeServing"]:
@@ -220,22 +217,13 @@ class _RestHandler(BaseHTTPRequestHandler):
     def _answer(self, found, version, body) -> dict:
         name = unquote(found["name"])
         if found["what"] is None:
-            states = self.serving.status(name)
-            return {
-                "model_version_status": [
-                    {"version": str(number), "state": state} for number, state in states
-                ]
-            }
+            return {"model_version_status": self.serving.status(name)}
         number = self.serving.find(name, version)
         if found["what"] == "/metadata":
-            keys = {key: {} for key in self.serving.models[number].signatures}
-            return {
-                "model_spec": {"name": name, "version": str(number)},
-                "metadata": {"signature_def": {"signature_def": keys}},
-            }
+            return {"model_spec": {"name": name, "version": str(number)}}
         request = json.loads(body)
         signature = request["signature_name"]
-        spec = self.serving.spec(number, signature)
+        spec = self.serving.spec(signature)
         rows = request["instances"]
         if not isinstance(rows[0], dict):
             # The only input needs no name.
@@ -251,13 +239,10 @@ class _RestHandler(BaseHTTPRequestHandler):
 
 
 def _rows(outputs: dict[str, np.ndarray]) -> list:
-    columns = {name: _json(name, value) for name, value in outputs.items()}
+    columns = [_json(name, value) for name, value in outputs.items()]
     if len(columns) == 1:
-        return next(iter(columns.values()))
-    return [
-        dict(zip(columns, row, strict=True))
-        for row in zip(*columns.values(), strict=True)
-    ]
+        return columns[0]
+    return [dict(zip(outputs, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 def _json(name: str, value: np.ndarray) -> list:

@@ -99,7 +99,7 @@ def test_a_wrong_row_is_not_sent(serving, protocol):
 
 @PROTOCOLS
 def test_a_version_is_chosen_by_number_or_label_and_kept(serving, protocol):
-    serving.models[2], serving.states[2] = serving.model, "AVAILABLE"
+    serving.states[2] = "AVAILABLE"
     chosen = {None: 2, 1: 1, "1": 1, 2: 2, "stable": 1}
     for version in chosen:
         with connect(serving, protocol, version=version) as server:
@@ -107,7 +107,7 @@ def test_a_version_is_chosen_by_number_or_label_and_kept(serving, protocol):
     assert [x[0] for x in serving.requests] == list(chosen.values())
     with connect(serving, protocol) as server:
         assert server.model_info
-        serving.models[3], serving.states[3] = serving.model, "AVAILABLE"
+        serving.states[3] = "AVAILABLE"
         server.generate(**rows(1))
         assert serving.requests[-1][0] == 2
         serving.states[2] = "END"
