@@ -3,11 +3,13 @@
 import functools
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from tests import support
 from tfvqgen.training.checkpoints import saved_checkpoints
 from tfvqgen.training.metrics_log import read_metrics
+from tfvqgen.training.stages import prior
 from tfvqgen.training.train import train
 from tfvqgen.training.workdir import Workdir
 
@@ -33,14 +35,18 @@ def two_replicas():
 
 
 def run(data, workdir, *, steps, stage="vqvae", overrides=(), **arguments):
-    train(
-        data_dir=data,
-        workdir=workdir,
-        stage=stage,
-        steps=steps,
-        overrides=[*OVERRIDES, *overrides],
-        **{"strategy": "one_device", **arguments},
-    )
+    with pytest.MonkeyPatch.context() as patch:
+        # Sampling without graphs is slow.
+        patch.setattr(prior, "LABELS_SHOWN", 1)
+        patch.setattr(prior, "SAMPLES_SHOWN", 2)
+        train(
+            data_dir=data,
+            workdir=workdir,
+            stage=stage,
+            steps=steps,
+            overrides=[*OVERRIDES, *overrides],
+            **{"strategy": "one_device", **arguments},
+        )
 
 
 def saved_values(workdir, stage="vqvae"):
