@@ -195,23 +195,23 @@ class _Answers:
         priors = (generator.top.config, generator.bottom.config)
         row_bytes = _COPIES * max(map(memory_per_map, priors))
         self._encode = shared(generator.encode, images, [image], codes)
-        self._decode = shared(
-            lambda *codes: generator.decode(Codes(*codes)), images, codes, image
-        )
-        self._score = shared(
-            lambda *rows: generator.score_codes(Codes(*rows[:2]), rows[2]),
-            rows_of(_SCORED_CODES, self._info.bottom_shape),
-            [*codes, labels],
-            (bits, bits),
-        )
-        self._sample = shared(
-            lambda *rows: generator.sample_codes(
-                *rows[:5], Codes(*rows[5:7]), Codes(*rows[7:])
-            ),
-            max(_MIN_SAMPLED_ROWS, _SAMPLING_BYTES // row_bytes),
-            [labels, *sampling, *codes, *keep],
-            codes,
-        )
+
+        def decode(*codes):
+            return generator.decode(Codes(*codes))
+
+        def score(top, bottom, labels):
+            return generator.score_codes(Codes(top, bottom), labels)
+
+        def sample(*rows):
+            given, keep = Codes(*rows[5:7]), Codes(*rows[7:])
+            return generator.sample_codes(*rows[:5], given, keep)
+
+        self._decode = shared(decode, images, codes, image)
+        scores = rows_of(_SCORED_CODES, self._info.bottom_shape)
+        self._score = shared(score, scores, [*codes, labels], (bits, bits))
+        samples = max(_MIN_SAMPLED_ROWS, _SAMPLING_BYTES // row_bytes)
+        inputs = [labels, *sampling, *codes, *keep]
+        self._sample = shared(sample, samples, inputs, codes)
 
     def generate(self, class_id, *sampling):
         return self.generate_multilabel(self._labels(class_id), *sampling)
@@ -291,11 +291,7 @@ class _Answers:
 
 
 def in_parts(
-    function: Callable[..., Any],
-    rows: Sequence[tf.Tensor],
-    at_once: int,
-    outputs: Any,
-    max_rows: int,
+    function: Callable, rows: Sequence[tf.Tensor], at_once: int, outputs, max_rows: int
 ) -> Any:
     """Calls a function on parts of a batch, so that memory does not grow with it.
 
@@ -325,11 +321,9 @@ def in_parts(
         ]
 
     # Parts that run at the same time would need the memory of several.
+    start = [tf.constant(0), arrays]
     _, arrays = tf.while_loop(
-        lambda part, _: part < parts,
-        call,
-        [tf.constant(0), arrays],
-        parallel_iterations=1,
+        lambda part, _: part < parts, call, start, parallel_iterations=1
     )
     return tf.nest.pack_sequence_as(outputs, [array.concat() for array in arrays])
 

@@ -121,9 +121,8 @@ class SamplerInputs:
             )
         # This is never a static number, because shapes in a loop must not become less
         # static from one iteration to the next.
-        self.maps = tf.raw_ops.PlaceholderWithDefault(
-            input=tf.shape(self.seeds)[0], shape=[]
-        )
+        maps = tf.shape(self.seeds)[0]
+        self.maps = tf.raw_ops.PlaceholderWithDefault(input=maps, shape=[])
         # Without labels both passes of guidance are equal.
         guidance = 0 if labels is None else guidance
         self.code_sampler = CodeSampler(self.maps, temperature, top_p, guidance)
@@ -170,9 +169,8 @@ def sample_positions(
     def sample_position(number, codes):
         position = positions[number]
         row, column = position // width, position % width
-        logits = prior.logits(
-            inputs.code_sampler.repeat(codes), inputs.labels, inputs.condition
-        )
+        repeated = inputs.code_sampler.repeat(codes)
+        logits = prior.logits(repeated, inputs.labels, inputs.condition)
         noise = row_noise(inputs.seeds, row, width, prior.num_embeddings)
         sampled = inputs.sample(logits[:, row, column], noise[column], row, column)
         place = tf.one_hot(position, height * width, True, False, dtype=tf.bool)

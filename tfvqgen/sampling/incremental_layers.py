@@ -124,9 +124,8 @@ class IncrementalAttention:
         self._key_value_kernel = stack("key_kernel", "value_kernel")
         self._key_values = at_positions(stack("key_background", "value_background"))
         self._starts = Keys(stack("start_key"), stack("start_value"))
-        self._attended_kernel = tf.stack(
-            [tf.convert_to_tensor(x.attended_kernel) for x in ends]
-        )
+        kernels = [tf.convert_to_tensor(x.attended_kernel) for x in ends]
+        self._attended_kernel = tf.stack(kernels)
         # Shapes are computed once here and not at every position.
         self._map_shapes = [tf.stack([self._blocks, maps, -1, x]) for x in self._sizes]
         self._head_shape = tf.stack([self._blocks, maps, self._heads, self._sizes[0]])

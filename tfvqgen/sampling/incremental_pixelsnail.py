@@ -27,6 +27,8 @@ from tfvqgen.sampling.incremental_layers import (
 # S layers in a block, M blocks, n = S * M gated layers in the order (layer, block);
 # r = k // 2 taps to the left; O output layers; P = W + 2 r columns of a padded row.
 
+_tensor = tf.convert_to_tensor
+
 
 class History(NamedTuple):
     """Kept from row to row."""
@@ -96,14 +98,12 @@ class IncrementalPixelSNAIL:
         self._input_taps = RowTaps([prior.input_conv], self._width)
         self._narrow_taps = RowTaps([x.narrow for x in layers], self._width)
         self._wide_taps = RowTaps([x.wide for x in layers], self._width)
-        self._left = tf.stack(
-            [tf.concat(tf.unstack(_tensor(x.narrow.own_row)), 0) for x in layers]
-        )
+        left = [tf.unstack(_tensor(x.narrow.own_row)) for x in layers]
+        self._left = tf.stack([tf.concat(taps, 0) for taps in left])
         self._centre = tf.stack([_tensor(x.wide.own_row)[0] for x in layers])
         pointwise = [*prior.block_ends, *prior.output_stack]
-        self._context_kernel = tf.concat(
-            [_tensor(x.context_kernel) for x in [*layers, *pointwise]], 1
-        )
+        kernels = [_tensor(x.context_kernel) for x in [*layers, *pointwise]]
+        self._context_kernel = tf.concat(kernels, 1)
         self._pointwise_bias = tf.stack([_tensor(x.bias) for x in pointwise])
         self._end_kernel = tf.stack([_tensor(x.kernel) for x in prior.block_ends])
         self._output_kernels = [_tensor(x.kernel) for x in prior.output_stack]
@@ -130,18 +130,14 @@ class IncrementalPixelSNAIL:
                 prior.attentions, prior.block_ends, config.code_shape, maps
             )
             self._key_size = config.heads * config.key_dim
-            self._end_kernel = tf.concat(
-                [self._attention.query_kernel, self._end_kernel], axis=-1
-            )
+            kernels = [self._attention.query_kernel, self._end_kernel]
+            self._end_kernel = tf.concat(kernels, axis=-1)
 
     def before_first_row(self) -> History:
         """Returns the history of empty maps."""
-        return History(
-            self._input_taps.before_first_row(self._maps),
-            self._narrow_taps.before_first_row(self._maps),
-            self._wide_taps.before_first_row(self._maps),
-            self._attention.before_first_row() if self._attention else (),
-        )
+        taps = (self._input_taps, self._narrow_taps, self._wide_taps)
+        keys = self._attention.before_first_row() if self._attention else ()
+        return History(*(x.before_first_row(self._maps) for x in taps), keys)
 
     def start_row(self, history: History, row: tf.Tensor) -> tuple[RowTerms, State]:
         """Computes everything that is known for the whole row with this index."""
@@ -270,9 +266,8 @@ class IncrementalPixelSNAIL:
         columns, width = context.shape[2], 2 * self._config.width
         context = tf.tensordot(context, self._context_kernel, 1)
         context = tf.reshape(context, [self._maps, columns, -1, width])
-        return tf.ensure_shape(
-            tf.transpose(context, [1, 2, 0, 3]), [columns, None, None, width]
-        )
+        context = tf.transpose(context, [1, 2, 0, 3])
+        return tf.ensure_shape(context, [columns, None, None, width])
 
 
 def kept_numbers(config: PriorConfig) -> dict[str, int]:
@@ -296,7 +291,3 @@ def kept_numbers(config: PriorConfig) -> dict[str, int]:
 def memory_per_map(config: PriorConfig) -> int:
     """Returns the bytes that are kept for one map after its last row."""
     return 4 * sum(kept_numbers(config).values())
-
-
-def _tensor(weight) -> tf.Tensor:
-    return tf.convert_to_tensor(weight)
