@@ -32,15 +32,6 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
     assert os.listdir(tmp_path) == ["a"]
 
 
-def test_files_are_readable_as_the_umask_says(tmp_path):
-    old = os.umask(0o027)
-    try:
-        write_json(tmp_path / "a.json", {})
-    finally:
-        os.umask(old)
-    assert (tmp_path / "a.json").stat().st_mode & 0o777 == 0o640
-
-
 def test_json_round_trip(tmp_path):
     value = {"ü": [1, 2.5, None, True], "b": {}}
     write_json(tmp_path / "a.json", value)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_prep.screening import decisions, screening_tables
+from data_prep.screening import decisions
 from data_prep.screening.decisions import COLUMNS, DECISIONS, Decision, Screened, Stamp
 from tests.support import make_crops
 from tfvqgen.data.crops import read_crops
@@ -123,17 +123,6 @@ def test_what_is_written_reads_back_and_decides_the_same(
     assert resolved(folder / "b.csv") == [x.decision for x in made]
 
 
-@settings(max_examples=40, deadline=None)
-@given(st.binary(max_size=200), st.booleans())
-def test_any_bytes_are_decisions_or_refused_in_words(tmp_path_factory, data, header):
-    path = tmp_path_factory.mktemp("d") / "d.csv"
-    path.write_bytes((",".join(COLUMNS) + "\n").encode() * header + data)
-    try:
-        assert set(resolved(path)) <= set(DECISIONS)
-    except DataError as error:
-        assert "expected" in str(error)
-
-
 @pytest.fixture
 def folder(tmp_path):
     made = make_crops(tmp_path / "crops", [["a"]] * 4)
@@ -192,20 +181,3 @@ def test_decisions_about_clusters_are_not_yet_those_of_crops(folder, tmp_path):
     path = table(tmp_path / "d.csv", of_cluster(0, "drop"))
     with pytest.raises(DataError, match="screen --apply"):
         decisions.apply_to_crops(folder, path)
-
-
-def test_what_becomes_of_crops_is_counted_by_every_name_they_have():
-    not_accepted = [dataclasses.replace(crop, accepted=False) for crop in CROPS]
-    made = [
-        Decision(CROPS[0], "drop", "crop"),
-        Decision(CROPS[1], "keep", "crop"),
-        Decision(not_accepted[2], "undecided", ""),
-        Decision(not_accepted[3], "drop", "cluster"),
-        Decision(not_accepted[4], "keep", "crop"),
-    ]
-    names = {f"crop{i}": ("all", "ab"[i % 2]) for i in range(5)}
-    found = screening_tables.count(made, names)
-    assert list(found) == ["a", "all", "b"]
-    assert found["all"] == screening_tables.Counts(5, 2, 1, 1)
-    assert found["a"] == screening_tables.Counts(3, 1, 1, 1)
-    assert found["all"].left == 2 and found["all"].lost == pytest.approx(0.6)

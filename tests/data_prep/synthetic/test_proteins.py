@@ -110,17 +110,6 @@ def test_every_cell_has_one_spot_beside_the_nucleus(label):
         assert protein[mine].max() > 5 * np.median(protein[mine])
 
 
-def test_a_golgi_is_one_compact_bright_ribbon_in_every_cell():
-    tissue, _, protein = stained("Golgi apparatus")
-    for cell in range(tissue.cells.num_inner):
-        mine = tissue.owner == cell + 1
-        bright = mine & (protein > 0.3)
-        angles = np.arctan2(*(c[bright] for c in _from_centre(tissue, cell)))
-        turned = np.angle(np.exp(1j * (angles - tissue.cells.centrosome[cell])))
-        assert 0.01 < bright.sum() / mine.sum() < 0.25
-        assert np.mean(np.abs(turned) < np.pi / 2) > 0.95
-
-
 def _from_centre(tissue, cell):
     rows, columns = np.indices(tissue.canvas.shape)
     return rows - tissue.cells.y[cell], columns - tissue.cells.x[cell]
@@ -190,16 +179,6 @@ def test_a_protein_of_two_localizations_is_in_both():
     place = regions(tissue)
     assert both[place["nucleoli"]].mean() > 2 * both[place["nucleoplasm"]].mean()
     assert both[place["cytoplasm"]].mean() > 1.3 * both[place["nucleoplasm"]].mean()
-
-
-def test_a_protein_of_two_localizations_is_no_brighter_than_of_one():
-    tissue, markers, _ = stained("Nucleoli")
-    labels = ("Endoplasmic reticulum", "Microtubules")
-    both, *single = (
-        stain_protein(tissue, markers, well_of(*names), np.random.default_rng(1))
-        for names in (labels, labels[:1], labels[1:])
-    )
-    assert np.quantile(both, 0.99) <= max(np.quantile(x, 0.99) for x in single)
 
 
 def test_every_label_of_kaggle_2018_has_a_recipe_in_its_order():

@@ -76,31 +76,6 @@ def test_the_nucleus_of_a_crop_is_in_its_middle():
             assert crop.cells[32, 32] == crop.nuclei[32, 32] == crop.cell
 
 
-def test_a_dense_well_has_more_neighbours_in_its_crops():
-    share = {}
-    for area in (6000, 13_000):
-        crops = [
-            crop
-            for index in range(3)
-            for crop in scene.draw_crops(
-                dataclasses.replace(well(index), cell_area=area), 8, 32
-            )
-        ]
-        neighbours = [(c.cells > 0) & (c.cells != c.cell) for c in crops]
-        share[area] = np.mean(neighbours)
-        assert np.mean([cells.any() for cells in neighbours]) > 0.6
-    assert share[6000] > 1.4 * share[13_000] > 0
-
-
-def test_cells_of_a_well_share_their_staining():
-    brightness = [
-        [np.median(crop.image[crop.nuclei == crop.cell, 2]) for crop in crops_of(index)]
-        for index in range(8)
-    ]
-    within = np.mean(np.std(brightness, axis=1))
-    assert np.std(np.mean(brightness, axis=1)) > 1.3 * within
-
-
 def test_a_nucleus_is_blue_and_the_reticulum_and_microtubules_lie_around_it():
     cytosol = dataclasses.replace(well(0), labels=("Cytosol",), blur=0.2)
     for crop in scene.draw_crops(cytosol, 5, 64):
