@@ -31,14 +31,23 @@ _PAUSE = 0.25
 
 
 def main() -> None:
-    args = _flags().parse_args()
+    flags = case.parser(__doc__)
+    add = flags.add_argument
+    add("--fields", type=int, default=200, help="Number of fields to crop.")
+    add("--drawn", type=int, default=8, help="Number of different fields among them.")
+    add("--field_size", type=int, default=2048, help="Side of a field in pixels.")
+    add("--folder", help="Folder for temporary files (default: that of the system).")
+    args = flags.parse_args()
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:
         case.write(measure(Path(folder), args), args.output)
 
 
 def measure(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
     """Draws the fields, crops few and many of them, and measures."""
-    drawn = _drawn(folder / "drawn", args)
+    drawn = folder / "drawn"
+    words = ["--output", drawn, "--fields", args.drawn, "--defects", 0]
+    words += ["--field_size", args.field_size, "--seed", args.seed]
+    _run("synthesize", *words, "--workers", args.threads).wait()
     few, many = 2 * args.threads, args.fields
     start = _crop(_listed(drawn, folder / "few", few), few, args)
     whole = _crop(_listed(drawn, folder / "many", many), many, args)
@@ -64,13 +73,6 @@ def measure(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
         "workers": args.threads,
         "seed": args.seed,
     }
-
-
-def _drawn(folder: Path, args: argparse.Namespace) -> Path:
-    words = ["--output", folder, "--fields", args.drawn, "--defects", 0]
-    words += ["--field_size", args.field_size, "--seed", args.seed]
-    _run("synthesize", *words, "--workers", args.threads).wait()
-    return folder
 
 
 def _listed(drawn: Path, folder: Path, count: int) -> Path:
@@ -142,16 +144,6 @@ def _megabytes(pid: int) -> float:
             continue
         waiting += map(int, children.split())
     return total
-
-
-def _flags() -> argparse.ArgumentParser:
-    flags = case.parser(__doc__)
-    add = flags.add_argument
-    add("--fields", type=int, default=200, help="Number of fields to crop.")
-    add("--drawn", type=int, default=8, help="Number of different fields among them.")
-    add("--field_size", type=int, default=2048, help="Side of a field in pixels.")
-    add("--folder", help="Folder for temporary files (default: that of the system).")
-    return flags
 
 
 if __name__ == "__main__":

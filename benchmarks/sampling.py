@@ -35,7 +35,17 @@ TURNS = 8
 
 
 def main() -> None:
-    args = _flags().parse_args()
+    flags = case.parser(__doc__)
+    # One thread is the fastest for a single map.
+    flags.set_defaults(threads=1)
+    add = flags.add_argument
+    add("--preset", default="hpa128")
+    add("--batch_size", type=int, default=1)
+    add("--cases", nargs="+", choices=CASES, default=CASES)
+    add("--rounds", type=int, default=5)
+    text = "Positions at which the reference is timed."
+    add("--positions", type=int, default=8, help=text)
+    args = flags.parse_args()
     tf = case.import_tensorflow(args.threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     for name in args.cases:
@@ -44,6 +54,8 @@ def main() -> None:
 
 def compare(name: str, args: argparse.Namespace) -> dict[str, Any]:
     """Times one case."""
+    from tfvqgen.sampling import ancestral_sample
+
     level, size = name[:-2], int(name[-2:])
     config = Config.from_preset(args.preset).settled(num_labels=NUM_LABELS)
     config = sampling_cost.at_size(getattr(config, level), size)
@@ -55,9 +67,10 @@ def compare(name: str, args: argparse.Namespace) -> dict[str, Any]:
     )
     streamed = sum(x.weight_bytes for x in row + step)
     prior = make_prior(config, args.seed)
+    inputs = _inputs(prior, args.batch_size)
     runs = {
-        "cached": cached_sampler(prior, args),
-        "reference": reference_sampler(prior, args, timed),
+        "cached": lambda: ancestral_sample(prior, *inputs).numpy(),
+        "reference": reference_sampler(prior, inputs, timed),
         "row": only_matmuls(row, TURNS),
         "step": only_matmuls(step, TURNS * size),
         "stream": stream(streamed, TURNS),
@@ -108,28 +121,18 @@ def make_prior(config: PriorConfig, seed: int) -> Any:
     return prior
 
 
-def cached_sampler(prior: Any, args: argparse.Namespace) -> Callable[[], np.ndarray]:
-    """Returns a function that samples whole maps."""
-    from tfvqgen.sampling import ancestral_sample
-
-    inputs = _inputs(prior, args.batch_size)
-    return lambda: ancestral_sample(prior, *inputs).numpy()
-
-
 def reference_sampler(
-    prior: Any, args: argparse.Namespace, timed: np.ndarray
+    prior: Any, inputs: tuple, timed: np.ndarray
 ) -> Callable[[], np.ndarray]:
     """Returns a function that samples the codes of some positions."""
     import tensorflow as tf
 
     from tfvqgen.sampling.ancestral import SamplerInputs, sample_positions
 
-    inputs = _inputs(prior, args.batch_size)
-
     @tf.function
     def reference(positions):
         sampler_inputs = SamplerInputs(prior, *inputs)
-        codes = tf.zeros([args.batch_size, *prior.code_shape], tf.int32)
+        codes = tf.zeros([len(inputs[0]), *prior.code_shape], tf.int32)
         return sample_positions(prior, sampler_inputs, codes, positions)
 
     positions = tf.constant(timed, tf.int32)
@@ -183,9 +186,7 @@ def only_matmuls(products: list[Matmul], turns: int) -> Callable[[], None]:
 def _batches(product: Matmul) -> list[int]:
     """Returns how the sampler groups the products: small ones in one batched matmul."""
     small = product.rows * product.inner * product.columns < 1 << 20
-    if not product.count:
-        return []
-    return [product.count] if small else [1] * product.count
+    return [product.count] if small and product.count else [1] * product.count
 
 
 def stream(size: int, turns: int) -> Callable[[], None]:
@@ -203,19 +204,6 @@ def stream(size: int, turns: int) -> Callable[[], None]:
         return last
 
     return lambda: run().numpy()
-
-
-def _flags() -> argparse.ArgumentParser:
-    flags = case.parser(__doc__)
-    # One thread is the fastest for a single map.
-    flags.set_defaults(threads=1)
-    flags.add_argument("--preset", default="hpa128")
-    flags.add_argument("--batch_size", type=int, default=1)
-    flags.add_argument("--cases", nargs="+", choices=CASES, default=CASES)
-    flags.add_argument("--rounds", type=int, default=5)
-    text = "Positions at which the reference is timed."
-    flags.add_argument("--positions", type=int, default=8, help=text)
-    return flags
 
 
 if __name__ == "__main__":

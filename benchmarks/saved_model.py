@@ -24,7 +24,14 @@ NUM_LABELS = 24
 
 
 def main() -> None:
-    args = _flags().parse_args()
+    flags = case.parser(__doc__)
+    add = flags.add_argument
+    add("--preset", default="hpa128")
+    add("--batch_size", type=int, default=16)
+    add("--rounds", type=int, default=7)
+    add("--loads", type=int, default=3)
+    add("--compiler", default="g++", help="C++ compiler (optional).")
+    args = flags.parse_args()
     case.import_tensorflow(args.threads)
     case.write(compare(args), args.output)
 
@@ -139,16 +146,6 @@ def random_generator(preset: str, seed: int):
         fingerprints={},
     )
     return Generator(info, *models)
-
-
-def _flags() -> argparse.ArgumentParser:
-    flags = case.parser(__doc__)
-    flags.add_argument("--preset", default="hpa128")
-    flags.add_argument("--batch_size", type=int, default=16)
-    flags.add_argument("--rounds", type=int, default=7)
-    flags.add_argument("--loads", type=int, default=3)
-    flags.add_argument("--compiler", default="g++", help="C++ compiler (optional).")
-    return flags
 
 
 if __name__ == "__main__":

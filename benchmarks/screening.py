@@ -72,8 +72,8 @@ def found(truth: dict[str, str], dropped: set[str]) -> dict[str, Any]:
     """Returns the share of defects that were dropped, overall and by kind."""
     kinds = collections.defaultdict(list)
     for crop_id, kind in truth.items():
-        if kind:
-            kinds[kind].append(crop_id in dropped)
+        kinds[kind].append(crop_id in dropped)
+    del kinds[""]  # Good crops.
     return {
         "defects_removed": share(itertools.chain(*kinds.values())),
         "removed_by_kind": {kind: share(hits) for kind, hits in kinds.items()},

@@ -38,23 +38,30 @@ SMALL = (
 
 
 def main() -> None:
-    args = _flags().parse_args()
+    flags = case.parser(__doc__)
+    add = flags.add_argument
+    add("--cases", nargs="+", choices=CASES, default=["rate"])
+    add("--crops", type=Path, help="Folder of crops to use.")
+    add("--distinct", type=int, default=2000, help="Crops to draw.")
+    add("--rounds", type=int, default=3, help="Rounds of `rate`.")
+    add("--total", type=int, default=157_000, help="Crops of `total`.")
+    add("--shards", type=int, default=16, help="Shards of a split.")
+    add("--steps", type=int, default=200, help="Training steps.")
+    text = "Folder for temporary files (about 7 GB for `total`)."
+    add("--scratch", type=Path, default=Path("runs"), help=text)
+    args = flags.parse_args()
     case.import_tensorflow(1)
     measures = {"rate": rate, "total": total}
     args.scratch.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=args.scratch) as scratch:
-        folder = args.crops or draw(Path(scratch) / "crops", args)
+        folder = args.crops or Path(scratch) / "crops"
+        if not args.crops:
+            command = ["-m", "data_prep", "synthesize", f"--output={folder}"]
+            command += [f"--num_cells={args.distinct}", "--size=128"]
+            run([*command, f"--seed={args.seed}"])
         for name in args.cases:
             for measured in measures[name](folder, Path(scratch), args):
                 case.write({"case": f"sharding_{name}", **measured}, args.output)
-
-
-def draw(folder: Path, args: argparse.Namespace) -> Path:
-    """Draws synthetic crops of 128 x 128 x 4."""
-    flags = [f"--output={folder}", f"--num_cells={args.distinct}", "--size=128"]
-    command = ["-m", "data_prep", "synthesize", *flags, f"--seed={args.seed}"]
-    subprocess.run([sys.executable, *command], cwd=ROOT, check=True)
-    return folder
 
 
 def rate(
@@ -159,20 +166,6 @@ def link_many(folder: Path, target: Path, number: int) -> int:
         rows.append(dataclasses.replace(row, **changed))
     write_crops(target, rows, channels=source.channels, credit=source.credit)
     return min(number, len(source.rows))
-
-
-def _flags() -> argparse.ArgumentParser:
-    flags = case.parser(__doc__)
-    flags.add_argument("--cases", nargs="+", choices=CASES, default=["rate"])
-    flags.add_argument("--crops", type=Path, help="Folder of crops to use.")
-    flags.add_argument("--distinct", type=int, default=2000, help="Crops to draw.")
-    flags.add_argument("--rounds", type=int, default=3, help="Rounds of `rate`.")
-    flags.add_argument("--total", type=int, default=157_000, help="Crops of `total`.")
-    flags.add_argument("--shards", type=int, default=16, help="Shards of a split.")
-    flags.add_argument("--steps", type=int, default=200, help="Training steps.")
-    text = "Folder for temporary files (about 7 GB for `total`)."
-    flags.add_argument("--scratch", type=Path, default=Path("runs"), help=text)
-    return flags
 
 
 if __name__ == "__main__":

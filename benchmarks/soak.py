@@ -26,7 +26,17 @@ SECONDS_A_SAMPLE = 5.0
 
 
 def main() -> None:
-    args = _flags().parse_args()
+    flags = case.parser(__doc__)
+    add = flags.add_argument
+    add("--server", required=True, help="host:port of the server.")
+    add("--protocol", choices=("grpc", "rest"), default="grpc")
+    add("--model", default="tfvqgen", help="Name of the model.")
+    add("--clients", type=int, default=8, help="Number of threads.")
+    add("--seconds", type=float, default=600, help="Duration.")
+    text = "Interval of invalid requests; 0: none."
+    add("--wrong", type=int, default=10, help=text)
+    add("--pid", type=int, help="Process id of the server.")
+    args = flags.parse_args()
     case.import_tensorflow(args.threads)
     case.write(soak(args), args.output)
 
@@ -101,19 +111,6 @@ def megabytes(pid: int) -> float:
     """Returns the resident memory of a process."""
     text = Path(f"/proc/{pid}/status").read_text()
     return round(int(re.search(r"VmRSS:\s+(\d+) kB", text)[1]) / 1e3, 1)
-
-
-def _flags() -> argparse.ArgumentParser:
-    flags = case.parser(__doc__)
-    flags.add_argument("--server", required=True, help="host:port of the server.")
-    flags.add_argument("--protocol", choices=("grpc", "rest"), default="grpc")
-    flags.add_argument("--model", default="tfvqgen", help="Name of the model.")
-    flags.add_argument("--clients", type=int, default=8, help="Number of threads.")
-    flags.add_argument("--seconds", type=float, default=600, help="Duration.")
-    text = "Interval of invalid requests; 0: none."
-    flags.add_argument("--wrong", type=int, default=10, help=text)
-    flags.add_argument("--pid", type=int, help="Process id of the server.")
-    return flags
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 # Shapes: H x W pixels and C channels; L labels.
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -158,14 +158,7 @@ def _cell_figures(
             [(name, shown(x / scale, info.display_channels, gain)) for name, x in rows]
         )
 
-    names_shown = ", ".join(
-        f"{colour}: {channel}" if colour != channel else colour
-        for colour, channel in info.display.items()
-        if channel
-    )
-    colours = (
-        f"Channels shown: {names_shown}. All cells are brightened by the same factors."
-    )
+    colours = _colours(info.display)
     unseen = "" if split == TRAINED_ON else ", which the model was not trained on,"
     return {
         RECONSTRUCTIONS: captioned(
@@ -187,6 +180,15 @@ def _cell_figures(
             f"no crops for empty rows. {colours} {info.credit}",
         ),
     }
+
+
+def _colours(display: Mapping[str, str | None]) -> str:
+    names = ", ".join(
+        f"{colour}: {channel}" if colour != channel else colour
+        for colour, channel in display.items()
+        if channel
+    )
+    return f"Channels shown: {names}. All cells are brightened by the same factors."
 
 
 def _confusions(
