@@ -74,11 +74,7 @@ class FieldFolder:
 
 
 def refuse_output_inside(folder: str | os.PathLike, output: str | os.PathLike) -> None:
-    """Refuses an output folder from which the next run would read images.
-
-    Raises:
-        UserError: The output is the folder of images or lies in it.
-    """
+    """Raises UserError if the next run would read images from the output folder."""
     inner, outer = (Path(os.path.realpath(path)) for path in (output, folder))
     if inner.is_relative_to(outer):
         raise UserError(

@@ -94,8 +94,8 @@ def resolve(labels: Iterable[str], vocabulary: Vocabulary) -> list[int | None]:
     Labels with the same meaning count once.
 
     Raises:
-        UserError: The vocabulary is shipped and the label is in no shipped vocabulary:
-            it is probably misspelt, and the crop would be left out silently.
+        UserError: The vocabulary is shipped and the label is in no shipped vocabulary,
+            so that it is probably misspelt.
     """
     found: dict[object, int | None] = {}
     for label in labels:
@@ -127,11 +127,10 @@ def records_of(ids: Sequence[int | None], policy: str) -> list[list[int]]:
         return [inside] if len(ids) == len(inside) == 1 else []
     if not ids:
         return [[]]
-    if policy == "primary":
-        return [] if ids[0] is None else [[ids[0]]]
     if policy == "duplicate":
         return [[class_id] for class_id in inside]
-    return [sorted(inside)] if inside else []
+    chosen = [ids[0]] if policy == "primary" else sorted(inside)
+    return [chosen] if chosen and None not in chosen else []
 
 
 def known_anywhere(label: str) -> bool:

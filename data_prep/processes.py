@@ -1,6 +1,10 @@
 """Work in several processes, each on one core."""
 
+import concurrent.futures
+import multiprocessing
 import os
+import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -30,9 +34,6 @@ def in_parallel(
     Raises:
         UserError: A process was killed, for example by lack of memory.
     """
-    import concurrent.futures
-    import multiprocessing
-
     # Each process uses one core; its libraries must not start threads as well. The
     # last bits of a matrix product depend on the number of threads.
     workers = min(workers, len(tasks))
@@ -64,15 +65,10 @@ def in_parallel(
 
 def _start_worker() -> None:
     """Leaves Ctrl-C to the parent, and ends this process when the parent is gone."""
-    import multiprocessing
-    import signal
-    import threading
-
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
 
     def end_with_parent() -> None:
-        parent.join()
+        multiprocessing.parent_process().join()
         os._exit(1)
 
     threading.Thread(target=end_with_parent, daemon=True).start()

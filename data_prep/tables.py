@@ -72,16 +72,10 @@ def read_table(
         yield Row(named, where)
 
 
-def unique_id(
-    row: Row, column: str, seen: dict[str, str], name: str | None = None
-) -> str:
-    """Returns the id of a row.
+def unique_id(row: Row, column: str, seen: dict, name: str | None = None) -> str:
+    """Returns the id of a row: its cell, or `name`, if this is a part of the cell.
 
-    Args:
-        row: The row.
-        column: The column of the id.
-        seen: The previous ids and their places; the new id is added.
-        name: The id, if it is only a part of the cell.
+    The id is added to `seen`, the earlier ids and their places.
 
     Raises:
         DataError: It cannot be a part of a file name, or is repeated.

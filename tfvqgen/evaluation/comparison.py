@@ -160,9 +160,7 @@ def distances_section(
             "frechet": feature_distances.FRECHET_RESAMPLES,
             "kernel": feature_distances.KERNEL_RESAMPLES,
         },
-        "sets": {
-            name: _distances(held_out, rows, seed) for name, rows in others.items()
-        },
+        "sets": {k: _distances(held_out, rows, seed) for k, rows in others.items()},
     }
 
 

@@ -133,13 +133,9 @@ def _store(
             records = _records(make(numbers), labels, numbers, progress)
             shards.append(write_shard(path, records))
     counts = dict(zip(info.labels, labels.sum(axis=0).tolist(), strict=True))
+    names = ("image_shape", "dtype", "channels", "display", "pixel_size", "labels")
     stored = DatasetInfo(
-        image_shape=info.image_shape,
-        dtype=info.dtype,
-        channels=info.channels,
-        display=info.display,
-        pixel_size=info.pixel_size,
-        labels=info.labels,
+        **{name: getattr(info, name) for name in names},
         label_policy="multi_hot",
         credit=f"Made by model {info.id}, not observed. Trained on: {info.credit}",
         splits={SPLIT: SplitInfo(len(labels), counts, len(labels), tuple(shards))},

@@ -106,9 +106,8 @@ def read_batches(
         num_parallel_calls=tf.data.AUTOTUNE,
         deterministic=True,
     )
-    with tqdm(
-        desc=description, total=len(numbers), unit="crop", disable=description is None
-    ) as progress:
+    shown = {"desc": description, "unit": "crop", "disable": description is None}
+    with tqdm(total=len(numbers), **shown) as progress:
         try:
             for batch in examples.batch(batch_size).prefetch(tf.data.AUTOTUNE):
                 yield batch

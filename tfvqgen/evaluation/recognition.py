@@ -128,11 +128,11 @@ def recognition(
         },
         "by_label": {
             name: {
-                "n": int(owned[:, index].sum()),
-                "recognised": metric(right[owned[:, index]], seed),
-                "average_precision": {"value": finite(precisions[index])},
+                "n": int(owners.sum()),
+                "recognised": metric(right[owners], seed),
+                "average_precision": {"value": finite(precision)},
             }
-            for index, name in enumerate(names)
+            for name, owners, precision in zip(names, owned.T, precisions, strict=True)
         },
         "confusion": confusion_matrix(probabilities, owned).tolist(),
     }

@@ -56,9 +56,10 @@ def number(value: float | None, style: str = "number") -> str:
     """Returns a number as text, with three digits by default; None gives a dash."""
     if value is None:
         return "\N{EN DASH}"
-    formats = {"percent": ".1%", "decibels": ".2f", "count": ",.0f"}
-    if style in formats:
-        return format(value, formats[style])
+    if style != "number":
+        return format(
+            value, {"percent": ".1%", "decibels": ".2f", "count": ",.0f"}[style]
+        )
     if value and abs(value) < 1:
         digits = 2 - math.floor(math.log10(abs(value)))
         return f"{value:.{min(digits, 6)}f}"

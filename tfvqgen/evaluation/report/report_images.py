@@ -114,7 +114,14 @@ def make_images(
         crop = int(references.crop_numbers[cell])
         return small(real[crop], crops.labels[crop], "real")
 
-    views = _views(generator, np.stack([real[crop] for crop in chosen.tolist()]))
+    originals = to_unit(np.stack([real[crop] for crop in chosen.tolist()]))
+    levels = generator.autoencoder.reconstruct_levels(originals)
+    views = {
+        "original": originals.numpy(),
+        "reconstruction": levels.full.numpy(),
+        "top only": levels.top_only.numpy(),
+        "bottom only": levels.bottom_only.numpy(),
+    }
     return ReportImages(
         reconstructions=[
             {
@@ -139,18 +146,6 @@ def make_images(
             for one in neighbours
         ],
     )
-
-
-def _views(generator: Generator, originals: np.ndarray) -> dict[str, np.ndarray]:
-    """Returns crops and their reconstructions from both levels and from each alone."""
-    images = to_unit(originals)
-    levels = generator.autoencoder.reconstruct_levels(images)
-    return {
-        "original": images.numpy(),
-        "reconstruction": levels.full.numpy(),
-        "top only": levels.top_only.numpy(),
-        "bottom only": levels.bottom_only.numpy(),
-    }
 
 
 def _cell_image(
