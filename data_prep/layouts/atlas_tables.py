@@ -48,7 +48,7 @@ def _read_crops(files: FolderFiles, channels: Sequence[str] | None) -> FieldFold
     rows = _crop_rows(files)
     fields: dict[str, Field] = {}
     for name in files.names:
-        parts = _CROP_NAME.fullmatch(name.rpartition("/")[2])
+        parts = _crop_name(name)
         if parts is None:
             continue
         if parts["id"] in fields:
@@ -102,9 +102,8 @@ def _field(
     )
 
 
-def _has_crops(files: FolderFiles) -> bool:
-    names = (_CROP_NAME.fullmatch(name.rpartition("/")[2]) for name in files.names)
-    return any(parts and parts["ending"] for parts in names)
+def _crop_name(name: str) -> re.Match | None:
+    return _CROP_NAME.fullmatch(name.rpartition("/")[2])
 
 
 IF_IMAGE = colours.Layout(
@@ -114,6 +113,6 @@ IF_IMAGE = colours.Layout(
 )
 SUBCELL = colours.Layout(
     "<folder>/<plate>_<position>_<sample>_<cell>_cell_image.png",
-    _has_crops,
+    lambda files: any(x and x["ending"] for x in map(_crop_name, files.names)),
     _read_crops,
 )

@@ -70,11 +70,7 @@ class SourceInfo:
 
 
 def chosen(names: Sequence[str], channels: Sequence[str] | None) -> tuple[str, ...]:
-    """Returns the channels that the user wants; None stands for all of the layout.
-
-    Raises:
-        UserError: A channel does not exist or is repeated.
-    """
+    """Returns the channels that the user wants; None stands for all of the layout."""
     wanted = tuple(names if channels is None else channels)
     if not wanted or not set(wanted) <= set(names) or len(set(wanted)) < len(wanted):
         raise UserError(
@@ -132,14 +128,12 @@ def find_in(files: FolderFiles, folders: Sequence[str], stem: str) -> dict[str, 
     The first folder and ending with a color counts; an empty folder is the root.
     """
     found: dict[str, Plane] = {}
-    for folder in folders:
-        start = f"{folder}/{stem}" if folder else stem
-        for colour in COLOURS:
-            if colour not in found:
-                names = (f"{start}_{colour}{suffix}" for suffix in _SUFFIXES)
-                path = next(filter(None, map(files.find_image, names)), None)
-                if path is not None:
-                    found[colour] = one_colour(path, colour)
+    starts = [f"{folder}/{stem}" if folder else stem for folder in folders]
+    for colour in COLOURS:
+        names = (f"{start}_{colour}{end}" for start in starts for end in _SUFFIXES)
+        path = next(filter(None, map(files.find_image, names)), None)
+        if path is not None:
+            found[colour] = one_colour(path, colour)
     return found
 
 
@@ -166,13 +160,11 @@ def listed(cell: str, separator: str) -> tuple[str, ...]:
 def folder_of(
     layout: str,
     files: FolderFiles,
-    channels: Sequence[str],
+    channels: tuple[str, ...],
     fields: Sequence[Field],
     credit: str = HPA_CREDIT,
     labels_ordered: bool = False,
 ) -> FieldFolder:
     """Returns the fields in the order of their ids."""
     ordered = tuple(sorted(fields, key=lambda field: field.field_id))
-    return FieldFolder(
-        layout, files.folder, tuple(channels), ordered, labels_ordered, credit
-    )
+    return FieldFolder(layout, files.folder, channels, ordered, labels_ordered, credit)

@@ -40,8 +40,7 @@ def _read(files: FolderFiles, channels: Sequence[str] | None) -> FieldFolder:
     locations = _Locations(files)
     names = collections.defaultdict(list)
     for name in files.names:
-        parts = _parse(name)
-        if parts is not None:
+        if parts := _parse(name):
             z = (parts["z"] or "").rstrip("_")
             key = (name.split("/")[0], parts["plate"], parts["well"], parts["field"], z)
             names[key].append((name, parts["channels"].split("_")))
@@ -97,8 +96,7 @@ def _planes(files: FolderFiles, names) -> dict[str, Plane]:
 class _Locations:
     """Genes of antibodies and localizations of genes, from the tables of a folder.
 
-    Attributes:
-        exist: Whether there is a table of localizations.
+    `exist` tells whether there is a table of localizations.
     """
 
     def __init__(self, files: FolderFiles):

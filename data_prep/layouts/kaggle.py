@@ -22,9 +22,7 @@ _PIXEL_SIZES = {512: 0.32, 1728: 0.08, 2048: 0.08, 3072: 0.08}
 
 def _has_columns(files: FolderFiles, columns: set[str]) -> bool:
     table = files.find(_TABLE)
-    if table is None:
-        return False
-    return columns <= {name.lower() for name in read_header(table)}
+    return table is not None and columns <= {x.lower() for x in read_header(table)}
 
 
 def _read(
@@ -33,7 +31,7 @@ def _read(
     channels: Sequence[str] | None,
     id_column: str,
     label_column: str,
-    separator: str | None,
+    separator: str | None = None,
 ) -> FieldFolder:
     wanted = colours.chosen(colours.COLOURS, channels)
     names = load_vocabulary(layout).labels
@@ -42,14 +40,13 @@ def _read(
     for row in read_table(files.require(_TABLE), (id_column, label_column)):
         field_id = unique_id(row, id_column, seen)
         found = colours.find_in(files, _FOLDERS, field_id)
-        cell = row.get(label_column)
-        indices = colours.listed(cell, separator) if separator else cell.split()
+        cells = map(str.strip, row.get(label_column).split(separator))
         field = colours.make_field(
             field_id,
             found,
             wanted,
             row.where,
-            labels=_labels(indices, names, label_column, row),
+            labels=_labels(list(filter(None, cells)), names, label_column, row),
             group=field_id,
             pixel_size=info.pixel_size or _pixel_size(layout, found),
             synthetic="true" if info.synthetic else "",
@@ -84,14 +81,10 @@ def _pixel_size(layout: str, planes: Mapping[str, Plane]) -> float | None:
 KAGGLE2018 = colours.Layout(
     "train.csv with Id,Target beside train/<Id>_<colour>.png",
     lambda files: _has_columns(files, {"id", "target"}),
-    lambda files, channels: _read(
-        "kaggle2018", files, channels, "Id", "Target", separator=None
-    ),
+    lambda files, channels: _read("kaggle2018", files, channels, "Id", "Target"),
 )
 KAGGLE2021 = colours.Layout(
     "train.csv with ID,Label beside train/<ID>_<colour>.png or .tif",
     lambda files: _has_columns(files, {"id", "label"}),
-    lambda files, channels: _read(
-        "kaggle2021", files, channels, "ID", "Label", separator="|"
-    ),
+    lambda files, channels: _read("kaggle2021", files, channels, "ID", "Label", "|"),
 )

@@ -23,9 +23,7 @@ from tfvqgen.data.crops import COLUMNS
 from tfvqgen.data.images import MAX_CHANNELS
 from tfvqgen.errors import DataError, UserError
 
-_LABEL_FOLDERS = (
-    "<label>/<id>.png or <label>/<id>_<colour>.png, known labels as folders"
-)
+_LABEL_FOLDERS = "<label>/<id>[_<colour>].png with known labels as folders"
 _FILE = re.compile(rf"(?P<id>.+?){colours.ENDING}", re.IGNORECASE)
 _COLOURED = re.compile(rf"(?P<stem>.+)_(?P<colour>{'|'.join(colours.COLOURS)})")
 _CHANNELS = {1: ("grey",), 3: colours.COLOURS[:3], 4: colours.COLOURS}
@@ -45,14 +43,13 @@ def _read_label_folders(
     files: FolderFiles, channels: Sequence[str] | None
 ) -> FieldFolder:
     found: dict[tuple[str, str], dict[str, Plane]] = {}
-    for label, name_id, path in filter(None, map(_parse, files.names)):
-        path = files.find(path)
-        coloured = _COLOURED.fullmatch(name_id)
-        if coloured is None:
-            planes = _planes_of_file(path)
-        else:
+    for label, name_id, name in filter(None, map(_parse, files.names)):
+        path = files.find(name)
+        if coloured := _COLOURED.fullmatch(name_id):
             name_id, colour = coloured["stem"], coloured["colour"]
             planes = {colour: colours.one_colour(path, colour)}
+        else:
+            planes = _planes_of_file(path)
         known = found.setdefault((label, name_id), {})
         repeated = known.keys() & planes.keys()
         if repeated:
@@ -65,8 +62,8 @@ def _read_label_folders(
         raise UserError(
             f"no crops there: expected {_LABEL_FOLDERS}. Received: {files.folder}"
         )
-    names = max((tuple(planes) for planes in found.values()), key=len)
-    in_order = [name for name in ("grey", *colours.COLOURS) if name in names]
+    most = max(found.values(), key=len)
+    in_order = [name for name in ("grey", *colours.COLOURS) if name in most]
     wanted = colours.chosen(in_order, channels)
     fields: dict[str, Field] = {}
     for (label, name_id), planes in found.items():
@@ -117,38 +114,31 @@ def _read_manifest(files: FolderFiles, channels: Sequence[str] | None) -> FieldF
     fields, seen = [], {}
     for row in read_table(table, ("id",)):
         field_id = unique_id(row, "id", seen)
-        cells = {name: row.get(f"{_START}{name}") for name in wanted}
-        found = {name: _plane(files, row, name) for name in wanted if cells[name]}
-        metadata = {
-            name: cell
-            for name, cell in row.cells.items()
-            if name not in _OWN and not name.startswith(_START)
-        }
+        there = [name for name in wanted if row.get(f"{_START}{name}")]
+        others = (name for name in row.cells if not name.startswith(_START))
         field = colours.make_field(
             field_id,
-            found,
+            {name: _plane(files, row, name) for name in there},
             wanted,
             row.where,
             labels=colours.listed(row.get("labels"), "|"),
             group=row.get("group") or field_id,
             pixel_size=_pixel_size(row) or info.pixel_size,
-            **metadata,
+            **{name: row.get(name) for name in others if name not in _OWN},
         )
         fields.append(field)
-    return colours.folder_of(
-        "manifest", files, wanted, fields, info.credit, info.labels_ordered
-    )
+    ordered = info.labels_ordered
+    return colours.folder_of("manifest", files, wanted, fields, info.credit, ordered)
 
 
 def _channel_names(table: Path) -> list[str]:
     header = read_header(table)
-    names = [
-        column[len(_START) :] for column in header if column.lower().startswith(_START)
-    ]
+    starting = [column for column in header if column.lower().startswith(_START)]
+    names = [column[len(_START) :] for column in starting]
     fits = all(re.fullmatch(r"[\w.+-][\w .+-]*", name) for name in names)
     if not 1 <= len(names) <= MAX_CHANNELS or not fits:
         raise DataError(
-            f"wrong columns in {table}: expected 1 to {MAX_CHANNELS} called "
+            f"wrong columns in {table}: expected 1 to {MAX_CHANNELS} "
             f"{_START}<name>, e.g. channel:nucleus. Received: {', '.join(header)}"
         )
     taken = sorted(_TAKEN.intersection(name.lower() for name in header))

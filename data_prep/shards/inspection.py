@@ -20,14 +20,11 @@ def count_table(info: DatasetInfo) -> str:
     for title, field in (("examples", "num_examples"), ("groups", "num_groups")):
         counts = [getattr(split, field) for split in info.splits.values()]
         rows.append([title, *map(str, counts), str(sum(counts))])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        "  ".join(
-            cell.rjust(width) if column else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    ]
+    first, *widths = (max(map(len, column)) for column in zip(*rows, strict=True))
+    lines = []
+    for name, *cells in rows:
+        right = (cell.rjust(size) for cell, size in zip(cells, widths, strict=True))
+        lines.append("  ".join([name.ljust(first), *right]))
     rule = "-" * len(lines[0])
     return "\n".join([lines[0], rule, *lines[1:-2], rule, *lines[-2:]])
 
@@ -36,13 +33,10 @@ def summary(info: DatasetInfo) -> str:
     """Returns a description of the images in three lines."""
     height, width, _ = info.image_shape
     size = "unknown" if info.pixel_size is None else f"{info.pixel_size:g} um"
-    return "\n".join(
-        [
-            f"images   {height} x {width}, {info.dtype}, pixel size {size}, "
-            f"channels {', '.join(info.channels)}",
-            f"labels   {len(info.labels)}, policy {info.label_policy}",
-            f"credit   {info.credit or '(none)'}",
-        ]
+    return (
+        f"images   {height} x {width}, {info.dtype}, pixel size {size}, channels "
+        f"{', '.join(info.channels)}\nlabels   {len(info.labels)}, policy "
+        f"{info.label_policy}\ncredit   {info.credit or '(none)'}"
     )
 
 
@@ -54,19 +48,16 @@ def disagreements(dataset: schema.Dataset) -> list[str]:
         if not info.num_examples:
             continue
         split = dataset.split(name)
-        counts = split.read_labels().sum(axis=0)
-        for label, count in zip(dataset.info.labels, counts.tolist(), strict=True):
-            if count != info.label_counts[label]:
-                found.append(
-                    f"{name}: label_counts of {label!r} says "
-                    f"{info.label_counts[label]}, the records have {count}"
-                )
+        counts = split.read_labels().sum(axis=0).tolist()
         groups = set(schema.read_groups(split))
-        if len(groups) != info.num_groups:
-            found.append(
-                f"{name}: num_groups says {info.num_groups}, the records have "
-                f"{len(groups)}"
-            )
+        compared = [
+            (f"label_counts of {label!r}", info.label_counts[label], count)
+            for label, count in zip(dataset.info.labels, counts, strict=True)
+        ]
+        compared.append(("num_groups", info.num_groups, len(groups)))
+        for what, stated, count in compared:
+            if count != stated:
+                found.append(f"{name}: {what} says {stated}, the records have {count}")
         for group in sorted(groups):
             other = group_of.setdefault(group, name)
             if other != name:

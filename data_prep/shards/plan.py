@@ -73,10 +73,8 @@ class Plan:
 def parse_splits(text: str) -> dict[str, float]:
     """Reads e.g. ``train=0.8,validation=0.1,test=0.1``.
 
-    Raises:
-        UserError: A split is unknown or repeated, or the shares do not sum to 1.
+    Raises a UserError if a split is unknown or repeated, or if the sum is not 1.
     """
-    shares: dict[str, float] = {}
     parts = [part.partition("=") for part in text.split(",")]
     try:
         shares = {name.strip(): float(share) for name, _, share in parts}
@@ -113,12 +111,8 @@ def plan_records(
     vocabulary, left_out = options.vocabulary, collections.Counter()
     records, outside = _apply_policy(crops, options, left_out)
     counts = collections.Counter(i for record in records for i in record.class_ids)
-    rare = [
-        label
-        for class_id, label in enumerate(vocabulary.labels)
-        if counts[class_id] < options.min_count
-    ]
-    if rare:
+    names = enumerate(vocabulary.labels)
+    if rare := [name for index, name in names if counts[index] < options.min_count]:
         vocabulary = vocabulary.without(rare)
         kept = list(_drop_labels(records, options.vocabulary, vocabulary))
         gone = {r.crop.crop_id for r in records} - {r.crop.crop_id for r in kept}
@@ -143,17 +137,15 @@ def split_records(
     for record in records:
         class_ids[record.crop.group].update(record.class_ids)
     split_of = assign_groups(sizes, class_ids, options.splits, options.seed)
-    by_split: dict[str, list[Record]] = {
-        split: [] for split in SPLITS if split in options.splits
-    }
-    for record in records:
-        by_split[split_of[record.crop.group]].append(record)
 
     def place(record: Record) -> bytes:
         names = (record.crop.crop_id, *record.class_ids)
         return stable_hash(options.seed, "order", *names)
 
-    return {split: sorted(chosen, key=place) for split, chosen in by_split.items()}
+    by_split = {split: [] for split in SPLITS if split in options.splits}
+    for record in sorted(records, key=place):
+        by_split[split_of[record.crop.group]].append(record)
+    return by_split
 
 
 def assign_groups(
@@ -168,14 +160,12 @@ def assign_groups(
     frequent one, and groups in the order of a hash of their name and the seed:
 
     1. For each label with at least as many groups as there are splits, each split that
-       has none of them gets the next free one. (If rarer labels have used all groups of
-       a label, a split may still miss it.)
+       has none of them gets the next free one, if there is one.
     2. The free groups whose rarest label it is are placed in a row, and the row is cut
        so that all splits have their shares of the *examples* so far.
 
     The result depends only on names, sizes, labels and seed. Each split gets at least
-    one group, and a new group moves only a few others. With few groups, the first rule
-    has priority over the shares.
+    one group, and a new group moves only a few others.
 
     Args:
         group_sizes: The number of examples of each group.
@@ -183,9 +173,6 @@ def assign_groups(
             as a label of their own.
         shares: Share of the examples of each split; the sum is 1.
         seed: Changes the order.
-
-    Returns:
-        The split of each group.
 
     Raises:
         UserError: There are fewer groups than splits.
@@ -221,8 +208,7 @@ def stable_hash(seed: int, *names: object) -> bytes:
 def _apply_policy(
     crops: Iterable[Crop], options: ShardOptions, left_out: collections.Counter
 ) -> tuple[list[Record], collections.Counter]:
-    records: list[Record] = []
-    outside: collections.Counter = collections.Counter()
+    records, outside = [], collections.Counter()
     for crop in crops:
         if not crop.accepted:
             dropped = crop.reason == DROPPED_BY_DECISION
@@ -242,14 +228,10 @@ def _drop_labels(
     records: Iterable[Record], before: labels.Vocabulary, after: labels.Vocabulary
 ) -> Iterator[Record]:
     """Yields the records with new class ids, except those that lose all labels."""
-    new_ids = {
-        class_id: after.labels.index(label)
-        for class_id, label in enumerate(before.labels)
-        if label in after.labels
-    }
     for record in records:
-        kept = tuple(new_ids[i] for i in record.class_ids if i in new_ids)
-        if kept or not record.class_ids:
+        names = [before.labels[class_id] for class_id in record.class_ids]
+        kept = tuple(after.labels.index(x) for x in names if x in after.labels)
+        if kept or not names:
             yield Record(record.crop, kept)
 
 
@@ -257,7 +239,7 @@ def _give_each_split_one(
     groups: Sequence[str], shares: Mapping[str, float], assigned: dict[str, str]
 ) -> None:
     """Gives each split without one of these groups the next free one."""
-    present = {assigned[group] for group in groups if group in assigned}
+    present = {assigned.get(group) for group in groups}
     free = [group for group in groups if group not in assigned]
     missing = [split for split in shares if split not in present]
     assigned.update(zip(free, missing, strict=False))
@@ -276,9 +258,8 @@ def _fill_up(
         row = [group for group in row if group not in seen]
         seen.update(row)
         free = {group: group_sizes[group] for group in row if group not in assigned}
-        for group in row:
-            if group not in free:
-                dealt[assigned[group]] += group_sizes[group]
+        for group in set(row).difference(free):
+            dealt[assigned[group]] += group_sizes[group]
         for group, split in _cut(free, shares, dealt).items():
             assigned[group] = split
             dealt[split] += group_sizes[group]

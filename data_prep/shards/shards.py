@@ -6,6 +6,7 @@ Shapes: [H, W, C] height, width, channels.
 import collections
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import os
 import shutil
@@ -21,24 +22,11 @@ from tqdm import tqdm
 from data_prep import processes
 from data_prep.fields import Field, FieldFolder
 from data_prep.images.field_images import read_field, whole_png
-from data_prep.shards.plan import (
-    Plan,
-    Record,
-    ShardOptions,
-    plan_records,
-    split_records,
-)
-from tfvqgen.data import images, schema
+from data_prep.shards import plan
+from data_prep.shards.plan import Plan, Record, ShardOptions
+from tfvqgen.data import dataset_info, images, schema
 from tfvqgen.data.crops import Crop, CropFolder
-from tfvqgen.data.dataset_info import (
-    FILE_NAME,
-    SPLITS,
-    DatasetInfo,
-    Shard,
-    SplitInfo,
-    default_display,
-    write_info,
-)
+from tfvqgen.data.dataset_info import FILE_NAME, DatasetInfo, Shard, SplitInfo
 from tfvqgen.data.tfrecords import is_shard_name, shard_name, write_shard
 from tfvqgen.errors import DataError, UserError
 from tfvqgen.files import LOCK, blamed_on, exclusive
@@ -47,10 +35,7 @@ _PARTIAL = ".partial"
 
 
 class StoredImage(NamedTuple):
-    """An image as read: pixels [H, W, C], its path, and a PNG of exactly these pixels.
-
-    The PNG is None if the image is not stored as one PNG.
-    """
+    """An image: its pixels [H, W, C], its path, and the PNG that stores it, if any."""
 
     pixels: np.ndarray
     path: str
@@ -93,22 +78,11 @@ def source_of_table(folder: CropFolder) -> CropSource:
         pixels = images.decode_files(path, files)
         return StoredImage(pixels, str(path), files[0] if len(files) == 1 else None)
 
-    return CropSource(
-        folder.channels,
-        folder.dtype,
-        folder.labels_ordered,
-        folder.credit,
-        folder.rows,
-        read,
-    )
+    return _source(folder, folder.dtype, folder.rows, read)
 
 
 def source_of_layout(folder: FieldFolder) -> CropSource:
-    """Returns ready-made crops, each of which is a field of a layout.
-
-    Raises:
-        DataError: The first image cannot be read.
-    """
+    """Returns ready-made crops, each of which is a field of a layout."""
     fields = {field.field_id: field for field in folder.fields}
 
     def first_path(field: Field) -> Path:
@@ -129,10 +103,12 @@ def source_of_layout(folder: FieldFolder) -> CropSource:
         )
         for field in folder.fields
     ]
-    dtype = read_field(folder.fields[0]).dtype.name
-    return CropSource(
-        folder.channels, dtype, folder.labels_ordered, folder.credit, rows, read
-    )
+    return _source(folder, read_field(folder.fields[0]).dtype.name, rows, read)
+
+
+def _source(folder, dtype: str, rows: list[Crop], read: Callable) -> CropSource:
+    ordered = folder.labels_ordered
+    return CropSource(folder.channels, dtype, ordered, folder.credit, rows, read)
 
 
 def write_dataset(
@@ -156,21 +132,20 @@ def write_dataset(
         num_threads: Number of threads that encode. Defaults to the number of cores.
 
     Raises:
-        UserError: `output` has other contents or another run writes to it, or the
-            crops differ in form.
+        UserError: `output` has other contents, or the crops differ in form.
     """
-    plan = plan_records(source.rows, source.labels_ordered, options)
-    by_split = split_records(plan.records, options)
+    made = plan.plan_records(source.rows, source.labels_ordered, options)
+    by_split = plan.split_records(made.records, options)
     # The first crop in the order of names, not of the table.
-    first = min((record.crop for record in plan.records), key=lambda crop: crop.crop_id)
+    first = min((record.crop for record in made.records), key=lambda crop: crop.crop_id)
     shape, pixel_size = _form(source, first, options.size)
     info = DatasetInfo(
         image_shape=shape,
         dtype=source.dtype,
         channels=source.channels,
-        display=default_display(source.channels),
+        display=dataset_info.default_display(source.channels),
         pixel_size=pixel_size,
-        labels=plan.vocabulary.labels,
+        labels=made.vocabulary.labels,
         label_policy=options.label_policy,
         credit=source.credit,
         splits={},
@@ -179,24 +154,21 @@ def write_dataset(
             "min_count": options.min_count,
             "splits": dict(options.splits),
             "seed": options.seed,
-            "left_out": dict(sorted(plan.left_out.items())),
-            "outside_vocabulary": dict(sorted(plan.outside.items())),
+            "left_out": dict(sorted(made.left_out.items())),
+            "outside_vocabulary": dict(sorted(made.outside.items())),
         },
     )
-    encoder = _Encoder(source, first, info, options.size)
+    encode = functools.partial(_encoded, source, first, info, options.size)
     threads = num_threads or processes.num_cores()
     with _output_folder(Path(output), overwrite) as (partial, commit):
-        splits = {}
-        with tqdm(total=len(plan.records), unit="crop", desc="shards") as progress:
+        with tqdm(total=len(made.records), unit="crop", desc="shards") as progress:
             for split, records in by_split.items():
-                encoded = _in_order(encoder, records, threads)
-                shards = _write_shards(
-                    partial, split, encoded, len(records), options.num_shards, progress
-                )
-                splits[split] = _split_info(records, plan.vocabulary.labels, shards)
-        info = dataclasses.replace(info, splits=splits)
+                encoded = _in_order(encode, records, threads)
+                names = _shard_names(split, len(records), options.num_shards)
+                shards = _write_shards(partial, names, encoded, len(records), progress)
+                info.splits[split] = _split_info(records, info.labels, shards)
         commit(info)
-    return info, plan
+    return info, made
 
 
 def _form(
@@ -220,45 +192,36 @@ def _pixel_size(crop: Crop, side: int, size: int | None) -> float | None:
     return crop.pixel_size and round(crop.pixel_size * scale, 9)
 
 
-class _Encoder:
+def _encoded(
+    source: CropSource, first: Crop, info: DatasetInfo, size: int | None, record: Record
+) -> bytes:
     """Encodes a crop on disk as a record."""
-
-    def __init__(
-        self, source: CropSource, first: Crop, info: DatasetInfo, size: int | None
-    ):
-        self._source, self._first, self._info, self._size = source, first, info, size
-
-    def __call__(self, record: Record) -> bytes:
-        crop, info = record.crop, self._info
-        image, path, png = self._source.read(crop)
-        pixel_size = _pixel_size(crop, len(image), self._size)
-        if self._size:
-            image = _reduce(image, self._size)
-        if image.shape != info.image_shape or image.dtype.name != info.dtype:
-            raise DataError(
-                f"an image differs from the others: expected {info.dtype} "
-                f"{list(info.image_shape)}; --size makes sides alike. "
-                f"Received: {image.dtype.name} {list(image.shape)} in {path}"
-            )
-        self._check_scale(crop, pixel_size)
-        plain = png and schema.is_plain_png(png, info.image_shape, info.dtype)
-        return schema.serialize_example(
-            image,
-            record.class_ids,
-            crop_id=crop.crop_id,
-            group=crop.group,
-            field=crop.field,
-            metadata=crop.metadata,
-            png=png if plain else None,
+    crop = record.crop
+    image, path, png = source.read(crop)
+    one, other = info.pixel_size, _pixel_size(crop, len(image), size)
+    if size:
+        image = _reduce(image, size)
+    if image.shape != info.image_shape or image.dtype.name != info.dtype:
+        raise DataError(
+            f"an image differs from the others: expected {info.dtype} "
+            f"{list(info.image_shape)}; --size makes sides alike. "
+            f"Received: {image.dtype.name} {list(image.shape)} in {path}"
         )
-
-    def _check_scale(self, crop: Crop, other: float | None) -> None:
-        one = self._info.pixel_size
-        if (one is None) != (other is None) or (one and abs(other / one - 1) > 0.01):
-            raise UserError(
-                "crops of different scales: expected one pixel_size of all records. "
-                f"Received: {one} in {self._first.crop_id}, {other} in {crop.crop_id}"
-            )
+    if (one is None) != (other is None) or (one and abs(other / one - 1) > 0.01):
+        raise UserError(
+            "crops of different scales: expected one pixel_size of all records. "
+            f"Received: {one} in {first.crop_id}, {other} in {crop.crop_id}"
+        )
+    plain = png and schema.is_plain_png(png, info.image_shape, info.dtype)
+    return schema.serialize_example(
+        image,
+        record.class_ids,
+        crop_id=crop.crop_id,
+        group=crop.group,
+        field=crop.field,
+        metadata=crop.metadata,
+        png=png if plain else None,
+    )
 
 
 def _reduce(image: np.ndarray, size: int) -> np.ndarray:
@@ -287,16 +250,15 @@ def _in_order(
             pool.shutdown(wait=False, cancel_futures=True)
 
 
+def _shard_names(split: str, num_records: int, num_shards: int) -> list[str]:
+    number = max(1, min(num_shards, num_records))
+    return [shard_name(split, index, number) for index in range(number)]
+
+
 def _write_shards(
-    folder: Path,
-    split: str,
-    encoded: Iterator[bytes],
-    num_records: int,
-    num_shards: int,
-    progress: tqdm,
+    folder: Path, names: Sequence[str], encoded: Iterator, num_records: int, progress
 ) -> tuple[Shard, ...]:
-    num_shards = max(1, min(num_shards, num_records))
-    bounds = np.linspace(0, num_records, num_shards + 1).astype(int)
+    bounds = np.linspace(0, num_records, len(names) + 1).astype(int)
 
     def take(count: int) -> Iterator[bytes]:
         for _ in range(count):
@@ -305,8 +267,8 @@ def _write_shards(
 
     with contextlib.closing(encoded):
         return tuple(
-            write_shard(folder / shard_name(split, index, num_shards), take(count))
-            for index, count in enumerate(np.diff(bounds).tolist())
+            write_shard(folder / name, take(count))
+            for name, count in zip(names, np.diff(bounds).tolist(), strict=True)
         )
 
 
@@ -342,7 +304,7 @@ def _output_folder(
                 path.unlink()
             for path in sorted(partial.iterdir()):
                 path.replace(output / path.name)
-            write_info(output, info)
+            dataset_info.write_info(output, info)
 
         try:
             yield partial, commit
@@ -352,15 +314,18 @@ def _output_folder(
 
 def _old_files(output: Path, overwrite: bool) -> list[Path]:
     present = [p for p in output.glob("*") if p.name not in (_PARTIAL, LOCK)]
-    ours = [p for p in present if p.name == FILE_NAME or is_shard_name(p.name, SPLITS)]
-    # A run that was killed while it moved shards left them without dataset.json.
-    unfinished = not (output / FILE_NAME).exists()
+    ours = [
+        p
+        for p in present
+        if p.name == FILE_NAME or is_shard_name(p.name, dataset_info.SPLITS)
+    ]
     if len(ours) < len([p for p in present if p.suffix != ".png"]):
         raise UserError(
             "the folder has other contents: expected a new or empty one. "
             f"Received: {output}"
         )
-    if ours and not unfinished and not overwrite:
+    # A run that was killed while it moved shards left them without dataset.json.
+    if ours and (output / FILE_NAME).exists() and not overwrite:
         raise UserError(
             "there are shards already: expected a new or empty folder, or --overwrite "
             f"to replace them. Received: {output}"

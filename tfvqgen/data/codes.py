@@ -1,8 +1,7 @@
 """Code shards: the training data of the priors, written by one autoencoder.
 
-A folder of code shards has ``codes.json`` and, for each split, shards with the names of
-the image shards. A record is a ``tf.train.Example`` of one crop: its two code maps, its
-labels and its id.
+A folder has ``codes.json`` and, for each split, shards with the names of the image
+shards. A record is a ``tf.train.Example`` of one crop: code maps, labels and id.
 """
 
 # Shapes: top codes [h, w], bottom codes [2h, 2w]; L labels.
@@ -16,8 +15,9 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from tfvqgen.data import schema
 from tfvqgen.data.dataset_info import Shard
-from tfvqgen.data.schema import CROP_ID, IMAGE_LABEL, RecordSplit, serialize
+from tfvqgen.data.schema import CROP_ID, IMAGE_LABEL
 from tfvqgen.data.tfrecords import Damage, find_damage, shard_problem
 from tfvqgen.errors import DataError
 from tfvqgen.files import read_sealed_json, write_sealed_json
@@ -55,7 +55,7 @@ class CodesInfo:
     splits: Mapping[str, tuple[Shard, ...]]
 
 
-class CodeSplit(RecordSplit):
+class CodeSplit(schema.RecordSplit):
     """The code maps of one split, with the interface of ``schema.Split``.
 
     Args:
@@ -97,9 +97,9 @@ def serialize_codes(
         top: Integers [h, w].
         bottom: Integers [2h, 2w].
         labels: Indices into the vocabulary.
-        crop_id: The name of the crop.
+        crop_id: The id of the crop.
     """
-    return serialize(
+    return schema.serialize(
         {
             TOP: np.asarray(top).astype("<u2").tobytes(),
             BOTTOM: np.asarray(bottom).astype("<u2").tobytes(),
@@ -122,20 +122,15 @@ def codes_parser(info: CodesInfo) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]
     }
 
     def read_map(encoded, shape):
-        return tf.reshape(
-            tf.cast(tf.io.decode_raw(encoded, tf.uint16), tf.int32), shape
-        )
+        codes = tf.io.decode_raw(encoded, tf.uint16)
+        return tf.reshape(tf.cast(codes, tf.int32), shape)
 
     def parse(record: tf.Tensor) -> dict[str, tf.Tensor]:
         values = tf.io.parse_single_example(record, features)
-        ones = tf.ones_like(values[IMAGE_LABEL], tf.float32)
-        labels = tf.math.unsorted_segment_sum(
-            ones, values[IMAGE_LABEL], len(info.labels)
-        )
         return {
             "top": read_map(values[TOP], info.top_shape),
             "bottom": read_map(values[BOTTOM], info.bottom_shape),
-            "labels": tf.minimum(labels, 1.0),
+            "labels": schema.multi_hot(values[IMAGE_LABEL], len(info.labels)),
         }
 
     return parse
@@ -170,11 +165,7 @@ def read_codes_info(folder: str | os.PathLike) -> CodesInfo:
 def require_current(
     info: CodesInfo, *, dataset_fingerprint: str, autoencoder_fingerprint: str
 ) -> None:
-    """Refuses stale codes.
-
-    Raises:
-        DataError: They were written from other images or by other weights.
-    """
+    """Raises a DataError if codes are of other images or by other weights."""
     for what, found, expected in (
         ("images", info.dataset_fingerprint, dataset_fingerprint),
         ("autoencoder", info.autoencoder_fingerprint, autoencoder_fingerprint),
@@ -187,11 +178,7 @@ def require_current(
 
 
 def require_whole(folder: str | os.PathLike, info: CodesInfo) -> None:
-    """Reads every byte of the shards, which are small, and compares their sha256.
-
-    Raises:
-        DataError: One is damaged.
-    """
+    """Compares the sha256 of the shards; raises a DataError if one is damaged."""
     _check_shards(folder, info, verify=True)
 
 

@@ -145,11 +145,7 @@ def _real(folder: Path) -> Path:
 
 
 def image_name(crop_id: str, num_channels: int) -> str:
-    """Returns the usual ``path`` of a crop's image.
-
-    This is ``images/<crop_id>.png``; the name of an image that does not fit into one
-    PNG also has ``{channel}`` in it.
-    """
+    """Returns ``images/<crop_id>.png``, with ``_{channel}`` if one PNG is too few."""
     many = num_channels > MAX_PNG_CHANNELS
     return f"images/{crop_id}{'_' + CHANNEL_PLACEHOLDER if many else ''}.png"
 
@@ -193,22 +189,17 @@ def write_crops(
             leaves the folder, a label with ``|`` in it, ...
     """
     rows = list(rows)
-    values = {
-        "channels": list(channels),
-        "dtype": dtype,
-        "labels_ordered": labels_ordered,
-        "credit": credit,
-    }
     table_path = Path(folder) / table
     json_path = table_path.with_suffix(".json")
-    read(CropsInfo, values, json_path)
+    info = CropsInfo(tuple(channels), dtype, labels_ordered, credit)
+    read(CropsInfo, vars(info), json_path)
     metadata = list(dict.fromkeys(name for row in rows for name in row.metadata))
     header = [*COLUMNS, *metadata, "sha256"]
     _check_header(header, f"the columns of {table}")
     seen: set[str] = set()
     for row in rows:
         check_crop(row, seen, f"crop {row.crop_id!r}")
-    write_json(json_path, values)
+    write_json(json_path, vars(info))
     lines = (
         [*_cells(row), *(row.metadata.get(name, "") for name in metadata), row.sha256]
         for row in rows
@@ -240,15 +231,12 @@ def read_crops(path: str | os.PathLike) -> CropFolder:
 
 
 def check_crop(crop: Crop, seen: set[str], where: str) -> None:
-    """Refuses a crop that a table could not hold.
+    """Raises a DataError if a table could not hold a crop.
 
     Args:
         crop: The crop.
         seen: The ids of the crops before it; its own id is added.
         where: The place of the crop, for messages.
-
-    Raises:
-        DataError: An id is repeated, a path leaves the folder, ...
     """
     for name in ("crop_id", "path", "group"):
         value = getattr(crop, name)
@@ -258,14 +246,13 @@ def check_crop(crop: Crop, seen: set[str], where: str) -> None:
         raise _wrong(where, "every crop_id once", f"crop_id={crop.crop_id!r} again")
     seen.add(crop.crop_id)
     if leaves_folder(crop.path):
-        expected = "a path inside the folder of the table"
-        raise _wrong(where, expected, f"path={crop.path!r}")
+        raise _wrong(where, "a path inside the folder", f"path={crop.path!r}")
     for label in crop.labels:
         if not label or LABEL_SEPARATOR in label or label != label.strip():
             raise _wrong(where, f"labels without {LABEL_SEPARATOR!r}", repr(label))
-    if crop.sha256 and not re.fullmatch("[0-9a-f]{64}", crop.sha256):
-        expected = "64 hexadecimal digits or nothing"
-        raise _wrong(where, expected, f"sha256={crop.sha256!r}")
+    if not re.fullmatch("([0-9a-f]{64})?", crop.sha256):
+        digits = "64 hexadecimal digits or nothing"
+        raise _wrong(where, digits, f"sha256={crop.sha256!r}")
 
 
 def _cells(row: Crop) -> list[str]:
@@ -291,6 +278,7 @@ def _parse_row(cells: dict[str, str], where: str) -> Crop:
         raise _wrong(where, "true or false", f"accepted={accepted!r}")
     labels = (name.strip() for name in cells["labels"].split(LABEL_SEPARATOR))
     named = {name: stripped[name] for name in ("crop_id", "path", "group", "field")}
+    others = [name for name in cells if name not in (*COLUMNS, "sha256")]
     return Crop(
         **named,
         # Repeated labels count once.
@@ -298,11 +286,7 @@ def _parse_row(cells: dict[str, str], where: str) -> Crop:
         **{name: _number(stripped[name], name, where) for name in _NUMBERS},
         accepted=accepted == "true",
         reason=cells["reason"],
-        metadata={
-            name: cell
-            for name, cell in cells.items()
-            if name not in (*COLUMNS, "sha256") and cell
-        },
+        metadata={name: cells[name] for name in others if cells[name]},
         sha256=stripped.get("sha256", "").lower(),
     )
 
@@ -346,11 +330,9 @@ def _read_table(table: Path) -> list[Crop]:
 
 def _check_header(header: Sequence[str], where: str) -> None:
     """Raises a DataError if columns are missing, repeated or reserved."""
-    missing = [name for name in COLUMNS if name not in header]
     repeated = sorted({name for name in header if header.count(name) > 1 or not name})
-    if missing:
-        received = f"no {', '.join(missing)}"
-        raise _wrong(where, f"the columns {', '.join(COLUMNS)}", received)
+    if missing := ", ".join(name for name in COLUMNS if name not in header):
+        raise _wrong(where, f"the columns {', '.join(COLUMNS)}", f"no {missing}")
     if repeated:
         raise _wrong(where, "every column to have a unique name", f"{repeated}")
     if "id" in header:

@@ -139,10 +139,9 @@ def display_indices(
 
 
 def default_display(channels: Sequence[str]) -> dict[str, str | None]:
-    """Chooses the channels that are shown red, green and blue.
+    """Chooses the channels shown red, green and blue by name, without regard to case.
 
-    Channels are chosen by name, without regard to case; if no name is known, the first
-    three channels are taken. A single channel is shown grey.
+    If no name is known, they are the first three; a single channel is shown grey.
     """
     if len(channels) == 1:
         return dict.fromkeys(COLOURS, channels[0])
@@ -159,11 +158,8 @@ def default_display(channels: Sequence[str]) -> dict[str, str | None]:
 def write_info(folder: str | os.PathLike, info: DatasetInfo) -> None:
     """Writes ``dataset.json``, after checking that it can be read back."""
     path = Path(folder) / FILE_NAME
-    values = {
-        "format": FORMAT,
-        "fingerprint": info.fingerprint(),
-        **dataclasses.asdict(info),
-    }
+    values = {"format": FORMAT, "fingerprint": info.fingerprint()}
+    values |= dataclasses.asdict(info)
     _read(values, path)
     write_json(path, values)
 
@@ -184,8 +180,7 @@ def read_info(folder: str | os.PathLike) -> DatasetInfo:
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         raise DataError(f"wrong format: expected {FORMAT}. Received: {path}")
     info = _read(values, path)
-    # People may edit the fields that are not part of it; other programs may leave it
-    # out.
+    # Other programs may leave it out.
     expected = values.get("fingerprint", info.fingerprint())
     if info.fingerprint() != expected:
         raise DataError(
@@ -214,9 +209,5 @@ def _check_splits(info: DatasetInfo) -> None:
         expected = "the number of examples of every label"
         require(fits, f"splits.{name}.label_counts", expected, counts)
         total = sum(shard.num_examples for shard in split.shards)
-        require(
-            split.num_examples == total,
-            f"splits.{name}.num_examples",
-            f"the sum over its shards, {total}",
-            split.num_examples,
-        )
+        fits, expected = split.num_examples == total, f"the sum over shards, {total}"
+        require(fits, f"splits.{name}.num_examples", expected, split.num_examples)

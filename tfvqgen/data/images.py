@@ -37,26 +37,19 @@ def png_header(height: int, width: int, channels: int, dtype: str) -> bytes:
 
     They are the same for all images of a shape that have no palette or interlacing.
     """
-    depth = 8 * np.dtype(dtype).itemsize
-    return struct.pack(
-        ">IIBBBBB", width, height, depth, _COLOUR_TYPES[channels], 0, 0, 0
-    )
+    depth, colour = 8 * np.dtype(dtype).itemsize, _COLOUR_TYPES[channels]
+    return struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
 
 
 def encode_png(image: np.ndarray, text: Mapping[str, str] | None = None) -> bytes:
-    """Encodes an image of 1 to 4 channels without loss.
+    """Encodes an image of 1 to 4 channels without loss and without TensorFlow.
 
-    It does not import TensorFlow, so that worker processes start quickly, and releases
-    the interpreter lock while it compresses. Run-length coding of the differences
-    between rows is twice as fast as zlib's fastest level and smaller: differences are
-    mostly noise.
+    Run-length coding of the differences between rows is twice as fast as zlib's fastest
+    level and smaller: differences are mostly noise.
 
     Args:
         image: uint8 or uint16 [H, W, C] with C from 1 to 4.
         text: Text chunks (iTXt) by keyword, which image viewers show.
-
-    Raises:
-        UserError: The array is no such image.
     """
     check_image(image, most_channels=MAX_PNG_CHANNELS)
     height, width, channels = image.shape
@@ -70,15 +63,9 @@ def encode_png(image: np.ndarray, text: Mapping[str, str] | None = None) -> byte
     header = png_header(height, width, channels, image.dtype.name)
     packer = zlib.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS, 9, zlib.Z_RLE)
     packed = packer.compress(filtered) + packer.flush()
-    return b"".join(
-        (
-            _SIGNATURE,
-            _chunk(b"IHDR", header),
-            *(text_chunk(*item) for item in (text or {}).items()),
-            _chunk(b"IDAT", packed),
-            _chunk(b"IEND", b""),
-        )
-    )
+    texts = b"".join(text_chunk(*item) for item in (text or {}).items())
+    end = _chunk(b"IDAT", packed) + _chunk(b"IEND", b"")
+    return _SIGNATURE + _chunk(b"IHDR", header) + texts + end
 
 
 def text_chunk(keyword: str, text: str) -> bytes:
@@ -133,13 +120,14 @@ def write_image(
     check_image(image)
     digest = hashlib.sha256()
     paths = channel_paths(path, channels)
-    if _is_pattern(path) and len(paths) != image.shape[-1]:
+    num_parts = image.shape[-1] if _is_pattern(path) else 1
+    if len(paths) != num_parts:
         raise UserError(
-            "wrong channel names: expected "
-            f"{image.shape[-1]} names. Received: channels={list(channels)}"
+            f"wrong channel names: expected {num_parts} names. "
+            f"Received: channels={list(channels)}"
         )
-    for index, one_path in enumerate(paths):
-        part = image[..., index : index + 1] if _is_pattern(path) else image
+    parts = np.split(image, num_parts, axis=-1)
+    for one_path, part in zip(paths, parts, strict=True):
         data = encode_png(part, text)
         digest.update(data)
         _write_file(one_path, data)
@@ -195,10 +183,8 @@ def channel_paths(path: str | os.PathLike, channels: Sequence[str]) -> list[Path
             f"no channel names: expected some for {CHANNEL_PLACEHOLDER}. "
             f"Received: {path}"
         )
-    return [
-        path.with_name(path.name.replace(CHANNEL_PLACEHOLDER, name))
-        for name in channels
-    ]
+    names = (path.name.replace(CHANNEL_PLACEHOLDER, name) for name in channels)
+    return [path.with_name(name) for name in names]
 
 
 def check_image(image: np.ndarray, most_channels: int = MAX_CHANNELS) -> None:
@@ -224,10 +210,8 @@ def composite(image: np.ndarray, display: Sequence[int | None]) -> np.ndarray:
         image: uint8 or uint16 [..., H, W, C].
         display: The indices of the channels shown red, green and blue; None is black.
     """
-    planes = [
-        np.zeros(image.shape[:-1], np.uint8) if index is None else image[..., index]
-        for index in display
-    ]
+    black = np.zeros(image.shape[:-1], image.dtype)
+    planes = [black if index is None else image[..., index] for index in display]
     if image.dtype == np.uint16:
         # 65535 / 255 = 257, rounded to nearest.
         planes = [((plane.astype(np.uint32) + 128) // 257) for plane in planes]

@@ -68,9 +68,7 @@ class RecordSplit:
     def read_labels(self) -> np.ndarray:
         """Reads the labels of all records, in order: bool [N, L].
 
-        Raises:
-            tf.errors.OpError: A record is damaged; ``input_pipeline.diagnose`` finds
-                it.
+        For a damaged record, it raises an error that ``input_pipeline.diagnose`` reads.
         """
         num_labels = self._num_labels
         features = {IMAGE_LABEL: tf.io.RaggedFeature(tf.int64)}
@@ -250,9 +248,8 @@ def serialize(values: Mapping[str, bytes | Sequence[int]]) -> bytes:
         else tf.train.Feature(int64_list=tf.train.Int64List(value=value))
         for name, value in values.items()
     }
-    return tf.train.Example(
-        features=tf.train.Features(feature=features)
-    ).SerializeToString(deterministic=True)
+    example = tf.train.Example(features=tf.train.Features(feature=features))
+    return example.SerializeToString(deterministic=True)
 
 
 def is_plain_png(data: bytes, shape: Sequence[int], dtype: str) -> bool:
@@ -271,14 +268,10 @@ def example_parser(info: DatasetInfo) -> Callable[[tf.Tensor], dict[str, tf.Tens
     shape = info.image_shape
     num_labels = len(info.labels)
     decode = _png_decoder(info) if shape[2] <= MAX_PNG_CHANNELS else _raw_decoder(info)
-    features = {
-        IMAGE_ENCODED: tf.io.FixedLenFeature([], tf.string),
-        IMAGE_FORMAT: tf.io.FixedLenFeature([], tf.string),
-        IMAGE_HEIGHT: tf.io.FixedLenFeature([], tf.int64),
-        IMAGE_WIDTH: tf.io.FixedLenFeature([], tf.int64),
-        IMAGE_CHANNELS: tf.io.FixedLenFeature([], tf.int64),
-        IMAGE_LABEL: tf.io.RaggedFeature(tf.int64),
-    }
+    text, number = (tf.io.FixedLenFeature([], kind) for kind in (tf.string, tf.int64))
+    features = dict.fromkeys((IMAGE_HEIGHT, IMAGE_WIDTH, IMAGE_CHANNELS), number)
+    features |= {IMAGE_ENCODED: text, IMAGE_FORMAT: text}
+    features[IMAGE_LABEL] = tf.io.RaggedFeature(tf.int64)
 
     def parse(record: tf.Tensor) -> dict[str, tf.Tensor]:
         values = tf.io.parse_single_example(record, features)
@@ -295,11 +288,15 @@ def example_parser(info: DatasetInfo) -> Callable[[tf.Tensor], dict[str, tf.Tens
         # Decoding waits for the checks, so that the error is always theirs.
         with tf.control_dependencies(checks):
             encoded, labels = tf.identity(values[IMAGE_ENCODED]), tf.identity(labels)
-        ones = tf.ones_like(labels, tf.float32)
-        hot = tf.math.unsorted_segment_sum(ones, labels, num_labels)
-        return {"image": decode(encoded), "labels": tf.minimum(hot, 1.0)}
+        return {"image": decode(encoded), "labels": multi_hot(labels, num_labels)}
 
     return parse
+
+
+def multi_hot(labels: tf.Tensor, num_labels: int) -> tf.Tensor:
+    """Returns float32 [L] with 1 at the indices in `labels`, int64 [n]."""
+    ones = tf.ones_like(labels, tf.float32)
+    return tf.minimum(tf.math.unsorted_segment_sum(ones, labels, num_labels), 1.0)
 
 
 def read_groups(split: Split) -> list[bytes]:

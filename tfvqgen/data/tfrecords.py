@@ -1,10 +1,8 @@
 """Shards of records: TFRecord files that are read at any record, in any order.
 
-This module does not know what a record contains. When a shard is opened, the length
-headers are followed to find the offset of each record. This needs 8 bytes of memory per
-record, proves that the file is complete, and lets a graph read record i directly:
-without a shuffle buffer, without files that stay open, and with a position in the
-stream that is just a number.
+When a shard is opened, the length headers are followed to find the offset of each
+record. This needs 8 bytes of memory per record, proves that the file is complete, and
+lets a graph read record i directly, without a shuffle buffer or open files.
 
 A TFRecord file is a chain of: length (8 bytes, little endian), masked CRC-32C of the
 length (4), data, masked CRC-32C of the data (4).
@@ -163,17 +161,7 @@ class Records:
             if problem:
                 raise damaged(path, len(found), problem)
             offsets.append(found)
-        self._set([str(path) for path in paths], offsets)
-
-    @classmethod
-    def at(cls, path: str | os.PathLike, offsets: np.ndarray) -> "Records":
-        """Returns the records at known offsets of one file."""
-        records = cls.__new__(cls)
-        records._set([str(path)], [offsets])
-        return records
-
-    def _set(self, paths: list[str], offsets: list[np.ndarray]) -> None:
-        self.paths = paths
+        self._paths = [str(path) for path in paths]
         # starts[i] is the number of the first record of shard i.
         self._starts = np.cumsum([0] + [len(part) for part in offsets])
         self._offsets = np.concatenate(offsets or [np.zeros(0, np.int64)])
@@ -186,7 +174,7 @@ class Records:
     def reader(self):
         """Returns a function for graphs: a number (int64 []) to bytes (string [])."""
         with tf.device("CPU"):
-            paths = tf.constant(self.paths, tf.string)
+            paths = tf.constant(self._paths, tf.string)
             starts = tf.constant(self._starts, tf.int64)
             offsets = tf.constant(self._offsets, tf.int64)
 
@@ -253,7 +241,7 @@ def _find_in_shard(
         return
     offsets, chain_problem = scan_offsets(path, shard.num_examples)
     found = False
-    for record, reason in _bad_records(Records.at(path, offsets), parse, progress):
+    for record, reason in _bad_records(path, offsets, parse, progress):
         found = True
         yield Damage(path, record, reason)
     if chain_problem:
@@ -266,18 +254,17 @@ def _find_in_shard(
 
 
 def _bad_records(
-    records: Records, parse: Callable, progress: Callable
+    path: Path, offsets: np.ndarray, parse: Callable, progress: Callable
 ) -> Iterator[tuple[int, str]]:
-    read = records.reader()
-
-    def check(index: tf.Tensor) -> tf.Tensor:
+    def check(offset: tf.Tensor) -> tf.Tensor:
         # TensorFlow does not prune the decoding of values that are used.
-        return [tf.reduce_max(part) for part in parse(read(index)).values()]
+        values = parse(_read_at(tf.constant(str(path)), offset)).values()
+        return [tf.reduce_max(part) for part in values]
 
-    numbers = tf.data.Dataset.range(records.num_records)
-    results = iter(numbers.map(check, num_parallel_calls=os.cpu_count()))
+    starts = tf.data.Dataset.from_tensor_slices(offsets)
+    results = iter(starts.map(check, num_parallel_calls=os.cpu_count()))
     # The iterator continues after an error, which stands for one element.
-    for record in range(records.num_records):
+    for record in range(len(offsets)):
         try:
             next(results)
         except tf.errors.DataLossError:
