@@ -1,6 +1,5 @@
 """Causality by gradient, at every position, of every layer and of the prior."""
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -14,7 +13,7 @@ from tfvqgen.layers import (
 )
 from tfvqgen.layers.causal_attention import position_features
 
-SHAPES = [(4, 6), (5, 3), (1, 4), (4, 1)]
+SHAPES = [(4, 6), (1, 4), (4, 1)]
 
 
 def earlier(height, width):
@@ -118,37 +117,19 @@ def test_attention_reads_all_earlier_positions_and_its_own_query(shape):
     np.testing.assert_array_equal(found, expected)
 
 
-def test_attention_at_the_first_position_returns_the_start_value():
-    layer = CausalAttention(2, 3, 4)
-    x = features((3, 2))
-    found = layer(x, x, x, position_features(3, 2))
-    np.testing.assert_allclose(
-        found[:, 0, 0], np.tile(layer.start_value.numpy(), (2, 1)), rtol=1e-6
-    )
-    assert np.isfinite(found).all()
-
-
 def test_a_pointwise_unit_reads_only_its_own_position():
     layer = GatedPointwiseUnit()
     found = dependence(lambda x: layer(x, features((1, 1)), x), features((4, 6)))
     np.testing.assert_array_equal(found, same_position(4, 6))
 
 
-# Without noise the weights are those of an untrained prior.
 @pytest.mark.parametrize(
-    ("shape", "condition", "attention", "noise"),
-    [
-        ((4, 4), (2, 2), True, 0.1),
-        ((4, 4), (2, 2), False, 0.0),
-        ((3, 5), (0, 0), False, 0.1),
-        ((5, 3), (0, 0), True, 0.0),
-    ],
+    ("shape", "condition", "attention"),
+    [((4, 4), (2, 2), True), ((4, 4), (2, 2), False), ((5, 3), (0, 0), True)],
 )
-def test_the_prior_reads_strictly_earlier_codes(shape, condition, attention, noise):
-    keras.utils.set_random_seed(0)
+def test_the_prior_reads_strictly_earlier_codes(shape, condition, attention):
     prior = make_prior(
         shape,
-        noise,
         num_embeddings=shape[0] * shape[1],
         condition_shape=condition,
         attention=attention,

@@ -16,7 +16,7 @@ def make(**arguments):
     return model
 
 
-@pytest.mark.parametrize("side", [16, 24, 96, 128])
+@pytest.mark.parametrize("side", [16, 24, 96])
 def test_the_last_map_has_eight_to_fifteen_positions_a_side(side):
     model = make(image_shape=(side, side, 2))
     x = model.stem(images(1, (side, side, 2)))
@@ -24,19 +24,6 @@ def test_the_last_map_has_eight_to_fifteen_positions_a_side(side):
         x = stage(x)
     assert 8 <= x.shape[1] < 16
     assert model.num_features == 2 * x.shape[-1]
-
-
-def test_a_single_spot_changes_the_maxima_at_any_position():
-    model = make(image_shape=(128, 128, 1))
-    empty = np.zeros((1, 128, 128, 1), np.float32)
-    spots = np.repeat(empty, 2, axis=0)
-    spots[0, 60, 60] = spots[1, 76, 92] = 1
-    half = model.num_features // 2
-    features = model.features(spots).numpy()
-    # The spots are whole positions of the last map (16 pixels) apart.
-    np.testing.assert_allclose(features[0, half:], features[1, half:], atol=1e-5)
-    change = np.abs(features[0] - model.features(empty).numpy()[0])
-    assert change[half:].max() > 4 * change[:half].max() > 0
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])

@@ -82,9 +82,9 @@ def test_a_loss_is_the_weighted_mean_over_the_planes(term, weights):
     np.testing.assert_allclose(found, expected, rtol=2e-5)
 
 
-@pytest.mark.parametrize("term", TERMS)
+@pytest.mark.parametrize("term", [*TERMS, "local_power_loss"])
 def test_equal_images_have_no_loss_and_a_finite_gradient(term):
-    image = tf.constant(pair()[0])
+    image = tf.constant(pair()[0]) if term in TERMS else tf.zeros([1, 16, 16, 1])
     with tf.GradientTape() as tape:
         tape.watch(image)
         loss = getattr(losses, term)(image, tf.identity(image))
@@ -123,14 +123,6 @@ def test_local_power_is_compared_in_windows_of_the_two_finest_bands():
     np.testing.assert_allclose(
         losses.local_power_loss(images, others), expected, rtol=2e-5
     )
-
-
-def test_the_gradient_of_local_power_is_finite_without_texture():
-    image = tf.zeros([1, 16, 16, 1])
-    with tf.GradientTape() as tape:
-        tape.watch(image)
-        loss = losses.local_power_loss(pair((1, 16, 16, 1))[0], image)
-    assert np.isfinite(tape.gradient(loss, image)).all()
 
 
 def test_the_configuration_knows_the_losses_and_their_smallest_image():

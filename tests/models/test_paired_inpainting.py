@@ -25,13 +25,6 @@ def test_it_has_the_parameters_of_the_paper():
     assert model.count_params() == 7_324_529
 
 
-@pytest.mark.parametrize("size", [4, 16, 20])
-def test_any_size_that_the_stride_divides_is_painted(model, size):
-    painted = model(cells(3, size=size), cells(2, size=size))
-    assert painted.shape == (3, size, size, 1)
-    assert painted.dtype == tf.float32
-
-
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_the_gradient_reaches_every_weight_of_both_encoders(precision):
     model = PairedInpainting(width=0.1, precision=precision)
@@ -50,13 +43,15 @@ def test_the_gradient_reaches_every_weight_of_both_encoders(precision):
 
 
 def test_a_cell_is_painted_alike_in_any_batch(model):
-    source, markers = cells(3), cells(2, seed=1)
+    # The stride divides the size.
+    source, markers = cells(3, size=20), cells(2, seed=1, size=20)
     together = model(source, markers).numpy()
     alone = model(source[1:2], markers[1:2]).numpy()
+    assert together.shape == (3, 20, 20, 1)
     np.testing.assert_allclose(together[1:2], alone, atol=1e-6)
 
 
-@pytest.mark.parametrize("block", range(1, NUM_BLOCKS + 1))
+@pytest.mark.parametrize("block", [1, 2, NUM_BLOCKS])
 def test_features_are_the_largest_values_of_a_block(model, block):
     source = cells(3)
     values, convolutions = tf.constant(source), 0
@@ -70,7 +65,6 @@ def test_features_are_the_largest_values_of_a_block(model, block):
     np.testing.assert_allclose(model.features(source, block), expected, rtol=1e-6)
 
 
-@pytest.mark.parametrize("block", [0, NUM_BLOCKS + 1])
-def test_a_block_that_is_not_there_is_refused(model, block):
-    with pytest.raises(UserError, match=f"expected 1 to 5. Received: block={block}"):
-        model.features(cells(3), block)
+def test_a_block_that_is_not_there_is_refused(model):
+    with pytest.raises(UserError, match=r"expected 1 to 5. Received: block=6"):
+        model.features(cells(3), NUM_BLOCKS + 1)
