@@ -129,25 +129,25 @@ def _crop_rows(field, settings: CropSettings, ranges, corners, columns) -> list[
     crops = []
     for number, (corner, measured) in enumerate(zip(corners, columns, strict=True), 1):
         crop_id = f"{field.field_id}-{number:03d}"
-        y, x = (_rounded_coordinate((edge + size / 2) * scale) for edge in corner)
+        places = (round((edge + size / 2) * scale, 3) for edge in corner)
+        y, x = (int(place) if place.is_integer() else place for place in places)
         metadata = {
             name: "" if math.isnan(value) else f"{value:.10g}"
             for name, value in measured.items()
         }
-        crops.append(
-            Crop(
-                crop_id=crop_id,
-                path=image_name(crop_id, len(settings.channels)),
-                labels=tuple(field.labels),
-                group=field.group,
-                field=field.field_id,
-                x=x,
-                y=y,
-                size=size,
-                pixel_size=round(pixel_size * scale, 9),
-                metadata={**metadata, **field_columns},
-            )
+        crop = Crop(
+            crop_id=crop_id,
+            path=image_name(crop_id, len(settings.channels)),
+            labels=tuple(field.labels),
+            group=field.group,
+            field=field.field_id,
+            x=x,
+            y=y,
+            size=size,
+            pixel_size=round(pixel_size * scale, 9),
+            metadata={**metadata, **field_columns},
         )
+        crops.append(crop)
     return crops
 
 
@@ -188,11 +188,6 @@ def _find_nuclei(mask, settings: CropSettings, planes, pixel_size: float):
     plane = planes[index] / np.float32(np.iinfo(settings.dtype).max)
     nuclei = segment_nuclei(plane, pixel_size)
     return (nuclei, None) if mask is None else (nuclei_of_cells(mask, nuclei), mask)
-
-
-def _rounded_coordinate(value: float) -> float | int:
-    value = round(value, 3)
-    return int(value) if value.is_integer() else value
 
 
 @dataclasses.dataclass(frozen=True)

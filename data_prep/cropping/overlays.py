@@ -14,7 +14,7 @@ from data_prep.cropping.field_crops import CroppedField, CropTask, crop_field
 from data_prep.images.field_images import read_field_image
 from data_prep.labels import pick_examples
 from tfvqgen.data.crops import Crop
-from tfvqgen.data.dataset_info import COLOURS, default_display
+from tfvqgen.data.dataset_info import default_display, display_indices
 from tfvqgen.data.images import channel_paths, write_image
 from tfvqgen.data.sheets import brightening, sheet_of_rows, shown
 
@@ -54,8 +54,9 @@ def overlay(
     """
     from skimage.segmentation import find_boundaries
 
+    display = display_indices(default_display(channels), channels)
     values = cropped.image / np.float32(np.iinfo(cropped.image.dtype).max)
-    image = shown(values, _display(channels), brightening(values))
+    image = shown(values, display, brightening(values))
     zoom = max(1, _LEAST_SIDE // min(image.shape[:2]))
     image, nuclei = (
         np.repeat(np.repeat(array, zoom, axis=0), zoom, axis=1)
@@ -93,30 +94,20 @@ def write_sheets(
             write_image(path, _sheet(Path(output), chosen, titles, channels))
 
 
-def _sheet(
-    output: Path,
-    rows: Sequence[Crop],
-    titles: Sequence[Sequence[str]],
-    channels: Sequence[str],
-) -> np.ndarray:
+def _sheet(output: Path, rows: Sequence[Crop], titles, channels) -> np.ndarray:
     """Draws examples of the crops of each title."""
     counts = collections.Counter(title for each in titles for title in each)
     places = pick_examples(titles, _PER_ROW)
-    lines = {
-        f"{title} ({count})": [
-            _read(output, rows[place], channels) for place in places[title]
-        ]
-        for title, count in counts.most_common(_MOST_ROWS)
-    }
+    lines = {}
+    for title, count in counts.most_common(_MOST_ROWS):
+        images = [_read(output, rows[place], channels) for place in places[title]]
+        lines[f"{title} ({count})"] = images
     # One brightness for the whole sheet, so that its crops can be compared.
     gain = brightening(np.stack([*itertools.chain(*lines.values())]))
-    display = _display(channels)
-    return sheet_of_rows(
-        [
-            (title, [shown(image, display, gain) for image in images])
-            for title, images in lines.items()
-        ]
-    )
+    display = display_indices(default_display(channels), channels)
+    for title, images in lines.items():
+        lines[title] = [shown(image, display, gain) for image in images]
+    return sheet_of_rows(list(lines.items()))
 
 
 def _read(output: Path, crop: Crop, channels: Sequence[str]) -> np.ndarray:
@@ -124,13 +115,3 @@ def _read(output: Path, crop: Crop, channels: Sequence[str]) -> np.ndarray:
     files = channel_paths(output / crop.path, channels)
     image = np.concatenate([read_field_image(file) for file in files], axis=-1)
     return image / np.float32(np.iinfo(image.dtype).max)
-
-
-def _display(channels: Sequence[str]) -> list[int | None]:
-    """Returns the indices of the channels that are shown in red, green and blue."""
-    names = list(channels)
-    display = default_display(names)
-    return [
-        None if display[colour] is None else names.index(display[colour])
-        for colour in COLOURS
-    ]

@@ -79,11 +79,8 @@ def crop_fields(
         UserError: Other settings, other fields, or too many unreadable fields.
     """
     output = Path(output)
-    mask_folder = None if masks is None else os.fspath(masks)
-    tasks = [
-        CropTask(field, settings, os.fspath(output), mask_folder)
-        for field in folder.fields
-    ]
+    folders = os.fspath(output), None if masks is None else os.fspath(masks)
+    tasks = [CropTask(field, settings, *folders) for field in folder.fields]
     with exclusive(output, "the folder for crops"):
         _prepare_folder(output, settings, folder)
         pending = [task for task in tasks if not field_crops.is_finished(task)]
@@ -207,11 +204,7 @@ def _draw_overlays(tasks: Sequence[CropTask], count: int, workers: int) -> None:
 
 
 def _write_tables(
-    output: Path,
-    rows: Sequence[Crop],
-    bad: dict[str, str],
-    folder: FieldFolder,
-    settings: CropSettings,
+    output: Path, rows: Sequence[Crop], bad, folder: FieldFolder, settings: CropSettings
 ) -> None:
     """Writes the sheets and tables; ``crops.csv``, which completes the folder, last."""
     overlays.write_sheets(output, rows, settings.channels)

@@ -45,11 +45,8 @@ def refuse_to_lose_decisions(path: Path, stamp: Stamp | None) -> None:
 
 def read_cluster_decisions(path: Path, stamp: Stamp) -> dict[str, str]:
     """Returns the decisions in clusters.csv by cluster number."""
-    return {
-        cluster_number(row): row.get("decision")
-        for row in _read_clusters(path)
-        if _is_about(row, stamp)
-    }
+    rows = [row for row in _read_clusters(path) if _is_about(row, stamp)]
+    return {cluster_number(row): row.get("decision") for row in rows}
 
 
 def _read_clusters(path: Path) -> list[Row]:
