@@ -40,9 +40,6 @@ function play(step, side) {
   refresh(step);
 }
 
-function undo() { replay(done, undone, 2); }
-function redo() { replay(undone, done, 3); }
-
 function replay(from, to, side) {
   if (!from.length) return;
   to.push(from.pop());

@@ -55,12 +55,10 @@ function chooseCluster(c, crop = -1) {
 }
 
 function showCluster() {
-  const [size, out, hidden] = [ACCEPTED[chosen], sizeOf(chosen) - ACCEPTED[chosen], hiddenKinds()];
+  const [size, out] = [ACCEPTED[chosen], sizeOf(chosen) - ACCEPTED[chosen]];
   const counts = new Map();
-  let counted = 0;
-  for (let i = STARTS[chosen]; i < STARTS[chosen + 1]; i++) {
-    if (KIND[i] & hidden) continue;
-    counted++;
+  const crops = cropsInOrder(chosen, "nearest");
+  for (const i of crops) {
     const name = labelsOf(i).join(" + ") || "no label";
     counts.set(name, (counts.get(name) || 0) + 1);
   }
@@ -69,7 +67,7 @@ function showCluster() {
   $("title").textContent = `Cluster ${chosen}: ${comma(size)} crop${size === 1 ? "" : "s"}${out ? `, ${comma(out)} not accepted` : ""}`;
   $("verdict").textContent = word;
   $("verdict").className = `verdict ${word}`;
-  $("about").textContent = `${most.map(([name, n]) => `${name} ${Math.round(100 * n / counted)} %`).join(", ") || "Nothing is shown"}. `
+  $("about").textContent = `${most.map(([name, n]) => `${name} ${Math.round(100 * n / crops.length)} %`).join(", ") || "Nothing is shown"}. `
     + `${SUGGESTED[chosen]} suggested to drop${SUGGESTED_CLUSTER[chosen] ? ", so many that the whole cluster is" : ""}.`;
   press("cluster", word);
 }
@@ -124,8 +122,8 @@ const KEYS = {
   p: () => stepCluster(-1),
   b: () => $("bright").click(),
   a: () => $("refused").click(),
-  z: undo,
-  y: redo,
+  z: () => replay(done, undone, 2),
+  y: () => replay(undone, done, 3),
   1: () => setOrder("nearest"),
   2: () => setOrder("random"),
   3: () => setOrder("farthest"),
@@ -154,7 +152,7 @@ function key(event) {
       stepCrop(name);
     }
   } else if (event.ctrlKey && event.shiftKey && name === "z") {
-    redo();
+    KEYS.y();
   } else if (KEYS[name]) {
     KEYS[name]();
   } else {
@@ -186,8 +184,7 @@ function hover(index, x, y) {
 }
 
 function listenToMap() {
-  let from = null;
-  let moved = false;
+  let from, moved;
   canvas.onpointerdown = (event) => {
     from = place(event);
     moved = false;
