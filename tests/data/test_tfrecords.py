@@ -145,11 +145,8 @@ def split(tmp_path):
     return support.make_dataset(tmp_path, {"train": 16}, num_shards=4).split("train")
 
 
-def test_complete_shards_have_no_damage(split):
-    assert list(tfrecords.find_damage(split, verify=True)) == []
-
-
 def test_all_damage_is_found_with_file_and_record(split):
+    assert list(tfrecords.find_damage(split, verify=True)) == []
     first, second, third, last = split.paths
     # The last record of the first shard is cut off, another one has a wrong checksum.
     _flip(first, 1)

