@@ -42,26 +42,25 @@ class CellMeasurements(NamedTuple):
 def missing_channels(info: ModelInfo) -> str | None:
     """Returns why the cells of the data cannot be measured; None if they can."""
     protein, nucleus = (info.display[colour] for colour in ("green", "blue"))
-    if nucleus is None or protein is None or nucleus == protein:
-        return (
-            "no channels of nucleus and protein: the display of the data names "
-            f"{nucleus or 'none'} blue and {protein or 'none'} green"
-        )
-    return None
+    if nucleus and protein and nucleus != protein:
+        return None
+    return (
+        "no channels of nucleus and protein: the display of the data names "
+        f"{nucleus or 'none'} blue and {protein or 'none'} green"
+    )
 
 
 def measure_cells(images: ImageSet, info: ModelInfo, name: str) -> CellMeasurements:
     """Measures cells by the channels displayed blue (nucleus) and green (protein)."""
     _, protein, nucleus = info.display_channels
     area = 1.0 if info.pixel_size is None else info.pixel_size**2
-    rows, rings = [], []
+    found = []
     for batch in images.batches(f"statistics of {name}"):
         planes = batch / np.iinfo(batch.dtype).max
-        some, shares = cell_statistics(planes[..., nucleus], planes[..., protein])
-        some[:, STATISTICS.index("nucleus_area")] *= area
-        rows.append(some)
-        rings.append(shares)
-    return CellMeasurements(np.concatenate(rows), np.concatenate(rings))
+        found.append(cell_statistics(planes[..., nucleus], planes[..., protein]))
+    statistics, rings = map(np.concatenate, zip(*found, strict=True))
+    statistics[:, STATISTICS.index("nucleus_area")] *= area
+    return CellMeasurements(statistics, rings)
 
 
 def biology_section(
@@ -121,15 +120,14 @@ def _distances(real: np.ndarray, values: np.ndarray, seed: int) -> dict[str, Any
     def kolmogorov_smirnov(some: np.ndarray, others: np.ndarray) -> float:
         return stats.ks_2samp(some, others, method="asymp").statistic
 
-    return {
-        name: distance_metric(
-            distance(*pair), resampled(distance, *pair, seed=seed), least=0
-        )
-        for name, distance in (
-            ("wasserstein", stats.wasserstein_distance),
-            ("kolmogorov_smirnov", kolmogorov_smirnov),
-        )
-    }
+    found = {}
+    for name, distance in (
+        ("wasserstein", stats.wasserstein_distance),
+        ("kolmogorov_smirnov", kolmogorov_smirnov),
+    ):
+        others = resampled(distance, *pair, seed=seed)
+        found[name] = distance_metric(distance(*pair), others, least=0)
+    return found
 
 
 def resampled(

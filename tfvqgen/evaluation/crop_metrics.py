@@ -6,6 +6,7 @@ kept, so that memory hardly depends on the number of crops.
 
 # Shapes: N crops, B of a batch, H x W pixels and C channels; L labels; K codes.
 
+import collections
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -105,7 +106,7 @@ class CropEvaluator:
     def evaluate(self, split: Split) -> CropMetrics:
         """Measures all crops of a split; raises DataError if a record is damaged."""
         numbers = np.arange(split.num_examples)
-        rows: dict[str, list[np.ndarray]] = {}
+        rows = collections.defaultdict(list)
         image_sum = np.zeros(self._generator.model_info.image_shape)
         num_embeddings = self._generator.model_info.num_embeddings
         code_counts = {level: np.zeros(num_embeddings, np.int64) for level in LEVELS}
@@ -113,17 +114,15 @@ class CropEvaluator:
         for batch in read_batches(split, numbers, f"{split.name} crops", BATCH_SIZE):
             found = self._reconstruct(batch["image"], batch["labels"])
             found = {name: value.numpy() for name, value in found.items()}
-            images = to_unit(batch["image"]).numpy()
-            powers = [power(x) for x in (images, found["full"])]
-            for name, value in {
-                "squared_error": squared_errors(images, found["full"]),
-                "top_only_error": squared_errors(images, found["top_only"]),
-                "bottom_only_error": squared_errors(images, found["bottom_only"]),
-                "similarity": structural_similarity(images, found["full"]),
-                "band_power": np.stack([band_power(x) for x in powers], axis=1),
-                "square": squared_errors(images, 0),
-            }.items():
-                rows.setdefault(name, []).append(value)
+            images, full = to_unit(batch["image"]).numpy(), found["full"]
+            powers = [band_power(power(x)) for x in (images, full)]
+            rows["squared_error"].append(squared_errors(images, full))
+            rows["top_only_error"].append(squared_errors(images, found["top_only"]))
+            some = squared_errors(images, found["bottom_only"])
+            rows["bottom_only_error"].append(some)
+            rows["similarity"].append(structural_similarity(images, full))
+            rows["band_power"].append(np.stack(powers, axis=1))
+            rows["square"].append(squared_errors(images, 0))
             costs.append(self._costs(found))
             image_sum += images.sum(axis=0, dtype=np.float64)
             for level, counts in code_counts.items():
@@ -200,8 +199,7 @@ def codes_section(
     """Returns how the codes are used, and what each level carries alone."""
     mean_image_mse = np.mean(crops.square.mean(axis=0)) - np.mean(crops.mean_image**2)
     use = {}
-    for level in LEVELS:
-        counts = crops.code_counts[level]
+    for level, counts in crops.code_counts.items():
         perplexity = vqvae.codebook_perplexity(counts)
         use[level] = {
             "usage": vqvae.usage(counts),

@@ -88,11 +88,7 @@ def label_agreement(
 
 
 def recognition(
-    probabilities: np.ndarray,
-    labels: np.ndarray,
-    names: Sequence[str],
-    *,
-    seed: int,
+    probabilities: np.ndarray, labels: np.ndarray, names: Sequence[str], *, seed: int
 ) -> dict[str, Any]:
     """Returns how well cells are recognized; cells without labels do not count.
 
@@ -197,19 +193,15 @@ def classification_score(
         )
         probabilities = classifier.predict(tested)
         right[name] = is_right(probabilities, labels)[labels.any(axis=1)]
-        found[name] = {
-            "num_trained_on": split.num_examples,
-            **recognition(probabilities, labels, classifier.labels, seed=seed),
-        }
+        found[name] = recognition(probabilities, labels, classifier.labels, seed=seed)
+        found[name]["num_trained_on"] = split.num_examples
         if name != REAL:
             ratio = accuracy_ratio(right[name], right[REAL], seed)
             found[name]["accuracy_over_real"] = ratio
     return found
 
 
-def accuracy_ratio(
-    right: np.ndarray, reference: np.ndarray, seed: int
-) -> dict[str, Any]:
+def accuracy_ratio(right: np.ndarray, reference: np.ndarray, seed: int) -> dict:
     """Returns the accuracy of a classifier over that of another one on the same cells.
 
     Both tell which cells are recognized, bool [N], and are resampled together.
@@ -227,8 +219,7 @@ def _resampled_precision(
     number = len(owned)
     if number < 2:
         return np.full(2, np.nan)
-    rng = np.random.default_rng(seed)
-    found = []
+    rng, found = np.random.default_rng(seed), []
     for _ in range(_PRECISION_RESAMPLES):
         counts = np.bincount(rng.integers(number, size=number), minlength=number)
         found.append(_known_mean(average_precision(probabilities, owned, counts)))

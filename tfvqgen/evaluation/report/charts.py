@@ -122,9 +122,8 @@ def line_chart(
             )
         if log:
             axes.set_yscale("log")
-        axes.figure.legend(
-            loc="outside upper left", ncols=min(3, len(lines)), frameon=False
-        )
+        where = {"loc": "outside upper left", "frameon": False}
+        axes.figure.legend(ncols=min(3, len(lines)), **where)
 
     return _svg(draw, x, y)
 
@@ -243,14 +242,12 @@ def _biology(found: Mapping[str, Any]) -> dict[str, str | None]:
     # The first ring ends at the centre of the nucleus, one radius from its edge.
     edges = [-1.0, *rings["edges"], rings["edges"][-1] + 1]
     middles = [(a + b) / 2 for a, b in itertools.pairwise(edges)]
-    lines = {
-        side: list(zip(middles, [x["value"] for x in rings[key]], strict=True))
-        for side, key in sets.items()
-        if rings.get(key)
-    }
-    charts["Protein around the nucleus"] = line_chart(
-        lines, x="radii from the edge of the nucleus", y="share of protein"
-    )
+    lines = {}
+    for side, key in sets.items():
+        shares = [ring["value"] for ring in rings.get(key, [])]
+        lines[side] = list(zip(middles, shares, strict=bool(shares)))
+    x = "radii from the edge of the nucleus"
+    charts["Protein around the nucleus"] = line_chart(lines, x=x, y="share of protein")
     return charts
 
 
@@ -258,8 +255,6 @@ def _cumulative(
     quantiles: Mapping[str, Sequence[float] | None], shares: Sequence[float], x: str
 ) -> str | None:
     lines = {
-        name: list(zip(values, shares, strict=True))
-        for name, values in quantiles.items()
-        if values
+        k: list(zip(some, shares, strict=True)) for k, some in quantiles.items() if some
     }
     return line_chart(lines, x=x, y="share of cells")

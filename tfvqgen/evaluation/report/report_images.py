@@ -66,14 +66,14 @@ def reduced(image: np.ndarray) -> np.ndarray:
 
 def confusion_images(agreement: Mapping[str, Any]) -> dict[str, ReportImage]:
     """Returns images of the confusion matrices of generated and real cells."""
-    return {
-        name: _embedded(
-            confusion_image(agreement[name]["confusion"], agreement["labels"], rows),
-            f"confusions of {name} cells, percent of a row",
-        )
-        for name, rows in (("generated", "requested"), ("real", "label"))
-        if name in agreement
-    }
+    if "skipped" in agreement:
+        return {}
+    images = {}
+    for name, rows in (("generated", "requested"), ("real", "label")):
+        image = confusion_image(agreement[name]["confusion"], agreement["labels"], rows)
+        alt = f"confusions of {name} cells, percent of a row"
+        images[name] = _embedded(image, alt)
+    return images
 
 
 def make_images(
@@ -114,14 +114,7 @@ def make_images(
         crop = int(references.crop_numbers[cell])
         return small(real[crop], crops.labels[crop], "real")
 
-    originals = to_unit(np.stack([real[crop] for crop in chosen.tolist()]))
-    levels = generator.autoencoder.reconstruct_levels(originals)
-    views = {
-        "original": originals.numpy(),
-        "reconstruction": levels.full.numpy(),
-        "top only": levels.top_only.numpy(),
-        "bottom only": levels.bottom_only.numpy(),
-    }
+    views = _views(generator, np.stack([real[crop] for crop in chosen.tolist()]))
     return ReportImages(
         reconstructions=[
             {
@@ -146,6 +139,14 @@ def make_images(
             for one in neighbours
         ],
     )
+
+
+def _views(generator: Generator, originals: np.ndarray) -> dict[str, np.ndarray]:
+    """Returns crops and their reconstructions from both levels and from each alone."""
+    images = to_unit(originals)
+    *levels, _ = generator.autoencoder.reconstruct_levels(images)
+    names = ("original", "reconstruction", "top only", "bottom only")
+    return {k: x.numpy() for k, x in zip(names, [images, *levels], strict=True)}
 
 
 def _cell_image(

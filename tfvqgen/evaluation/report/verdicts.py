@@ -94,10 +94,9 @@ def distance_verdicts(metrics: _Metrics) -> list[Verdict]:
     """Evaluates the coverage, and warns if there are too few crops."""
     found = []
     for name, one in metrics["generation"]["distances"].items():
-        generated, reconstructions = (
-            (one["sets"].get(side) or {}).get("coverage")
-            for side in ("generated", "reconstructions")
-        )
+        sets = one["sets"]
+        generated = sets["generated"]["coverage"]
+        reconstructions = sets.get("reconstructions", {}).get("coverage")
         if generated and reconstructions and reconstructions["value"]:
             share = generated["value"] / reconstructions["value"]
             sentence = (
