@@ -15,15 +15,10 @@ def write(
     num_shards: int = 4,
     labels: Mapping[str, np.ndarray] | None = None,
 ) -> schema.Dataset:
-    """Writes images as shards and opens them.
+    """Writes images, uint8 [N, H, W, C] by split, as shards and opens them.
 
-    Args:
-        folder: Output folder; created if it does not exist.
-        splits: Images by the name of the split, uint8 [N, H, W, C].
-        channels: Names of the C channels.
-        num_shards: Number of shards per split.
-        labels: Labels by the name of the split, bool [N, L]; the label names are their
-            numbers. None gives all images the same label.
+    Labels are bool [N, L] by split, and their names are numbers. Without labels all
+    images have the same one.
     """
     if labels is None:
         labels = {split: np.ones((len(x), 1), bool) for split, x in splits.items()}
@@ -75,13 +70,9 @@ def _write_split(
 
 
 def made_up_images(number: int, size: int, channels: int, seed: int) -> np.ndarray:
-    """Makes images that compress about as well as stained cells do.
+    """Makes images, uint8 [number, size, size, channels], for timing of decoding.
 
-    A bright spot on a dark background with shot noise. Only the work of decoding
-    matters here, not the content.
-
-    Returns:
-        uint8 [number, size, size, channels].
+    A bright spot on a dark background with shot noise compresses as cells do.
     """
     generator = np.random.default_rng(seed)
     axis = np.linspace(-1, 1, size)

@@ -62,9 +62,8 @@ def compare(name: str, args: argparse.Namespace) -> dict[str, Any]:
     positions = size * size
     timed = np.unique(np.linspace(0, positions - 1, args.positions).astype(int))
     row = sampling_cost.row_matmuls(config, args.batch_size)
-    step = sampling_cost.step_matmuls(
-        config, args.batch_size, sampling_cost.mean_keys(config)
-    )
+    keys = sampling_cost.mean_keys(config)
+    step = sampling_cost.step_matmuls(config, args.batch_size, keys)
     streamed = sum(x.weight_bytes for x in row + step)
     prior = make_prior(config, args.seed)
     inputs = _inputs(prior, args.batch_size)
@@ -121,9 +120,7 @@ def make_prior(config: PriorConfig, seed: int) -> Any:
     return prior
 
 
-def reference_sampler(
-    prior: Any, inputs: tuple, timed: np.ndarray
-) -> Callable[[], np.ndarray]:
+def reference_sampler(prior: Any, inputs: tuple, timed: np.ndarray) -> Callable:
     """Returns a function that samples the codes of some positions."""
     import tensorflow as tf
 

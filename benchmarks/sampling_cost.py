@@ -17,17 +17,13 @@ from tfvqgen.sampling.incremental_pixelsnail import memory_per_map
 
 @dataclasses.dataclass(frozen=True)
 class Matmul:
-    """`count` products [rows, inner] x [inner, columns].
-
-    Attributes:
-        weights: Whether the second factor is weights, the same for all maps.
-    """
+    """`count` products [rows, inner] x [inner, columns]."""
 
     count: int
     rows: int
     inner: int
     columns: int
-    weights: bool = True
+    weights: bool = True  # Whether the second factor is weights.
 
     @property
     def operations(self) -> int:
@@ -46,11 +42,7 @@ def row_matmuls(
 ) -> list[Matmul]:
     """Returns the matrix products that are computed once per row.
 
-    Args:
-        config: Configuration of the prior.
-        maps: Number of maps sampled at once.
-        above: Number of rows above that are read. Defaults to kernel - 1; the first
-            rows of a map have fewer.
+    By default kernel - 1 rows above are read; the first rows of a map have fewer.
     """
     positions = maps * config.code_shape[1]
     side, gated = config.kernel, config.blocks * config.layers

@@ -21,7 +21,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -64,9 +64,7 @@ def main() -> None:
                 case.write({"case": f"sharding_{name}", **measured}, args.output)
 
 
-def rate(
-    folder: Path, scratch: Path, args: argparse.Namespace
-) -> Iterator[dict[str, Any]]:
+def rate(folder: Path, scratch: Path, args: argparse.Namespace) -> Iterator[dict]:
     """Measures crops a second of processor time."""
     from data_prep.labels import load_vocabulary
     from data_prep.shards import shards
@@ -95,9 +93,7 @@ def rate(
     }
 
 
-def total(
-    folder: Path, scratch: Path, args: argparse.Namespace
-) -> Iterator[dict[str, Any]]:
+def total(folder: Path, scratch: Path, args: argparse.Namespace) -> Iterator[dict]:
     """Runs the commands on very many crops, and on a twentieth of them."""
     for number in (args.total // 20, args.total):
         crops, shards = scratch / "many", scratch / "shards"

@@ -81,9 +81,7 @@ def soak(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def client(
-    server, number: int, end: float, wrong: int
-) -> tuple[np.ndarray, int, collections.Counter]:
+def client(server, number: int, end: float, wrong: int) -> tuple:
     """Requests cells one after another; returns latencies, refusals and errors."""
     from tfvqgen.errors import UserError
 

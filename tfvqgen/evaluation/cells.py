@@ -77,15 +77,8 @@ def examples_of_kinds(labels: np.ndarray, most: int) -> dict[int, list[int]]:
 def matching_crops(labels: np.ndarray, requested: np.ndarray, seed: int) -> np.ndarray:
     """Chooses different crops with the requested sets of labels, as far as possible.
 
-    If a set of labels has too few crops, other crops are chosen instead.
-
-    Args:
-        labels: Labels of the crops to choose from, bool [N, L].
-        requested: Sets of labels, bool [M, L].
-        seed: Seed of the choice.
-
-    Returns:
-        Indices of crops, int64 [min(M, N)].
+    From crops with labels [N, L] those with labels [M, L] are chosen, int64
+    [min(M, N)]. If a set of labels has too few crops, other crops are chosen instead.
     """
     order = np.random.default_rng(seed).permutation(len(labels)).tolist()
     waiting: dict[bytes, list[int]] = {}

@@ -80,13 +80,7 @@ class CropMetrics(NamedTuple):
 
 
 class CropEvaluator:
-    """Runs models on real crops.
-
-    Args:
-        generator: The models.
-        training_codes: The codes that the priors were trained on; their frequencies
-            give the unigram cost.
-    """
+    """Runs models on real crops; the training codes give the unigram cost."""
 
     def __init__(self, generator: Generator, training_codes: CodeSplit):
         info = generator.model_info

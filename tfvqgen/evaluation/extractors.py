@@ -75,12 +75,8 @@ def choose_extractors(
 ) -> list[Extractor]:
     """Returns the named extractors in order.
 
-    Args:
-        names: Each ``classifier``, ``random``, the folder of a SavedModel, or
-            ``NAME=FOLDER``.
-        info: Describes the images.
-        classifier: Returns the localization classifier. It is called last, because
-            this may train it.
+    Names are those of :class:`~tfvqgen.evaluation.settings.EvaluationSettings`. The
+    function that returns the classifier is called last, because it may train it.
 
     Raises:
         UserError: A name is unknown, reserved or given twice.
@@ -157,17 +153,10 @@ class RandomNetwork:
 
 
 class SavedModelExtractor:
-    """A SavedModel that the user provides.
+    """A SavedModel that the user provides; loading it runs its code.
 
     Images are resized to the size of its signature. If it takes three channels and the
     images have more, it receives those that are displayed red, green and blue.
-
-    Loading a SavedModel runs its code: use only those of people you trust.
-
-    Args:
-        path: The folder with ``saved_model.pb``.
-        name: The name in reports.
-        info: Describes the images.
 
     Raises:
         UserError: TensorFlow cannot read from such a path.

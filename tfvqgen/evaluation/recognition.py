@@ -173,12 +173,8 @@ def classification_score(
     Ravuri and Vinyals 2019: a classifier that is trained on generated images alone and
     tested on real ones shows what generated images lack in fidelity and variety.
 
-    Args:
-        training: ``real`` crops first, then other sets of the same labels and size.
-        tested: Real crops of other groups.
-        workdir: Where the classifiers are stored.
-        config: Training settings.
-        seed: Seed of the training and of the bootstrap.
+    The training sets are ``real`` crops first, then other sets of the same labels and
+    size. The tested crops are real ones of other groups.
 
     Returns:
         For each set the result of :func:`recognition`, with ``num_trained_on``, and for

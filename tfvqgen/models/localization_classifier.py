@@ -99,12 +99,7 @@ class LocalizationClassifier(keras.Model):
         return self.head(features)
 
     def features(self, images, training=False):
-        """Returns the input of the last layer, float32 [B, F].
-
-        Args:
-            images: Float32 [B, H, W, C] in [0, 1].
-            training: Whether batch statistics are used.
-        """
+        """Returns the input of the last layer, float32 [B, F]; see :meth:`call`."""
         x = tf.cast(tf.sqrt(images), self.compute_dtype)
         x = self.stem(self.input_normalization(x, training=training))
         for stage in self.stages:

@@ -27,11 +27,7 @@ def cell_statistics(
 
     The nucleus is the object at the centre of the image (or nearest to it) in the
     smoothed nucleus channel above Otsu's threshold, with holes filled. The protein is
-    the protein channel above its 5 % quantile.
-
-    Args:
-        nucleus: The nucleus channel, in [0, 1], [B, H, W].
-        protein: The protein channel, in [0, 1], [B, H, W].
+    the protein channel above its 5 % quantile. Both channels are in [0, 1], [B, H, W].
 
     Returns:
         The STATISTICS in order, float64 [B, S]: the area of the nucleus in pixels; the

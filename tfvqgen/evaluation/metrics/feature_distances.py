@@ -27,9 +27,7 @@ class Moments(NamedTuple):
 def moments(rows: np.ndarray, counts: np.ndarray | None = None) -> Moments:
     """Returns the mean and a root of the sample covariance (over n - 1), in float64.
 
-    Args:
-        rows: [N, F], at least two.
-        counts: How often each row counts, [N]; once by default.
+    There are at least two rows, [N, F]. A row counts as often as `counts` says, [N].
     """
     rows = np.asarray(rows, np.float64)
     counts = np.ones(len(rows)) if counts is None else np.asarray(counts, np.float64)

@@ -25,13 +25,8 @@ def bootstrap_interval(
 ) -> np.ndarray:
     """Returns the percentile bootstrap interval of a statistic of means over rows.
 
-    The rows are assumed to be independent. `scipy.stats.bootstrap` takes three times
-    as long for 2,000 rows, because it copies the rows of each resample.
-
-    Args:
-        rows: One row per crop, [N, ...].
-        statistic: A function of the means over rows [...]; the means by default.
-        seed: Seed of the resampling; the same seed resamples the same rows.
+    The rows, [N, ...], are assumed to be independent. `scipy.stats.bootstrap` takes
+    three times as long for 2,000 rows, because it copies the rows of each resample.
 
     Returns:
         Lower and upper ends, float64 [2, ...]; NaN for fewer than two rows.

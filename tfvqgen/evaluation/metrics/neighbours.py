@@ -121,13 +121,8 @@ def nearness(
     """Compares the distances to training rows with the distances to held-out rows.
 
     A larger set has a nearer neighbour, so that only sets of the same size can be
-    compared: the training rows are divided into parts of as many rows as are held out.
-
-    Args:
-        queries: Float [Q, F].
-        training: Float [N, F].
-        held_out: Float [M, F]; if M > N, only N of these rows are used.
-        seed: Seed of the division.
+    compared: the training rows, [N, F], are divided at random into parts of as many
+    rows as are held out, [M, F]. If M > N, only N held-out rows are used.
     """
     rng = np.random.default_rng(seed)
     size = min(len(training), len(held_out))

@@ -94,12 +94,8 @@ def line_chart(
 ) -> str | None:
     """Draws lines as SVG; None if there is nothing to draw.
 
-    Args:
-        series: Points by the name of the line, which decides its colour; missing and
-            infinite values are left out.
-        x: The label of the horizontal axis.
-        y: The label of the vertical axis.
-        log: Whether the vertical axis is logarithmic; values of 0 are left out then.
+    The name of a line decides its colour. Missing and infinite values are left out; so
+    are values of 0 on a logarithmic axis. `x` and `y` are the labels of the axes.
     """
     lines = {}
     for name, points in series.items():
