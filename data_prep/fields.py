@@ -18,16 +18,10 @@ FIELD_ID = re.compile(r"[\w-][\w.-]{0,119}")
 
 @dataclasses.dataclass(frozen=True)
 class Plane:
-    """The file of one channel of a field.
-
-    Attributes:
-        path: PNG, TIFF or JPEG file, also with ``.gz``.
-        index: Channel of the file, counted from 0 (R, G, B, A are 0, 1, 2, 3); None:
-            the file is grey.
-    """
+    """The file of one channel of a field: PNG, TIFF or JPEG, also with ``.gz``."""
 
     path: Path
-    index: int | None = None
+    index: int | None = None  # Channel of the file from 0 (R, G, B, A); None if grey.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,8 +51,6 @@ class FieldFolder:
     """A folder of fields.
 
     Attributes:
-        layout: Name of the layout.
-        folder: The folder.
         channels: Names of the channels in order, the same in every field.
         fields: Fields in the order of their ids.
         labels_ordered: Whether a field's first label is its main one.
@@ -89,15 +81,13 @@ class FolderFiles:
     Attributes:
         folder: The folder.
         names: Names of the files relative to it with forward slashes, sorted.
+
+    Raises:
+        UserError: It is not a folder.
+        DataError: A link leads out of it, to a folder or to nothing.
     """
 
     def __init__(self, folder: str | os.PathLike):
-        """Lists the folder.
-
-        Raises:
-            UserError: It is not a folder.
-            DataError: A link leads out of it, to a folder or to nothing.
-        """
         self.folder = Path(folder)
         if not self.folder.is_dir():
             raise UserError(

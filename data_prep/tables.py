@@ -15,15 +15,10 @@ MAX_BYTES = 2**30
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Row:
-    """One line of a table.
+    """One line of a table."""
 
-    Attributes:
-        cells: Stripped cells by column name in lower case.
-        where: File and line, for messages.
-    """
-
-    cells: Mapping[str, str]
-    where: str
+    cells: Mapping[str, str]  # Stripped cells by column name in lower case.
+    where: str  # File and line, for messages.
 
     def get(self, column: str) -> str:
         """Returns a cell; empty if the table has no such column."""

@@ -28,15 +28,10 @@ _SHARES = np.linspace(0, 1, 41)
 
 
 class CellMeasurements(NamedTuple):
-    """Measurements of a set of cells.
+    """Measurements of a set of cells; NaN for what cannot be measured."""
 
-    Attributes:
-        statistics: [N, S]; NaN for what cannot be measured.
-        rings: Shares of the protein in rings around the nucleus, [N, P].
-    """
-
-    statistics: np.ndarray
-    rings: np.ndarray
+    statistics: np.ndarray  # [N, S].
+    rings: np.ndarray  # Shares of the protein in rings around the nucleus, [N, P].
 
 
 def missing_channels(info: ModelInfo) -> str | None:

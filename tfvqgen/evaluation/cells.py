@@ -146,15 +146,10 @@ def _label_sets(labels: np.ndarray) -> list[np.ndarray]:
 
 @dataclasses.dataclass(frozen=True)
 class GeneratedCells:
-    """Generated cells, stored on disk.
-
-    Attributes:
-        images: The images, with the requested labels.
-        seeds: int64 [M].
-    """
+    """Generated cells, stored on disk with the requested labels."""
 
     images: ImageSet
-    seeds: np.ndarray
+    seeds: np.ndarray  # int64 [M].
 
 
 def sample_cells(

@@ -142,14 +142,9 @@ def train_classifier(
 ) -> TrainedClassifier:
     """Returns a classifier trained on one split; interrupted training is resumed.
 
-    Args:
-        training: Real or generated cells to train on.
-        held_out: The split that its logged accuracy is measured on.
-        workdir: The classifier is stored in ``classifiers/<role>-<hash>`` there; the
-            hash is of the training data, the configuration and the seed.
-        role: ``evaluation``, ``generated``, ...
-        config: Training settings.
-        seed: Seed of the initial weights and of the order of the crops.
+    It is stored in ``classifiers/<role>-<hash>`` of the workdir; the hash is of the
+    training data, the configuration and the seed. The seed determines the initial
+    weights and the order of the crops. The logged accuracy is that of held-out crops.
     """
     config = config or ClassifierConfig()
     info = training.dataset_info

@@ -42,12 +42,7 @@ BATCH_SIZE = 16
 
 
 class Likelihoods(NamedTuple):
-    """Cost of the codes of crops.
-
-    Attributes:
-        nats: Nats per code under the priors, by level, [N].
-        unigram_nats: Nats per code by the code's frequency in training, by level, [N].
-    """
+    """Nats per code of crops by level, [N]: under the priors, and by frequency."""
 
     nats: dict[str, np.ndarray]
     unigram_nats: dict[str, np.ndarray]
