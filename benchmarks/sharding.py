@@ -86,8 +86,6 @@ def rate(folder: Path, scratch: Path, args: argparse.Namespace) -> Iterator[dict
         shutil.rmtree(output)
     yield {
         "crops_per_core_second": round(float(np.median(rates))),
-        "slowest": round(min(rates)),
-        "fastest": round(max(rates)),
         "crops": number,
         "rounds": args.rounds,
     }
