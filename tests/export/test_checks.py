@@ -103,10 +103,8 @@ def graph_with(op, **attributes):
 @pytest.mark.parametrize(
     ("graph", "fault"),
     [
-        (graph_with("MatMul"), None),
         (graph_with("StatelessWhile", _XlaMustCompile=False), None),
         (graph_with("EagerPyFunc"), "EagerPyFunc is not in the server"),
-        (graph_with("Package>Op"), "Package>Op is not in the server"),
         (graph_with("NoSuchOperation"), "NoSuchOperation is not in the server"),
         (graph_with("MatMul", _XlaMustCompile=True), "it is compiled by XLA"),
     ],

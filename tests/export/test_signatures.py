@@ -41,41 +41,34 @@ def sampling_of(inputs):
 
 def test_generate_samples_the_cells_of_the_generator(saved_model, generator):
     inputs = rows(saved_model.model_info, "generate")
-    made = saved_model.ask("generate", **inputs)
-    expected = generator.generate(multi_hot(inputs["class_id"]), *sampling_of(inputs))
-    for name, value in expected._asdict().items():
-        np.testing.assert_array_equal(made[name], value)
-    assert made["image"].dtype == np.uint16
-    assert len(np.unique(made["bottom_codes"])) > 3
-
-
-def test_the_saved_model_is_a_source_of_the_same_cells(saved_model, generator):
-    inputs = rows(saved_model.model_info, "generate_multilabel")
-    request = (inputs["labels"], *sampling_of(inputs))
-    made, expected = saved_model.generate(*request), generator.generate(*request)
-    for name in made._fields:
-        np.testing.assert_array_equal(getattr(made, name), getattr(expected, name))
+    request = multi_hot(inputs["class_id"]), *sampling_of(inputs)
+    # The second one is a request to generate_multilabel.
+    made = saved_model.ask("generate", **inputs), saved_model.generate(*request)
+    for name, value in generator.generate(*request)._asdict().items():
+        np.testing.assert_array_equal(made[0][name], value)
+        np.testing.assert_array_equal(getattr(made[1], name), value)
+    assert made[0]["image"].dtype == np.uint16
+    assert len(np.unique(made[0]["bottom_codes"])) > 3
     assert saved_model.model_info == generator.model_info
 
 
 def test_a_row_is_the_same_alone_and_at_any_position_in_a_batch(saved_model):
     # More than are sampled or decoded at a time; generate uses the same graph.
-    signature = "complete"
-    inputs = rows(saved_model.model_info, signature, 19)
-    together = saved_model.ask(signature, **inputs)
+    inputs = rows(saved_model.model_info, "complete", 19)
+
+    def ask(chosen):
+        return saved_model.ask("complete", **{x: inputs[x][chosen] for x in inputs})
+
+    together = ask(np.arange(19))
     order = np.random.default_rng(0).permutation(19)
-    moved = saved_model.ask(
-        signature, **{x: value[order] for x, value in inputs.items()}
-    )
+    moved = ask(order)
     for name in ("top_codes", "bottom_codes"):
         np.testing.assert_array_equal(moved[name], together[name][order])
     # Another position in the batch may change the rounding of a sum.
     units = np.int64(moved["image"]) - together["image"][order]
     assert np.abs(units).max() <= 1
     for row in (1, 18):
-        alone = saved_model.ask(
-            signature, **{x: value[row : row + 1] for x, value in inputs.items()}
-        )
+        alone = ask([row])
         for name in ("top_codes", "bottom_codes"):
             np.testing.assert_array_equal(alone[name][0], together[name][row])
 
@@ -165,7 +158,7 @@ def test_a_refusal_names_the_value_and_the_row(saved_model):
 VALUES = st.sampled_from([-1.0, 0.0, 0.5, 1.0, 1.5, 3e38, np.nan, np.inf])
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=30, deadline=None, derandomize=True)
 @given(st.tuples(st.sampled_from([0, 0.5, 1]), VALUES, VALUES, VALUES))
 def test_the_graph_refuses_exactly_the_rows_that_the_check_refuses(values):
     info = make_generator(4, "uint16").model_info
@@ -185,7 +178,7 @@ def test_the_graph_refuses_exactly_the_rows_that_the_check_refuses(values):
         assert not accepted and ": expected " in error.message
 
 
-@pytest.mark.parametrize("number", [1, 3, 4, 9])
+@pytest.mark.parametrize("number", [3, 4])
 def test_parts_of_a_batch_give_the_results_of_the_whole(number):
     outputs = {
         "sum": tf.TensorSpec([None], tf.int32),

@@ -26,37 +26,32 @@ def test_cells_are_the_decoded_codes_of_both_priors():
     generator = make_generator(4, "uint16")
     labels, seeds, temperature, top_p, guidance = request(3)
     cells = generator.generate(labels, seeds, temperature, top_p, guidance)
-    parameters = {
-        "labels": labels,
-        "temperature": temperature,
-        "top_p": top_p,
-        "guidance": guidance,
-    }
-    top = ancestral_sample_reference(generator.top, seeds, **parameters)
+    sampling = temperature, top_p, guidance
+    top = ancestral_sample_reference(generator.top, seeds, labels, None, *sampling)
     bottom = ancestral_sample_reference(
-        generator.bottom, seeds ^ BOTTOM_SEED_BITS, condition=top, **parameters
+        generator.bottom, seeds ^ BOTTOM_SEED_BITS, labels, top, *sampling
     )
     np.testing.assert_array_equal(cells.top_codes, top)
     np.testing.assert_array_equal(cells.bottom_codes, bottom)
     exact = generator.autoencoder.decode(Codes(top, bottom)).numpy()
-    largest = 65535
     assert cells.image.dtype == "uint16"
-    np.testing.assert_allclose(cells.image / largest, exact, atol=0.51 / largest)
+    np.testing.assert_allclose(cells.image / 65535, exact, atol=0.51 / 65535)
 
 
 def test_the_levels_have_different_noise():
     # With constant logits, a code is the one with the largest noise.
     generator = make_generator(4, "uint16")
-    saved = [[w.numpy() for w in m.weights] for m in (generator.top, generator.bottom)]
+    models = (generator.top, generator.bottom)
+    saved = [model.get_weights() for model in models]
     try:
-        for model in (generator.top, generator.bottom):
+        for model in models:
             model.head.assign(tf.zeros_like(model.head))
             model.head_bias.assign(tf.zeros_like(model.head_bias))
-        cells = generator.generate(
-            *request(200, seed=1)[:2], *np.ones([2, 200]), np.zeros(200)
-        )
+        labels, seeds, *_ = request(200, seed=1)
+        ones = np.ones(200)
+        cells = generator.generate(labels, seeds, ones, ones, 0 * ones)
     finally:
-        for model, values in zip((generator.top, generator.bottom), saved, strict=True):
+        for model, values in zip(models, saved, strict=True):
             model.set_weights(values)
     same = np.mean(cells.top_codes == np.asarray(cells.bottom_codes)[:, :2, :2])
     assert abs(same - 1 / CODES) < 0.05

@@ -8,7 +8,6 @@ from tfvqgen.errors import UserError
 from tfvqgen.generation.request import (
     Request,
     check_rows,
-    label_set,
     parse_label_sets,
 )
 
@@ -38,13 +37,8 @@ ROWS = {
             ("Rods, rings", "Nucleoli"),
             (("Rods, rings",), ("Nucleoli",), ()),
         ),
-        (
-            ["Nucleoli|Rods & rings,Rods & rings|Nucleoli"],
-            VOCABULARY,
-            (("Nucleoli", "Rods & rings"),),
-        ),
     ],
-    ids=["all", "no labels", "sets", "a label with a comma", "a set twice"],
+    ids=["all", "no labels", "sets", "a label with a comma"],
 )
 def test_label_sets_are_parsed(texts, vocabulary, expected):
     assert parse_label_sets(texts, vocabulary) == expected
@@ -59,26 +53,15 @@ def test_an_unknown_label_is_refused_with_the_nearest():
         parse_label_sets([" , "], VOCABULARY)
 
 
-def test_a_label_may_contain_a_comma_or_be_called_any():
-    vocabulary = ("Nucleoli", "Vesicles, punctate", "any")
-    found = label_set(["any", "vesicles, PUNCTATE"], vocabulary)
-    assert found == ("Vesicles, punctate", "any")
-    assert label_set([], vocabulary) == ()
-
-
 def test_values_out_of_range_are_refused():
     for name, value in (
         ("num_per_label", 0),
-        ("num_per_label", 10**9),
         ("seed", -1),
         ("seed", 2**63 - 1),
         ("temperature", 0.0),
         ("temperature", float("nan")),
-        ("temperature", float("inf")),
         ("temperature", 1e-50),
-        ("top_p", 0.0),
         ("top_p", 1.01),
-        ("guidance", -0.1),
         ("guidance", 1e39),
     ):
         with pytest.raises(UserError, match=f"{name} is out of range"):
@@ -121,15 +104,11 @@ def test_valid_rows_have_the_types_of_the_signature():
     [
         ({"labels": [[0, 1], [0, 1]]}, r"labels has a wrong shape: expected \(2, 3\)"),
         ({"labels": [[0, 1, 0], [0, 2, 0]]}, r"labels\[1, 1\]=2"),
-        ({"labels": [["a", "b", "c"]] * 2}, "labels: expected numbers"),
         ({"seeds": [1.5, 2]}, "seeds are wrong: expected integers"),
-        ({"seeds": []}, "seeds are wrong"),
         ({"seeds": np.array([2**63, 1], np.uint64)}, r"seed\[0\]=9223372036854775808"),
         ({"temperature": [1, np.nan]}, r"temperature\[1\]=nan"),
-        ({"temperature": [1e60, 1]}, r"temperature\[0\]=inf"),
         ({"temperature": [1, 1, 1]}, r"expected \(\) or \(2,\)"),
         ({"top_p": [1, 1.0001]}, r"top_p\[1\]=1.0001"),
-        ({"guidance": [-0.1, 0]}, r"guidance\[0\]=-0.1"),
     ],
 )
 def test_a_wrong_row_is_named(change, words):
