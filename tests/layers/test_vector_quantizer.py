@@ -184,6 +184,27 @@ def test_dead_codes_restart_from_the_batch_with_their_averages(rule):
         assert np.abs(moved).max() < 20
 
 
+def test_used_codes_are_not_restarted():
+    quantizer = built(num_embeddings=3, dim=1, codebook_update="gradient")
+    quantizer(latents_of(dim=1), training=True)
+    quantizer.embeddings.assign([[1.0], [2.0], [77.0]])
+    quantizer.ema_counts.assign([5.0, 5.0, 0.0])
+    quantizer(latents_of(dim=1), training=True)
+    np.testing.assert_array_equal(quantizer.embeddings.numpy()[:2], [[1.0], [2.0]])
+    assert quantizer.embeddings.numpy()[2, 0] != 77.0
+
+
+def test_a_threshold_of_zero_never_restarts_a_code():
+    quantizer = built(num_embeddings=2, dim=1, dead_code_threshold=0.0)
+    quantizer(latents_of(dim=1), training=True)
+    quantizer.embeddings.assign([[0.0], [1e6]])
+    quantizer.ema_sums.assign([[0.0], [1e6]])
+    quantizer.ema_counts.assign([1.0, 1.0])
+    for seed in range(3):
+        out = quantizer(latents_of(seed, dim=1), training=True)
+        assert np.all(out.codes.numpy() == 0)
+
+
 def test_distances_and_averages_are_float32_under_half_precision():
     quantizer = built(dtype="mixed_bfloat16")
     # In half precision the first two have equal scores, and the first would be chosen.

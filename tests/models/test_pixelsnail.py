@@ -74,6 +74,14 @@ def test_dropout_is_active_in_training_only_and_depends_on_the_step():
     np.testing.assert_array_equal(first, prior.logits(**inputs, training=True))
 
 
+def test_label_dropout_of_one_is_unconditional():
+    prior = make_prior(dropout=0.0, label_dropout=1.0)
+    inputs = random_inputs(prior, 2)
+    np.testing.assert_allclose(
+        prior.logits(**inputs, training=True), prior.logits(inputs["codes"]), atol=1e-5
+    )
+
+
 def test_bfloat16_is_used_in_training_only_and_logits_are_float32():
     kept = make_prior(dropout=0.0, label_dropout=0.0)
     half = PixelSNAIL(dataclasses.replace(kept.config, precision="bfloat16"))

@@ -112,6 +112,16 @@ def test_further_losses_are_weighted_and_added():
     np.testing.assert_allclose(out.losses["loss"], np.sum(parts), rtol=1e-6)
 
 
+def test_the_bottom_codes_depend_on_the_top_codes():
+    config = tiny()
+    autoencoder = VQVAE2(config)
+    images = images_of(config)
+    before = autoencoder.encode(images)
+    embeddings = autoencoder.top_quantizer.embeddings
+    embeddings.assign(-3 * embeddings.numpy())
+    assert not np.array_equal(before.bottom, autoencoder.encode(images).bottom)
+
+
 def test_the_reconstruction_of_one_level_does_not_depend_on_the_other():
     config = tiny(PLAIN)
     autoencoder = VQVAE2(config)
