@@ -47,25 +47,30 @@ _LONGEST_PAUSE = 60.0
 _HEADERS = {"User-Agent": "tfvqgen-data-prep", "Accept-Encoding": "identity"}
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DownloadOptions:
+    """How images are downloaded."""
+
+    workers: int = 4  # Number of parallel connections.
+    rate: float = 8.0  # Largest number of requests a second; 0 disables the limit.
+    retries: int = 5  # Number of retries for each image.
+    timeout: float = 30.0  # Seconds for a connection and for each part of an image.
+    max_bytes: int = 200_000_000  # Largest size of an image.
+    verify: bool = False  # Compare the checksums of all existing images.
+
+
 @dataclasses.dataclass
 class DownloadReport:
-    """Results of a download.
+    """Results of a download."""
 
-    Attributes:
-        fetched: Number of downloaded images.
-        bytes: Number of their bytes.
-        kept: Number of images that existed already.
-        changed: Paths of images that existed, but had changed.
-        failed: Images that could not be downloaded, with the reasons.
-        untried: Number of images that were not tried because no server answered.
-    """
-
-    fetched: int = 0
-    bytes: int = 0
-    kept: int = 0
+    fetched: int = 0  # Number of downloaded images.
+    bytes: int = 0  # Number of their bytes.
+    kept: int = 0  # Number of images that existed already.
+    # Paths of images that existed, but had changed.
     changed: list[str] = dataclasses.field(default_factory=list)
+    # Images that could not be downloaded, with the reasons.
     failed: list[tuple[ListedImage, str]] = dataclasses.field(default_factory=list)
-    untried: int = 0
+    untried: int = 0  # Number of images not tried because no server answered.
 
     def add(self, image: ListedImage, changed: bool, result) -> None:
         """Counts a result of the downloader."""
@@ -97,16 +102,7 @@ class _Damaged(_Failure):
 
 
 def download(
-    index: ImageIndex,
-    output: Path,
-    credit: str,
-    *,
-    workers: int = 4,
-    rate: float = 8.0,
-    retries: int = 5,
-    timeout: float = 30.0,
-    max_bytes: int = 200_000_000,
-    verify: bool = False,
+    index: ImageIndex, output: Path, credit: str, options: DownloadOptions
 ) -> DownloadReport:
     """Downloads the images that do not exist yet.
 
@@ -118,25 +114,20 @@ def download(
         index: The images.
         output: Output folder, which no other run writes to.
         credit: Licence and source.
-        workers: Number of parallel connections.
-        rate: Largest number of requests a second; 0 disables the limit.
-        retries: Number of retries for each image.
-        timeout: Seconds to wait for a connection and for each part of an image.
-        max_bytes: Largest size of an image.
-        verify: Compare the checksums of all existing images.
+        options: Limits and checks.
 
     Raises:
         UserError, OSError: The download cannot go on, e.g. because of a full disk.
     """
     (output / STATE).mkdir(parents=True, exist_ok=True)
     _write_credit(output, index, credit)
-    downloader = _Downloader(output, workers, rate, retries, timeout, max_bytes, verify)
+    downloader = _Downloader(output, options)
     report = DownloadReport()
     unanswered = 0
     try:
         # Its threads are daemons, so that a slow server cannot delay an interruption.
         with (
-            multiprocessing.pool.ThreadPool(workers) as pool,
+            multiprocessing.pool.ThreadPool(options.workers) as pool,
             tqdm(total=len(index.images), unit="image", desc="downloading") as bar,
         ):
             for result in pool.imap_unordered(downloader.run, index.images):
@@ -157,25 +148,20 @@ def download(
 
 
 class _Downloader:
-    """Downloads single images; threads share it.
+    """Downloads single images; threads share it. `stopped` stops all threads."""
 
-    Attributes:
-        stopped: Set to stop all threads.
-        known: Path -> record of each image that was downloaded, now or before.
-    """
-
-    def __init__(self, output, workers, rate, retries, timeout, max_bytes, verify):
+    def __init__(self, output: Path, options: DownloadOptions):
         self.stopped = threading.Event()
-        self._output, self._verify = output, verify
-        self._gap = 1 / rate if rate else 0.0
-        self._retries, self._timeout, self._max_bytes = retries, timeout, max_bytes
+        self._output, self._options = output, options
+        self._gap = 1 / options.rate if options.rate else 0.0
         self._lock = threading.Lock()
         self._next_request = time.monotonic()
         self._journal = output / STATE / "images.jsonl"
+        # Path -> record of each image that was downloaded, now or before.
         self.known = _read_journal(self._journal)
         # It waits as long as a server asks for (Retry-After).
         retry = urllib3.Retry(
-            retries,
+            options.retries,
             redirect=5,
             status_forcelist=(408, 425, 429, 500, 502, 503, 504),
             backoff_factor=_PAUSE,
@@ -186,8 +172,9 @@ class _Downloader:
         self._session = requests.Session()
         self._session.headers.update(_HEADERS)
         self._session.max_redirects = 5
+        adapter = HTTPAdapter(options.workers, options.workers, retry)
         for scheme in ("https://", "http://"):
-            self._session.mount(scheme, HTTPAdapter(workers, workers, retry))
+            self._session.mount(scheme, adapter)
 
     def run(self, image: ListedImage) -> tuple:
         """Returns the image, whether it had changed, and its record or the failure.
@@ -216,7 +203,7 @@ class _Downloader:
         status = path.stat()
         if status.st_size != known.get("bytes"):
             return False
-        if status.st_mtime_ns == known.get("modified") and not self._verify:
+        if status.st_mtime_ns == known.get("modified") and not self._options.verify:
             return True
         return sha256_of_file(path) == known.get("sha256")
 
@@ -236,7 +223,7 @@ class _Downloader:
                 return self._finish(image, part, path)
             except (_Broken, _Damaged) as failure:
                 num_damaged += isinstance(failure, _Damaged)
-                if num_damaged > 1 or attempt == self._retries:
+                if num_damaged > 1 or attempt == self._options.retries:
                     raise
             self.stopped.wait(min(_PAUSE * 2**attempt, _LONGEST_PAUSE))
 
@@ -273,7 +260,7 @@ class _Downloader:
         self.stopped.wait(turn - time.monotonic())
         try:
             return self._session.get(
-                url, headers=headers, stream=True, timeout=self._timeout
+                url, headers=headers, stream=True, timeout=self._options.timeout
             )
         except requests.TooManyRedirects:
             raise _Failure("too many redirects") from None
@@ -283,11 +270,12 @@ class _Downloader:
             raise _Unanswered(f"no answer ({reason})") from None
 
     def _store(self, response: requests.Response, part: Path) -> None:
+        most = self._options.max_bytes
         try:
             with blamed_on(part), open(part, "ab") as file:
                 for piece in response.raw.stream(2**16, decode_content=False):
-                    if file.tell() + len(piece) > self._max_bytes:
-                        raise _Failure(f"more than {self._max_bytes / 1e6:g} MB")
+                    if file.tell() + len(piece) > most:
+                        raise _Failure(f"more than {most / 1e6:g} MB")
                     file.write(piece)
                     if self.stopped.is_set():
                         raise _Failure("stopped")

@@ -26,43 +26,27 @@ class Plane:
 
 @dataclasses.dataclass(frozen=True)
 class Field:
-    """One field of view, or one ready-made crop.
+    """One field of view, or one ready-made crop."""
 
-    Attributes:
-        field_id: Unique in its folder, and safe as a part of a file name.
-        planes: Channel name -> file, in the order of the channels.
-        labels: Localizations as the source spells them; empty: unknown.
-        group: Antibody, gene or well; the field's id if none of them is known.
-        metadata: ``codec``, ``gene``, ``antibody``, ``cell_line``, ...: columns of
-            ``crops.csv``.
-        pixel_size: Micrometers per pixel; None if unknown.
-    """
-
-    field_id: str
-    planes: Mapping[str, Plane]
-    labels: tuple[str, ...]
-    group: str
+    field_id: str  # Unique in its folder, and safe as a part of a file name.
+    planes: Mapping[str, Plane]  # Channel name -> file, in the order of the channels.
+    labels: tuple[str, ...]  # Localizations as the source spells them; empty: unknown.
+    group: str  # Antibody, gene or well; the field's id if none of them is known.
+    # ``codec``, ``gene``, ``antibody``, ``cell_line``, ...: columns of ``crops.csv``.
     metadata: Mapping[str, str]
-    pixel_size: float | None
+    pixel_size: float | None  # Micrometers per pixel; None if unknown.
 
 
 @dataclasses.dataclass(frozen=True)
 class FieldFolder:
-    """A folder of fields.
-
-    Attributes:
-        channels: Names of the channels in order, the same in every field.
-        fields: Fields in the order of their ids.
-        labels_ordered: Whether a field's first label is its main one.
-        credit: Licence and source.
-    """
+    """A folder of fields."""
 
     layout: str
     folder: Path
-    channels: tuple[str, ...]
-    fields: tuple[Field, ...]
-    labels_ordered: bool
-    credit: str
+    channels: tuple[str, ...]  # Names in order, the same in every field.
+    fields: tuple[Field, ...]  # In the order of their ids.
+    labels_ordered: bool  # Whether a field's first label is its main one.
+    credit: str  # Licence and source.
 
 
 def refuse_output_inside(folder: str | os.PathLike, output: str | os.PathLike) -> None:
@@ -78,9 +62,7 @@ def refuse_output_inside(folder: str | os.PathLike, output: str | os.PathLike) -
 class FolderFiles:
     """The files of a folder and its subfolders, without hidden ones.
 
-    Attributes:
-        folder: The folder.
-        names: Names of the files relative to it with forward slashes, sorted.
+    `names` are relative to the folder, with forward slashes, sorted.
 
     Raises:
         UserError: It is not a folder.

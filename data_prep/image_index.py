@@ -32,36 +32,22 @@ _COLOURS = re.compile(rf"_((?:{_COLOUR})(?:_(?:{_COLOUR}))*)\.[a-z.]+$", re.IGNO
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ListedImage:
-    """An image that a table lists.
-
-    Attributes:
-        url: Address.
-        path: Path below the output folder.
-        sha256: Hex checksum of its bytes; empty if the table has none.
-        line: Number of its row in the table, counted from 0.
-    """
+    """An image that a table lists."""
 
     url: str
-    path: str
-    sha256: str
-    line: int
+    path: str  # Path below the output folder.
+    sha256: str  # Hex checksum of its bytes; empty if the table has none.
+    line: int  # Number of its row in the table, counted from 0.
 
 
 @dataclasses.dataclass(frozen=True)
 class ImageIndex:
-    """The images of a table.
+    """The images of a table."""
 
-    Attributes:
-        images: Images in the order of the table, each path once.
-        header: Columns of a table of fields; empty for a list of images.
-        lines: Rows of a table of fields.
-        num_left_out: Number of images without any of the wanted channels.
-    """
-
-    images: list[ListedImage]
-    header: tuple[str, ...] = ()
-    lines: Sequence[tuple[str, ...]] = ()
-    num_left_out: int = 0
+    images: list[ListedImage]  # In the order of the table, each path once.
+    header: tuple[str, ...] = ()  # Columns of a table of fields, else empty.
+    lines: Sequence[tuple[str, ...]] = ()  # Rows of a table of fields.
+    num_left_out: int = 0  # Number of images without any of the wanted channels.
 
 
 def read_index(

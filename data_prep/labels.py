@@ -30,16 +30,11 @@ class Vocabulary:
     """Labels in order; the position of a label is its class id.
 
     Names are compared without regard to case, and by known aliases.
-
-    Attributes:
-        name: The name of the shipped vocabulary, or the path of the file.
-        labels: The names in order.
-        shipped: Whether this is a shipped vocabulary, for which labels that are in no
-            shipped vocabulary are errors.
     """
 
-    name: str
+    name: str  # The name of the shipped vocabulary, or the path of the file.
     labels: tuple[str, ...]
+    # For a shipped vocabulary, labels that are in no shipped vocabulary are errors.
     shipped: bool = False
 
     def find(self, label: str) -> int | None:

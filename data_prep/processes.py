@@ -24,12 +24,9 @@ def in_parallel(
     """Calls `work` on every task in processes and yields the results in order.
 
     One worker, or one task, needs no other process. If the iterator is closed early,
-    tasks that no process has started are not done.
-
-    Args:
-        work: A function of a module, so that a new process can import it.
-        tasks: Arguments of `work` that can be pickled.
-        workers: Number of processes; no more are started than there are tasks.
+    tasks that no process has started are not done. `work` is a function of a module, so
+    that a new process can import it; `tasks` can be pickled. No more processes are
+    started than there are tasks.
 
     Raises:
         UserError: A process was killed, for example by lack of memory.

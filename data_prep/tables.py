@@ -139,7 +139,6 @@ def _check_header(path: Path, header: Sequence[str], columns: Sequence[str]) -> 
         raise DataError(
             f"an empty table: expected a line with names of columns. Received: {path}"
         )
-    # Some programs write line numbers into a first column without a name.
     if len(set(header)) < len(header) or "" in header[1:]:
         raise DataError(
             f"wrong columns in {path}: expected every column to have a unique name. "

@@ -19,19 +19,15 @@ from absl import app, flags
 
 from tfvqgen.errors import UserError
 
-USER_ERROR = 2
 # The last words of an interrupted command.
 GOES_ON = "run the same command again to continue"
 STARTS_OVER = "no half-written file is left; run the same command again to start over"
 
 
 def run_with_flags(command: ModuleType, argv: Sequence[str] | None = None) -> NoReturn:
-    """Parses absl flags and runs a command.
+    """Parses absl flags and runs a command; see :func:`run_subcommand`.
 
-    Args:
-        command: A module with ``define_flags()`` and ``run()``; see
-            :func:`run_subcommand`.
-        argv: The name of the program and its flags. Defaults to ``sys.argv``.
+    `argv` is the name of the program and its flags. Defaults to ``sys.argv``.
     """
 
     def parse(argv: list[str]) -> list[str]:
@@ -119,10 +115,8 @@ def guard(interrupted: str = STARTS_OVER) -> Iterator[None]:
 
     A UserError and an OSError end with status 2; Ctrl-C and SIGTERM with 128 plus the
     number of the signal. SIGTERM unwinds the body as Ctrl-C does, so that temporary
-    files are removed; a second one ends the process at once.
-
-    Args:
-        interrupted: How to continue after an interruption.
+    files are removed; a second one ends the process at once. `interrupted` says how to
+    continue after an interruption.
     """
 
     def terminate(number, _frame):
@@ -184,4 +178,4 @@ def _fail(message: str) -> NoReturn:
     # Names in files of other people must not control the terminal.
     line = "".join(x if x.isprintable() else ascii(x)[1:-1] for x in line)
     print(f"error: {line}", file=sys.stderr)
-    sys.exit(USER_ERROR)
+    sys.exit(2)

@@ -76,10 +76,7 @@ class ShardStageConfig(StageConfig):
     """The keys of a stage that is trained on shards."""
 
     label_balance: float = key(
-        0.0,
-        "0 samples crops equally often, 1 samples labels equally often",
-        low=0,
-        high=1,
+        0.0, "0: sample crops equally often; 1: labels equally often", low=0, high=1
     )
 
 
@@ -330,8 +327,7 @@ class Config:
     def settled(self, num_labels: int | None = None) -> Self:
         """Returns a copy whose priors fit the autoencoder and the data.
 
-        Args:
-            num_labels: The number of labels of the data; None keeps the present one.
+        `num_labels` is that of the data; None keeps the present number.
         """
         derived: dict[str, Any] = {"num_embeddings": self.vqvae.num_embeddings}
         if num_labels is not None:

@@ -26,12 +26,8 @@ def whole_file(path: str | os.PathLike, mode: str = "wb", **kwargs) -> Iterator[
 
     The bytes are on disk before the rename. After an exception, a full disk or a crash
     in the body, `path` is unchanged and the temporary file is removed. Only a SIGKILL
-    may leave a hidden file ``.<name>.*``, which is never read.
-
-    Args:
-        path: The final name.
-        mode: ``"wb"``, or ``"w"`` for UTF-8 with newlines as written.
-        **kwargs: Arguments of ``open``.
+    may leave a hidden file ``.<name>.*``, which is never read. `mode` is ``"wb"``, or
+    ``"w"`` for UTF-8 with newlines as written; `kwargs` are arguments of ``open``.
     """
     path = Path(path)
     if "b" not in mode:

@@ -103,13 +103,9 @@ def require(holds: bool, name: str, expected: str, received: Any) -> None:
 
 
 def parse_override(section: Any, name: str, text: str, prefix: str = "") -> Any:
-    """Reads the value that a user types for a key of a section.
+    """Reads the value `text` that a user types for the key `name` of a record.
 
-    Args:
-        section: The record.
-        name: The key.
-        text: The value as text.
-        prefix: The name of the section with a dot, for messages.
+    `prefix` is the name of the section with a dot, for messages.
 
     Raises:
         UserError: The section has no such key, or the value has another type.
@@ -136,8 +132,7 @@ def parse_override(section: Any, name: str, text: str, prefix: str = "") -> Any:
 def frozen_differences(old: Any, new: Any) -> list[str]:
     """Lists the keys that differ and may not change once a stage has a checkpoint.
 
-    Returns:
-        Lines such as ``hidden: 128 -> 64``.
+    The lines are such as ``hidden: 128 -> 64``.
     """
     return [
         f"{field.name}: {getattr(old, field.name)} -> {getattr(new, field.name)}"

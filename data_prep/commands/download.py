@@ -54,7 +54,7 @@ def add_flags(parser) -> None:
 
 def run(args) -> None:
     """Runs the command."""
-    from data_prep.download import download
+    from data_prep.download import DownloadOptions, download
 
     limits = {"workers": (1, 64), "rate": (0, 10_000), "retries": (0, 100)}
     limits |= {"timeout": (0.001, 3600), "max_megabytes": (0.001, 10_000)}
@@ -68,18 +68,16 @@ def run(args) -> None:
     channels = chosen(COLOURS, names_of(args.channels))
     index = read_index(Path(args.index), channels, args.url)
     credit = _credit(args.credit, index)
+    options = DownloadOptions(
+        workers=args.workers,
+        rate=args.rate,
+        retries=args.retries,
+        timeout=args.timeout,
+        max_bytes=int(args.max_megabytes * 1e6),
+        verify=args.verify,
+    )
     with exclusive(folder, "the folder for images"):
-        report = download(
-            index,
-            folder,
-            credit,
-            workers=args.workers,
-            rate=args.rate,
-            retries=args.retries,
-            timeout=args.timeout,
-            max_bytes=int(args.max_megabytes * 1e6),
-            verify=args.verify,
-        )
+        report = download(index, folder, credit, options)
     print(
         f"images: {report.fetched} downloaded ({report.bytes / 1e6:.1f} MB), "
         f"{report.kept} existed; {len(index.images)} in all"

@@ -69,8 +69,7 @@ def write_features(
     If a run ends between the two files, the old description does not fit the new
     features, and :func:`read_features` refuses them.
 
-    Returns:
-        The hex sha256 of ``features.npy``.
+    Returns the hex sha256 of ``features.npy``.
 
     Raises:
         UserError: The features of a crop are not finite.

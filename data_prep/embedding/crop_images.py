@@ -131,15 +131,10 @@ class CropImages:
 
 
 def reduced(images: tf.Tensor, size: int) -> tf.Tensor:
-    """Reduces square images by averaging over areas, in graph.
+    """Reduces square images by averaging over areas, in graph: [..., S, S, C].
 
-    Args:
-        images: Uint8 or uint16 [..., H, W, C] with H = W >= `size`; other shapes fail
-            with an InvalidArgumentError when the graph runs.
-        size: S.
-
-    Returns:
-        The same type, [..., S, S, C].
+    The images are uint8 or uint16 [..., H, W, C] with H = W >= `size`; other shapes
+    fail with an InvalidArgumentError when the graph runs. The type is kept.
     """
     height, width = tf.unstack(tf.shape(images)[-3:-1])
     fits = tf.debugging.Assert(

@@ -64,7 +64,7 @@ def embed(
     markers: Sequence[str] | None = None,
     strategy: str = "auto",
 ) -> CropFolder:
-    """Trains the network and writes the features of all crops beside them.
+    """Trains the network, writes the features of all crops and returns the crops.
 
     Training continues where it stopped, and finished parts are kept. A request that is
     refused leaves no files.
@@ -77,9 +77,6 @@ def embed(
         markers: The channels that it sees of both cells. None keeps the seed and the
             channels of an existing network.
         strategy: See :func:`distribution.make_strategy`.
-
-    Returns:
-        The crops.
 
     Raises:
         UserError: The request cannot be fulfilled, or would change a trained network.

@@ -73,7 +73,17 @@ def settle(
     if saved:
         if saved[-1][0] >= new.config.steps:
             new = dataclasses.replace(new, crops=old.crops)
-        _refuse_changes(path.parent, old, new)
+        changes = frozen_differences(old.config, new.config)
+        for name in ("seed", "protein", "markers", "crops"):
+            before, after = getattr(old, name), getattr(new, name)
+            if before != after:
+                changes.append(f"{name}: {before!s:.30} -> {after!s:.30}")
+        if changes:
+            raise UserError(
+                f"the network in {path.parent} was trained with different settings: "
+                "expected the same crops and settings; remove that folder to train it "
+                f"again. Received: {'; '.join(changes)}"
+            )
     return new
 
 
@@ -93,17 +103,3 @@ def crops_fingerprint(folder: CropFolder) -> str:
 
 def _read(path: Path) -> NetworkSettings:
     return read(NetworkSettings, read_sealed_json(path), path, strict=True)
-
-
-def _refuse_changes(path: Path, old: NetworkSettings, new: NetworkSettings) -> None:
-    changes = frozen_differences(old.config, new.config)
-    for name in ("seed", "protein", "markers", "crops"):
-        before, after = getattr(old, name), getattr(new, name)
-        if before != after:
-            changes.append(f"{name}: {before!s:.30} -> {after!s:.30}")
-    if changes:
-        raise UserError(
-            f"the network in {path} was trained with different settings: expected the "
-            "same crops and settings; remove that folder to train it again. Received: "
-            + "; ".join(changes)
-        )

@@ -76,15 +76,12 @@ def group_crops(
 
 
 class Pairs:
-    """The pairs of some groups.
+    """The pairs of some groups; an epoch has `num_examples` N of them.
 
     Args:
         images: The images of all crops.
         groups: Rows of the table by group, at least two in each.
         augment: Whether training shows both cells in random symmetries of the square.
-
-    Attributes:
-        num_examples: N, the number of pairs in an epoch.
     """
 
     def __init__(

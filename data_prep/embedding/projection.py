@@ -29,14 +29,6 @@ FEWEST_CROPS = 8
 _PLACED_AT_ONCE = 16_384
 
 
-def usual_clusters(num_crops: int) -> int:
-    """Returns a number of clusters that a person can review.
-
-    It is half the square root of the number of crops: 16 for 1,000, 198 for 157,000.
-    """
-    return max(2, round(num_crops**0.5 / 2))
-
-
 def require_libraries(*names: str) -> None:
     """Checks that libraries are installed, by default all that screening needs."""
     for name in names or ("sklearn", "umap"):
@@ -62,16 +54,10 @@ def principal_components(features: np.ndarray) -> np.ndarray:
 
 
 def cluster(components: np.ndarray, num_clusters: int, seed: int) -> np.ndarray:
-    """Divides crops into clusters by mini-batch k-means.
+    """Divides crops with `components` [N, D] into clusters by mini-batch k-means.
 
-    Args:
-        components: Numbers [N, D].
-        num_clusters: Number of clusters; there are fewer if clusters stay empty or
-            would have fewer than two crops.
-        seed: Random seed.
-
-    Returns:
-        The cluster of each crop, int32 [N]; 0 is the largest cluster.
+    There are fewer than `num_clusters` if clusters stay empty or would have fewer than
+    two crops. Returns the cluster of each crop, int32 [N]; 0 is the largest cluster.
     """
     k_means = _screening_library("sklearn.cluster").MiniBatchKMeans(
         n_clusters=max(1, min(num_clusters, len(components) // 2)),
@@ -89,16 +75,11 @@ def cluster(components: np.ndarray, num_clusters: int, seed: int) -> np.ndarray:
 def map_positions(
     components: np.ndarray, clusters: np.ndarray, seed: int, progress=None
 ) -> np.ndarray:
-    """Places crops on a map.
+    """Places crops with `components`, float32 [N, D], on a map.
 
-    Args:
-        components: Float32 [N, D].
-        clusters: Int [N]; the map is fitted on some crops of each cluster.
-        seed: Random seed.
-        progress: Called with the number of crops that were placed.
-
-    Returns:
-        Float32 [N, 2], centered; half the width of the map is 1.
+    It is fitted on some crops of each of the `clusters`, int [N]. `progress` is called
+    with the number of crops that were placed. Returns float32 [N, 2], centered; half
+    the width of the map is 1.
     """
     mapper = _screening_library("umap").UMAP(
         n_neighbors=min(NUM_NEIGHBOURS, len(components) - 1),
@@ -127,15 +108,8 @@ def map_positions(
 def stratified(strata: np.ndarray, most: int, seed: int) -> np.ndarray:
     """Selects at most `most` of N items, in proportion to the sizes of the strata.
 
-    Every stratum gives at least one item while there is room.
-
-    Args:
-        strata: The stratum of each item, int [N].
-        most: Largest number of items.
-        seed: Random seed.
-
-    Returns:
-        The selected indices, sorted.
+    `strata` is the stratum of each item, int [N]. Every stratum gives at least one item
+    while there is room. Returns the selected indices, sorted.
     """
     if len(strata) <= most:
         return np.arange(len(strata))

@@ -113,14 +113,14 @@ def make_embedding(
     Args:
         folder: The folder with ``crops.csv`` and the features.
         features: Features of the crops.
-        num_clusters: Number of clusters. Defaults to the existing number, or
-            :func:`projection.usual_clusters`.
+        num_clusters: Number of clusters. Defaults to the existing number, or half the
+            square root of the number of crops: 16 for 1,000, 198 for 157,000.
         seed: Random seed. Defaults to the existing one, or 0.
         progress: Called with the number of crops that were placed on the map.
     """
     old = read_embedding(folder, features)
     if num_clusters is None:
-        usual = projection.usual_clusters(len(features.crop_ids))
+        usual = max(2, round(len(features.crop_ids) ** 0.5 / 2))
         num_clusters = old.config["clusters"] if old else usual
     kept = old if old and seed in (None, old.config["seed"]) else None
     seed = kept.config["seed"] if kept else seed or 0

@@ -61,11 +61,12 @@ def read_field(field: Field) -> np.ndarray:
                 raise DataError(f"too few channels: expected {least}, not {channels}")
     first = decoded[planes[0].path]
     for path, image in decoded.items():
-        if image.shape[:2] != first.shape[:2] or image.dtype != first.dtype:
+        sizes = [f"{x.dtype.name} {x.shape[0]} x {x.shape[1]}" for x in (first, image)]
+        if sizes[0] != sizes[1]:
             raise DataError(
                 "the channels of a field do not fit together: expected "
-                f"{_size(first)} as in {planes[0].path}. "
-                f"Received: {_size(image)} in {path} of field {field.field_id!r}"
+                f"{sizes[0]} as in {planes[0].path}. "
+                f"Received: {sizes[1]} in {path} of field {field.field_id!r}"
             )
     if len(decoded) == 1 and _indices(planes) == list(range(first.shape[-1])):
         return first
@@ -76,9 +77,7 @@ def read_field(field: Field) -> np.ndarray:
 def read_field_image(path: str | os.PathLike, name: str = "") -> np.ndarray:
     """Reads an image file of any supported type: uint8 or uint16 [H, W, C].
 
-    Args:
-        path: The file.
-        name: The name that tells its type; empty: that of the path.
+    `name` tells its type, by default the name of the path.
     """
     with _named(path):
         return _decoded(Path(path), name)
@@ -163,7 +162,3 @@ def _named(path: str | os.PathLike, field: Field | None = None) -> Iterator[None
 
 def _indices(planes: Sequence[Plane]) -> list[int]:
     return [plane.index or 0 for plane in planes]
-
-
-def _size(image: np.ndarray) -> str:
-    return f"{image.dtype.name} {image.shape[0]} x {image.shape[1]}"

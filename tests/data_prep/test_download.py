@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data_prep.download import download
+from data_prep.download import DownloadOptions, download
 from data_prep.image_index import read_index
 from data_prep.images.field_images import read_field
 from data_prep.layouts import read_fields
@@ -39,7 +39,9 @@ def fetch(tmp_path, monkeypatch):
         (tmp_path / "images").mkdir(exist_ok=True)
         index = read_index(tmp_path / "index.csv", COLOURS, template)
         options = {"workers": 1, "rate": 0, "retries": 3, "timeout": 5, **o}
-        return download(index, tmp_path / "images", "random noise", **options)
+        return download(
+            index, tmp_path / "images", "random noise", DownloadOptions(**options)
+        )
 
     return run
 
