@@ -77,13 +77,18 @@ def unique_id(row: Row, column: str, seen: dict, name: str | None = None) -> str
     """
     found = row.get(column) if name is None else name
     check_id(found, f"{column}={found!r} in {row.where}")
-    if found in seen:
-        raise DataError(
-            f"repeated id: expected every {column} once. "
-            f"Received: {found!r} in {row.where} and in {seen[found]}"
-        )
-    seen[found] = row.where
+    add_once(found, row.where, seen, f"every {column} once")
     return found
+
+
+def add_once(name: str, where: str, seen: dict[str, str], expected: str) -> None:
+    """Adds an id and its place to `seen`; raises a DataError if it is repeated."""
+    if name in seen:
+        raise DataError(
+            f"repeated id: expected {expected}. "
+            f"Received: {name!r} in {where} and in {seen[name]}"
+        )
+    seen[name] = where
 
 
 def check_id(name: str, received: str) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from data_prep.fields import Field, FieldFolder, FolderFiles, Plane
 from data_prep.layouts import colours
-from data_prep.tables import Row, read_table, unique_id
+from data_prep.tables import Row, add_once, read_table, unique_id
 from tfvqgen.errors import DataError
 
 _TABLE = "IF-image.csv"
@@ -46,34 +46,26 @@ def _read_fields(files: FolderFiles, channels: Sequence[str] | None) -> FieldFol
 def _read_crops(files: FolderFiles, channels: Sequence[str] | None) -> FieldFolder:
     wanted = colours.chosen(colours.COLOURS, channels)
     rows = _crop_rows(files)
-    fields: dict[str, Field] = {}
+    fields, seen = [], {}
     for name in files.names:
         parts = _crop_name(name)
         if parts is None:
             continue
-        if parts["id"] in fields:
-            raise DataError(
-                f"repeated id: expected every crop once. "
-                f"Received: {parts['id']!r} in {files.folder / name}"
-            )
+        add_once(parts["id"], str(files.folder / name), seen, "every crop once")
         path = files.find(name)
         planes = {colour: Plane(path, _CROP_INDEX[colour]) for colour in wanted}
         row = rows.get(parts["id"], Row({}, ""))
-        fields[parts["id"]] = _field(parts["id"], planes, wanted, row, parts)
-    return colours.folder_of("subcell", files, wanted, list(fields.values()))
+        fields.append(_field(parts["id"], planes, wanted, row, parts))
+    return colours.folder_of("subcell", files, wanted, fields)
 
 
 def _crop_rows(files: FolderFiles) -> dict[str, Row]:
-    rows: dict[str, Row] = {}
+    rows, seen = {}, {}
     path = files.find(_CROP_TABLE)
     for row in () if path is None else read_table(path, (*_CROP_KEY, "locations")):
         # Programs that know only floating-point numbers write 12 as 12.0.
         crop_id = "_".join(row.get(name).removesuffix(".0") for name in _CROP_KEY)
-        if crop_id in rows:
-            raise DataError(
-                f"repeated id: expected every crop once. Received: "
-                f"{crop_id!r} in {row.where} and in {rows[crop_id].where}"
-            )
+        add_once(crop_id, row.where, seen, "every crop once")
         rows[crop_id] = row
     return rows
 

@@ -92,17 +92,10 @@ def make_field(
     pixel_size: float | None = FULL_SIZE_PIXEL,
     **metadata: str,
 ) -> Field:
-    """Returns a field with the wanted channels.
+    """Returns a field with the wanted `channels` of those that were `found`.
 
-    Args:
-        field_id: Id of the field.
-        found: Channel name -> file, of all channels that exist.
-        channels: Names of the wanted channels in order.
-        where: File and line, or folder, for messages.
-        labels: As in ``Field``.
-        group: As in ``Field``.
-        pixel_size: As in ``Field``.
-        **metadata: As in ``Field``; empty ones are left out, and ``codec`` is added.
+    Empty metadata are left out, and ``codec`` is added. Messages name `where`, the file
+    and line or the folder.
 
     Raises:
         DataError: A channel is missing; names the field.

@@ -7,18 +7,11 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from data_prep.fields import Field, FieldFolder, FolderFiles, Plane
+from data_prep import tables
+from data_prep.fields import FieldFolder, FolderFiles, Plane
 from data_prep.images.field_images import codec_of_name, image_form
 from data_prep.labels import known_anywhere
 from data_prep.layouts import colours
-from data_prep.tables import (
-    Row,
-    check_id,
-    path_inside,
-    read_header,
-    read_table,
-    unique_id,
-)
 from tfvqgen.data.crops import COLUMNS
 from tfvqgen.data.images import MAX_CHANNELS
 from tfvqgen.errors import DataError, UserError
@@ -65,26 +58,17 @@ def _read_label_folders(
     most = max(found.values(), key=len)
     in_order = [name for name in ("grey", *colours.COLOURS) if name in most]
     wanted = colours.chosen(in_order, channels)
-    fields: dict[str, Field] = {}
+    fields, seen = [], {}
     for (label, name_id), planes in found.items():
         field_id = re.sub(r"[^\w.-]+", "-", f"{label}_{name_id}")
         where = str(files.folder / label)
-        check_id(field_id, f"{name_id!r} in {where}")
-        if field_id in fields:
-            raise DataError(
-                "repeated id: expected labels and ids that differ by more "
-                f"than punctuation. Received: {field_id!r} in {where}"
-            )
-        fields[field_id] = colours.make_field(
-            field_id,
-            planes,
-            wanted,
-            where,
-            labels=(label,),
-            group=name_id,
-            pixel_size=None,
-        )
-    return colours.folder_of("folder", files, wanted, list(fields.values()), credit="")
+        tables.check_id(field_id, f"{name_id!r} in {where}")
+        expected = "labels and ids that differ by more than punctuation"
+        tables.add_once(field_id, f"{where}/{name_id}", seen, expected)
+        known = {"labels": (label,), "group": name_id, "pixel_size": None}
+        field = colours.make_field(field_id, planes, wanted, where, **known)
+        fields.append(field)
+    return colours.folder_of("folder", files, wanted, fields, credit="")
 
 
 def _parse(name: str) -> tuple[str, str, str] | None:
@@ -112,8 +96,8 @@ def _read_manifest(files: FolderFiles, channels: Sequence[str] | None) -> FieldF
     wanted = colours.chosen(_channel_names(table), channels)
     info = colours.SourceInfo.read(files, "manifest.json", credit="")
     fields, seen = [], {}
-    for row in read_table(table, ("id",)):
-        field_id = unique_id(row, "id", seen)
+    for row in tables.read_table(table, ("id",)):
+        field_id = tables.unique_id(row, "id", seen)
         there = [name for name in wanted if row.get(f"{_START}{name}")]
         others = (name for name in row.cells if not name.startswith(_START))
         field = colours.make_field(
@@ -132,7 +116,7 @@ def _read_manifest(files: FolderFiles, channels: Sequence[str] | None) -> FieldF
 
 
 def _channel_names(table: Path) -> list[str]:
-    header = read_header(table)
+    header = tables.read_header(table)
     starting = [column for column in header if column.lower().startswith(_START)]
     names = [column[len(_START) :] for column in starting]
     fits = all(re.fullmatch(r"[\w.+-][\w .+-]*", name) for name in names)
@@ -150,11 +134,11 @@ def _channel_names(table: Path) -> list[str]:
     return names
 
 
-def _plane(files: FolderFiles, row: Row, channel: str) -> Plane:
+def _plane(files: FolderFiles, row: tables.Row, channel: str) -> Plane:
     cell = row.get(f"{_START}{channel}")
     found = re.fullmatch(r"(.+?)(?:#([0-7]))?", cell)
     name, index = found[1], None if found[2] is None else int(found[2])
-    path = files.find(path_inside(name, f"{_START}{channel} in {row.where}"))
+    path = files.find(tables.path_inside(name, f"{_START}{channel} in {row.where}"))
     if path is None or not codec_of_name(path.name):
         raise DataError(
             f"no such image: expected a PNG, TIFF or JPEG file in {files.folder}. "
@@ -163,7 +147,7 @@ def _plane(files: FolderFiles, row: Row, channel: str) -> Plane:
     return Plane(path, index)
 
 
-def _pixel_size(row: Row) -> float | None:
+def _pixel_size(row: tables.Row) -> float | None:
     cell = row.get("pixel_size")
     try:
         size = float(cell or "nan")

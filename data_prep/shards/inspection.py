@@ -70,32 +70,24 @@ def write_contact_sheet(
 ) -> None:
     """Writes a PNG with one row of crops per label, in display colours.
 
-    Crops with only that label come first. The last row shows crops without a label.
-
-    Args:
-        dataset: Shards without damage.
-        path: The file.
-        per_label: The largest number of crops in a row.
+    Crops with only that label come first, at most `per_label` in a row. The last row
+    shows crops without a label. The shards must not be damaged.
     """
     rows: list[tuple[str, list[np.ndarray]]] = [(n, []) for n in dataset.info.labels]
     rows.append(("(unknown)", []))
     for name, info in dataset.info.splits.items():
-        if info.num_examples:
-            _add_images(rows, dataset.split(name), per_label)
+        if not info.num_examples:
+            continue
+        split = dataset.split(name)
+        has = split.read_labels()
+        has = np.concatenate([has, ~has.any(axis=1, keepdims=True)], axis=1)
+        num_labels = has.sum(axis=1)
+        for column, (_, shown) in enumerate(rows):
+            candidates = np.flatnonzero(has[:, column])
+            order = np.argsort(num_labels[candidates], kind="stable")
+            wanted = candidates[order][: per_label - len(shown)]
+            for image in schema.read_images(split, wanted.tolist()):
+                shown.append(composite(image, dataset.info.display_channels))
     if not rows[-1][1]:
         rows.pop()
     write_image(path, sheet_of_rows(rows))
-
-
-def _add_images(rows: list, split: schema.Split, per_label: int) -> None:
-    """Fills up the rows with crops of one split."""
-    has = split.read_labels()
-    has = np.concatenate([has, ~has.any(axis=1, keepdims=True)], axis=1)
-    num_labels = has.sum(axis=1)
-    display = split.dataset_info.display_channels
-    for column, (_, shown) in enumerate(rows):
-        candidates = np.flatnonzero(has[:, column])
-        order = np.argsort(num_labels[candidates], kind="stable")
-        wanted = candidates[order][: per_label - len(shown)]
-        for image in schema.read_images(split, wanted.tolist()):
-            shown.append(composite(image, display))

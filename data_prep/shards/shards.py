@@ -1,7 +1,4 @@
-"""Writes crops as TFRecord shards.
-
-Shapes: [H, W, C] height, width, channels.
-"""
+"""Writes crops, [H, W, C], as TFRecord shards."""
 
 import collections
 import contextlib
@@ -25,7 +22,7 @@ from data_prep.images.field_images import read_field, whole_png
 from data_prep.shards import plan
 from data_prep.shards.plan import Plan, Record, ShardOptions
 from tfvqgen.data import dataset_info, images, schema
-from tfvqgen.data.crops import Crop, CropFolder
+from tfvqgen.data.crops import Crop, CropFolder, CropsInfo
 from tfvqgen.data.dataset_info import FILE_NAME, DatasetInfo, Shard, SplitInfo
 from tfvqgen.data.tfrecords import is_shard_name, shard_name, write_shard
 from tfvqgen.errors import DataError, UserError
@@ -43,23 +40,11 @@ class StoredImage(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class CropSource:
-    """Crops to be written, from a table of crops or from a layout.
+class CropSource(CropsInfo):
+    """Crops to be written, from a table of crops or from a layout."""
 
-    Attributes:
-        channels: Names of the channels in order.
-        dtype: ``uint8`` or ``uint16``.
-        labels_ordered: Whether the first label of a crop is its main label.
-        credit: Licence and source of the images.
-        rows: The crops.
-        read: Reads the image of a crop; threads may call it at the same time.
-    """
-
-    channels: tuple[str, ...]
-    dtype: str
-    labels_ordered: bool
-    credit: str
     rows: list[Crop]
+    # Reads the image of a crop; threads may call it at the same time.
     read: Callable[[Crop], StoredImage]
 
 
@@ -164,8 +149,9 @@ def write_dataset(
         with tqdm(total=len(made.records), unit="crop", desc="shards") as progress:
             for split, records in by_split.items():
                 encoded = _in_order(encode, records, threads)
-                names = _shard_names(split, len(records), options.num_shards)
-                shards = _write_shards(partial, names, encoded, len(records), progress)
+                shards = _write_shards(
+                    partial, split, encoded, len(records), options.num_shards, progress
+                )
                 info.splits[split] = _split_info(records, info.labels, shards)
         commit(info)
     return info, made
@@ -195,7 +181,6 @@ def _pixel_size(crop: Crop, side: int, size: int | None) -> float | None:
 def _encoded(
     source: CropSource, first: Crop, info: DatasetInfo, size: int | None, record: Record
 ) -> bytes:
-    """Encodes a crop on disk as a record."""
     crop = record.crop
     image, path, png = source.read(crop)
     one, other = info.pixel_size, _pixel_size(crop, len(image), size)
@@ -250,15 +235,11 @@ def _in_order(
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _shard_names(split: str, num_records: int, num_shards: int) -> list[str]:
-    number = max(1, min(num_shards, num_records))
-    return [shard_name(split, index, number) for index in range(number)]
-
-
 def _write_shards(
-    folder: Path, names: Sequence[str], encoded: Iterator, num_records: int, progress
+    folder: Path, split: str, encoded: Iterator, size: int, num_shards: int, progress
 ) -> tuple[Shard, ...]:
-    bounds = np.linspace(0, num_records, len(names) + 1).astype(int)
+    num_shards = max(1, min(num_shards, size))
+    bounds = np.linspace(0, size, num_shards + 1).astype(int)
 
     def take(count: int) -> Iterator[bytes]:
         for _ in range(count):
@@ -267,8 +248,8 @@ def _write_shards(
 
     with contextlib.closing(encoded):
         return tuple(
-            write_shard(folder / name, take(count))
-            for name, count in zip(names, np.diff(bounds).tolist(), strict=True)
+            write_shard(folder / shard_name(split, index, num_shards), take(count))
+            for index, count in enumerate(np.diff(bounds).tolist())
         )
 
 

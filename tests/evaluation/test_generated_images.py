@@ -49,7 +49,7 @@ def test_stored_cells_are_those_that_the_model_generates(
     np.testing.assert_array_equal(cells.labels, requested > 0)
     dataset = open_dataset(tmp_path / "cells", verify=True)
     split = dataset.split("train")
-    assert split.label_counts == dict(zip(LABELS, [2, 2, 1], strict=True))
+    assert split.info.label_counts == dict(zip(LABELS, [2, 2, 1], strict=True))
     np.testing.assert_array_equal(split.read_labels(), requested > 0)
     assert "not observed" in dataset.info.credit
     assert dataset.info.provenance["made_by_a_model"]["guidance"] == 0.5

@@ -1,10 +1,10 @@
 """Code shards: the training data of the priors, written by one autoencoder.
 
+Shapes: top codes [h, w], bottom codes [2h, 2w]; L labels.
+
 A folder has ``codes.json`` and, for each split, shards with the names of the image
 shards. A record is a ``tf.train.Example`` of one crop: code maps, labels and id.
 """
-
-# Shapes: top codes [h, w], bottom codes [2h, 2w]; L labels.
 
 import dataclasses
 import itertools
@@ -56,13 +56,7 @@ class CodesInfo:
 
 
 class CodeSplit(schema.RecordSplit):
-    """The code maps of one split, with the interface of ``schema.Split``.
-
-    Args:
-        folder: The folder of ``codes.json``.
-        name: ``train``, ``validation`` or ``test``.
-        info: The contents of ``codes.json``.
-    """
+    """The code maps of one split, with the interface of ``schema.Split``."""
 
     def __init__(self, folder: str | os.PathLike, name: str, info: CodesInfo):
         super().__init__(folder, name, info.splits[name], info.labels)
@@ -93,11 +87,7 @@ def serialize_codes(
 ) -> bytes:
     """Makes the record of one crop's codes, stored as little-endian uint16.
 
-    Args:
-        top: Integers [h, w].
-        bottom: Integers [2h, 2w].
-        labels: Indices into the vocabulary.
-        crop_id: The id of the crop.
+    The codes are integers, and the labels are indices into the vocabulary.
     """
     return schema.serialize(
         {
@@ -158,7 +148,7 @@ def read_codes_info(folder: str | os.PathLike) -> CodesInfo:
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         raise DataError(f"wrong format: expected {FORMAT}. Received: {path}")
     info = read(CodesInfo, values, path)
-    _check_shards(folder, info, verify=False)
+    require_whole(folder, info, verify=False)
     return info
 
 
@@ -177,12 +167,13 @@ def require_current(
             )
 
 
-def require_whole(folder: str | os.PathLike, info: CodesInfo) -> None:
-    """Compares the sha256 of the shards; raises a DataError if one is damaged."""
-    _check_shards(folder, info, verify=True)
+def require_whole(
+    folder: str | os.PathLike, info: CodesInfo, verify: bool = True
+) -> None:
+    """Raises a DataError if a shard is missing or damaged.
 
-
-def _check_shards(folder: str | os.PathLike, info: CodesInfo, verify: bool) -> None:
+    The sha256 of the shards is only compared with `verify`.
+    """
     for shard in itertools.chain(*info.splits.values()):
         path = Path(folder) / shard.path
         if problem := shard_problem(path, shard, verify):

@@ -104,14 +104,9 @@ class CropsInfo:
 
 @dataclasses.dataclass(frozen=True)
 class CropFolder(CropsInfo):
-    """A folder of crops as read from disk.
+    """A folder of crops as read from disk, in the order of its table."""
 
-    Attributes:
-        folder: The folder that paths are relative to.
-        rows: The crops in the order of the table.
-    """
-
-    folder: Path
+    folder: Path  # Paths are relative to it.
     rows: list[Crop]
 
     def image_path(self, crop: Crop) -> Path:
@@ -231,12 +226,9 @@ def read_crops(path: str | os.PathLike) -> CropFolder:
 
 
 def check_crop(crop: Crop, seen: set[str], where: str) -> None:
-    """Raises a DataError if a table could not hold a crop.
+    """Raises a DataError with the place `where` if a table could not hold a crop.
 
-    Args:
-        crop: The crop.
-        seen: The ids of the crops before it; its own id is added.
-        where: The place of the crop, for messages.
+    The id of the crop is added to `seen`, the ids of the crops before it.
     """
     for name in ("crop_id", "path", "group"):
         value = getattr(crop, name)
@@ -251,8 +243,8 @@ def check_crop(crop: Crop, seen: set[str], where: str) -> None:
         if not label or LABEL_SEPARATOR in label or label != label.strip():
             raise _wrong(where, f"labels without {LABEL_SEPARATOR!r}", repr(label))
     if not re.fullmatch("([0-9a-f]{64})?", crop.sha256):
-        digits = "64 hexadecimal digits or nothing"
-        raise _wrong(where, digits, f"sha256={crop.sha256!r}")
+        expected = "64 hexadecimal digits or nothing"
+        raise _wrong(where, expected, f"sha256={crop.sha256!r}")
 
 
 def _cells(row: Crop) -> list[str]:
@@ -277,10 +269,9 @@ def _parse_row(cells: dict[str, str], where: str) -> Crop:
     if accepted not in ("true", "false"):
         raise _wrong(where, "true or false", f"accepted={accepted!r}")
     labels = (name.strip() for name in cells["labels"].split(LABEL_SEPARATOR))
-    named = {name: stripped[name] for name in ("crop_id", "path", "group", "field")}
     others = [name for name in cells if name not in (*COLUMNS, "sha256")]
     return Crop(
-        **named,
+        **{name: stripped[name] for name in ("crop_id", "path", "group", "field")},
         # Repeated labels count once.
         labels=tuple(dict.fromkeys(name for name in labels if name)),
         **{name: _number(stripped[name], name, where) for name in _NUMBERS},

@@ -121,9 +121,8 @@ class DatasetInfo:
 
 def check_channels(info: Any) -> None:
     """Raises a UserError if ``image_shape``, ``channels`` and ``display`` differ."""
-    channels = len(info.channels)
-    fits = info.image_shape[2] == channels
-    require(fits, "image_shape", f"{channels} channels", info.image_shape)
+    fits = info.image_shape[2] == len(info.channels)
+    require(fits, "image_shape", f"{len(info.channels)} channels", info.image_shape)
     shown = {name for name in info.display.values() if name is not None}
     fits = set(info.display) == set(COLOURS) and shown <= set(info.channels)
     expected = "red, green and blue, each with the name of a channel or null"

@@ -60,18 +60,17 @@ def encode_png(image: np.ndarray, text: Mapping[str, str] | None = None) -> byte
     filtered[:, 0] = _FILTER_UP
     filtered[0, 1:] = rows[0]
     np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
-    header = png_header(height, width, channels, image.dtype.name)
+    header = _chunk(b"IHDR", png_header(height, width, channels, image.dtype.name))
     packer = zlib.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS, 9, zlib.Z_RLE)
     packed = packer.compress(filtered) + packer.flush()
     texts = b"".join(text_chunk(*item) for item in (text or {}).items())
     end = _chunk(b"IDAT", packed) + _chunk(b"IEND", b"")
-    return _SIGNATURE + _chunk(b"IHDR", header) + texts + end
+    return _SIGNATURE + header + texts + end
 
 
 def text_chunk(keyword: str, text: str) -> bytes:
     """Returns a text chunk (iTXt) of a PNG: not compressed, without a language."""
-    data = keyword.encode("latin-1") + b"\0\0\0\0\0" + text.encode()
-    return _chunk(b"iTXt", data)
+    return _chunk(b"iTXt", keyword.encode("latin-1") + b"\0" * 5 + text.encode())
 
 
 def decode_png(data: bytes) -> np.ndarray:

@@ -137,8 +137,6 @@ def training_examples(
         UserError: A number is out of range.
         DataError: A shard is damaged.
     """
-    if start_step < 0:
-        raise UserError(f"start_step: expected at least 0. Received: {start_step}")
     part = Share(batch_size, **share)
     order = _training_order(split, seed, label_balance)
     fetch = _cached_fetch(split) if cache else _fetch(split)
@@ -164,14 +162,8 @@ def evaluation_examples(
     All batches have the same static shape: the last global batch is padded with copies
     of the last example, which have ``weight`` 0 and ``index`` -1.
 
-    Args:
-        split: The split.
-        batch_size: The global batch, over all workers and replicas.
-        **share: Further arguments of :class:`Share`.
-
-    Returns:
-        A data set with the tensors of :func:`training_examples` and ``weight`` float32
-        [B].
+    The arguments are those of :func:`training_examples`, and so are the tensors, to
+    which ``weight`` float32 [B] is added.
     """
     part = Share(batch_size, **share)
     fetch = _fetch(split)
@@ -191,14 +183,7 @@ def evaluation_examples(
 
 
 def diagnose(error: Exception, split: Split) -> DataError:
-    """Finds the file and record that made reading fail.
-
-    Args:
-        error: The error of the data set.
-        split: The split that was read.
-
-    Returns:
-        An error that names file and record.
+    """Returns an error that names the file and record that made reading fail.
 
     Raises:
         Exception: `error` itself, if the files are not damaged.

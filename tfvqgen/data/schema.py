@@ -40,14 +40,7 @@ _QUIET_AT_FIRST = {"unit": "example", "delay": 2, "leave": False}
 
 
 class RecordSplit:
-    """The records of one split, each with a number from 0.
-
-    Args:
-        folder: The folder of the shards.
-        name: ``train``, ``validation`` or ``test``.
-        shards: The descriptions of the shards.
-        labels: The vocabulary.
-    """
+    """The records of one split, each with a number from 0."""
 
     def __init__(self, folder, name: str, shards: Sequence[Shard], labels: tuple):
         self.name = name
@@ -121,22 +114,12 @@ class RecordSplit:
 
 
 class Split(RecordSplit):
-    """The examples of one split.
-
-    Attributes:
-        dataset_info: The contents of ``dataset.json``.
-        info: The part about this split.
-    """
+    """The examples of one split; ``info`` is its part of ``dataset_info``."""
 
     def __init__(self, folder: Path, name: str, info: DatasetInfo):
         self.dataset_info = info
         self.info: SplitInfo = info.splits[name]
         super().__init__(folder, name, self.info.shards, info.labels)
-
-    @property
-    def label_counts(self) -> Mapping[str, int]:
-        """The number of examples that have each label."""
-        return self.info.label_counts
 
     def parser(self) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
         """See :func:`example_parser`."""
@@ -144,20 +127,11 @@ class Split(RecordSplit):
 
 
 class Dataset:
-    """A folder of shards.
-
-    Attributes:
-        folder: The path.
-        info: The contents of ``dataset.json``.
-    """
+    """A folder of shards, and the contents of its ``dataset.json``."""
 
     def __init__(self, folder: str | os.PathLike, info: DatasetInfo):
         self.folder = Path(folder)
         self.info = info
-
-    def fingerprint(self) -> str:
-        """Returns a hash of everything that models are trained on."""
-        return self.info.fingerprint()
 
     def split(self, name: str) -> Split:
         """Returns a split by name.

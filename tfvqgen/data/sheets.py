@@ -1,6 +1,4 @@
-"""Sheets of images with names."""
-
-# Shapes: B images of H x W pixels and C channels.
+"""Sheets of images with names: B images of H x W pixels and C channels."""
 
 from collections.abc import Mapping, Sequence
 
@@ -33,7 +31,7 @@ def shown(
 
     Args:
         images: Images in [0, 1], [..., H, W, C].
-        display: The indices of the channels shown red, green and blue.
+        display: As in :func:`composite`.
         gain: The brightness factor of each channel, [C].
     """
     pixels = np.round(np.clip(images * gain, 0, 1) * 255)
@@ -70,12 +68,10 @@ def sheet_of_columns(
 def sheet_of_rows(rows: Sequence[tuple[str, Sequence[np.ndarray]]]) -> np.ndarray:
     """Draws rows of images beside their names, uint8 [height, width, 3].
 
-    Args:
-        rows: Names and images, uint8 [H, W, 3] of the same size; a row may be empty.
+    The images are uint8 [H, W, 3] of the same size; a row may be empty.
     """
     most = max(len(images) for _, images in rows)
     height, width = next(image.shape[:2] for _, images in rows for image in images)
-    # Small crops are enlarged by a whole factor.
     zoom = _zoom(height, width, 96)
     cell = (width * zoom + _GAP, height * zoom + _GAP)
     size = (_NAME_WIDTH + most * cell[0] + _GAP, len(rows) * cell[1] + _GAP)

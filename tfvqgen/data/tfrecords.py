@@ -79,11 +79,7 @@ def write_shard(path: str | os.PathLike, records: Iterable[bytes]) -> Shard:
 def scan_offsets(
     path: str | os.PathLike, num_examples: int
 ) -> tuple[np.ndarray, str | None]:
-    """Finds the offsets of a shard's records.
-
-    Args:
-        path: The shard.
-        num_examples: The expected number of records.
+    """Finds the offsets of the `num_examples` records of a shard.
 
     Returns:
         The offsets up to the first damaged length header, int64 [N], and the problem of
@@ -116,10 +112,10 @@ def scan_offsets(
 
 def _write_records(temporary: Path, path: Path, records: Iterable[bytes]) -> int:
     """Writes the file and returns the number of records."""
-    count = 0
     # Only errors of the writer name `path`; those of `records` stay as they are.
     with as_os_error(path):
         writer = tf.io.TFRecordWriter(str(temporary))
+    count = 0
     try:
         for record in records:
             with as_os_error(path):
@@ -144,10 +140,6 @@ def as_os_error(path: str | os.PathLike) -> Iterator[None]:
 class Records:
     """The records of several shards, numbered consecutively.
 
-    Args:
-        paths: The files of the shards.
-        counts: The number of records in each.
-
     Raises:
         DataError: A file is missing or damaged, or has another number of records.
     """
@@ -165,11 +157,6 @@ class Records:
         # starts[i] is the number of the first record of shard i.
         self._starts = np.cumsum([0] + [len(part) for part in offsets])
         self._offsets = np.concatenate(offsets or [np.zeros(0, np.int64)])
-
-    @property
-    def num_records(self) -> int:
-        """The number of records in all shards."""
-        return len(self._offsets)
 
     def reader(self):
         """Returns a function for graphs: a number (int64 []) to bytes (string [])."""
@@ -222,35 +209,26 @@ def find_damage(
 ) -> Iterator[Damage]:
     """Reads a whole split and yields all damage, in the order of the shards.
 
-    Args:
-        split: The split.
-        verify: Whether to compare the sha256 of the shards too.
-        progress: Called with the number of records that were checked.
+    With `verify`, the sha256 of the shards is compared too. `progress` is called with
+    the number of records that were checked since the last call.
     """
     parse = split.parser()
     for path, shard in zip(split.paths, split.shards, strict=True):
-        yield from _find_in_shard(path, shard, parse, verify, progress)
-
-
-def _find_in_shard(
-    path: Path, shard: Shard, parse: Callable, verify: bool, progress: Callable
-) -> Iterator[Damage]:
-    if not path.is_file():
-        yield Damage(path, None, "the file is missing")
-        progress(shard.num_examples)
-        return
-    offsets, chain_problem = scan_offsets(path, shard.num_examples)
-    found = False
-    for record, reason in _bad_records(path, offsets, parse, progress):
-        found = True
-        yield Damage(path, record, reason)
-    if chain_problem:
-        found = True
-        yield Damage(path, len(offsets), chain_problem)
-        progress(max(0, shard.num_examples - len(offsets)))
-    problem = shard_problem(path, shard, verify)
-    if problem and not found:
-        yield Damage(path, None, f"{problem}, though its records can be read")
+        if not path.is_file():
+            yield Damage(path, None, "the file is missing")
+            progress(shard.num_examples)
+            continue
+        offsets, chain_problem = scan_offsets(path, shard.num_examples)
+        found = bool(chain_problem)
+        for record, reason in _bad_records(path, offsets, parse, progress):
+            found = True
+            yield Damage(path, record, reason)
+        if chain_problem:
+            yield Damage(path, len(offsets), chain_problem)
+            progress(max(0, shard.num_examples - len(offsets)))
+        problem = shard_problem(path, shard, verify)
+        if problem and not found:
+            yield Damage(path, None, f"{problem}, though its records can be read")
 
 
 def _bad_records(
@@ -290,13 +268,8 @@ def shuffled_index(position: tf.Tensor, num_records: int, seed: int) -> tf.Tenso
     Every epoch (``num_records`` positions) has each record once, in a different order.
     Nothing is stored, so that any position is reached directly.
 
-    Args:
-        position: int64 [], from 0.
-        num_records: N, at least 1.
-        seed: An int64.
-
-    Returns:
-        int64 [] in [0, N).
+    The position is an int64 [] from 0, the seed an int64; the result is an int64 [] in
+    [0, num_records).
     """
     if num_records == 1:
         return tf.zeros_like(position)

@@ -103,7 +103,7 @@ def _require_data(dataset: Dataset, settings: EvaluationSettings) -> None:
     """Raises UserError if the settings require crops that do not exist."""
     no_classifier = classifier_split(dataset, settings.split) is None
     no_score = settings.split == TRAINED_ON or not any(
-        dataset.split(TRAINED_ON).label_counts.values()
+        dataset.split(TRAINED_ON).info.label_counts.values()
     )
     for setting, missing in {
         f"keep_best={settings.keep_best}": settings.keep_best < 1 and no_classifier,

@@ -31,11 +31,11 @@ def open_data(workdir: Workdir, data_dir: str | os.PathLike) -> schema.Dataset:
     workdir.load_config()  # Fails if this is not a workdir.
     expected = workdir.load_dataset_info().fingerprint()
     dataset = schema.open_dataset(data_dir)
-    if dataset.fingerprint() != expected:
+    if dataset.info.fingerprint() != expected:
         raise DataError(
             "the data are not those that the models were trained on: expected shards "
             f"of fingerprint {expected[:12]}, as {workdir.path} says. Received: "
-            f"{data_dir} of fingerprint {dataset.fingerprint()[:12]}"
+            f"{data_dir} of fingerprint {dataset.info.fingerprint()[:12]}"
         )
     return dataset
 

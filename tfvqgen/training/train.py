@@ -138,7 +138,7 @@ def _open_codes(
     info = codes.read_codes_info(folder)
     codes.require_current(
         info,
-        dataset_fingerprint=dataset.fingerprint(),
+        dataset_fingerprint=dataset.info.fingerprint(),
         autoencoder_fingerprint=fingerprint(autoencoder),
     )
     path = origin_file(workdir, level)

@@ -50,7 +50,7 @@ def write_codes(
         bottom_shape=config.vqvae.bottom_shape,
         num_embeddings=config.vqvae.num_embeddings,
         labels=dataset.info.labels,
-        dataset_fingerprint=dataset.fingerprint(),
+        dataset_fingerprint=dataset.info.fingerprint(),
         autoencoder_fingerprint=fingerprint(autoencoder),
         splits={},
     )
