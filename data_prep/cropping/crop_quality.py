@@ -223,5 +223,4 @@ def with_decision(crop: Crop, thresholds: Thresholds) -> Crop:
 
 def reason_kinds(reason: str) -> list[str]:
     """Returns a crop's reasons without their numbers."""
-    found = reason.split(_SEPARATOR) if reason else []
-    return [each.partition(" (")[0] for each in found]
+    return [each.partition(" (")[0] for each in reason.split(_SEPARATOR) if each]

@@ -101,9 +101,8 @@ def crop_field(task: CropTask) -> CroppedField:
         cells=cells,
     )
     ranges = cutting.intensity_ranges(planes, settings.dtype, settings.intensity)
-    centres = cutting.centres(nuclei, cells)
+    centres, masked = cutting.centres(nuclei, cells), settings.mask_neighbours
     corners = cutting.crop_corners(centres, settings.crop_size).tolist()
-    masked = settings.mask_neighbours
     return CroppedField(
         image=cutting.rescale_intensity(planes, ranges, settings.dtype),
         nuclei=nuclei,
@@ -116,8 +115,7 @@ def crop_field(task: CropTask) -> CroppedField:
 def _crop_rows(field, settings: CropSettings, ranges, corners, columns) -> list[Crop]:
     """Returns the rows of a field's crops, still without a decision."""
     pixel_size, scale = scale_of(field, settings)
-    size = settings.crop_size
-    field_columns = {}
+    size, field_columns = settings.crop_size, {}
     if settings.intensity.mode != "fixed":
         # Each channel's range as shares of the type's maximum.
         top = np.iinfo(settings.dtype).max
@@ -237,8 +235,7 @@ def _inputs_of(task: CropTask) -> dict[str, Any]:
 
     It names the files and their sizes: reading them again would take too long.
     """
-    field = task.field
-    mask = _mask_path(task)
+    field, mask = task.field, _mask_path(task)
     return {
         "planes": {
             name: [plane.path.name, plane.index, plane.path.stat().st_size]
@@ -286,12 +283,10 @@ def is_finished(task: CropTask) -> bool:
         return False
     try:
         result = read_sealed_json(task.result_path)
-        if result["inputs"] != _inputs_of(task):
-            return False
         _rows(result)
         # After a power failure there may be files that are named but empty.
         sizes = [_file_sizes(task, row["path"]) for row in result["crops"]]
-        return sizes == result["bytes"]
+        return result["inputs"] == _inputs_of(task) and sizes == result["bytes"]
     except (*_DAMAGE, OSError, ValueError):
         return False
 

@@ -100,7 +100,11 @@ def _sheet(output: Path, rows: Sequence[Crop], titles, channels) -> np.ndarray:
     places = pick_examples(titles, _PER_ROW)
     lines = {}
     for title, count in counts.most_common(_MOST_ROWS):
-        images = [_read(output, rows[place], channels) for place in places[title]]
+        images = []
+        for place in places[title]:
+            files = channel_paths(output / rows[place].path, channels)
+            image = np.concatenate([read_field_image(file) for file in files], axis=-1)
+            images.append(image / np.float32(np.iinfo(image.dtype).max))
         lines[f"{title} ({count})"] = images
     # One brightness for the whole sheet, so that its crops can be compared.
     gain = brightening(np.stack([*itertools.chain(*lines.values())]))
@@ -108,10 +112,3 @@ def _sheet(output: Path, rows: Sequence[Crop], titles, channels) -> np.ndarray:
     for title, images in lines.items():
         lines[title] = [shown(image, display, gain) for image in images]
     return sheet_of_rows(list(lines.items()))
-
-
-def _read(output: Path, crop: Crop, channels: Sequence[str]) -> np.ndarray:
-    """Reads a crop's image in [0, 1], float32 [S, S, C], without TensorFlow."""
-    files = channel_paths(output / crop.path, channels)
-    image = np.concatenate([read_field_image(file) for file in files], axis=-1)
-    return image / np.float32(np.iinfo(image.dtype).max)

@@ -7,7 +7,6 @@ of the fields; until then ``fields/`` contains the results so far.
 import collections
 import contextlib
 import dataclasses
-import functools
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -44,8 +43,7 @@ class CropSummary:
 
 def local_runner(workers: int) -> Runner:
     """Returns a runner that does the tasks in processes of this machine."""
-    work = field_crops.write_field
-    return functools.partial(processes.in_parallel, work, workers=workers)
+    return lambda tasks: processes.in_parallel(field_crops.write_field, tasks, workers)
 
 
 def crop_fields(
@@ -90,12 +88,6 @@ def crop_fields(
         _crop_pending(pending, runner, len(tasks), max_bad_fields)
         rows, bad = _collect(tasks, settings)
         good = [task for task in tasks if task.field.field_id not in bad]
-        if not good:
-            name, error = next(iter(bad.items()))
-            raise DataError(
-                "no field could be read: expected at least one. "
-                f"Received: {len(bad)} unreadable fields, the first is {name}: {error}"
-            )
         _draw_overlays(good, num_overlays, workers)
         if not is_complete:
             _write_tables(output, rows, bad, folder, settings)
@@ -180,14 +172,19 @@ def _collect(
     tasks: Sequence[CropTask], settings: CropSettings
 ) -> tuple[list[Crop], dict[str, str]]:
     """Returns all rows in order, accepted or rejected, and the errors of bad fields."""
-    rows: list[Crop] = []
-    bad: dict[str, str] = {}
+    rows, bad = [], {}
     for task in tasks:
         if error := field_crops.read_error(task):
             bad[task.field.field_id] = error
             continue
         for row in field_crops.read_rows(task):
             rows.append(crop_quality.with_decision(row, settings.thresholds))
+    if len(bad) == len(tasks):
+        name, error = next(iter(bad.items()))
+        raise DataError(
+            "no field could be read: expected at least one. "
+            f"Received: {len(bad)} unreadable fields, the first is {name}: {error}"
+        )
     return rows, bad
 
 

@@ -85,12 +85,14 @@ def suggest(
         clusters: int [N].
     """
     distances, neighbours = nearest(components, NUM_NEIGHBOURS)
-    members = _accepted_by_label(crops)
-    not_accepted = {
-        i: f"not accepted: {crop.reason or 'no reason given'}"
-        for i, crop in enumerate(crops)
-        if not crop.accepted
-    }
+    by_label, not_accepted = collections.defaultdict(list), {}
+    for i, crop in enumerate(crops):
+        if crop.accepted:
+            # A crop counts to its first label.
+            by_label[crop.labels[0] if crop.labels else ""].append(i)
+        else:
+            not_accepted[i] = f"not accepted: {crop.reason or 'no reason given'}"
+    members = [np.array(indices) for indices in by_label.values()]
     found = (
         ("quality", not_accepted),
         ("quality", _far_out(crops, members)),
@@ -185,15 +187,6 @@ def _worst(away, members, least: float, share: float) -> list[int]:
         order = np.argsort(-scores, kind="stable")[:most]
         worst.extend(crops[order[scores[order] > least]].tolist())
     return worst
-
-
-def _accepted_by_label(crops: Sequence[Crop]) -> list[np.ndarray]:
-    """Returns the accepted crops of each label; a crop counts to its first label."""
-    members = collections.defaultdict(list)
-    for index, crop in enumerate(crops):
-        if crop.accepted:
-            members[crop.labels[0] if crop.labels else ""].append(index)
-    return [np.array(indices) for indices in members.values()]
 
 
 def _duplicates(distances, neighbours, crops) -> dict[int, str]:

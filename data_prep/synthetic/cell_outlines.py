@@ -18,6 +18,7 @@ ANGLES = (np.arange(NUM_ANGLES, dtype=np.float32) + 0.5) * np.float32(
 _MITOTIC_SHARE = 0.85  # Share of dividing cells in a well with spindles.
 _SISTER_DISTANCE = (48.0, 58.0)
 _TOUCHING_SHARE = 0.25  # Share of cells placed so that their nuclei touch.
+_TOUCHING_DISTANCE = 1.9  # Distance of the centres of touching nuclei, in radii.
 _KNOT_DISTANCE = 5.0  # Units between the turns of a wandering line.
 _NOWHERE = np.float32(-1e4)  # Coordinate of the points after the end of a line.
 
@@ -73,7 +74,8 @@ def cells_around_crops(well: Well, margin: float) -> tuple[CellOutlines, float]:
     side = np.ceil((np.sqrt(well.num_cells * well.cell_area) + 2 * margin) / 8) * 8
     x, y, sister = _place(rng, well, well.num_cells, margin, side - margin)
     num_outer = round((side + 60) ** 2 / well.cell_area) - len(x)
-    x, y = _spread(rng, max(num_outer, 0), -30, side + 30, x, y, _touch(well))
+    touch = _TOUCHING_DISTANCE * well.line.nucleus_radius
+    x, y = _spread(rng, max(num_outer, 0), -30, side + 30, x, y, touch)
     sister = np.append(sister, np.full(len(x) - len(sister), -1))
     return _shape(rng, well, x, y, sister, well.num_cells), float(side)
 
@@ -93,7 +95,8 @@ def _place(rng, well: Well, count: int, low: float, high: float):
     """Places cells; those of a well with cytokinetic bridges as pairs of sisters."""
     none = np.zeros(0)
     if "Cytokinetic bridge" not in well.labels:
-        x, y = _spread(rng, count, low, high, none, none, _touch(well))
+        touch = _TOUCHING_DISTANCE * well.line.nucleus_radius
+        x, y = _spread(rng, count, low, high, none, none, touch)
         return x, y, np.full(count, -1)
     half = _SISTER_DISTANCE[1] / 2
     x, y = _spread(rng, -(-count // 2), low + half, high - half, none, none)
@@ -103,11 +106,6 @@ def _place(rng, well: Well, count: int, low: float, high: float):
     sister = np.arange(2 * len(x)).reshape(-1, 2)[:, ::-1].ravel()
     x, y = (np.stack([p - d, p + d], 1).ravel() for p, d in ((x, dx), (y, dy)))
     return x, y, sister
-
-
-def _touch(well: Well) -> float:
-    """Returns the distance between the centres of two touching nuclei."""
-    return 1.9 * well.line.nucleus_radius
 
 
 def _spread(rng, count: int, low, high, x, y, touch: float | None = None):
@@ -229,8 +227,7 @@ def points_in_nuclei(rng, cells: CellOutlines, count, reach: float = 0.85) -> Po
 
     `reach` is their maximum distance from the centre, as a share of the radius.
     """
-    cell = _repeat(cells, count)
-    angle, index = _angles(rng, cells, cell, cells.nucleus)
+    cell, angle, index = _angles(rng, cells, count, cells.nucleus)
     share = reach * np.sqrt(rng.random(len(cell), dtype=np.float32))
     return at(cells, cell, angle, share * cells.nucleus[cell, index])
 
@@ -243,28 +240,24 @@ def points_in_cytoplasm(
     A `nearness` of 1 is uniform over the area; more gathers points around the nucleus.
     `reach` is their maximum distance from the centre, as a share of the radius.
     """
-    cell = _repeat(cells, count)
-    angle, index = _angles(rng, cells, cell, cells.outline)
+    cell, angle, index = _angles(rng, cells, count, cells.outline)
     inner = cells.nucleus[cell, index] + 1.5
     outer = np.maximum(reach * cells.outline[cell, index], inner + 1)
     share = rng.random(len(cell), dtype=np.float32) ** nearness
     return at(cells, cell, angle, np.sqrt(inner**2 + share * (outer**2 - inner**2)))
 
 
-def _repeat(cells: CellOutlines, count) -> np.ndarray:
+def _angles(rng, cells: CellOutlines, count, contour):
+    """Draws points' cells, angles that are uniform over the area, and table columns."""
     count = np.rint(np.broadcast_to(count, len(cells))).astype(int)
-    return np.repeat(np.arange(len(cells)), count)
-
-
-def _angles(rng, cells: CellOutlines, cell, contour):
-    """Draws angles that are uniform over the area, and their table columns."""
+    cell = np.repeat(np.arange(len(cells)), count)
     area = np.cumsum(np.square(contour, dtype=np.float64), axis=1)
     area /= area[:, -1:]
     stacked = (area + np.arange(len(cells))[:, None]).ravel()
     index = np.searchsorted(stacked, cell + rng.random(len(cell)))
     index = np.clip(index - cell * NUM_ANGLES, 0, NUM_ANGLES - 1)
     turns = (index + rng.random(len(cell))) / NUM_ANGLES
-    return (turns * 2 * np.pi - np.pi).astype(np.float32), index
+    return cell, (turns * 2 * np.pi - np.pi).astype(np.float32), index
 
 
 def _wander(rng, start, drift: float, length: float, step: float) -> np.ndarray:
@@ -322,7 +315,10 @@ def grow(
     share = np.hypot(dx, dy) / cells.outline[cell, cells.angle_index(angle)]
     headings = _wander(rng, heading, curl, length, step)
     shares = share + np.cumsum(np.cos(headings) * (step / mean), axis=0)
-    shares = _reflect(shares.astype(np.float32), low, high)
+    # The shares are reflected at both ends of the interval.
+    period = np.float32(2 * (high - low))
+    shares = (shares.astype(np.float32) - np.float32(low)) / period
+    shares = np.abs(shares - np.rint(shares)) * period + np.float32(low)
     turns = np.sin(headings) * step / (np.maximum(shares, 0.25) * mean)
     angles = angle + np.cumsum(turns.astype(np.float32), axis=0)
     radius = shares * cells.outline[cell, cells.angle_index(angles)]
@@ -331,10 +327,3 @@ def grow(
     ended = np.arange(len(radius))[:, None] > ends
     lines.x[ended] = lines.y[ended] = _NOWHERE
     return lines
-
-
-def _reflect(values: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Reflects values at both ends of an interval."""
-    period = np.float32(2 * (high - low))
-    turns = (values - np.float32(low)) / period
-    return np.abs(turns - np.rint(turns)) * period + np.float32(low)

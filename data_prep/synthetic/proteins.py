@@ -105,8 +105,7 @@ def bridge_ends(tissue: Tissue) -> tuple[Points, Points]:
 def _bridges(tissue: Tissue) -> tuple[np.ndarray, np.ndarray]:
     """Returns the bundles that join sister cells, and their midbodies."""
     start, end = bridge_ends(tissue)
-    canvas = tissue.canvas
-    strands = np.zeros(canvas.shape, np.float32)
+    strands = np.zeros(tissue.canvas.shape, np.float32)
     if not len(start.cell):
         return strands, strands
     t = tissue.steps(60, least=0.5).astype(np.float32)
@@ -114,9 +113,9 @@ def _bridges(tissue: Tissue) -> tuple[np.ndarray, np.ndarray]:
     for offset in (-0.8, 0.0, 0.8):  # Pinched together towards the middle.
         pinch = offset * (1 - 0.6 * np.sin(np.pi * t)) / np.hypot(dx, dy)
         x, y = start.x + t * dx - pinch * dy, start.y + t * dy + pinch * dx
-        strands += canvas.lines(x, y, 0.8, np.float32(0.45))
+        strands += tissue.canvas.lines(x, y, 0.8, np.float32(0.45))
     x, y = (start.x + end.x) / 2, (start.y + end.y) / 2
-    return strands, canvas.dots(x, y, 1.7, np.float32(1))
+    return strands, tissue.canvas.dots(x, y, 1.7, np.float32(1))
 
 
 def _chromatin(tissue: Tissue, rng) -> np.ndarray:
@@ -203,9 +202,8 @@ def golgi_apparatus(tissue: Tissue, markers: Markers, rng) -> np.ndarray:
     t = tissue.steps(24, -1)
     angles = angle + t * half
     layer = rng.uniform(2.5, 9.5, len(cell))
-    wave = rng.uniform(0.4, 1.6, len(cell)) * np.sin(
-        4 * t + rng.uniform(0, 2 * np.pi, len(cell))
-    )
+    height = rng.uniform(0.4, 1.6, len(cell))
+    wave = height * np.sin(4 * t + rng.uniform(0, 2 * np.pi, len(cell)))
     radius = cells.nucleus[cell, cells.angle_index(angles)] + layer + wave
     ribbons = tissue.lines(at(cells, cell, angles, radius), 1.05, 0.55)
     ribbons *= 1 - np.float32(0.7) * tissue.nuclei

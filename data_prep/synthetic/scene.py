@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from data_prep.segmentation.nuclei import numbered
+from data_prep.synthetic import wells
 from data_prep.synthetic.canvas import Canvas, random_noise
 from data_prep.synthetic.cell_outlines import (
     CellOutlines,
@@ -14,16 +15,7 @@ from data_prep.synthetic.cell_outlines import (
 )
 from data_prep.synthetic.proteins import stain_markers, stain_protein
 from data_prep.synthetic.tissue import Tissue, paint
-from data_prep.synthetic.wells import (
-    CAMERA,
-    CHANNELS,
-    CROP_SIDE,
-    DEFECTS,
-    PAINT,
-    SHADE,
-    UNIT_IN_MICROMETRES,
-    Well,
-)
+from data_prep.synthetic.wells import CHANNELS, CROP_SIDE, Well
 
 FIELD_SIDE = 512.0  # Units of tissue that a field shows, for any number of pixels.
 KINDS = ("blur", "saturation", "debris", "empty")
@@ -95,17 +87,12 @@ def draw_scene(
     vignetting: float = 0.0,
     spoil: Callable[[list[np.ndarray]], list[np.ndarray]] | None = None,
 ) -> Scene:
-    """Draws cells of a well and takes their image.
+    """Draws cells on a square of `side` units and takes their image.
 
-    Args:
-        well: Labels, staining, camera.
-        cells: The outlines of the cells.
-        side: Side of the square of tissue, in units.
-        scale: Pixels per unit.
-        vignetting: How much darker the corners are, in [0, 1).
-        spoil: Changes the light of the four channels before the camera.
+    `scale` is in pixels per unit, and `vignetting`, in [0, 1), is how much darker the
+    corners are. `spoil` changes the light of the four channels before the camera.
     """
-    rng = well.rng(PAINT)
+    rng = well.rng(wells.PAINT)
     tissue = paint(Canvas(side, scale, well.blur), cells, rng)
     markers = stain_markers(tissue, well, rng)
     protein = stain_protein(tissue, markers, well, rng)
@@ -148,20 +135,25 @@ def draw_field(well: Well, size: int, defect_share: float = 0.0) -> SyntheticFie
     is_empty = defects and defects[0].kind == "empty"
     num_cells = int(defects[0].strength) if is_empty else None
     cells = cells_of_field(well, FIELD_SIDE, num_cells)
-    shade = float(well.rng(SHADE).uniform(0.05, 0.25))
+    shade = float(well.rng(wells.SHADE).uniform(0.05, 0.25))
     scene = draw_scene(
         well, cells, FIELD_SIDE, scale, shade, lambda x: spoil(x, defects, well, scale)
     )
-    return SyntheticField(scene, defects, UNIT_IN_MICROMETRES / scale)
+    return SyntheticField(scene, defects, wells.UNIT_IN_MICROMETRES / scale)
 
 
 def _expose(
     light: list[np.ndarray], well: Well, scale: float, vignetting: float
 ) -> np.ndarray:
     """Takes the image, uint8 [H, W, C], of light [H, W] per channel."""
-    rng = well.rng(CAMERA)
+    rng = well.rng(wells.CAMERA)
     (side, _), shade = light[0].shape, 1.0
-    spread = _haze_matrix(side, scale)
+    # Smooth weights [side, knots] of coarse knots, whose rows sum to 1.
+    sigma = _HAZE_UNITS * scale
+    knots = np.arange(0, side + sigma, sigma)
+    weights = np.exp(-0.5 * ((np.arange(side)[:, None] - knots[None, :]) / sigma) ** 2)
+    weights[weights < 1e-6] = 0  # Denormal numbers are slow to multiply.
+    spread = (weights / weights.sum(1, keepdims=True)).astype(np.float32)
     if vignetting:
         square = np.square(np.linspace(-1, 1, side, dtype=np.float32))
         shade = 1 - np.float32(vignetting / 2) * (square[:, None] + square)
@@ -180,19 +172,9 @@ def _expose(
     return image
 
 
-def _haze_matrix(size: int, scale: float) -> np.ndarray:
-    """Returns [size, knots]: smooth weights of coarse knots, whose rows sum to 1."""
-    sigma = _HAZE_UNITS * scale
-    knots = np.arange(0, size + sigma, sigma)
-    distance = (np.arange(size)[:, None] - knots[None, :]) / sigma
-    weights = np.exp(-0.5 * distance**2)
-    weights[weights < 1e-6] = 0  # Denormal numbers are slow to multiply.
-    return (weights / weights.sum(1, keepdims=True)).astype(np.float32)
-
-
 def plan_defects(well: Well, size: int, share: float) -> list[Defect]:
     """Draws a field's defects: some of one kind with probability `share`, or none."""
-    rng = well.rng(DEFECTS)
+    rng = well.rng(wells.DEFECTS)
     kind = KINDS[rng.integers(len(KINDS))]
     if rng.random() >= share:
         return []
@@ -200,9 +182,8 @@ def plan_defects(well: Well, size: int, share: float) -> list[Defect]:
         lumps = []
         for _ in range(rng.integers(2, 6)):
             channels, box = _some_channels(rng, 0.6), _box(rng, size, 0.03, 0.14)
-            lumps.append(
-                Defect(kind, "region", channels, *box, float(rng.uniform(2, 4)))
-            )
+            strength = float(rng.uniform(2, 4))
+            lumps.append(Defect(kind, "region", channels, *box, strength))
         return lumps
     extent, box, channels = "field", (0, 0, size, size), CHANNELS
     if kind == "empty":
@@ -236,8 +217,7 @@ def spoil(
     """Returns the light of the four channels with the defects in it."""
     from scipy.ndimage import gaussian_filter
 
-    light = list(light)
-    rng = well.rng(DEFECTS)
+    light, rng = list(light), well.rng(wells.DEFECTS)
     for defect in defects:
         patch = _debris(rng, defect, scale) if defect.kind == "debris" else None
         for name in defect.channels:

@@ -60,15 +60,13 @@ def write_crop_folder(
         DrawTask(str(folder), seed, well.index, vocabulary, size, count)
         for well, count in plan_wells(seed, num_cells, vocabulary)
     ]
-    wells = _draw(_write_well, tasks, workers, "crop")
-    rows = list(itertools.chain.from_iterable(wells))
+    rows = list(itertools.chain(*_draw(_write_well, tasks, workers, "crop")))
     _write_sheet(folder, rows, vocabulary)
     write_crops(folder, rows, channels=CHANNELS, dtype="uint8", credit=CREDIT)
 
 
 def _draw(work: Callable, tasks: Sequence[DrawTask], workers: int, unit: str) -> list:
-    results = []
-    total = sum(task.num_crops for task in tasks)
+    results, total = [], sum(task.num_crops for task in tasks)
     with tqdm(total=total, unit=unit, desc="drawing") as progress:
         drawn = processes.in_parallel(work, tasks, workers)
         for task, result in zip(tasks, drawn, strict=True):
@@ -141,7 +139,7 @@ def write_field_folder(
         "credit": CREDIT,
     }
     write_json(folder / "fields.json", info)
-    rows = itertools.chain.from_iterable(defects)
+    rows = itertools.chain(*defects)
     write_table(folder / "defects.csv", ("Id", *_DEFECT_COLUMNS), rows)
     write_table(folder / "truth.csv", truths[0], [truth.values() for truth in truths])
     index = {label: str(i) for i, label in enumerate(RECIPES)}

@@ -73,11 +73,12 @@ class Well:
         return np.random.default_rng((self.seed, self.index, stream))
 
 
-def labels_of_well(seed: int, index: int, vocabulary: Sequence[str]) -> tuple[str, ...]:
-    """Draws a well's one or two labels, in the order of the vocabulary.
+def make_well(seed: int, index: int, vocabulary: Sequence[str]) -> Well:
+    """Makes the well `index` of a data set.
 
-    Every round of ``len(vocabulary)`` wells has each label once, in an order of its
-    own; the second label is independent.
+    It has one or two labels, in the order of the vocabulary. Every round of
+    ``len(vocabulary)`` wells has each label once, in an order of its own; the second
+    label is independent.
     """
     place = index % len(vocabulary)
     round_rng = np.random.default_rng((seed, index // len(vocabulary), _LABELS))
@@ -86,12 +87,7 @@ def labels_of_well(seed: int, index: int, vocabulary: Sequence[str]) -> tuple[st
     if len(vocabulary) > 1 and rng.random() < TWO_LABELS:
         others = [i for i in range(len(vocabulary)) if i not in chosen]
         chosen.add(int(rng.choice(others)))
-    return tuple(vocabulary[i] for i in sorted(chosen))
-
-
-def make_well(seed: int, index: int, vocabulary: Sequence[str]) -> Well:
-    """Makes the well `index` of a data set."""
-    labels = labels_of_well(seed, index, vocabulary)
+    labels = tuple(vocabulary[i] for i in sorted(chosen))
     rng = np.random.default_rng((seed, index, _HABITS))
 
     def uniform(low, high) -> tuple[float, ...]:
@@ -129,8 +125,7 @@ def plan_wells(
     three_each = min(3 * len(vocabulary), num_cells // 4)
     one_each = min(len(vocabulary), num_cells)
     most = num_cells // max(three_each, one_each)
-    plan: list[tuple[Well, int]] = []
-    left = num_cells
+    plan, left = [], num_cells
     while left:
         well = make_well(seed, len(plan), vocabulary)
         count = min(well.num_cells, most, left)
