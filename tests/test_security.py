@@ -60,11 +60,11 @@ def test_paths_of_tables_stay_in_their_folder(tmp_path):
         rows[1][rows[0].index("path")] = path
         with open(folder / "crops.csv", "w", newline="") as file:
             csv.writer(file).writerows(rows)
-        with pytest.raises(DataError, match="inside the folder of the table"):
+        with pytest.raises(DataError, match="inside the folder"):
             read_crops(folder)
         with open(tmp_path / "manifest.csv", "w", newline="") as file:
             csv.writer(file).writerows([["id", "channel:x"], ["a", path]])
-        with pytest.raises(DataError, match="inside the folder of the table"):
+        with pytest.raises(DataError, match="inside the folder"):
             read_fields(tmp_path, "manifest")
 
 
