@@ -2,7 +2,7 @@ import pytest
 import tensorflow as tf
 
 
-@pytest.fixture(autouse=True, scope="package")
+@pytest.fixture(autouse=True, scope="module")
 def unoptimized_graphs():
     """Optimizing the many small graphs of these tests takes longer than it saves."""
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
