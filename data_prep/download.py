@@ -108,13 +108,8 @@ def download(
 
     Writes the images, ``CREDIT.txt`` and ``fields.json`` with the credit line; for a
     table of fields ``IF-image.csv`` with the fields whose images all exist, also after
-    an interruption; and ``failed.csv`` if some failed.
-
-    Args:
-        index: The images.
-        output: Output folder, which no other run writes to.
-        credit: Licence and source.
-        options: Limits and checks.
+    an interruption; and ``failed.csv`` if some failed. No other run may write to
+    `output`; `credit` is licence and source.
 
     Raises:
         UserError, OSError: The download cannot go on, e.g. because of a full disk.
@@ -173,8 +168,8 @@ class _Downloader:
         self._session.headers.update(_HEADERS)
         self._session.max_redirects = 5
         adapter = HTTPAdapter(options.workers, options.workers, retry)
-        for scheme in ("https://", "http://"):
-            self._session.mount(scheme, adapter)
+        self._session.mount("https://", adapter)
+        self._session.mount("http://", adapter)
 
     def run(self, image: ListedImage) -> tuple:
         """Returns the image, whether it had changed, and its record or the failure.

@@ -96,9 +96,12 @@ def resolve(labels: Iterable[str], vocabulary: Vocabulary) -> list[int | None]:
     for label in labels:
         class_id = vocabulary.find(label)
         if class_id is None and vocabulary.shipped and not known_anywhere(label):
+            names = _names_by_key()
+            near = difflib.get_close_matches(_key(label), sorted(names), n=1)
+            hint = f" (did you mean {names[near[0]]!r}?)" if near else ""
             raise UserError(
                 f"unknown label: expected one of {', '.join(vocabulary_names())}"
-                f"{_nearest(label)}, or a file with your own vocabulary. "
+                f"{hint}, or a file with your own vocabulary. "
                 f"Received: {label!r}"
             )
         found[_key(label) if class_id is None else class_id] = class_id
@@ -141,11 +144,6 @@ def _key(label: str) -> str:
 def _names_by_key() -> dict[str, str]:
     shipped = [load_vocabulary(name).labels for name in vocabulary_names()]
     return {_key(label): label for label in itertools.chain(*shipped)}
-
-
-def _nearest(label: str) -> str:
-    near = difflib.get_close_matches(_key(label), sorted(_names_by_key()), n=1)
-    return f" (did you mean {_names_by_key()[near[0]]!r}?)" if near else ""
 
 
 def pick_examples(labels_of: Sequence[Sequence[str]], per_label: int) -> dict:

@@ -39,12 +39,9 @@ def read_table(
 ) -> Iterator[Row]:
     """Reads a table line by line: UTF-8 with or without BOM, with any line ends.
 
-    A first column without a name, such as line numbers, is left out.
-
-    Args:
-        path: The table; its first line names the columns, without regard to case.
-        columns: The required columns.
-        delimiter: The separator of cells; tables with tabs have no quotes.
+    The first line names the columns, without regard to case; all of `columns` are
+    required. A first column without a name, such as line numbers, is left out. Tables
+    with tabs as `delimiter` have no quotes.
 
     Raises:
         DataError: The table is missing, empty, too large, damaged or not in UTF-8, a
@@ -53,7 +50,20 @@ def read_table(
     """
     lines = _lines(path, delimiter)
     header = [name.lower() for name in next(lines, ((), 0))[0]]
-    _check_header(path, header, columns)
+    if any(name.lower() not in header for name in columns):
+        raise DataError(
+            f"columns are missing in {path}: expected {', '.join(columns)}. "
+            f"Received: {', '.join(header) or 'an empty file'}"
+        )
+    if not header:
+        raise DataError(
+            f"an empty table: expected a line with names of columns. Received: {path}"
+        )
+    if len(set(header)) < len(header) or "" in header[1:]:
+        raise DataError(
+            f"wrong columns in {path}: expected every column to have a unique name. "
+            f"Received: {', '.join(map(repr, header))}"
+        )
     for cells, number in lines:
         if not any(cells):
             continue
@@ -132,20 +142,3 @@ def _lines(path: Path, delimiter: str) -> Iterator[tuple[tuple[str, ...], int]]:
             f"damaged table: expected text in UTF-8 with {delimiter!r} between cells. "
             f"Received: {path} ({error})"
         ) from None
-
-
-def _check_header(path: Path, header: Sequence[str], columns: Sequence[str]) -> None:
-    if any(name.lower() not in header for name in columns):
-        raise DataError(
-            f"columns are missing in {path}: expected {', '.join(columns)}. "
-            f"Received: {', '.join(header) or 'an empty file'}"
-        )
-    if not header:
-        raise DataError(
-            f"an empty table: expected a line with names of columns. Received: {path}"
-        )
-    if len(set(header)) < len(header) or "" in header[1:]:
-        raise DataError(
-            f"wrong columns in {path}: expected every column to have a unique name. "
-            f"Received: {', '.join(map(repr, header))}"
-        )

@@ -130,10 +130,7 @@ def parse_override(section: Any, name: str, text: str, prefix: str = "") -> Any:
 
 
 def frozen_differences(old: Any, new: Any) -> list[str]:
-    """Lists the keys that differ and may not change once a stage has a checkpoint.
-
-    The lines are such as ``hidden: 128 -> 64``.
-    """
+    """Lists changes that a stage with a checkpoint refuses, as ``hidden: 1 -> 2``."""
     return [
         f"{field.name}: {getattr(old, field.name)} -> {getattr(new, field.name)}"
         for field in fields(old)

@@ -17,10 +17,6 @@ from tfvqgen.data.images import (
 )
 from tfvqgen.errors import DataError, UserError
 
-# Where a PNG file has its width and height (4 bytes each), then depth and color type.
-_SIDES_AT, _SIDES_BYTES = 16, 8
-_KIND_AT, _KIND_BYTES = 24, 2
-
 
 class CropImages:
     """The images of a folder's crops, each known by the number of its row.
@@ -67,11 +63,6 @@ class CropImages:
             [[str(file) for file in channel_paths(x, self.channels)] for x in paths]
         )
 
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """(S, S, C)."""
-        return self.size, self.size, len(self.channels)
-
     def __len__(self) -> int:
         return len(self.folder.rows)
 
@@ -93,7 +84,8 @@ class CropImages:
             else:
                 image = self._decode(paths[0], len(self.folder.channels))
                 image = tf.gather(image, selected, axis=-1)
-            return tf.ensure_shape(reduced(image, self.size), self.shape)
+            shape = self.size, self.size, len(self.channels)
+            return tf.ensure_shape(reduced(image, self.size), shape)
 
         return read
 
@@ -119,11 +111,11 @@ class CropImages:
 
     def _decode(self, path: tf.Tensor, channels: int) -> tf.Tensor:
         data = tf.io.read_file(path)
-        # The decoder would convert any other PNG, and allocate any size.
-        start = _KIND_AT - _SIDES_AT
-        kind = png_header(1, 1, channels, self.dtype.name)[start:][:_KIND_BYTES]
-        found = tf.strings.substr(data, _KIND_AT, _KIND_BYTES)
-        sides = tf.strings.substr(data, _SIDES_AT, _SIDES_BYTES)
+        # The decoder would convert any other PNG, and allocate any size. A PNG has its
+        # width and height (4 bytes each) at byte 16, then depth and color type.
+        kind = png_header(1, 1, channels, self.dtype.name)[8:10]
+        found = tf.strings.substr(data, 24, 2)
+        sides = tf.strings.substr(data, 16, 8)
         sides = tf.io.decode_raw(sides, tf.int32, little_endian=False)
         valid = (found == kind) & tf.reduce_all((sides > 0) & (sides <= MAX_SIDE))
         with tf.control_dependencies([tf.debugging.Assert(valid, [path])]):

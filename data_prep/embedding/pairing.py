@@ -78,10 +78,8 @@ def group_crops(
 class Pairs:
     """The pairs of some groups; an epoch has `num_examples` N of them.
 
-    Args:
-        images: The images of all crops.
-        groups: Rows of the table by group, at least two in each.
-        augment: Whether training shows both cells in random symmetries of the square.
+    `groups` has at least two rows of the table in each group. With `augment`, training
+    shows both cells in random symmetries of the square.
     """
 
     def __init__(
@@ -202,8 +200,5 @@ class Pairs:
 
 
 def partner(cell, first, size, offset):
-    """Returns another cell of the group that starts at `first`.
-
-    Every offset from 0 to size - 2 gives another one.
-    """
+    """Returns another cell of a group; each offset below size - 1 gives another one."""
     return first + (cell - first + 1 + offset) % size

@@ -108,15 +108,11 @@ def make_embedding(
 ) -> EmbeddingTable:
     """Computes clusters and map of features and writes them.
 
-    An existing map is kept if only the number of clusters differs.
-
-    Args:
-        folder: The folder with ``crops.csv`` and the features.
-        features: Features of the crops.
-        num_clusters: Number of clusters. Defaults to the existing number, or half the
-            square root of the number of crops: 16 for 1,000, 198 for 157,000.
-        seed: Random seed. Defaults to the existing one, or 0.
-        progress: Called with the number of crops that were placed on the map.
+    An existing map is kept if only the number of clusters differs. `folder` has
+    ``crops.csv`` and the features. `num_clusters` defaults to the existing number, or
+    half the square root of the number of crops (16 for 1,000, 198 for 157,000); `seed`
+    defaults to the existing one, or 0. `progress` is called with the number of crops
+    that were placed on the map.
     """
     old = read_embedding(folder, features)
     if num_clusters is None:
