@@ -45,7 +45,6 @@ _CSS = """
 
 
 def add_flags(parser) -> None:
-    """Adds the flags of this command."""
     parser.add_argument(
         "--model", required=True, help="Folder of export.py or workdir of train.py."
     )
@@ -54,7 +53,6 @@ def add_flags(parser) -> None:
 
 
 def run(args) -> None:
-    """Runs the command."""
     require_in_range("port", args.port, 0 <= args.port <= 65535, "0 to 65535")
     require_package("gradio", "app")
     import_tensorflow()

@@ -34,7 +34,6 @@ INTERRUPTED = GOES_ON
 
 
 def add_flags(parser) -> None:
-    """Adds the flags of this command."""
     add_shared_flags(parser, folder="report")
     add = parser.add_argument
     text = "Number of generated cells in the comparison."
@@ -91,7 +90,6 @@ def shared_settings(args) -> dict:
 
 
 def run(args) -> None:
-    """Runs the command."""
     import_tensorflow()
     from tfvqgen.evaluation.evaluate import evaluate
     from tfvqgen.evaluation.settings import EvaluationSettings

@@ -19,7 +19,6 @@ from tfvqgen.command_line import import_tensorflow
 
 
 def define_flags() -> None:
-    """Defines the flags of this command."""
     text = "Workdir of train.py. Required."
     flags.DEFINE_string("workdir", None, text, required=True)
     text = "Folder of versions; it is created if needed."
@@ -29,7 +28,6 @@ def define_flags() -> None:
 
 
 def run() -> None:
-    """Runs the command."""
     import_tensorflow()
     from tfvqgen.export.export import export
 

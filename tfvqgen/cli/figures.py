@@ -22,14 +22,12 @@ INTERRUPTED = GOES_ON
 
 
 def add_flags(parser) -> None:
-    """Adds the flags of this command."""
     add_shared_flags(parser, folder="figures")
     text = "Number of cells generated for each label; 8 are shown."
     parser.add_argument("--num_per_label", type=int, default=16, help=text)
 
 
 def run(args) -> None:
-    """Runs the command."""
     import_tensorflow()
     from tfvqgen.evaluation.figures import write_figures
     from tfvqgen.evaluation.settings import FigureSettings

@@ -16,7 +16,6 @@ INTERRUPTED = GOES_ON
 
 
 def add_flags(parser) -> None:
-    """Adds the flags of this command."""
     add = parser.add_argument
     add(
         "--server",
@@ -38,7 +37,6 @@ def add_flags(parser) -> None:
 
 
 def run(args) -> None:
-    """Runs the command."""
     # REST does without it, but not the sheet at the end.
     import_tensorflow()
     from tfvqgen.client import Server

@@ -25,7 +25,6 @@ INTERRUPTED = GOES_ON
 
 
 def add_flags(parser) -> None:
-    """Adds the flags of this command."""
     parser.add_argument(
         "--model", required=True, help="Workdir of train.py or folder of export.py."
     )
@@ -82,7 +81,6 @@ def sampling_flags(args) -> dict[str, float]:
 
 
 def run(args) -> None:
-    """Runs the command."""
     import_tensorflow()
     from tfvqgen.generation import open_source
 

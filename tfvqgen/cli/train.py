@@ -21,7 +21,6 @@ STAGES = ("all", "vqvae", "codes", "top", "bottom")
 
 
 def define_flags() -> None:
-    """Defines the flags of this command."""
     text = "Folder of shards with dataset.json. Required."
     flags.DEFINE_string("data_dir", None, text, required=True)
     text = "Folder for checkpoints, metrics and images. Required."
@@ -71,7 +70,6 @@ def define_flags() -> None:
 
 
 def run() -> None:
-    """Runs the command."""
     import_tensorflow()
     from tfvqgen.training import train
 

@@ -24,7 +24,6 @@ INTERRUPTED = "nothing was changed; run the same command again to start over"
 
 
 def add_flags(parser) -> None:
-    """Adds the flags of this command."""
     parser.add_argument("--model", required=True, help="Folder of export.py.")
     parser.add_argument(
         "--json", metavar="FILE", help="File to which the results are written."
@@ -32,7 +31,6 @@ def add_flags(parser) -> None:
 
 
 def run(args) -> None:
-    """Runs the command."""
     import_tensorflow()
     from tfvqgen.errors import DataError
     from tfvqgen.export.verify import verify

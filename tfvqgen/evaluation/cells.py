@@ -116,14 +116,9 @@ def keep_best(
     label per cell it is the "classifier based rejection sampling" of VQ-VAE-2 (Razavi
     et al. 2019).
 
-    Args:
-        probabilities: Predictions of a classifier, [N, L].
-        labels: Requested labels, multi-hot, [N, L].
-        share: Share of the cells of each set to keep, above 0, at most 1; rounded
-            down, but at least one cell is kept.
-
-    Returns:
-        The indices of the cells to keep in order, int64.
+    Probabilities and requested labels are [N, L]. Of each set of labels the share,
+    above 0, at most 1, is kept; rounded down, but at least one cell. The result is the
+    indices of the cells to keep in order, int64.
     """
     requested = np.asarray(labels) > 0
     score = np.where(requested, probabilities, 1.0).min(axis=1, initial=1.0)
@@ -194,26 +189,18 @@ def sample_cells(
 class ReferenceSets:
     """Real crops and reconstructions that generated cells are compared with.
 
-    The first `compared` images of each set are compared with each other.
-
-    Attributes:
-        crop_numbers: Index in the split of the crop whose labels each generated cell
-            is requested with, [M].
-        requested: These labels, bool [M, L].
-        held_out: Crops of the evaluated split; those of `crop_numbers` come first.
-        training: Crops of the training split, or of another split if the training
-            split is evaluated; first those with the same labels as the compared
-            held-out crops. None if there is no other split.
-        reconstructions: Reconstructions of the compared training crops.
-        compared: n.
+    The first `compared` images of each set are compared with each other. The training
+    crops are of another split if the training split is evaluated; those with the same
+    labels as the compared held-out crops come first. If there is no other split,
+    `training` and `reconstructions` are None.
     """
 
-    crop_numbers: np.ndarray
-    requested: np.ndarray
-    held_out: ImageSet
+    crop_numbers: np.ndarray  # The crop whose labels each generated cell has, [M].
+    requested: np.ndarray  # These labels, bool [M, L].
+    held_out: ImageSet  # Of the evaluated split; those of `crop_numbers` come first.
     training: ImageSet | None
-    reconstructions: ImageSet | None
-    compared: int
+    reconstructions: ImageSet | None  # Of the compared training crops.
+    compared: int  # n.
 
 
 def reference_sets(

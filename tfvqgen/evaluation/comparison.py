@@ -189,8 +189,7 @@ def _distances(held_out: np.ndarray, rows: np.ndarray, seed: int) -> dict[str, A
 def halves(groups: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Divides crops into two parts that share no group, half of the groups in each.
 
-    Returns:
-        Indices of the crops of each part; the second is empty if there is one group.
+    The indices of the second part are empty if there is only one group.
     """
     from sklearn.model_selection import GroupShuffleSplit
 

@@ -49,29 +49,17 @@ class Likelihoods(NamedTuple):
 
 
 class CropMetrics(NamedTuple):
-    """Measurements of the crops of a split.
+    """Measurements of the crops of a split."""
 
-    Attributes:
-        squared_error: Error of reconstructions from both levels, [N, C].
-        top_only_error: Error of reconstructions from the top codes alone, [N, C].
-        bottom_only_error: Error of reconstructions from the bottom codes alone, [N, C].
-        similarity: SSIM of reconstructions from both levels, [N, C].
-        band_power: Power of originals and reconstructions, [N, 2, bands, C].
-        square: Mean square of the originals, [N, C].
-        mean_image: Mean of the originals, [H, W, C].
-        code_counts: How often each code is used, by level, [K].
-        likelihoods: Cost of the codes.
-    """
-
-    squared_error: np.ndarray
-    top_only_error: np.ndarray
-    bottom_only_error: np.ndarray
-    similarity: np.ndarray
-    band_power: np.ndarray
-    square: np.ndarray
-    mean_image: np.ndarray
-    code_counts: dict[str, np.ndarray]
-    likelihoods: Likelihoods
+    squared_error: np.ndarray  # Error of reconstructions from both levels, [N, C].
+    top_only_error: np.ndarray  # The same from the top codes alone, [N, C].
+    bottom_only_error: np.ndarray  # The same from the bottom codes alone, [N, C].
+    similarity: np.ndarray  # SSIM of reconstructions from both levels, [N, C].
+    band_power: np.ndarray  # Of originals and reconstructions, [N, 2, bands, C].
+    square: np.ndarray  # Mean square of the originals, [N, C].
+    mean_image: np.ndarray  # Mean of the originals, [H, W, C].
+    code_counts: dict[str, np.ndarray]  # How often each code is used, by level, [K].
+    likelihoods: Likelihoods  # Cost of the codes.
 
 
 class CropEvaluator:

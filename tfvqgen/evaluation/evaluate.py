@@ -2,8 +2,11 @@
 
 import functools
 import importlib.metadata
+import math
 import platform
 import shlex
+from collections.abc import Mapping
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,13 @@ import numpy as np
 from tfvqgen.data import codes
 from tfvqgen.data.schema import Dataset
 from tfvqgen.errors import UserError
-from tfvqgen.evaluation.cells import reference_sets, sample_cells
+from tfvqgen.evaluation.cells import (
+    GENERATED,
+    REAL,
+    RECONSTRUCTIONS,
+    reference_sets,
+    sample_cells,
+)
 from tfvqgen.evaluation.classifiers import (
     TrainedClassifier,
     classifier_split,
@@ -33,9 +42,13 @@ from tfvqgen.evaluation.extractors import (
 )
 from tfvqgen.evaluation.image_sets import TRAINED_ON, open_data
 from tfvqgen.evaluation.recognition import score_generator
-from tfvqgen.evaluation.report.charts import learning_charts
-from tfvqgen.evaluation.report.page import render
-from tfvqgen.evaluation.report.report_images import make_images
+from tfvqgen.evaluation.report.charts import STATISTICS, learning_charts, metric_charts
+from tfvqgen.evaluation.report.report_images import (
+    ReportImages,
+    confusion_images,
+    make_images,
+)
+from tfvqgen.evaluation.report.verdicts import all_verdicts
 from tfvqgen.evaluation.settings import EvaluationSettings, require_packages
 from tfvqgen.files import exclusive, whole_file, write_json
 from tfvqgen.generation.generator import Generator
@@ -92,7 +105,7 @@ def evaluate(settings: EvaluationSettings) -> Path:
         images = make_images(
             generator, split, cells, references, neighbours, settings.seed
         )
-        page = render(metrics, images, curves, held_out=split.name)
+        page = _page(metrics, images, curves, split.name)
         write_json(settings.folder / METRICS, metrics)
         with whole_file(settings.folder / PAGE, "w") as file:
             file.write(page)
@@ -192,3 +205,56 @@ def _provenance(info: ModelInfo, settings: EvaluationSettings) -> dict[str, Any]
         "seed": settings.seed,
         "versions": versions,
     }
+
+
+def _page(
+    metrics: Mapping[str, Any],
+    images: ReportImages,
+    curves: Mapping[str, str],
+    held_out: str,
+) -> str:
+    """Returns the page, which needs no other files; `held_out` is a split."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("tfvqgen.evaluation.report", "."),
+        autoescape=True,
+        extensions=["jinja2.ext.do"],
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters["number"] = _number
+    style = resources.files("tfvqgen.evaluation.report").joinpath("report.css")
+    return environment.get_template("report.html.j2").render(
+        metrics,
+        info=metrics["provenance"]["model"],
+        style=style.read_text("utf-8"),
+        images=images,
+        confusions=confusion_images(metrics["generation"]["label_agreement"]),
+        charts={**metric_charts(metrics), "curves": curves},
+        verdicts=all_verdicts(metrics, held_out),
+        held_out=held_out,
+        levels=LEVELS,
+        sets={
+            GENERATED: "generated cells",
+            RECONSTRUCTIONS: "reconstructions",
+            REAL: "other real crops",
+        },
+        statistics=STATISTICS,
+    )
+
+
+def _number(value: float | None, style: str = "number") -> str:
+    """Returns a number as text, with three digits by default; None gives a dash."""
+    if value is None:
+        return "\N{EN DASH}"
+    if style != "number":
+        styles = {"percent": ".1%", "decibels": ".2f", "count": ",.0f"}
+        return format(value, styles[style])
+    if value and abs(value) < 1:
+        digits = 2 - math.floor(math.log10(abs(value)))
+        return f"{value:.{min(digits, 6)}f}"
+    if abs(value) < 100:
+        return f"{value:.2f}"
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e9 else f"{value:.3g}"

@@ -15,6 +15,7 @@ from tfvqgen.errors import DataError, UserError
 from tfvqgen.evaluation.image_sets import ImageSet
 from tfvqgen.files import require_plain_path
 from tfvqgen.generation.model_info import ModelInfo
+from tfvqgen.generation.saved_model import LOAD_ERRORS
 
 CLASSIFIER = "classifier"
 RANDOM = "random"
@@ -26,8 +27,6 @@ EXPECTED = (
     "[batch, features]"
 )
 _DTYPES = (tf.uint8, tf.uint16, tf.float32)
-# Raised by TensorFlow when files of a SavedModel are missing or damaged.
-_DAMAGE = (tf.errors.OpError, OSError, ValueError, RuntimeError, KeyError)
 
 
 class Extractor(Protocol):
@@ -173,7 +172,7 @@ class SavedModelExtractor:
         try:
             # The signature does not keep the variables alive.
             self._loaded = tf.saved_model.load(str(self._path))
-        except _DAMAGE as error:
+        except LOAD_ERRORS as error:
             raise self._refusal(f"a damaged model: {_first_line(error)}") from error
         self._signature = self._loaded.signatures.get(SIGNATURE)
         if self._signature is None:

@@ -196,10 +196,7 @@ def _confusions(
 ) -> np.ndarray:
     """Returns figure 4."""
     classifier = evaluation_classifier(
-        dataset,
-        settings.workdir,
-        evaluated=settings.split,
-        config=settings.classifier,
+        dataset, settings.workdir, evaluated=settings.split, config=settings.classifier
     )
     sets = {"generated": cells, "real": crops}
     found = label_agreement(classifier, sets, seed=settings.seed)

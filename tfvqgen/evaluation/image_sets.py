@@ -42,17 +42,11 @@ def open_data(workdir: Workdir, data_dir: str | os.PathLike) -> schema.Dataset:
 
 @dataclasses.dataclass(frozen=True)
 class ImageSet:
-    """Some images of a split, real or generated.
+    """Some images of a split, real or generated."""
 
-    Attributes:
-        split: The shards that contain them.
-        numbers: Their indices in the split, int64 [N].
-        labels: bool [N, L].
-    """
-
-    split: Split
-    numbers: np.ndarray
-    labels: np.ndarray
+    split: Split  # The shards that contain them.
+    numbers: np.ndarray  # Their indices in the split, int64 [N].
+    labels: np.ndarray  # bool [N, L].
 
     @classmethod
     def of_split(cls, split: Split) -> "ImageSet":

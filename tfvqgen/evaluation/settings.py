@@ -23,25 +23,17 @@ _PACKAGES = ("jinja2", "matplotlib", "scipy", "skimage", "sklearn")
 class SharedSettings:
     """Settings that an evaluation and the figures share.
 
-    Attributes:
-        workdir: Working directory with trained models.
-        data_dir: The shards that the models were trained on.
-        split: The split whose crops are compared with generated cells.
-        seed: Seed of the first cell and of every random choice.
-        sampling: Sampling parameters.
-        classifier: Training settings of the localization classifiers.
-        output: The output folder; ``report`` or ``figures`` in the workdir by default.
-
     Raises:
         UserError: A number is out of range.
     """
 
-    workdir: str | os.PathLike
-    data_dir: str | os.PathLike
-    split: str = "test"
-    seed: int = 0
+    workdir: str | os.PathLike  # Working directory with trained models.
+    data_dir: str | os.PathLike  # The shards that the models were trained on.
+    split: str = "test"  # Its crops are compared with generated cells.
+    seed: int = 0  # Seed of the first cell and of every random choice.
     sampling: SamplingParameters = dataclasses.field(default_factory=SamplingParameters)
     classifier: ClassifierConfig = dataclasses.field(default_factory=ClassifierConfig)
+    # Defaults to the folder `report` or `figures` in the workdir.
     output: str | os.PathLike | None = None
 
     default_folder = ""
@@ -59,13 +51,9 @@ class SharedSettings:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FigureSettings(SharedSettings):
-    """Settings of the figures, besides the :class:`SharedSettings`.
+    """Settings of the figures, besides the :class:`SharedSettings`."""
 
-    Attributes:
-        num_per_label: Number of cells to generate per label; the first 8 are shown.
-    """
-
-    num_per_label: int = 16
+    num_per_label: int = 16  # Cells to generate per label; the first 8 are shown.
 
     default_folder = "figures"
 
@@ -78,19 +66,15 @@ class FigureSettings(SharedSettings):
 class EvaluationSettings(SharedSettings):
     """Settings of an evaluation, besides the :class:`SharedSettings`.
 
-    Attributes:
-        num_samples: Number of cells to generate.
-        keep_best: Share of the sampled cells that a classifier keeps; 1 keeps all.
-        extractors: Extractors of features: ``classifier``, ``random``, the folder of a
-            SavedModel, or ``NAME=FOLDER``. Defaults to ``random``, and to the
-            classifier if there are crops to train it on.
-        classification_score: Whether to train classifiers on generated cells too.
+    An extractor of features is ``classifier``, ``random``, the folder of a SavedModel,
+    or ``NAME=FOLDER``. They default to ``random``, and the classifier if there are
+    crops to train it on.
     """
 
-    num_samples: int = 256
-    keep_best: float = 1.0
+    num_samples: int = 256  # Number of cells to generate.
+    keep_best: float = 1.0  # Share of the sampled cells to keep; 1 keeps all.
     extractors: tuple[str, ...] = ()
-    classification_score: bool = False
+    classification_score: bool = False  # Train classifiers on generated cells too.
 
     default_folder = "report"
 

@@ -25,11 +25,7 @@ def example_rows(
 ) -> dict[str, np.ndarray]:
     """Returns valid inputs by name; more rows start with the rows of fewer.
 
-    Args:
-        model_info: The content of ``about.json``.
-        names: Names of the inputs.
-        rows: Number of rows (B), which have different values.
-        seed: Seed of the values.
+    `model_info` is the content of ``about.json``. All rows have different values.
     """
     height, width, _ = model_info["image_shape"]
     labels, codes = len(model_info["labels"]), model_info["num_embeddings"]

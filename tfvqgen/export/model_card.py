@@ -18,12 +18,7 @@ _METRICS = (
 
 
 def model_card(info: ModelInfo, metrics: Mapping[str, Mapping[str, float]]) -> str:
-    """Returns the card in Markdown.
-
-    Args:
-        info: Describes the model.
-        metrics: Validation metrics by stage; see :func:`validation_metrics`.
-    """
+    """Returns the card in Markdown; for the metrics see :func:`validation_metrics`."""
     size = _shape(info.image_shape[:2]) + " pixels"
     if info.pixel_size:
         size += f", {info.pixel_size:g} micrometers per pixel"

@@ -17,39 +17,22 @@ MAX_ROWS = 256
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ModelInfo:
-    """Describes a model; the same in a workdir, an export and a running server.
+    """Describes a model; the same in a workdir, an export and a running server."""
 
-    Attributes:
-        preset: The preset of the configuration.
-        labels: The vocabulary in order.
-        channels: The channels of the images in order.
-        display: The channel that is shown red, green and blue; None is black.
-        dtype: Type of the images, ``uint8`` or ``uint16``.
-        image_shape: (H, W, C).
-        top_shape: (h, w), shape of the top code map.
-        bottom_shape: (2h, 2w), shape of the bottom code map.
-        num_embeddings: Number of codes in each codebook (K).
-        pixel_size: Micrometers per pixel, or None if unknown.
-        credit: Licence and source of the data.
-        max_rows: The largest number of cells in one request.
-        steps: Training steps by stage.
-        fingerprints: Hex sha256 of the data and of the weights of each model.
-    """
-
-    preset: str
-    labels: tuple[str, ...]
-    channels: tuple[str, ...]
-    display: Mapping[str, str | None]
-    dtype: str = key(choices=DTYPES)
-    image_shape: tuple[int, int, int] = key(low=1)
-    top_shape: tuple[int, int] = key(low=1)
-    bottom_shape: tuple[int, int] = key(low=1)
-    num_embeddings: int = key(low=1)
-    pixel_size: float | None = key(above=0)
-    credit: str
-    max_rows: int = key(MAX_ROWS, low=1)
-    steps: Mapping[str, int]
-    fingerprints: Mapping[str, str]
+    preset: str  # The preset of the configuration.
+    labels: tuple[str, ...]  # The vocabulary in order.
+    channels: tuple[str, ...]  # The channels of the images in order.
+    display: Mapping[str, str | None]  # Channels shown red, green, blue; None is black.
+    dtype: str = key(choices=DTYPES)  # Type of the images, uint8 or uint16.
+    image_shape: tuple[int, int, int] = key(low=1)  # (H, W, C).
+    top_shape: tuple[int, int] = key(low=1)  # (h, w), shape of the top code map.
+    bottom_shape: tuple[int, int] = key(low=1)  # (2h, 2w), of the bottom code map.
+    num_embeddings: int = key(low=1)  # Number of codes in each codebook (K).
+    pixel_size: float | None = key(above=0)  # Micrometers per pixel; None if unknown.
+    credit: str  # Licence and source of the data.
+    max_rows: int = key(MAX_ROWS, low=1)  # The largest number of cells in one request.
+    steps: Mapping[str, int]  # Training steps by stage.
+    fingerprints: Mapping[str, str]  # Hex sha256 of the data and each model's weights.
 
     def __post_init__(self):
         check_channels(self)
@@ -71,11 +54,7 @@ class ModelInfo:
 
     @classmethod
     def from_json(cls, value: Any, where: object = "the model description") -> Self:
-        """Reads the values that :meth:`to_json` returned.
-
-        Args:
-            value: The values.
-            where: The file, for messages.
+        """Reads the values that :meth:`to_json` returned; `where` is for messages.
 
         Raises:
             DataError: A value is wrong, or the format is newer.

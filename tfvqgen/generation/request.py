@@ -37,18 +37,13 @@ RANGES = {
 class SamplingParameters:
     """How codes are sampled.
 
-    Attributes:
-        temperature: Above 0. Defaults to 1.
-        top_p: Above 0, at most 1. Defaults to 1 (off).
-        guidance: 0 or more. Defaults to 0 (off).
-
     Raises:
         UserError: A number is out of range.
     """
 
-    temperature: float = 1.0
-    top_p: float = 1.0
-    guidance: float = 0.0
+    temperature: float = 1.0  # Above 0.
+    top_p: float = 1.0  # Above 0, at most 1 (off).
+    guidance: float = 0.0  # 0 (off) or more.
 
     def __post_init__(self):
         for name, value in self.to_json().items():
@@ -79,19 +74,13 @@ class Sample(NamedTuple):
 class Request(SamplingParameters):
     """The cells that are requested.
 
-    Attributes:
-        label_sets: Sets of labels; an empty set is unconditional.
-        num_per_label: Number of cells for each set. Defaults to 8.
-        seed: Random seed of the first cell of each set; the next cell has the next
-            seed. Defaults to 0.
-
     Raises:
         UserError: A value is out of range.
     """
 
-    label_sets: tuple[tuple[str, ...], ...]
-    num_per_label: int = 8
-    seed: int = 0
+    label_sets: tuple[tuple[str, ...], ...]  # An empty set is unconditional.
+    num_per_label: int = 8  # Number of cells for each set.
+    seed: int = 0  # Seed of the first cell of each set; the next has the next seed.
 
     def __post_init__(self):
         super().__post_init__()

@@ -16,7 +16,7 @@ from tfvqgen.generation.request import Cells
 ABOUT = "assets/about.json"
 GRAPH = "saved_model.pb"
 # Loading raises these for files that are missing, truncated or corrupt.
-_LOAD_ERRORS = (tf.errors.OpError, OSError, ValueError, RuntimeError, KeyError)
+LOAD_ERRORS = (tf.errors.OpError, OSError, ValueError, RuntimeError, KeyError)
 
 # The inputs of every signature; `serving_default` is `generate`.
 SAMPLING_INPUTS = ("seed", "temperature", "top_p", "guidance")
@@ -97,7 +97,7 @@ class SavedModel:
         self.model_info = ModelInfo.from_json(read_json(self.path / ABOUT))
         try:
             self._loaded = LoadedGraph(self.path)
-        except _LOAD_ERRORS as error:
+        except LOAD_ERRORS as error:
             line = (str(error).strip() or repr(error)).splitlines()[0]
             raise DataError(
                 "damaged export: expected the files that export.py wrote. "

@@ -158,11 +158,8 @@ def sample_positions(
 ) -> tf.Tensor:
     """Samples the codes of some positions by full forward passes.
 
-    Args:
-        prior: The prior to sample from.
-        inputs: The arguments of the sampler.
-        codes: The maps so far, int32 [B, H, W]; the result is like them.
-        positions: Indices of the positions in raster order, int32 [n], ascending.
+    `codes` are the maps so far, int32 [B, H, W]; the result is like them. `positions`
+    are indices in raster order, int32 [n], ascending.
     """
     height, width = prior.code_shape
 
@@ -235,13 +232,16 @@ def _sample_with_cache(prior: PixelSNAIL, inputs: SamplerInputs) -> tf.Tensor:
         history = incremental.end_row(history, state, repeat(codes))
         return row + 1, history, rows.write(row, codes)
 
+    def outer_sizes(x):
+        return tf.TensorShape([x.shape[0], *[None] * (x.shape.rank - 2), x.shape[-1]])
+
     _, _, rows = tf.while_loop(
         lambda row, *_: row < height,
         sample_row,
         [tf.constant(0), history, rows],
         shape_invariants=[
             tf.TensorShape([]),
-            tf.nest.map_structure(_inner_sizes_unknown, history),
+            tf.nest.map_structure(outer_sizes, history),
             tf.TensorShape(None),
         ],
         # Work for later rows in parallel would take much memory and save no time.
@@ -288,8 +288,3 @@ def _positions_first(prior: PixelSNAIL, name: str, x: tf.Tensor) -> tf.Tensor:
             f"Received: {x.shape}"
         )
     return tf.transpose(x, [1, 2, 0])
-
-
-def _inner_sizes_unknown(x: tf.Tensor) -> tf.TensorShape:
-    """Returns the shape of x with the first and the last size only."""
-    return tf.TensorShape([x.shape[0], *[None] * (x.shape.rank - 2), x.shape[-1]])

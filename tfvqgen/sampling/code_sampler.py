@@ -66,12 +66,7 @@ class CodeSampler:
         return tf.concat([labels, tf.zeros_like(labels)], 0)[: self.passes * self._maps]
 
     def __call__(self, logits: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
-        """Samples a code for each map, int32 [B].
-
-        Args:
-            logits: Float32 [P * B, K].
-            noise: Gumbel noise, float32 [B, K].
-        """
+        """Samples int32 [B] from float32 logits [P * B, K] with Gumbel noise [B, K]."""
         return tf.argmax(self.adjust(logits) + noise, axis=-1, output_type=tf.int32)
 
     def adjust(self, logits: tf.Tensor) -> tf.Tensor:
@@ -93,14 +88,9 @@ def keep_top(logits: tf.Tensor, top_p: tf.Tensor) -> tf.Tensor:
     """Removes all but the most likely codes that together reach a probability.
 
     A code is kept if the codes that are more likely do not reach top_p; the most likely
-    code is always kept (nucleus sampling, Holtzman et al. 2020).
-
-    Args:
-        logits: Float32 [B, K].
-        top_p: Float32 [B, 1] or [1, 1], above 0; 1 keeps every code.
-
-    Returns:
-        The logits, with -inf for the removed codes.
+    code is always kept (nucleus sampling, Holtzman et al. 2020). `top_p` is float32
+    [B, 1] or [1, 1], above 0; 1 keeps every code. The result is the logits, float32
+    [B, K], with -inf for the removed codes.
     """
     ordered = tf.sort(logits, direction="DESCENDING")
     before = tf.cumsum(tf.nn.softmax(ordered), axis=-1, exclusive=True)
@@ -112,22 +102,13 @@ def keep_top(logits: tf.Tensor, top_p: tf.Tensor) -> tf.Tensor:
 def row_noise(
     seeds: tf.Tensor, row: tf.Tensor, width: int, num_codes: int
 ) -> tf.Tensor:
-    """Returns Gumbel noise for one row of every map.
+    """Returns Gumbel noise for one row of every map, float32 [W, B, K].
 
     The argmax of logits plus Gumbel noise is a sample from their softmax (the
     Gumbel-max trick). Rounding errors of the logits change the sampled code less often
     than with sampling by the cumulative distribution. The noise of a map is computed
     from its own seed alone, so that it is bit-identical at any batch size and position
-    in the batch.
-
-    Args:
-        seeds: int64 [B].
-        row: Index of the row, an int32 scalar.
-        width: W.
-        num_codes: K.
-
-    Returns:
-        Float32 [W, B, K].
+    in the batch. `seeds` are int64 [B]; `row` is the index of the row, an int32 scalar.
     """
     row = tf.cast(row, tf.int64)
 

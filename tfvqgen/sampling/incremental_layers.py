@@ -39,14 +39,10 @@ class RowTaps:
         return [tf.zeros(shape)] * self._rows
 
     def __call__(self, rows_above: Sequence[tf.Tensor], row: tf.Tensor) -> tf.Tensor:
-        """Convolves the rows above a row, with the bias.
+        """Convolves the rows above a row, with the bias, [W, n, B, F].
 
-        Args:
-            rows_above: k - 1 times [n, P, B, C], in order and padded with zeros.
-            row: Index of the row, an int32 scalar; the first rows have fewer above.
-
-        Returns:
-            [W, n, B, F].
+        `rows_above` are k - 1 times [n, P, B, C], in order and padded with zeros. `row`
+        is an index, an int32 scalar; the first rows have fewer above.
         """
         empty = tf.maximum(self._rows - row, 0) * self._channels
         inputs = tf.concat(rows_above, axis=-1)[..., empty:]

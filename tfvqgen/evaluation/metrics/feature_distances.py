@@ -12,16 +12,13 @@ _BLOCK = 512
 
 
 class Moments(NamedTuple):
-    """Mean and covariance of a set of rows.
+    """Mean and covariance of a set of rows, float64.
 
-    Attributes:
-        mean: float64 [F].
-        root: A matrix whose transpose times itself is the covariance, float64 [R, F],
-            R = min(N, F).
+    The covariance is the transpose of `root` times `root`; R = min(N, F).
     """
 
-    mean: np.ndarray
-    root: np.ndarray
+    mean: np.ndarray  # [F].
+    root: np.ndarray  # [R, F].
 
 
 def moments(rows: np.ndarray, counts: np.ndarray | None = None) -> Moments:

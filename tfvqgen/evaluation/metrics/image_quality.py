@@ -9,10 +9,7 @@ _SIGMA = 1.5
 _REACH = 5
 # Rings of spatial frequency: radii above the first and up to the second number, in
 # units of the sampling frequency. Nyquist is 1/2; the last ring includes the corners.
-BANDS = {
-    "quarter_to_half_nyquist": (1 / 8, 1 / 4),
-    "above_half_nyquist": (1 / 4, 1),
-}
+BANDS = {"quarter_to_half_nyquist": (1 / 8, 1 / 4), "above_half_nyquist": (1 / 4, 1)}
 
 
 def squared_errors(images: np.ndarray, others: np.ndarray) -> np.ndarray:

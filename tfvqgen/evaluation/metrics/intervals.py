@@ -25,11 +25,9 @@ def bootstrap_interval(
 ) -> np.ndarray:
     """Returns the percentile bootstrap interval of a statistic of means over rows.
 
-    The rows, [N, ...], are assumed to be independent. `scipy.stats.bootstrap` takes
+    The rows, [N, ...], are assumed to be independent. The result is the lower and upper
+    ends, float64 [2, ...]; NaN for fewer than two rows. `scipy.stats.bootstrap` takes
     three times as long for 2,000 rows, because it copies the rows of each resample.
-
-    Returns:
-        Lower and upper ends, float64 [2, ...]; NaN for fewer than two rows.
     """
     rows = np.asarray(rows, np.float64)
     number = len(rows)
@@ -66,10 +64,7 @@ def metric(
 
 
 def metrics(
-    rows: np.ndarray,
-    names: Sequence[str],
-    seed: int,
-    statistic: Statistic = np.asarray,
+    rows: np.ndarray, names: Sequence[str], seed: int, statistic: Statistic = np.asarray
 ) -> dict[str, Any]:
     """Returns named metrics of rows [N, ..., names] with their bootstrap intervals."""
     values = statistic(rows.mean(axis=0, dtype=np.float64))

@@ -58,22 +58,15 @@ def neighbour_radii(rows: np.ndarray, k: int) -> np.ndarray:
 class NeighbourRows(NamedTuple):
     """One value per row, float64; the metrics are the means over the rows.
 
-    The ball of a row reaches to its k-th nearest neighbour of the same set.
-
-    Attributes:
-        precision: Whether each other row is in the ball of a real row, [M]
-            (Kynkäänniemi et al. 2019).
-        recall: Whether each real row is in the ball of another row, [N] (the same).
-        density: Number of balls of real rows that contain each other row, over k, [M]
-            (Naeem et al. 2020); 1 on average for identically distributed sets.
-        coverage: Whether the ball of each real row contains another row, [N] (the
-            same).
+    The ball of a row reaches to its k-th nearest neighbour of the same set. Precision
+    and recall are those of Kynkäänniemi et al. 2019. Density, 1 on average for
+    identically distributed sets, and coverage are those of Naeem et al. 2020.
     """
 
-    precision: np.ndarray
-    recall: np.ndarray
-    density: np.ndarray
-    coverage: np.ndarray
+    precision: np.ndarray  # Whether each other row is in the ball of a real row, [M].
+    recall: np.ndarray  # Whether each real row is in the ball of another row, [N].
+    density: np.ndarray  # Number of real balls with each other row, over k, [M].
+    coverage: np.ndarray  # Whether each real ball contains another row, [N].
 
 
 def neighbour_rows(
@@ -99,20 +92,14 @@ def neighbour_rows(
 class Nearness(NamedTuple):
     """How near each query is to training rows, compared with held-out rows.
 
-    Attributes:
-        ratio: Distance to the nearest training row over the distance to the nearest of
-            as many held-out rows, the mean over disjoint parts of the training rows,
-            [Q]. About 1 if training rows are not nearer.
-        overall: The same with all training rows at once, [Q]; 0 for a copy of a
-            training row.
-        training: Index of the nearest training row, [Q].
-        held_out: Index of the nearest held-out row, [Q].
+    A ratio is the distance to the nearest training row over the distance to the nearest
+    held-out row. `ratio` is about 1 if training rows are not nearer.
     """
 
-    ratio: np.ndarray
-    overall: np.ndarray
-    training: np.ndarray
-    held_out: np.ndarray
+    ratio: np.ndarray  # Mean over parts of as many training as held-out rows, [Q].
+    overall: np.ndarray  # With all training rows, [Q]; 0 for a copy of one.
+    training: np.ndarray  # Index of the nearest training row, [Q].
+    held_out: np.ndarray  # Index of the nearest held-out row, [Q].
 
 
 def nearness(

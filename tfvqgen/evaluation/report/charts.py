@@ -170,9 +170,7 @@ def _svg(draw, x: str, y: str) -> str:
     return svg.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
 
 
-def learning_charts(
-    lines: Mapping[str, Sequence[Mapping[str, Any]]],
-) -> dict[str, str]:
+def learning_charts(lines: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, str]:
     """Returns charts of the lines of ``metrics.jsonl`` of each stage, by title."""
     charts = {}
     for title, ((stage, label), curves) in _LEARNING_CURVES.items():

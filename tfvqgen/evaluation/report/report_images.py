@@ -3,7 +3,7 @@
 # Shapes: H x W pixels and C channels; L labels.
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -114,15 +114,11 @@ def make_images(
         crop = int(references.crop_numbers[cell])
         return small(real[crop], crops.labels[crop], "real")
 
-    views = _views(generator, np.stack([real[crop] for crop in chosen.tolist()]))
+    originals = np.stack([real[crop] for crop in chosen.tolist()])
     return ReportImages(
-        reconstructions=[
-            {
-                name: _cell_image(show(images[row]), crops.labels[crop], name, info)
-                for name, images in views.items()
-            }
-            for row, crop in enumerate(chosen)
-        ],
+        reconstructions=_reconstructions(
+            generator, originals, crops.labels[chosen], show
+        ),
         by_kind={
             kind_names(info.labels)[kind]: {
                 "generated": [generated(cell) for cell in some],
@@ -141,12 +137,19 @@ def make_images(
     )
 
 
-def _views(generator: Generator, originals: np.ndarray) -> dict[str, np.ndarray]:
-    """Returns crops and their reconstructions from both levels and from each alone."""
-    images = to_unit(originals)
-    *levels, _ = generator.autoencoder.reconstruct_levels(images)
+def _reconstructions(
+    generator: Generator, originals: np.ndarray, labels: np.ndarray, show: Callable
+) -> list[dict[str, ReportImage]]:
+    """Shows crops and their reconstructions from both levels and from each alone."""
+    crops = to_unit(originals)
+    *levels, _ = generator.autoencoder.reconstruct_levels(crops)
     names = ("original", "reconstruction", "top only", "bottom only")
-    return {k: x.numpy() for k, x in zip(names, [images, *levels], strict=True)}
+    views = {k: x.numpy() for k, x in zip(names, [crops, *levels], strict=True)}
+    info = generator.model_info
+    return [
+        {k: _cell_image(show(x[row]), own, k, info) for k, x in views.items()}
+        for row, own in enumerate(labels)
+    ]
 
 
 def _cell_image(
