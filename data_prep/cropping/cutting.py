@@ -81,12 +81,10 @@ def working_scale(pixel_size: float, target: float) -> float:
 
 
 def downscale(field: np.ndarray, scale: float) -> np.ndarray:
-    """Downscales a field [H, W, C] by averaging over the area of each new pixel.
+    """Averages a field [H, W, C] over the area of each new pixel: float32 [C, h, w].
 
     Rows and columns at the lower and right border that do not fill a pixel are dropped.
-
-    Returns:
-        float32 [C, h, w] in the values of `field`, not rounded.
+    The values are not rounded.
     """
     height, width, _ = field.shape
     if not 1 <= scale <= min(height, width):
@@ -154,10 +152,7 @@ def intensity_ranges(
 def rescale_intensity(
     planes: np.ndarray, ranges: Sequence[tuple[float, float]], dtype: str
 ) -> np.ndarray:
-    """Maps each channel's range to that of the type and clips the rest: [h, w, C].
-
-    The type's own range changes no value.
-    """
+    """Maps each channel's range to that of the type and clips the rest: [h, w, C]."""
     top = np.iinfo(dtype).max
     scaled = np.empty_like(planes)
     for plane, (low, high), out in zip(planes, ranges, scaled, strict=True):

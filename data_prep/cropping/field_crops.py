@@ -30,7 +30,7 @@ IMAGES = "images"
 RESULTS = "fields"
 # Errors that a damaged result file may raise.
 _DAMAGE = (DataError, KeyError, TypeError, AttributeError)
-_RESULT_SUFFIX, _ERROR_SUFFIX = ".json", ".error"
+_RESULT_SUFFIX, ERROR_SUFFIX = ".json", ".error"
 _MASK_SUFFIXES = (".png", ".tif", ".tiff", ".png.gz", ".tif.gz", ".tiff.gz")
 _RESERVED_COLUMNS = {*COLUMNS, "sha256", *crop_quality.COLUMNS}
 
@@ -52,7 +52,7 @@ class CropTask:
     @property
     def error_path(self) -> Path:
         """The file that exists if the field cannot be read."""
-        return self.result_path.with_name(f"{self.field.field_id}{_ERROR_SUFFIX}")
+        return self.result_path.with_name(f"{self.field.field_id}{ERROR_SUFFIX}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -198,10 +198,7 @@ class FieldOutcome:
 
 
 def write_field(task: CropTask) -> FieldOutcome:
-    """Writes a field's crops and then its result file, or the error file.
-
-    An error while writing is raised.
-    """
+    """Writes a field's crops and then its result file, or the error file."""
     field_id = task.field.field_id
     try:
         inputs = _inputs_of(task)
@@ -310,9 +307,3 @@ def remove_field(task: CropTask) -> None:
         image = Path(task.output) / IMAGES / name
         for file in channel_paths(image, task.settings.channels):
             file.unlink(missing_ok=True)
-
-
-def remove_errors(output: Path) -> None:
-    """Removes the error files, so that their fields are tried again."""
-    for path in (output / RESULTS).glob(f"*{_ERROR_SUFFIX}"):
-        path.unlink()

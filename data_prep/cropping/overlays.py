@@ -44,13 +44,10 @@ def write_overlay(task: CropTask) -> None:
 def overlay(
     cropped: CroppedField, rows: Sequence[Crop], channels: Sequence[str]
 ) -> np.ndarray:
-    """Draws a field with the contours of its nuclei and the boxes of its crops.
+    """Draws a field, uint8 [H, W, 3], with the contours of nuclei and boxes of crops.
 
     The boxes of accepted crops are green and those of rejected ones pink, with the
     number of the crop in the upper left corner.
-
-    Returns:
-        uint8 [height, width, 3].
     """
     from skimage.segmentation import find_boundaries
 

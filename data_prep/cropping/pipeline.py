@@ -133,7 +133,9 @@ def _prepare_folder(output: Path, settings: CropSettings, folder: FieldFolder) -
     for name in _FOLDERS:
         (output / name).mkdir(exist_ok=True)
         remove_temporary_files(output / name)
-    field_crops.remove_errors(output)
+    # Fields with an error are tried again.
+    for path in (output / field_crops.RESULTS).glob(f"*{field_crops.ERROR_SUFFIX}"):
+        path.unlink()
 
 
 def _crop_pending(

@@ -187,10 +187,7 @@ def write_sheets(
 ) -> list[str]:
     """Writes the sheets of crops in their order, and removes other sheets.
 
-    `hashes` are those of the crops' images.
-
-    Returns:
-        The file names of the sheets in order.
+    `hashes` are those of the crops' images. Returns the sheets' file names in order.
     """
     output.mkdir(parents=True, exist_ok=True)
     thumbnails = Thumbnails(folder)

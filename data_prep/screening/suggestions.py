@@ -77,12 +77,9 @@ class Suggestions:
 def suggest(
     crops: Sequence[Crop], components: np.ndarray, clusters: np.ndarray
 ) -> Suggestions:
-    """Finds suspicious crops.
+    """Finds suspicious crops by the quality columns in their metadata.
 
-    Args:
-        crops: N crops with quality columns in their metadata.
-        components: float32 [N, D].
-        clusters: int [N].
+    `components` are the crops' features, float32 [N, D], and `clusters` int [N].
     """
     distances, neighbours = nearest(components, NUM_NEIGHBOURS)
     by_label, not_accepted = collections.defaultdict(list), {}
@@ -119,9 +116,8 @@ def suggest(
 def nearest(components: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Finds the nearest neighbours of every crop of components [N, D], exactly.
 
-    Returns:
-        Ascending distances float32 [N, k], and indices int32 [N, k], where k is `count`
-        and at most N - 1.
+    Returns ascending distances float32 [N, k], and indices int32 [N, k], where k is
+    `count` and at most N - 1.
     """
     require_libraries("sklearn")
     from sklearn.neighbors import NearestNeighbors

@@ -67,16 +67,13 @@ class Canvas:
         return self._blurred_points(x, y, weight, pixels) * np.float32(peak)
 
     def lines(self, x, y, sigma: float, weight) -> np.ndarray:
-        """Draws lines through points; a line of weight 1 has a peak of about 1.
+        """Draws lines: float32 [H, W]; a line of weight 1 has a peak of about 1.
 
         Args:
             x: [T, F] T points of each of F lines, in units.
             y: [T, F].
             sigma: Half the thickness, in units.
             weight: [T - 1, F] or broadcastable: the brightness of each piece.
-
-        Returns:
-            float32 [H, W].
         """
         dx, dy = np.diff(x, axis=0), np.diff(y, axis=0)
         length = np.hypot(dx, dy) * self.scale

@@ -49,14 +49,11 @@ class CellOutlines:
 
 @dataclass(frozen=True)
 class Points:
-    """Points in units and the index of each point's cell.
-
-    Spots are [n]; lines are [T, F], with `cell` [F].
-    """
+    """Spots [n] or points of lines [T, F], in units."""
 
     x: np.ndarray
     y: np.ndarray
-    cell: np.ndarray
+    cell: np.ndarray  # [n] or [F] Index of the cell of each spot or line.
 
     def shifted(self, angle, distance) -> "Points":
         """Returns the points moved by a distance in a direction."""
@@ -67,8 +64,7 @@ class Points:
 def cells_around_crops(well: Well, margin: float) -> tuple[CellOutlines, float]:
     """Makes a well's cells, and their neighbours in a margin in units.
 
-    Returns:
-        The cells and the side of the square of tissue that they cover, in units.
+    Returns the cells and the side of the square of tissue that they cover, in units.
     """
     rng = well.rng(CELLS)
     side = np.ceil((np.sqrt(well.num_cells * well.cell_area) + 2 * margin) / 8) * 8
