@@ -35,7 +35,6 @@ class Checkpoints:
     """The checkpoints of one stage in a workdir.
 
     Args:
-        folder: ``<workdir>/<stage>/checkpoints``.
         keep: Number of checkpoints to keep. Defaults to 2.
         is_chief: Whether this process writes them. MultiWorkerMirroredStrategy wants
             the other workers to save too; they do so in a folder of their own, which is
@@ -110,14 +109,7 @@ def saved_checkpoints(folder: str | os.PathLike) -> list[tuple[int, str]]:
 
 
 def restore_model(model: keras.Model, folder: str | os.PathLike) -> int:
-    """Restores only the model from the newest checkpoint of a stage.
-
-    Args:
-        model: A built model.
-        folder: ``<workdir>/<stage>/checkpoints``.
-
-    Returns:
-        The step of the checkpoint.
+    """Restores a built model from the newest checkpoint, and returns its step.
 
     Raises:
         UserError: There is no checkpoint, or its model has another architecture.
@@ -160,10 +152,9 @@ def _restore_values(
     def restore(path: str) -> None:
         tracked, name = which(path)
         stored = tf.train.load_checkpoint(path).get_variable_to_shape_map()
-        number = sum(n.startswith(f"{tracked}/{name}/") for n in stored)
-        shapes = [
-            tuple(stored.get(_key(f"{tracked}/{name}/{i}"), ())) for i in range(number)
-        ]
+        prefix = f"{tracked}/{name}/"
+        number = sum(n.startswith(prefix) for n in stored)
+        shapes = [tuple(stored.get(_key(f"{prefix}{i}"), ())) for i in range(number)]
         if shapes != expected:
             raise UserError(
                 "a checkpoint does not fit the configuration: expected the same "

@@ -58,8 +58,7 @@ def lost_worker(error: tf.errors.OpError) -> UserError | None:
     return UserError(
         "another worker has ended: expected every worker of TF_CONFIG until the end; "
         "look at the messages of the others, and run all of them again to continue "
-        "from the last checkpoint. "
-        f"Received: {type(error).__name__}"
+        f"from the last checkpoint. Received: {type(error).__name__}"
     )
 
 

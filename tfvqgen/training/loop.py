@@ -50,7 +50,6 @@ class Loop:
 
     Args:
         stage: The stage, created in the scope of the strategy.
-        strategy: The strategy.
         workdir: The workdir, locked by the caller.
         seed: Seed of the order of the data and of random symmetries.
     """
@@ -114,9 +113,8 @@ class Loop:
     def finished(self) -> bool:
         """Whether all steps are done, or the validation loss has stopped falling."""
         averages = self._stage.averages
-        if averages and averages.has_stalled(self._stage.patience):
-            return True
-        return self.step >= self._stage.config.steps
+        stalled = bool(averages) and averages.has_stalled(self._stage.patience)
+        return stalled or self.step >= self._stage.config.steps
 
     def run(self) -> dict[str, float]:
         """Trains until it is :attr:`finished`.
@@ -224,14 +222,12 @@ class Loop:
 
     def _log(self, log: MetricsLog, bar) -> None:
         stage = self._stage
-        sums, steps = self._sums.take()
         epoch = self._sums.epoch_values()
-        metrics = stage.training_metrics(sums, steps, epoch)
+        metrics = stage.training_metrics(*self._sums.take(), epoch)
         metrics["learning_rate"] = float(self._optimizer.learning_rate)
         items = self._steps_timed * stage.config.batch_size * stage.items_per_example
-        speed = items / self._seconds
+        metrics[stage.speed_metric] = speed = items / self._seconds
         self._steps_timed, self._seconds = 0, 0.0
-        metrics[stage.speed_metric] = speed
         log.write(self.step, "train", metrics)
         unit = stage.speed_metric.partition("_")[0]
         bar.set_postfix_str(f"loss {metrics['loss']:.4g}, {speed:.1f} {unit}/s")
@@ -262,9 +258,8 @@ class Loop:
         def batches(context):
             share = _share(context)
             number = -(-config.validation_examples // config.batch_size)
-            return self._stage.validation_data(**share).take(
-                number * share["num_replicas_per_worker"]
-            )
+            number *= share["num_replicas_per_worker"]
+            return self._stage.validation_data(**share).take(number)
 
         data = self._strategy.distribute_datasets_from_function(batches)
         sums: dict[str, np.ndarray] = {}
@@ -307,7 +302,6 @@ def _signals_noted() -> Iterator[list[int]]:
     previous = {}
 
     def note(number, frame):
-        del frame
         noted.append(number)
         signal.signal(number, previous[number])
 

@@ -91,11 +91,7 @@ def read_metrics(path: str | os.PathLike) -> list[dict]:
 
 
 class RunningSums(tf.Module):
-    """Adds up the sums of steps; part of a checkpoint, so that metrics resume too.
-
-    Args:
-        shapes: Shapes of the sums by name.
-    """
+    """Adds up the sums of steps; part of a checkpoint, so that metrics resume too."""
 
     def __init__(self, shapes: Mapping[str, tuple[int, ...]]):
         super().__init__()
@@ -124,8 +120,7 @@ class RunningSums(tf.Module):
 
     def take(self) -> tuple[dict[str, np.ndarray], int]:
         """Returns the sums since the last call, and the number of their steps."""
-        taken = _by_name(self.since_taken)
-        steps = int(self.steps)
+        taken, steps = _by_name(self.since_taken), int(self.steps)
         for variable in (*self.since_taken.values(), self.steps):
             variable.assign(tf.zeros_like(variable))
         return taken, steps

@@ -75,8 +75,13 @@ class WeightAverages(tf.Module):
         super().__init__()
         self._weights = [weight.value for weight in model.trainable_weights]
         self._decay = decay
-        self.values = [_copy(weight) for weight in self._weights]
-        self.best = [_copy(weight) for weight in self._weights]
+
+        def copy(weight) -> tf.Variable:
+            first = tf.VariableAggregation.ONLY_FIRST_REPLICA
+            return tf.Variable(weight, trainable=False, aggregation=first)
+
+        self.values = [copy(weight) for weight in self._weights]
+        self.best = [copy(weight) for weight in self._weights]
         self.best_loss = tf.Variable(math.inf, dtype=tf.float64, trainable=False)
         self.validations_since_best = tf.Variable(0, dtype=tf.int64, trainable=False)
 
@@ -86,11 +91,7 @@ class WeightAverages(tf.Module):
             _assign(averages, self._weights)
 
     def update(self, step: tf.Tensor) -> None:
-        """Updates the averages, in replica context.
-
-        Args:
-            step: Number of steps before this one, int64 scalar.
-        """
+        """Updates the averages, in replica context, after `step` earlier steps."""
         step = tf.cast(step, tf.float32) + 1
         share = 1 - tf.minimum(self._decay, step / (step + 9))
         for average, weight in zip(self.values, self._weights, strict=True):
@@ -119,11 +120,6 @@ class WeightAverages(tf.Module):
             yield
         finally:
             _assign(self._weights, kept)
-
-
-def _copy(weight) -> tf.Variable:
-    first = tf.VariableAggregation.ONLY_FIRST_REPLICA
-    return tf.Variable(weight, trainable=False, aggregation=first)
 
 
 def _assign(variables, values) -> None:

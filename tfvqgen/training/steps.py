@@ -102,10 +102,7 @@ def _training_step(
     if stage.averages is not None:
         stage.averages.update(optimizer.iterations.value - 1)
     # Means are divided by the number of replicas, since the sums are added up.
-    return {
-        name: value / replicas if value.shape.rank == 0 else value
-        for name, value in sums.items()
-    }
+    return {n: x / replicas if x.shape.rank == 0 else x for n, x in sums.items()}
 
 
 def _apply(optimizer, gradients, variables, clip_norm: float) -> tf.Tensor:

@@ -100,17 +100,16 @@ def _train_stage(
     if name in LEVELS:
         autoencoder, _ = load_autoencoder(workdir)
         splits = _open_codes(name, dataset, workdir, autoencoder)
-        display = dataset.info.display_channels
     with strategy.scope():
         if name in LEVELS:
+            display = dataset.info.display_channels
             stage = PriorStage(name, config, *splits, autoencoder, display)
         else:
             stage = AutoencoderStage(config, dataset)
         if init_from is not None:
             _start_from(Workdir(init_from), stage, workdir)
     loop = Loop(stage, strategy, workdir, seed=config.seed)
-    metrics = loop.run()
-    if not metrics:
+    if not (metrics := loop.run()):
         print(f"{name}: done already, at step {loop.step}")
     elif name == "vqvae":
         print(
@@ -194,9 +193,7 @@ def _start_from(other: Workdir, stage: Stage, workdir: Workdir) -> None:
         stage.averages.restart()
     else:
         step = restore_model(stage.model, folder)
-    workdir.stage(stage.name).mkdir(parents=True, exist_ok=True)
-    write_json(
-        workdir.stage(stage.name) / "started_from.json",
-        {"workdir": str(other.path), "step": step},
-    )
+    path = workdir.stage(stage.name) / "started_from.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, {"workdir": str(other.path), "step": step})
     print(f"{stage.name}: starts from the weights of {other.path} at step {step}")

@@ -24,8 +24,7 @@ def load_autoencoder(workdir: Workdir) -> tuple[VQVAE2, int]:
     config = workdir.load_config()
     autoencoder = VQVAE2(config.vqvae, seed=config.seed)
     autoencoder.build()
-    step = restore_model(autoencoder, workdir.checkpoints("vqvae"))
-    return autoencoder, step
+    return autoencoder, restore_model(autoencoder, workdir.checkpoints("vqvae"))
 
 
 def load_prior(
@@ -57,12 +56,11 @@ def load_prior(
         )
     prior = PixelSNAIL(getattr(config, level), seed=config.seed)
     prior.build()
-    step = restore_averages(prior, workdir.checkpoints(level))
-    return prior, step
+    return prior, restore_averages(prior, workdir.checkpoints(level))
 
 
 def origin_file(workdir: Workdir, level: str) -> Path:
-    """Returns the file with the fingerprint of the codes a prior was trained on."""
+    """Returns the path of the file that :func:`read_origin` reads."""
     return workdir.stage(level) / "trained_on.json"
 
 
@@ -74,12 +72,10 @@ def read_origin(workdir: Workdir, level: str) -> dict[str, Any]:
             f"{workdir.checkpoints(level)}, from train.py --stage={level}. "
             "Received: no checkpoint"
         )
-    origin = read_json(origin_file(workdir, level))
+    path = origin_file(workdir, level)
+    origin = read_json(path)
     if not isinstance(origin, dict):
-        raise DataError(
-            f"damaged file: expected a JSON object. Received: "
-            f"{origin_file(workdir, level)}"
-        )
+        raise DataError(f"damaged file: expected a JSON object. Received: {path}")
     return origin
 
 

@@ -9,7 +9,6 @@ import dataclasses
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from tfvqgen.config import Config
 from tfvqgen.data.dataset_info import DatasetInfo, read_info, write_info
@@ -66,7 +65,7 @@ class Workdir:
                 "no workdir: expected a folder that train.py wrote. "
                 f"Received: {self.path} without {self.config_file.name}"
             )
-        return self._load().config
+        return self._load()[0]
 
     def load_dataset_info(self) -> DatasetInfo:
         """Reads the description of the data that the models were trained on."""
@@ -90,20 +89,15 @@ class Workdir:
 
         A new workdir gets the preset with the overrides. An existing one keeps its
         configuration with the changes that are requested now, unless they would change
-        a stage that already has a checkpoint.
-
-        Args:
-            preset: Name of a preset; None keeps the present configuration. Defaults to
-                hpa128 in a new workdir.
-            overrides: ``section.key=value`` strings.
-            seed: None keeps the present seed. Defaults to 0 in a new workdir.
-            dataset: The data, whose channels the configuration takes over.
+        a stage that already has a checkpoint. A preset or a seed of None keeps the
+        present one, which is hpa128 or 0 in a new workdir. The channels are those of
+        the data; the overrides are ``section.key=value`` strings.
 
         Raises:
             UserError: The images have another size, or a frozen key would change.
         """
         old = self._load() if self.config_file.exists() else None
-        base = old.config if old else Config()
+        base = old[0] if old else Config()
         for name in TRAINED_STAGES:
             if not old and self.has_checkpoint(name):
                 raise UserError(
@@ -116,7 +110,7 @@ class Workdir:
         config = dataclasses.replace(base, seed=seed).with_overrides(overrides)
         config = _fit_to_images(config, dataset).settled(len(dataset.labels))
         if old:
-            self._refuse_changes(old, _Contents(config, dataset.fingerprint()))
+            self._refuse_changes(*old, config, dataset.fingerprint())
         return config
 
     def keep_config(self, config: Config, dataset: DatasetInfo) -> None:
@@ -127,42 +121,37 @@ class Workdir:
         write_sealed_json(self.config_file, contents)
         write_info(self.path, dataset)
 
-    def _load(self) -> "_Contents":
+    def _load(self) -> tuple[Config, str]:
+        """Returns the configuration and the fingerprint of the data."""
         stored = read_sealed_json(self.config_file)
         try:
             config = Config.from_json(stored["config"])
-            return _Contents(config, str(stored["dataset_fingerprint"]))
+            return config, str(stored["dataset_fingerprint"])
         except (KeyError, TypeError, ValueError) as error:
             raise UserError(
                 f"damaged configuration: expected a file that train.py wrote. "
                 f"Received: {self.config_file} ({error})"
             ) from error
 
-    def _refuse_changes(self, old: "_Contents", new: "_Contents") -> None:
+    def _refuse_changes(
+        self, old: Config, old_data: str, new: Config, new_data: str
+    ) -> None:
         shared = []
-        if old.config.seed != new.config.seed:
-            shared.append(f"seed: {old.config.seed} -> {new.config.seed}")
-        if old.dataset_fingerprint != new.dataset_fingerprint:
-            data = [x.dataset_fingerprint[:12] for x in (old, new)]
-            shared.append(f"data: {' -> '.join(data)}")
+        if old.seed != new.seed:
+            shared.append(f"seed: {old.seed} -> {new.seed}")
+        if old_data != new_data:
+            shared.append(f"data: {old_data[:12]} -> {new_data[:12]}")
         for name in TRAINED_STAGES:
-            sections = getattr(old.config, name), getattr(new.config, name)
-            changes = frozen_differences(*sections) + shared
+            changes = frozen_differences(getattr(old, name), getattr(new, name))
+            changes += shared
             if name in LEVELS:
-                changes += frozen_differences(old.config.codes, new.config.codes)
+                changes += frozen_differences(old.codes, new.codes)
             if changes and self.has_checkpoint(name):
                 raise UserError(
                     f"stage {name} of {self.path} was trained with different settings: "
                     "expected the same settings, or another --workdir. Received: "
                     + "; ".join(changes)
                 )
-
-
-class _Contents(NamedTuple):
-    """The contents of ``config.json``."""
-
-    config: Config
-    dataset_fingerprint: str
 
 
 def _fit_to_images(config: Config, dataset: DatasetInfo) -> Config:

@@ -12,22 +12,15 @@ from tfvqgen.losses import hinge_loss, realism_loss
 from tfvqgen.training.optimization import LinearRise
 
 KERNEL = 4
-# Slope of the leaky ReLU for negative inputs.
-SLOPE = 0.2
 CONTRAST = 4.0
 # Channels of the three strided convolutions, as multiples of `critic_width`.
 CRITIC_WIDTHS = (1, 2, 4)
-BETA_1, BETA_2 = 0.5, 0.99
 # Upper limit of the adaptive weight, for a critic whose gradient vanishes.
 LARGEST_WEIGHT = 1e4
 
 ACCURACIES = ("critic_accuracy_real", "critic_accuracy_fake")
-METRICS = (
-    "adversarial_loss",
-    "effective_adversarial_weight",
-    "critic_loss",
-    *ACCURACIES,
-)
+_LOSSES = ("adversarial_loss", "effective_adversarial_weight", "critic_loss")
+METRICS = (*_LOSSES, *ACCURACIES)
 
 
 class PatchCritic(keras.Model):
@@ -64,7 +57,6 @@ class PatchCritic(keras.Model):
 
     def build(self, input_shape=None):
         """Creates all weights by one call on an empty image."""
-        del input_shape
         if not self.built:
             self.built = True
             self(tf.zeros([1, KERNEL, KERNEL, self.channels]))
@@ -72,13 +64,12 @@ class PatchCritic(keras.Model):
     def call(self, images):
         """Returns a logit for each patch, high if it looks real, float32 [B, h, w].
 
-        Args:
-            images: Float32 [B, H, W, C], in about [0, 1].
+        `images` are float32 [B, H, W, C], in about [0, 1].
         """
         # Cells are dim on a dark background: most values lie well below a half.
         x = tf.cast(CONTRAST * images, self.compute_dtype)
         for convolution in self._convolutions:
-            x = tf.nn.leaky_relu(convolution(x), SLOPE)
+            x = tf.nn.leaky_relu(convolution(x), alpha=0.2)
         return tf.cast(self._logits(x)[..., 0], tf.float32)
 
 
@@ -96,13 +87,6 @@ class Adversary:
     as many steps before that. The critic's optimizer counts these steps, so that an
     autoencoder that starts from other weights also gets a critic that had time to
     learn. It is created in the scope of the strategy.
-
-    Args:
-        config: The section ``vqvae`` of a configuration.
-
-    Attributes:
-        critic: A :class:`PatchCritic`, built.
-        optimizer: The optimizer of the critic's weights, built.
     """
 
     def __init__(self, config: VQVAEConfig):
@@ -116,8 +100,8 @@ class Adversary:
         self.critic.build()
         self.optimizer = keras.optimizers.Adam(
             LinearRise(config.critic_learning_rate, max(0, after - ramp), ramp),
-            beta_1=BETA_1,
-            beta_2=BETA_2,
+            beta_1=0.5,
+            beta_2=0.99,
         )
         self.optimizer.build(self.critic.trainable_variables)
 
@@ -172,13 +156,10 @@ class Adversary:
         real_logits = self.critic(images)
         critic_loss = hinge_loss(real_logits, fake_logits)
         value = weight * tf.stop_gradient(adversarial_loss)
-        metrics = (
-            adversarial_loss,
-            weight,
-            critic_loss,
-            *map(tf.reduce_mean, _accuracies(real_logits, fake_logits)),
-        )
-        loss = value + _only_gradient(linear) + _only_gradient(critic_loss)
+        accuracies = map(tf.reduce_mean, _accuracies(real_logits, fake_logits))
+        metrics = (adversarial_loss, weight, critic_loss, *accuracies)
+        only_gradient = linear + critic_loss
+        loss = value + only_gradient - tf.stop_gradient(only_gradient)
         return loss, dict(zip(METRICS, metrics, strict=True))
 
 
@@ -193,7 +174,3 @@ def norm_ratio(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
 def _accuracies(real_logits, fake_logits) -> list[tf.Tensor]:
     correct = (real_logits > 0, fake_logits < 0)
     return [tf.reduce_mean(tf.cast(each, tf.float32), [1, 2]) for each in correct]
-
-
-def _only_gradient(term: tf.Tensor) -> tf.Tensor:
-    return term - tf.stop_gradient(term)

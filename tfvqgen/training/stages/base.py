@@ -20,7 +20,10 @@ from tfvqgen.training.optimization import WeightAverages
 from tfvqgen.training.stages.adversary import Adversary
 
 Batch = Mapping[str, tf.Tensor]
+Batches = tf.data.Dataset
 Sums = dict[str, tf.Tensor]
+Totals = Mapping[str, np.ndarray]
+Metrics = dict[str, float]
 
 
 class Stage(abc.ABC):
@@ -34,10 +37,8 @@ class Stage(abc.ABC):
 
     Attributes:
         name: ``vqvae``, ``top``, ...; also the name of its folder in the workdir.
-        config: Settings of the training.
-        model: The model that is trained.
         num_training_examples: Number of examples in an epoch.
-        sum_shapes: Shapes of the sums that :meth:`loss` returns.
+        sum_shapes: Shapes of the sums of :meth:`loss`. Defaults to the loss alone.
         adversary: A critic that learns from the same loss with an optimizer of its own,
             or None.
         averages: Averages of the weights, used for validation and sampling, or None.
@@ -45,15 +46,14 @@ class Stage(abc.ABC):
             save memory. Defaults to 1.
         patience: Training stops after so many validations without a lower loss.
             Defaults to 0, which disables this.
-        items_per_example: Number of items (see `speed_metric`) in an example.
-        speed_metric: Name of the metric for the speed.
+        items_per_example: Number of the items that `speed_metric` counts.
     """
 
     name: ClassVar[str]
     config: StageConfig
     model: keras.Model
     num_training_examples: int
-    sum_shapes: dict[str, tuple[int, ...]]
+    sum_shapes: Mapping[str, tuple[int, ...]] = {"loss": ()}
     adversary: Adversary | None = None
     averages: WeightAverages | None = None
     accumulation: int = 1
@@ -62,9 +62,7 @@ class Stage(abc.ABC):
     speed_metric: str = "images_per_second"
 
     @abc.abstractmethod
-    def training_data(
-        self, *, seed: int, start_step: int, **share: int
-    ) -> tf.data.Dataset:
+    def training_data(self, *, seed: int, start_step: int, **share: int) -> Batches:
         """Returns the endless batches of one worker, each for one replica.
 
         Args:
@@ -75,7 +73,7 @@ class Stage(abc.ABC):
         """
 
     @abc.abstractmethod
-    def validation_data(self, **share: int) -> tf.data.Dataset:
+    def validation_data(self, **share: int) -> Batches:
         """Returns one worker's batches of one pass over the validation examples.
 
         All batches have the same shape; ``weight`` float32 [B] is 0 for rows that only
@@ -106,21 +104,15 @@ class Stage(abc.ABC):
         """Returns a replica's part of the validation sums, each row by its weight."""
 
     @abc.abstractmethod
-    def validation_metrics(self, sums: Mapping[str, np.ndarray]) -> dict[str, float]:
+    def validation_metrics(self, sums: Totals) -> Metrics:
         """Computes the metrics from the total sums of a validation."""
 
-    def training_metrics(
-        self,
-        sums: Mapping[str, np.ndarray],
-        steps: int,
-        epoch: Mapping[str, np.ndarray],
-    ) -> dict[str, float]:
+    def training_metrics(self, sums: Totals, steps: int, epoch: Totals) -> Metrics:
         """Computes the metrics of some training steps; by default means of scalars.
 
         `sums` are totals over these steps; `epoch` are those of the last complete
         epoch, or of the first one so far. Mean losses are means over replicas.
         """
-        del epoch
         return {name: float(x) / steps for name, x in sums.items() if x.ndim == 0}
 
     def images(self) -> dict[str, np.ndarray]:
@@ -129,17 +121,13 @@ class Stage(abc.ABC):
 
     def warnings(self, metrics: Mapping[str, float]) -> list[str]:
         """Returns warnings for the user about the metrics of a validation."""
-        del metrics
         return []
 
 
 class ShardStage(Stage):
     """A stage whose examples are the records of shards.
 
-    Attributes:
-        training_split: Examples for training.
-        validation_split: Examples for validation.
-        augment: Whether images are shown in random symmetries of the square.
+    With `augment` images are shown in random symmetries of the square.
     """
 
     config: ShardStageConfig
@@ -151,9 +139,7 @@ class ShardStage(Stage):
     def num_training_examples(self) -> int:
         return self.training_split.num_examples
 
-    def training_data(
-        self, *, seed: int, start_step: int, **share: int
-    ) -> tf.data.Dataset:
+    def training_data(self, *, seed: int, start_step: int, **share: int) -> Batches:
         return input_pipeline.training_examples(
             self.training_split,
             seed=seed,
@@ -165,7 +151,7 @@ class ShardStage(Stage):
             **share,
         )
 
-    def validation_data(self, **share: int) -> tf.data.Dataset:
+    def validation_data(self, **share: int) -> Batches:
         return input_pipeline.evaluation_examples(
             self.validation_split, batch_size=self.config.batch_size, **share
         )

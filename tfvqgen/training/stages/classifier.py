@@ -4,16 +4,14 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping
 
-import numpy as np
 import tensorflow as tf
 
 from tfvqgen.config import ShardStageConfig
 from tfvqgen.data.schema import Split, to_unit
 from tfvqgen.layers.gated_units import replica_rows_uniform
 from tfvqgen.models import LocalizationClassifier
-from tfvqgen.training.stages.base import Batch, ShardStage, Sums
+from tfvqgen.training.stages.base import Batch, Metrics, ShardStage, Sums, Totals
 from tfvqgen.validation import key
 
 # Largest shift of a cell, up or down and across, as a share of the side.
@@ -35,17 +33,11 @@ class ClassifierConfig(ShardStageConfig):
     )
     learning_rate: float = key(3e-3, "peak learning rate of Adam", low=0.0)
     final_learning_rate: float = key(
-        0.01,
-        "learning rate at the end of the decay, as a fraction of the peak",
-        low=0.0,
-        high=1.0,
+        0.01, "final learning rate, as a fraction of the peak", low=0, high=1
     )
     validate_every: int = key(1500, "steps between validations", low=1, free=True)
     label_balance: float = key(
-        1.0,
-        "sampling of labels; 0: natural frequency, 1: equal frequency",
-        low=0.0,
-        high=1.0,
+        1.0, "sampling of labels; 0: natural, 1: equal frequency", low=0, high=1
     )
     width: int = key(16, "filters of the first convolution", low=1)
     dropout: float = key(0.3, "dropout rate before the last layer", low=0.0, below=1.0)
@@ -72,7 +64,6 @@ class ClassifierStage(ShardStage):
         self.training_split = training_split
         self.validation_split = validation_split
         self.model = make_model(config, training_split, seed)
-        self.sum_shapes = {"loss": ()}
         self._seed = seed
 
     def loss(self, batch: Batch) -> tuple[tf.Tensor, Sums]:
@@ -98,7 +89,7 @@ class ClassifierStage(ShardStage):
             "examples": tf.reduce_sum(labelled),
         }
 
-    def validation_metrics(self, sums: Mapping[str, np.ndarray]) -> dict[str, float]:
+    def validation_metrics(self, sums: Totals) -> Metrics:
         examples = max(float(sums["examples"]), 1.0)
         return {name: float(sums[name]) / examples for name in ("loss", "accuracy")}
 
@@ -137,21 +128,7 @@ def augmented(images: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
     signs = 2 * noise - 1
     gains = tf.exp(LOG_BRIGHTNESS * signs[:, NUM_PLACEMENTS:])
     images = tf.minimum(images * gains[:, None, None, :], 1.0)
-    return tf.raw_ops.ImageProjectiveTransformV3(
-        images=images,
-        transforms=_transforms(signs, height, width),
-        output_shape=[height, width],
-        fill_value=0.0,
-        interpolation="BILINEAR",
-        fill_mode="REFLECT",
-    )
-
-
-def _transforms(signs: tf.Tensor, height: int, width: int) -> tf.Tensor:
-    """Returns the maps from output to input pixels, as TensorFlow wants them, [B, 8].
-
-    They rotate and scale about the centre of the image, then shift.
-    """
+    # From output to input pixels: about the centre of the image, then a shift.
     angle = math.pi * signs[:, 0]
     scale = tf.exp(LOG_SCALE * signs[:, 1])
     cosine, sine = scale * tf.cos(angle), scale * tf.sin(angle)
@@ -160,7 +137,15 @@ def _transforms(signs: tf.Tensor, height: int, width: int) -> tf.Tensor:
     y_shift = LARGEST_SHIFT * height * signs[:, 3]
     x_row = [cosine, -sine, x - cosine * x + sine * y + x_shift]
     y_row = [sine, cosine, y - sine * x - cosine * y + y_shift]
-    return tf.stack([*x_row, *y_row, *[tf.zeros_like(angle)] * 2], axis=1)
+    transforms = tf.stack([*x_row, *y_row, *[tf.zeros_like(angle)] * 2], axis=1)
+    return tf.raw_ops.ImageProjectiveTransformV3(
+        images=images,
+        transforms=transforms,
+        output_shape=[height, width],
+        fill_value=0.0,
+        interpolation="BILINEAR",
+        fill_mode="REFLECT",
+    )
 
 
 def _losses(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:

@@ -30,13 +30,10 @@ def write_codes(
     dataset: schema.Dataset,
     strategy: tf.distribute.Strategy,
 ) -> bool:
-    """Encodes every split into ``<workdir>/codes``.
+    """Encodes every split into ``<workdir>/codes``; returns whether this was needed.
 
     The folder gets its name once all shards are there. After an interruption finished
     shards are kept, as long as data and autoencoder are the same.
-
-    Returns:
-        Whether there was anything to do.
 
     Raises:
         UserError: The autoencoder is not trained.
@@ -150,10 +147,6 @@ def _make_encode(
     def distributed_encode(batch, turn):
         return strategy.run(replica_encode, args=(batch, turn))
 
-    def joined(value) -> np.ndarray:
-        parts = strategy.experimental_local_results(value)
-        return np.concatenate([part.numpy() for part in parts])
-
     def encode(split, turn):
         batches = strategy.distribute_datasets_from_function(
             lambda context: input_pipeline.evaluation_examples(
@@ -165,7 +158,8 @@ def _make_encode(
         for batch in batches:
             top, bottom = distributed_encode(batch, tf.constant(turn))
             values = top, bottom, batch["labels"], batch["index"]
-            values = [joined(value) for value in values]
+            parts = map(strategy.experimental_local_results, values)
+            values = [np.concatenate(part) for part in parts]
             # Rows that only fill up a batch have the index -1.
             yield [value[values[-1] >= 0] for value in values]
 

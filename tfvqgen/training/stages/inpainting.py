@@ -7,7 +7,7 @@ are read; ``data_prep.embedding.pairing.Pairs`` draws them from a folder of crop
 # Shapes: B pairs of one replica, S x S pixels, M marker channels.
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, Self
 
 import numpy as np
@@ -18,7 +18,7 @@ from tfvqgen.data.schema import to_unit
 from tfvqgen.data.sheets import sheet_of_columns
 from tfvqgen.errors import UserError
 from tfvqgen.models.paired_inpainting import STRIDE, PairedInpainting
-from tfvqgen.training.stages.base import Batch, Stage, Sums
+from tfvqgen.training.stages.base import Batch, Batches, Metrics, Stage, Sums, Totals
 from tfvqgen.validation import key, parse_override
 
 SECTION = "inpainting"
@@ -38,7 +38,6 @@ class InpaintingConfig(StageConfig):
     batch_size: int = key(
         32, "pairs in a step, over all replicas", low=1, high=1_000_000
     )
-    learning_rate: float = key(1e-3, "peak learning rate of Adam", low=0.0)
     beta_1: float = key(0.5, "decay of Adam's first moment", low=0.0, below=1.0)
     validate_every: int = key(500, "steps between validations", low=1, free=True)
     width: float = key(0.25, "factor for the filters of all layers", low=0.01, high=8.0)
@@ -95,11 +94,8 @@ class InpaintingStage(Stage):
             precision=config.precision,
         )
         self.model.build()
-        self.sum_shapes = {"loss": ()}
 
-    def training_data(
-        self, *, seed: int, start_step: int, **share: int
-    ) -> tf.data.Dataset:
+    def training_data(self, *, seed: int, start_step: int, **share: int) -> Batches:
         return self.training_pairs.training_pairs(
             seed=seed,
             batch_size=self.config.batch_size,
@@ -108,7 +104,7 @@ class InpaintingStage(Stage):
             **share,
         )
 
-    def validation_data(self, **share: int) -> tf.data.Dataset:
+    def validation_data(self, **share: int) -> Batches:
         return self.validation_pairs.held_out_pairs(
             batch_size=self.config.batch_size, **share
         )
@@ -124,14 +120,15 @@ class InpaintingStage(Stage):
     def loss(self, batch: Batch) -> tuple[tf.Tensor, Sums]:
         """Returns the squared error of the target's protein."""
         target = to_unit(batch["target"])
-        predicted = self.predict(to_unit(batch["source"]), target, training=True)
+        source, markers = to_unit(batch["source"]), target[..., 1:]
+        predicted = self.model(source, markers, training=True)
         loss = tf.reduce_mean(tf.math.squared_difference(target[..., :1], predicted))
         return loss, {"loss": loss}
 
     def validation_sums(self, batch: Batch) -> Sums:
         target, weight = to_unit(batch["target"]), batch["weight"]
         protein = target[..., :1]
-        predicted = self.predict(to_unit(batch["source"]), target)
+        predicted = self.model(to_unit(batch["source"]), target[..., 1:])
         errors = tf.math.squared_difference(protein, predicted)
         return {
             "error": tf.einsum("b,bhwc->", weight, errors),
@@ -140,7 +137,7 @@ class InpaintingStage(Stage):
             "squares": tf.einsum("b,bhwc->", weight, tf.square(protein)),
         }
 
-    def validation_metrics(self, sums: Mapping[str, np.ndarray]) -> dict[str, float]:
+    def validation_metrics(self, sums: Totals) -> Metrics:
         """Returns the error, beside that of predicting the mean protein image."""
         pixels = sums["examples"] * self.config.size**2
         mean_image = sums["images"] / sums["examples"]
@@ -148,18 +145,12 @@ class InpaintingStage(Stage):
         error = float(sums["error"] / pixels)
         return {"loss": error, "protein_mse": error, "mean_image_mse": float(spread)}
 
-    def predict(self, source, target, training: bool = False) -> tf.Tensor:
-        """Predicts the protein of targets, [B, S, S, 1], from sources and markers.
-
-        `source` and `target` are float32 [B, S, S, 1 + M] in [0, 1].
-        """
-        return self.model(source, target[..., 1:], training=training)
-
     def images(self) -> dict[str, np.ndarray]:
         """Returns a sheet: the target, the target as predicted, and the source."""
         batch = self.validation_pairs.spread_pairs(NUM_SHOWN)
         source, target = to_unit(batch["source"]), to_unit(batch["target"])
-        predicted = tf.concat([self.predict(source, target), target[..., 1:]], axis=-1)
+        markers = target[..., 1:]
+        predicted = tf.concat([self.model(source, markers), markers], axis=-1)
         columns = {
             "target": target.numpy(),
             "target, predicted": predicted.numpy(),

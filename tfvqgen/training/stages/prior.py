@@ -2,8 +2,6 @@
 
 # Shapes: B crops of one replica; h x w top codes, 2h x 2w bottom codes; K codes.
 
-from collections.abc import Mapping
-
 import numpy as np
 import tensorflow as tf
 
@@ -14,7 +12,7 @@ from tfvqgen.losses import nats_per_code, to_bits
 from tfvqgen.models import VQVAE2, Codes, PixelSNAIL
 from tfvqgen.sampling import ancestral_sample
 from tfvqgen.training.optimization import WeightAverages
-from tfvqgen.training.stages.base import Batch, ShardStage, Sums
+from tfvqgen.training.stages.base import Batch, Metrics, ShardStage, Sums, Totals
 
 # The sheet of samples shows so many labels, and so many samples of each.
 LABELS_SHOWN = 6
@@ -27,8 +25,6 @@ class PriorStage(ShardStage):
     Args:
         level: ``top``, or ``bottom``, which is conditioned on the top codes.
         config: The whole configuration, settled.
-        training_split: Codes for training.
-        validation_split: Codes for validation.
         autoencoder: Decodes sampled codes, to show them.
         display: The channels that are shown red, green and blue.
     """
@@ -54,7 +50,6 @@ class PriorStage(ShardStage):
         self.accumulation = self.config.accumulation
         self.patience = self.config.patience
         self.items_per_example = int(np.prod(self.config.code_shape))
-        self.sum_shapes = {"loss": ()}
         self._autoencoder = autoencoder
         self._display = display
         self._seed = config.seed
@@ -76,18 +71,13 @@ class PriorStage(ShardStage):
             "examples": tf.reduce_sum(weight),
         }
 
-    def validation_metrics(self, sums: Mapping[str, np.ndarray]) -> dict[str, float]:
+    def validation_metrics(self, sums: Totals) -> Metrics:
         """Returns the cross entropy beside that of the training split's unigrams."""
         shares = sums["counts"] / np.sum(sums["counts"])
         unigram = -float(np.sum(shares * self._log_shares))
         return _likelihoods(float(sums["nats"] / sums["examples"]), unigram)
 
-    def training_metrics(
-        self,
-        sums: Mapping[str, np.ndarray],
-        steps: int,
-        epoch: Mapping[str, np.ndarray],
-    ) -> dict[str, float]:
+    def training_metrics(self, sums: Totals, steps: int, epoch: Totals) -> Metrics:
         """Returns the cross entropy with dropout and with some labels hidden."""
         means = super().training_metrics(sums, steps, epoch)
         return {**means, **_likelihoods(means["loss"], self._training_unigram)}
@@ -102,8 +92,7 @@ class PriorStage(ShardStage):
         labels = np.eye(len(names), self.config.num_labels, dtype=np.float32)
         labels[-1] = 0
         seeds = np.arange(SAMPLES_SHOWN) + self._seed
-        columns = {}
-        tops = None
+        columns, tops = {}, None
         if self.config.conditioned:
             batch = next(self.validation_split.batches(SAMPLES_SHOWN))
             tops = batch["top"]
@@ -146,7 +135,7 @@ def code_shares(split: CodeSplit, level: str, num_embeddings: int) -> np.ndarray
     return counts / counts.sum()
 
 
-def _likelihoods(nats: float, unigram_nats: float) -> dict[str, float]:
+def _likelihoods(nats: float, unigram_nats: float) -> Metrics:
     return {
         "loss": nats,
         "nats_per_code": nats,

@@ -13,7 +13,7 @@ from tfvqgen.data.sheets import sheet_of_columns
 from tfvqgen.layers import vector_quantizer
 from tfvqgen.models import LEVELS, VQVAE2
 from tfvqgen.training.stages import adversary
-from tfvqgen.training.stages.base import Batch, ShardStage, Sums
+from tfvqgen.training.stages.base import Batch, Metrics, ShardStage, Sums, Totals
 
 RECONSTRUCTIONS = ("reconstruction", "top_only", "bottom_only")
 # Images shown on the sheet of reconstructions.
@@ -35,7 +35,7 @@ class AutoencoderStage(ShardStage):
 
     def __init__(self, config: Config, dataset: schema.Dataset):
         self.config = config.vqvae
-        self.augment = config.vqvae.augment
+        self.augment = self.config.augment
         self.info = dataset.info
         self.training_split = dataset.split("train")
         self.validation_split = dataset.split("validation")
@@ -79,25 +79,24 @@ class AutoencoderStage(ShardStage):
         images = schema.to_unit(batch["image"])
         weight = batch["weight"]
         levels = self.model.reconstruct_levels(images)
-        errors = {
+        sums = {
             f"{name}_error": tf.einsum(
                 "b,bhwc->c", weight, tf.math.squared_difference(images, reconstruction)
             )
             for name, reconstruction in zip(RECONSTRUCTIONS, levels[:3], strict=True)
         }
-        accuracies = {}
         if self.adversary:
             accuracies = self.adversary.accuracies(images, levels.full)
+            sums |= {n: tf.reduce_sum(weight * x) for n, x in accuracies.items()}
         return {
-            **errors,
-            **{name: tf.reduce_sum(weight * x) for name, x in accuracies.items()},
+            **sums,
             **_code_counts(levels.codes, self.config.num_embeddings, weight),
             "examples": tf.reduce_sum(weight),
             "images": tf.einsum("b,bhwc->hwc", weight, images),
             "squares": tf.einsum("b,bhwc->c", weight, tf.square(images)),
         }
 
-    def validation_metrics(self, sums: Mapping[str, np.ndarray]) -> dict[str, float]:
+    def validation_metrics(self, sums: Totals) -> Metrics:
         height, width, _ = self.config.image_shape
         pixels = sums["examples"] * height * width
         metrics = {}
@@ -115,12 +114,7 @@ class AutoencoderStage(ShardStage):
         metrics["psnr"] = -10 * float(np.log10(metrics["reconstruction_mse"]))
         return {"loss": metrics["reconstruction_mse"], **metrics, **_code_use(sums)}
 
-    def training_metrics(
-        self,
-        sums: Mapping[str, np.ndarray],
-        steps: int,
-        epoch: Mapping[str, np.ndarray],
-    ) -> dict[str, float]:
+    def training_metrics(self, sums: Totals, steps: int, epoch: Totals) -> Metrics:
         return {**super().training_metrics(sums, steps, epoch), **_code_use(epoch)}
 
     def images(self) -> dict[str, np.ndarray]:
@@ -168,10 +162,7 @@ def codebook_perplexity(counts: np.ndarray) -> float:
 
 
 def level_warnings(metrics: Mapping[str, float]) -> list[str]:
-    """Returns warnings about unused levels and collapsed codebooks, with a remedy.
-
-    `metrics` are those of a validation.
-    """
+    """Returns warnings, with a remedy, about the codebooks of a validation."""
     warnings = []
     error = metrics["reconstruction_mse"]
     remedy = (
@@ -219,7 +210,7 @@ def _code_counts(codes, num_embeddings, weight=None) -> Sums:
     return counts
 
 
-def _code_use(sums: Mapping[str, np.ndarray]) -> dict[str, float]:
+def _code_use(sums: Totals) -> Metrics:
     metrics = {}
     for level in LEVELS:
         counts = sums[f"{level}_counts"]
