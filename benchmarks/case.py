@@ -33,13 +33,28 @@ def import_tensorflow(threads: int) -> Any:
     return tf
 
 
-def write(case: dict[str, Any], output: Path | None) -> None:
-    """Prints one case as a JSON line and appends it to `output`."""
-    line = json.dumps(case, allow_nan=False)
+def write(case: dict[str, Any], args: argparse.Namespace) -> None:
+    """Prints a case with its flags as a JSON line, and appends it to `--output`."""
+    line = json.dumps({**case, "flags": vars(args)}, allow_nan=False, default=str)
     print(line, flush=True)
-    if output is not None:
-        with open(output, "a", encoding="utf-8") as file:
+    if args.output is not None:
+        with open(args.output, "a", encoding="utf-8") as file:
             file.write(line + "\n")
+
+
+def megabytes(pid: int) -> float:
+    """Returns the resident memory of a process and its children (Linux)."""
+    total, waiting = 0.0, [pid]
+    while waiting:
+        proc = Path(f"/proc/{waiting.pop()}")
+        try:
+            pages = int((proc / "statm").read_text().split()[1])
+            children = (proc / "task" / proc.name / "children").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        total += pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+        waiting += map(int, children.split())
+    return total
 
 
 def median(values: np.ndarray) -> float:

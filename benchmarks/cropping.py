@@ -3,10 +3,10 @@
 Draws a few synthetic fields of 2048 x 2048 pixels in four channels, lists them many
 times under other names, and crops them as a user does: from PNG files to written crops,
 with quality metrics, without overlays. The start of the workers is timed by a run on a
-few fields and subtracted, and it is printed. `core_seconds_per_field` is processor
-time, which other programs disturb less. Memory is that of the command and its workers
-together, sampled while it runs: `memory_growth` is the mean of the last quarter over
-that of the second. The output is one JSON line.
+few fields and subtracted. `core_seconds_per_field` is processor time, which other
+programs disturb less. Memory is that of the command and its workers together, sampled
+while it runs: `memory_growth` is the mean of the last quarter over that of the second.
+The output is one JSON line.
 """
 
 import argparse
@@ -26,25 +26,23 @@ from tfvqgen import command_line
 from tfvqgen.data.crops import read_crops
 
 CHANNELS = ("red", "green", "blue", "yellow")
+NUM_DRAWN = 8
 _PAUSE = 0.25
 
 
 def main() -> None:
     flags = case.parser(__doc__)
-    add = flags.add_argument
-    add("--fields", type=int, default=200, help="Number of fields to crop.")
-    add("--drawn", type=int, default=8, help="Number of different fields among them.")
-    add("--field_size", type=int, default=2048, help="Side of a field in pixels.")
-    add("--folder", help="Folder for temporary files (default: that of the system).")
+    flags.add_argument("--fields", type=int, default=200, help="Fields to crop.")
+    flags.add_argument("--field_size", type=int, default=2048, help="Side in pixels.")
     args = flags.parse_args()
-    with tempfile.TemporaryDirectory(dir=args.folder) as folder:
-        case.write(measure(Path(folder), args), args.output)
+    with tempfile.TemporaryDirectory() as folder:
+        case.write(measure(Path(folder), args), args)
 
 
 def measure(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
     """Draws the fields, crops few and many of them, and measures."""
     drawn = folder / "drawn"
-    words = ["--output", drawn, "--fields", args.drawn, "--defects", 0]
+    words = ["--output", drawn, "--fields", NUM_DRAWN, "--defects", 0]
     words += ["--field_size", args.field_size, "--seed", args.seed]
     _run("synthesize", *words, "--workers", args.threads).wait()
     few, many = 2 * args.threads, args.fields
@@ -52,25 +50,16 @@ def measure(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
     whole = _crop(_listed(drawn, folder / "many", many), many, args)
     rate = (many - few) / (whole.seconds - start.seconds)
     core_seconds = (whole.core_seconds - start.core_seconds) / (many - few)
-    memory, num_crops = whole.megabytes, whole.num_crops
+    memory = whole.megabytes
     quarter = len(memory) // 4
     before = np.mean(memory[quarter : 2 * quarter])
     return {
         "case": "cropping",
         "fields_per_second": round(rate, 2),
         "core_seconds_per_field": round(core_seconds, 3),
-        "crops_per_second": round(rate * num_crops / many, 1),
-        "crops_per_field": round(num_crops / many, 1),
-        "seconds": round(whole.seconds, 2),
-        "seconds_of_the_first_fields": round(start.seconds, 2),
-        "first_fields": few,
+        "crops_per_field": round(whole.num_crops / many, 1),
         "memory_growth": round(float(np.mean(memory[-quarter:]) / before), 3),
         "largest_megabytes": round(max(memory)),
-        "megabytes": [round(x) for x in memory[:: max(1, len(memory) // 20)]],
-        "field_size": args.field_size,
-        "fields": many,
-        "workers": args.threads,
-        "seed": args.seed,
     }
 
 
@@ -100,14 +89,13 @@ class _Run(NamedTuple):
 
 
 def _crop(fields: Path, count: int, args: argparse.Namespace) -> _Run:
-    """Crops a folder as a user does."""
     output = fields.with_name(f"{fields.name}-crops")
     words = ["--fields", fields, "--output", output, "--overlays", 0]
     started, used = time.perf_counter(), _core_seconds()
     process = _run("crop", *words, "--workers", args.threads)
     memory = []
     while process.poll() is None:
-        memory.append(_megabytes(process.pid))
+        memory.append(case.megabytes(process.pid))
         time.sleep(_PAUSE)
     seconds = time.perf_counter() - started
     rows = read_crops(output).rows
@@ -127,22 +115,6 @@ def _run(command: str, *words: object) -> subprocess.Popen:
         [sys.executable, "-m", "data_prep", command, *map(str, words)],
         stdout=subprocess.DEVNULL,
     )
-
-
-def _megabytes(pid: int) -> float:
-    """Returns the resident memory of a process and its children."""
-    total, pages = 0.0, os.sysconf("SC_PAGE_SIZE") / 2**20
-    waiting = [pid]
-    while waiting:
-        one = waiting.pop()
-        try:
-            proc = Path("/proc") / str(one)
-            total += int((proc / "statm").read_text().split()[1]) * pages
-            children = (proc / "task" / str(one) / "children").read_text()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        waiting += map(int, children.split())
-    return total
 
 
 if __name__ == "__main__":

@@ -35,16 +35,9 @@ from tfvqgen import command_line
 ROOT = Path(__file__).resolve().parents[1]
 TIMEOUT = 600
 SMALL = (
-    "hidden=16",
-    "residual_width=8",
-    "num_embeddings=32",
-    "embedding_dim=8",
-    "batch_size=8",
-    "quantize_after=10",
-    "bottom_dropout=0.1",
-    "log_every=7",
-    "validate_every=20",
-    "checkpoint_every=5",
+    "hidden=16 residual_width=8 num_embeddings=32 embedding_dim=8 batch_size=8 "
+    "quantize_after=10 bottom_dropout=0.1 log_every=7 validate_every=20 "
+    "checkpoint_every=5"
 )
 
 
@@ -62,14 +55,13 @@ def main() -> None:
     splits = {"train": images[:168], "validation": images[168:]}
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder, "data")
-        image_shards.write(data, splits, ["red", "green", "blue", "yellow"])
+        image_shards.write(data, splits)
         for name in args.cases:
             found = measures[name](Path(folder, name), data, args)
-            case.write({"case": name, **found, "seed": args.seed}, args.output)
+            case.write({"case": name, **found}, args)
 
 
 def kill(folder: Path, data: Path, args: argparse.Namespace) -> dict[str, Any]:
-    """Kills training again and again."""
     begun = time.monotonic()
     finish(start(folder / "alone", data, args))
     seconds = time.monotonic() - begun
@@ -90,7 +82,6 @@ def kill(folder: Path, data: Path, args: argparse.Namespace) -> dict[str, Any]:
 
 
 def full_disk(folder: Path, data: Path, args: argparse.Namespace) -> dict[str, Any]:
-    """Lets the write of a checkpoint fail."""
     finish(start(folder / "alone", data, args))
     _, path = checkpoints(folder / "alone")[-1]
     limit = Path(f"{path}.data-00000-of-00001").stat().st_size // 2
@@ -103,15 +94,11 @@ def full_disk(folder: Path, data: Path, args: argparse.Namespace) -> dict[str, A
     process.wait(TIMEOUT)
     message = last_message(folder).replace(str(folder), "")
     finish(start(folder / "disturbed", data, args))
-    return {
-        "exit_status": process.returncode,
-        "message": message,
-        **comparison(folder),
-    }
+    found = {"exit_status": process.returncode, "message": message}
+    return found | comparison(folder)
 
 
 def lost_worker(folder: Path, data: Path, args: argparse.Namespace) -> dict[str, Any]:
-    """Kills one of two workers."""
     for worker in start_workers(folder / "alone", data, args):
         finish(worker)
     first, second = start_workers(folder / "disturbed", data, args)
@@ -147,7 +134,7 @@ def start(
         "--stage=vqvae",
         f"--strategy={strategy}",
         f"--steps={args.steps}",
-        *(f"--set=vqvae.{override}" for override in SMALL),
+        *(f"--set=vqvae.{override}" for override in SMALL.split()),
     ]
     return subprocess.Popen(
         command,
@@ -168,12 +155,12 @@ def start_workers(
     addresses = [f"localhost:{s.getsockname()[1]}" for s in sockets]
     for opened in sockets:
         opened.close()
-    cluster = {"worker": addresses}
-    configs = [
-        {"cluster": cluster, "task": {"type": "worker", "index": index}}
-        for index in range(2)
-    ]
-    return [start(workdir, data, args, TF_CONFIG=json.dumps(x)) for x in configs]
+    workers = []
+    for index in range(2):
+        task = {"type": "worker", "index": index}
+        config = json.dumps({"cluster": {"worker": addresses}, "task": task})
+        workers.append(start(workdir, data, args, TF_CONFIG=config))
+    return workers
 
 
 def finish(process: subprocess.Popen) -> None:
@@ -205,14 +192,13 @@ def wait_for_checkpoint(process: subprocess.Popen, workdir: Path) -> None:
 def comparison(folder: Path) -> dict[str, Any]:
     """Compares what both runs have left."""
     alone, disturbed = (saved_values(folder / n) for n in ("alone", "disturbed"))
-    names = sorted(alone.keys() | disturbed.keys())
     different = [
         name
-        for name in names
+        for name in sorted(alone.keys() | disturbed.keys())
         if not np.array_equal(alone.get(name), disturbed.get(name))
     ]
-    lines = [metrics(folder / name) for name in ("alone", "disturbed")]
-    return {"variables_that_differ": different, "metrics_equal": lines[0] == lines[1]}
+    equal = metrics(folder / "alone") == metrics(folder / "disturbed")
+    return {"variables_that_differ": different, "metrics_equal": equal}
 
 
 def saved_values(workdir: Path) -> dict[str, np.ndarray]:
@@ -230,11 +216,10 @@ def saved_values(workdir: Path) -> dict[str, np.ndarray]:
 
 def metrics(workdir: Path) -> list[dict[str, Any]]:
     """Reads the lines of metrics without their speed."""
-    text = (workdir / "vqvae" / "metrics.jsonl").read_text()
-    lines = [json.loads(line) for line in text.splitlines()]
-    for line in lines:
-        line.pop("images_per_second", None)
-    return lines
+    from tfvqgen.training.metrics_log import read_metrics
+
+    lines = read_metrics(workdir / "vqvae" / "metrics.jsonl")
+    return [line | {"images_per_second": None} for line in lines]
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Shards of given or artificial images for the benchmarks."""
+"""Shards of artificial images for the benchmarks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -9,37 +9,31 @@ from tfvqgen.data import dataset_info, schema, tfrecords
 
 
 def write(
-    folder: Path,
-    splits: Mapping[str, np.ndarray],
-    channels: Sequence[str],
-    num_shards: int = 4,
-    labels: Mapping[str, np.ndarray] | None = None,
+    folder: Path, splits: Mapping[str, np.ndarray], num_shards: int = 4
 ) -> schema.Dataset:
     """Writes images, uint8 [N, H, W, C] by split, as shards and opens them.
 
-    Labels are bool [N, L] by split, and their names are numbers. Without labels all
-    images have the same one.
+    All images have the same label.
     """
-    if labels is None:
-        labels = {split: np.ones((len(x), 1), bool) for split, x in splits.items()}
-    vocabulary = tuple(map(str, range(next(iter(labels.values())).shape[1])))
     folder.mkdir(parents=True, exist_ok=True)
-    infos = {}
-    for split, images in splits.items():
-        counts = labels[split].sum(axis=0).tolist()
-        infos[split] = dataset_info.SplitInfo(
+    infos = {
+        split: dataset_info.SplitInfo(
             num_examples=len(images),
-            label_counts=dict(zip(vocabulary, counts, strict=True)),
+            label_counts={"0": len(images)},
             num_groups=1,
-            shards=_write_split(folder, split, images, labels[split], num_shards),
+            shards=_write_split(folder, split, images, num_shards),
         )
+        for split, images in splits.items()
+    }
+    image_shape = next(iter(splits.values())).shape[1:]
+    channels = tuple(f"channel_{i}" for i in range(image_shape[-1]))
     info = dataset_info.DatasetInfo(
-        image_shape=next(iter(splits.values())).shape[1:],
+        image_shape=image_shape,
         dtype="uint8",
-        channels=tuple(channels),
+        channels=channels,
         display=dataset_info.default_display(channels),
         pixel_size=None,
-        labels=vocabulary,
+        labels=("0",),
         label_policy="multi_hot",
         credit="",
         splits=infos,
@@ -49,7 +43,7 @@ def write(
 
 
 def _write_split(
-    folder: Path, split: str, images: np.ndarray, labels: np.ndarray, num_shards: int
+    folder: Path, split: str, images: np.ndarray, num_shards: int
 ) -> tuple[tfrecords.Shard, ...]:
     """Writes every `num_shards`-th image into the same shard."""
     return tuple(
@@ -57,10 +51,7 @@ def _write_split(
             folder / tfrecords.shard_name(split, shard, num_shards),
             (
                 schema.serialize_example(
-                    images[i],
-                    np.flatnonzero(labels[i]).tolist(),
-                    crop_id=f"{split}_{i}",
-                    group=split,
+                    images[i], [0], crop_id=f"{split}_{i}", group=split
                 )
                 for i in range(shard, len(images), num_shards)
             ),

@@ -48,10 +48,10 @@ def main() -> None:
     settings = settle(folder)
     experiment = Experiment(folder, settings)
     names = ("steps", "width", "batch_size")
-    shared = {"crops_folder": args.crops.name, "seed": settings.seed}
+    shared = {"seed": settings.seed}
     shared |= {name: getattr(settings.config, name) for name in names}
     errors = experiment.errors(args.blind_steps)
-    case.write({"case": "held_out_error", **shared, **errors}, args.output)
+    case.write({"case": "held_out_error", **shared, **errors}, args)
     features = {
         "trained": read_features(folder.folder).values,
         "intensity": intensity_statistics(experiment.images()),
@@ -65,7 +65,7 @@ def main() -> None:
     for name in features:
         found = experiment.agreement_metrics(right[name], right["untrained"])
         line = {"case": "label_agreement", **shared, "features": name, **found}
-        case.write(line, args.output)
+        case.write(line, args)
 
 
 class Experiment:

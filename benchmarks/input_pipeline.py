@@ -9,6 +9,7 @@ the median over the rounds.
 
 import argparse
 import multiprocessing
+import os
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -25,7 +26,12 @@ WARM_UP_BATCHES = 100
 
 
 def main() -> None:
-    args = _flags().parse_args()
+    flags = case.parser(__doc__)
+    flags.add_argument("--num_shards", type=int, nargs="+", default=[1, 8, 64, 512])
+    flags.add_argument("--images", type=int, default=4096)
+    flags.add_argument("--batches", type=int, default=300, help="Batches per round.")
+    flags.add_argument("--rounds", type=int, default=5)
+    args = flags.parse_args()
     spawn = multiprocessing.get_context("spawn")
     for num_shards in args.num_shards:
         with (
@@ -34,17 +40,15 @@ def main() -> None:
         ):
             pool.submit(write_shards, Path(folder), num_shards, args).result()
             done = pool.submit(read_shards, Path(folder), args).result()
-        case.write(done, args.output)
+        case.write(done, args)
 
 
 def write_shards(folder: Path, num_shards: int, args: argparse.Namespace) -> None:
-    """Writes the images as `num_shards` shards."""
     command_line.import_tensorflow()
     from benchmarks import image_shards
 
     images = image_shards.made_up_images(args.images, SIZE, CHANNELS, args.seed)
-    names = [f"channel_{i}" for i in range(CHANNELS)]
-    image_shards.write(folder, {"train": images}, names, num_shards)
+    image_shards.write(folder, {"train": images}, num_shards)
 
 
 def read_shards(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
@@ -52,7 +56,7 @@ def read_shards(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
     case.import_tensorflow(args.threads)
     from tfvqgen.data import input_pipeline, schema
 
-    before = resident_megabytes()
+    before = case.megabytes(os.getpid())
     split = schema.open_dataset(folder).split("train")
     examples = input_pipeline.training_examples(
         split, seed=args.seed, batch_size=BATCH_SIZE, augment=True
@@ -60,21 +64,11 @@ def read_shards(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
     iterator = iter(examples)
     images_per_second(iterator, WARM_UP_BATCHES)
     rates = [images_per_second(iterator, args.batches) for _ in range(args.rounds)]
-    shards = split.info.shards
     return {
         "case": "input_pipeline",
         "images_per_second": round(float(np.median(rates))),
-        "slowest": round(min(rates)),
-        "fastest": round(max(rates)),
-        "memory_megabytes": round(resident_megabytes() - before, 1),
-        "num_shards": len(shards),
-        "num_examples": split.num_examples,
-        "bytes_per_record": sum(s.bytes for s in shards) // split.num_examples,
-        "image_shape": list(split.dataset_info.image_shape),
-        "batch_size": BATCH_SIZE,
-        "rounds": args.rounds,
-        "seed": args.seed,
-        "threads": args.threads,
+        "memory_megabytes": round(case.megabytes(os.getpid()) - before, 1),
+        "num_shards": len(split.info.shards),
     }
 
 
@@ -84,23 +78,6 @@ def images_per_second(iterator, batches: int) -> float:
     for _ in range(batches):
         images += next(iterator)["image"].shape[0]
     return images / (time.perf_counter() - started)
-
-
-def resident_megabytes() -> float:
-    """Returns the resident memory of this process (Linux)."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) / 1024
-    raise RuntimeError("no VmRSS in /proc/self/status")
-
-
-def _flags() -> argparse.ArgumentParser:
-    flags = case.parser(__doc__)
-    flags.add_argument("--num_shards", type=int, nargs="+", default=[1, 8, 64, 512])
-    flags.add_argument("--images", type=int, default=4096)
-    flags.add_argument("--batches", type=int, default=300, help="Batches per round.")
-    flags.add_argument("--rounds", type=int, default=5)
-    return flags
 
 
 if __name__ == "__main__":

@@ -151,15 +151,9 @@ def _chain(*layers: Callable) -> Callable:
 
 
 class PlainVQVAE2:
-    """The network, its codebooks and its optimizer.
+    """The network, its codebooks and Adam; the seed is for weights and codebooks."""
 
-    Args:
-        sizes: Sizes of the network.
-        learning_rate: Learning rate of Adam.
-        seed: Random seed for weights and codebooks.
-    """
-
-    def __init__(self, sizes: Sizes, learning_rate: float = 3e-4, seed: int = 0):
+    def __init__(self, sizes: Sizes, learning_rate: float, seed: int):
         self.learning_rate, self.seed = learning_rate, seed
         self.step = tf.Variable(0, dtype=tf.int64)
         weights = Weights(seed)

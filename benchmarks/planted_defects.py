@@ -37,7 +37,7 @@ _BLUE, _GREEN = CHANNELS.index("blue"), CHANNELS.index("green")
 
 
 def write_folder(
-    folder: Path, num: int, share: float, seed: int, labels, progress=None
+    folder: Path, num: int, share: float, seed: int, labels
 ) -> dict[str, str]:
     """Writes a folder of crops; returns each crop's defect by its id, "" for none."""
     (folder / "images").mkdir(parents=True)
@@ -69,8 +69,6 @@ def write_folder(
                     sha256=write_image(folder / path, image),
                 )
             )
-        if progress is not None:
-            progress(count)
     write_crops(folder, rows, channels=CHANNELS, credit="synthetic, with defects")
     return truth
 

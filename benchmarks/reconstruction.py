@@ -17,7 +17,8 @@ the section vqvae. Each gets one JSON line a measurement: mean squared error and
 codebook perplexity and usage, the share of spectral power that is kept in two bands of
 spatial frequency for each channel, the Frechet distance between reconstructions and
 originals in the features of a random network, and the seconds of training so far,
-without measuring. Ours include building the graph; the baseline's do not.
+without measuring. Ours include building the graph; the baseline's do not. `--plot`
+draws PSNR against seconds.
 """
 
 import argparse
@@ -59,6 +60,7 @@ def main() -> None:
     flags.add_argument("--steps", type=int, default=1000, help="Training steps.")
     flags.add_argument("--every", type=int, default=100, help="Steps between lines.")
     flags.add_argument("--crops", type=int, default=2000, help="Most crops measured.")
+    flags.add_argument("--plot", type=Path, help="Image file for the plot.")
     args = flags.parse_args()
     models = read_models(args.models)
     case.import_tensorflow(args.threads)
@@ -67,12 +69,15 @@ def main() -> None:
     dataset = schema.open_dataset(args.data_dir)
     split = dataset.split("validation")
     crops = schema.read_images(split, range(min(args.crops, split.num_examples)))
+    lines = []
     for name, overrides in models.items():
-        report = _reporter(np.stack(crops), name, overrides, args)
+        report = _reporter(np.stack(crops), name, overrides, lines, args)
         if name == BASELINE:
             train_baseline(dataset, args, report)
         else:
             train_ours(dataset, overrides, args, report)
+    if args.plot:
+        plot(lines, args.plot)
 
 
 def read_models(texts: list[str]) -> dict[str, list[str]]:
@@ -96,7 +101,6 @@ def read_models(texts: list[str]) -> dict[str, list[str]]:
 
 
 def train_baseline(dataset, args: argparse.Namespace, report: Report) -> None:
-    """Trains the plain graph."""
     import tensorflow as tf
 
     from benchmarks import plain_vqvae2
@@ -106,7 +110,7 @@ def train_baseline(dataset, args: argparse.Namespace, report: Report) -> None:
     images = np.stack(schema.read_images(split, range(split.num_examples)))
     batches = random_batches(images, args.seed)
     sizes = plain_vqvae2.Sizes(channels=images.shape[-1], residual_width=BASELINE_WIDTH)
-    model = plain_vqvae2.PlainVQVAE2(sizes, seed=args.seed)
+    model = plain_vqvae2.PlainVQVAE2(sizes, 3e-4, args.seed)
     model.start_codebooks(schema.to_unit(next(batches)))
 
     def reconstruct(images):
@@ -170,7 +174,6 @@ def train_ours(
         step = 0
 
         def validation_metrics(self, sums):
-            """Reports, and returns the stage's own metrics."""
             self.step = min(self.step + args.every, args.steps)
             number = self.config.num_embeddings
             report(self.step, reconstruct, self.model.encode, number)
@@ -240,7 +243,20 @@ def measure(
     return measures
 
 
-def _reporter(crops: np.ndarray, name: str, overrides, args) -> Report:
+def plot(lines: list[dict[str, Any]], path: Path) -> None:
+    """Draws PSNR against seconds of training, one line for each model."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axes = figure.add_subplot(xlabel="seconds of training", ylabel="held-out PSNR (dB)")
+    for model in dict.fromkeys(line["model"] for line in lines):
+        points = [(x["seconds"], x["psnr"]) for x in lines if x["model"] == model]
+        axes.plot(*zip(*points, strict=True), marker="o", label=model)
+    axes.legend()
+    figure.savefig(path)
+
+
+def _reporter(crops: np.ndarray, name: str, overrides, lines: list, args) -> Report:
     """Returns a function that measures and writes a case; step 0 starts the clock."""
     measuring = started = 0.0
 
@@ -257,12 +273,9 @@ def _reporter(crops: np.ndarray, name: str, overrides, args) -> Report:
             "step": step,
             "seconds": round(now - started - measuring, 1),
             **measure(reconstruct, encode, crops, num_embeddings),
-            "preset": args.preset,
-            "batch_size": BATCH_SIZE,
-            "seed": args.seed,
-            "threads": args.threads,
         }
-        case.write(done, args.output)
+        lines.append(done)
+        case.write(done, args)
         measuring += time.perf_counter() - now
 
     return report

@@ -32,35 +32,32 @@ from tfvqgen.config import PriorConfig
 CASES = ("top16", "bottom32", "top32", "bottom64")
 NUM_LABELS = 24
 TURNS = 8
+NUM_TIMED = 8  # Positions at which the reference is timed.
 
 
 def main() -> None:
     flags = case.parser(__doc__)
     # One thread is the fastest for a single map.
     flags.set_defaults(threads=1)
-    add = flags.add_argument
-    add("--preset", default="hpa128")
-    add("--batch_size", type=int, default=1)
-    add("--cases", nargs="+", choices=CASES, default=CASES)
-    add("--rounds", type=int, default=5)
-    text = "Positions at which the reference is timed."
-    add("--positions", type=int, default=8, help=text)
+    flags.add_argument("--preset", default="hpa128")
+    flags.add_argument("--batch_size", type=int, default=1)
+    flags.add_argument("--cases", nargs="+", choices=CASES, default=CASES)
+    flags.add_argument("--rounds", type=int, default=5)
     args = flags.parse_args()
     tf = case.import_tensorflow(args.threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     for name in args.cases:
-        case.write(compare(name, args), args.output)
+        case.write(compare(name, args), args)
 
 
 def compare(name: str, args: argparse.Namespace) -> dict[str, Any]:
-    """Times one case."""
     from tfvqgen.sampling import ancestral_sample
 
     level, size = name[:-2], int(name[-2:])
     config = Config.from_preset(args.preset).settled(num_labels=NUM_LABELS)
     config = sampling_cost.at_size(getattr(config, level), size)
     positions = size * size
-    timed = np.unique(np.linspace(0, positions - 1, args.positions).astype(int))
+    timed = np.unique(np.linspace(0, positions - 1, NUM_TIMED).astype(int))
     row = sampling_cost.row_matmuls(config, args.batch_size)
     keys = sampling_cost.mean_keys(config)
     step = sampling_cost.step_matmuls(config, args.batch_size, keys)
@@ -87,22 +84,13 @@ def compare(name: str, args: argparse.Namespace) -> dict[str, Any]:
     floors = np.maximum(weight_bytes / bandwidth, matmul_seconds)
     return {
         "case": "sampling",
-        "preset": args.preset,
         "level": level,
         "map_size": size,
-        "batch_size": args.batch_size,
         "cached_seconds": median(cached),
-        "reference_seconds": median(seconds["reference"]),
         "ratio": median(seconds["reference"] / cached),
-        "cached_microseconds_per_position": median(1e6 * cached / positions),
         "floor_ratio": median(cached / positions / floors),
-        "weight_bytes_per_position": round(weight_bytes),
-        "operations_per_position": round(operations),
         "bandwidth_gigabytes_per_second": median(bandwidth / 1e9),
         "matmul_gigaflops": median(operations / matmul_seconds / 1e9),
-        "rounds": args.rounds,
-        "seed": args.seed,
-        "threads": args.threads,
     }
 
 

@@ -36,22 +36,29 @@ METRICS = ("precision", "recall", "density", "coverage", "frechet")
 
 
 def main() -> None:
-    args = _flags().parse_args()
+    flags = case.parser(__doc__)
+    add = flags.add_argument
+    add("--workdir", required=True, help="Workdir with all stages.")
+    add("--data_dir", required=True, help="Its folder of shards.")
+    add("--num_samples", type=int, default=400, help="Cells a setting.")
+    add("--settings", nargs="+", default=list(SETTINGS), help="Settings to compare.")
+    text = "Folder of reports."
+    add("--reports", type=Path, default=Path("runs/sampling"), help=text)
+    add("--plot", type=Path, help="Image file for the plot.")
+    args = flags.parse_args()
     lines = []
     for setting in args.settings:
         report = args.reports / setting.replace("=", "-")
         if not (report / "metrics.json").exists():
             evaluate(setting, report, args)
-        lines.append(
-            {"case": "sampling_parameters", "setting": setting, **read(report)}
-        )
-        case.write(lines[-1], args.output)
+        line = {"case": "sampling_parameters", "setting": setting, **read(report)}
+        lines.append(line)
+        case.write(line, args)
     if args.plot:
         plot(lines, args.plot)
 
 
 def evaluate(setting: str, report: Path, args: argparse.Namespace) -> None:
-    """Runs the command for one setting."""
     parts = [] if setting == DEFAULT else setting.split(",")
     command = [sys.executable, "-m", "tfvqgen", "evaluate"]
     command += ["--workdir", args.workdir, "--data_dir", args.data_dir]
@@ -90,21 +97,6 @@ def plot(lines: list[dict[str, Any]], path: Path) -> None:
         axes.plot(x, y, "o")
         axes.annotate(line["setting"], (x, y))
     figure.savefig(path)
-
-
-def _flags() -> argparse.ArgumentParser:
-    flags = case.parser(__doc__)
-    flags.add_argument("--workdir", required=True, help="Workdir with all stages.")
-    flags.add_argument("--data_dir", required=True, help="Its folder of shards.")
-    flags.add_argument("--num_samples", type=int, default=400, help="Cells a setting.")
-    flags.add_argument(
-        "--settings", nargs="+", default=list(SETTINGS), help="Settings to compare."
-    )
-    flags.add_argument(
-        "--reports", type=Path, default=Path("runs/sampling"), help="Folder of reports."
-    )
-    flags.add_argument("--plot", type=Path, help="Image file for the plot.")
-    return flags
 
 
 if __name__ == "__main__":

@@ -25,19 +25,16 @@ NUM_LABELS = 24
 
 def main() -> None:
     flags = case.parser(__doc__)
-    add = flags.add_argument
-    add("--preset", default="hpa128")
-    add("--batch_size", type=int, default=16)
-    add("--rounds", type=int, default=7)
-    add("--loads", type=int, default=3)
-    add("--compiler", default="g++", help="C++ compiler (optional).")
+    flags.add_argument("--preset", default="hpa128")
+    flags.add_argument("--batch_size", type=int, default=16)
+    flags.add_argument("--rounds", type=int, default=7)
+    flags.add_argument("--loads", type=int, default=3)
     args = flags.parse_args()
     case.import_tensorflow(args.threads)
-    case.write(compare(args), args.output)
+    case.write(compare(args), args)
 
 
 def compare(args: argparse.Namespace) -> dict[str, Any]:
-    """Exports, loads and generates."""
     from tfvqgen.export.export import export_generator
     from tfvqgen.export.verify import verify
     from tfvqgen.generation.saved_model import SavedModel
@@ -48,21 +45,16 @@ def compare(args: argparse.Namespace) -> dict[str, Any]:
         size = sum(x.stat().st_size for x in Path(path).rglob("*") if x.is_file())
         loads = [verify(path, only="times")["metrics"] for _ in range(args.loads)]
         model = SavedModel(path)
-        measured = sampling(model, generator, args) | cpp_loader(path, model, args)
+        measured = sampling(model, generator, args) | cpp_loader(path, model)
     weights = loads[0]["weight_bytes"]
     return {
         "case": "saved_model",
-        "preset": args.preset,
-        "batch_size": args.batch_size,
         **measured,
         "bytes": size,
         "weight_bytes": weights,
         "size_ratio": round(size / weights, 4),
         "load_seconds": min(x["load_seconds"] for x in loads),
         "first_request_seconds": min(x["first_request_seconds"] for x in loads),
-        "rounds": args.rounds,
-        "seed": args.seed,
-        "threads": args.threads,
     }
 
 
@@ -89,13 +81,13 @@ def sampling(model, generator, args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def cpp_loader(path: Path, model, args: argparse.Namespace) -> dict[str, Any]:
+def cpp_loader(path: Path, model) -> dict[str, Any]:
     """Generates a few cells in C++, too, if there is a compiler."""
     from benchmarks.cpp_loader.build import build, draw
 
     rows = 2
     with tempfile.TemporaryDirectory() as folder:
-        program = build(args.compiler, Path(folder))
+        program = build("g++", Path(folder))
         if program is None:
             print("no C++ compiler: its codes were not compared", file=sys.stderr)
             return {}

@@ -21,32 +21,31 @@ import numpy as np
 from benchmarks import case
 from tfvqgen import command_line
 
+SHARE = 0.05  # Of crops with a defect.
+
 
 def main() -> None:
     flags = case.parser(__doc__)
     flags.add_argument("--crops", type=int, default=3000, help="Number of crops.")
-    text = "Share of crops with a defect."
-    flags.add_argument("--share", type=float, default=0.05, help=text)
-    flags.add_argument("--clusters", type=int, help="Number of clusters.")
     text = "Training steps of the paired inpainting network."
     flags.add_argument("--steps", type=int, default=0, help=text)
-    text = "Folder in which the crops are kept and reused."
-    flags.add_argument("--folder", type=Path, help=text)
     args = flags.parse_args()
     case.import_tensorflow(args.threads)
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = (args.folder or Path(temporary)) / "crops"
-        case.write(measure(folder, args), args.output)
+    with tempfile.TemporaryDirectory() as folder:
+        case.write(measure(Path(folder), args), args)
 
 
 def measure(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
     """Draws and screens crops, and counts."""
+    from benchmarks.planted_defects import write_folder
+    from data_prep.labels import DEFAULT_VOCABULARY, load_vocabulary
     from data_prep.screening import screening
 
-    truth = drawn(folder, args)
+    labels = load_vocabulary(DEFAULT_VOCABULARY).labels
+    truth = write_folder(folder, args.crops, SHARE, args.seed, labels)
     write_features(folder, args)
     started = time.monotonic()
-    opened = screening.open_screening(folder, args.clusters, overwrite=True)
+    opened = screening.open_screening(folder)
     screening.make_review(opened)
     path = folder / screening.REVIEW / screening.SUGGESTIONS
     made = screening.apply_decisions(opened, [path])
@@ -61,7 +60,6 @@ def measure(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
         "features": opened.features.model[:16],
         "crops": len(truth),
         "defects": sum(map(bool, truth.values())),
-        "seed": args.seed,
         **found(truth, dropped),
         **lost(opened.crops, truth, dropped),
         "screening_seconds": round(seconds, 1),
@@ -101,27 +99,7 @@ def lost(crops, truth: dict[str, str], dropped: set[str]) -> dict[str, Any]:
     }
 
 
-def drawn(folder: Path, args: argparse.Namespace) -> dict[str, str]:
-    """Draws the crops unless they exist; returns the defect of each."""
-    from tqdm import tqdm
-
-    from benchmarks.planted_defects import write_folder
-    from data_prep.labels import DEFAULT_VOCABULARY, load_vocabulary
-    from tfvqgen.files import read_json, write_json
-
-    path = folder / "truth.json"
-    if not path.exists():
-        labels = load_vocabulary(DEFAULT_VOCABULARY).labels
-        with tqdm(total=args.crops, unit="crop", desc="drawing") as progress:
-            truth = write_folder(
-                folder, args.crops, args.share, args.seed, labels, progress.update
-            )
-        write_json(path, truth)
-    return read_json(path)
-
-
 def write_features(folder: Path, args: argparse.Namespace) -> None:
-    """Writes features of the crops."""
     if args.steps:
         from data_prep.embedding.feature_learning import embed
 

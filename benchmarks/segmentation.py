@@ -47,10 +47,10 @@ def main() -> None:
     # One thread: the seconds are those of one core.
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = "1"
-    case.write(nuclei_case(args), args.output)
-    case.write(defects_case(args), args.output)
+    case.write(nuclei_case(args), args)
+    case.write(defects_case(args), args)
     if args.hpa_fields is not None:
-        case.write(cell_masks_case(args), args.output)
+        case.write(cell_masks_case(args), args)
 
 
 def nuclei_case(args: argparse.Namespace) -> dict[str, Any]:
@@ -71,9 +71,7 @@ def nuclei_case(args: argparse.Namespace) -> dict[str, Any]:
         "found": hits,
         "false": wrong,
         "missed": missed,
-        "fields": args.fields,
         "seconds_per_field": round(float(np.median(seconds)), 3),
-        "seed": args.seed,
     }
 
 
@@ -110,9 +108,7 @@ def defects_case(args: argparse.Namespace) -> dict[str, Any]:
             state: {kind: number[state, kind] for kind in kinds}
             for state in ("spoiled", "good", "between", "cut")
         },
-        "fields": args.fields,
         "quality_seconds_per_field": round(float(np.median(seconds)), 3),
-        "seed": args.seed,
     }
 
 

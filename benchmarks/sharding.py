@@ -1,6 +1,6 @@
 """Speed of writing shards, up to a data set of 157,000 crops.
 
-Crops are drawn once, or given with --crops. The cases, one JSON line each:
+Crops are drawn once. The cases, one JSON line each:
 
 - `rate`: crops a second of processor time of the function behind the command `shard`,
   without the start of Python and TensorFlow;
@@ -41,12 +41,9 @@ def main() -> None:
     flags = case.parser(__doc__)
     add = flags.add_argument
     add("--cases", nargs="+", choices=CASES, default=["rate"])
-    add("--crops", type=Path, help="Folder of crops to use.")
     add("--distinct", type=int, default=2000, help="Crops to draw.")
     add("--rounds", type=int, default=3, help="Rounds of `rate`.")
     add("--total", type=int, default=157_000, help="Crops of `total`.")
-    add("--shards", type=int, default=16, help="Shards of a split.")
-    add("--steps", type=int, default=200, help="Training steps.")
     text = "Folder for temporary files (about 7 GB for `total`)."
     add("--scratch", type=Path, default=Path("runs"), help=text)
     args = flags.parse_args()
@@ -54,14 +51,13 @@ def main() -> None:
     measures = {"rate": rate, "total": total}
     args.scratch.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=args.scratch) as scratch:
-        folder = args.crops or Path(scratch) / "crops"
-        if not args.crops:
-            command = ["-m", "data_prep", "synthesize", f"--output={folder}"]
-            command += [f"--num_cells={args.distinct}", "--size=128"]
-            run([*command, f"--seed={args.seed}"])
+        folder = Path(scratch) / "crops"
+        command = ["-m", "data_prep", "synthesize", f"--output={folder}"]
+        command += [f"--num_cells={args.distinct}", "--size=128"]
+        run([*command, f"--seed={args.seed}"])
         for name in args.cases:
             for measured in measures[name](folder, Path(scratch), args):
-                case.write({"case": f"sharding_{name}", **measured}, args.output)
+                case.write({"case": f"sharding_{name}", **measured}, args)
 
 
 def rate(folder: Path, scratch: Path, args: argparse.Namespace) -> Iterator[dict]:
@@ -87,7 +83,6 @@ def rate(folder: Path, scratch: Path, args: argparse.Namespace) -> Iterator[dict
     yield {
         "crops_per_core_second": round(float(np.median(rates))),
         "crops": number,
-        "rounds": args.rounds,
     }
 
 
@@ -98,9 +93,9 @@ def total(folder: Path, scratch: Path, args: argparse.Namespace) -> Iterator[dic
         workdir = scratch / "workdir"
         distinct = link_many(folder, crops, number)
         command = ["-m", "data_prep", "shard", f"--crops={crops}"]
-        sharded = run([*command, f"--output={shards}", f"--num_shards={args.shards}"])
+        sharded = run([*command, f"--output={shards}", "--num_shards=16"])
         flags = [f"--data_dir={shards}", f"--workdir={workdir}", "--preset=hpa128"]
-        flags += ["--stage=vqvae", f"--steps={args.steps}"]
+        flags += ["--stage=vqvae", "--steps=200"]
         flags += [f"--set=vqvae.{override}" for override in SMALL.split()]
         trained = run(["train.py", *flags], workdir / "vqvae" / "metrics.jsonl")
         yield {
@@ -108,10 +103,8 @@ def total(folder: Path, scratch: Path, args: argparse.Namespace) -> Iterator[dic
             "distinct_crops": distinct,
             "shard_seconds": round(sharded.seconds, 1),
             "shard_memory_megabytes": sharded.megabytes,
-            "crops_per_second": round(number / sharded.seconds),
             "seconds_to_first_step": round(trained.first_line, 1),
             "train_memory_megabytes": trained.megabytes,
-            "train_steps": args.steps,
         }
         for path in (crops, shards, workdir):
             shutil.rmtree(path)

@@ -12,9 +12,7 @@ memory of the server's process over time, in which the first tenth is warm-up.
 import argparse
 import collections
 import concurrent.futures
-import re
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -38,7 +36,7 @@ def main() -> None:
     add("--pid", type=int, help="Process id of the server.")
     args = flags.parse_args()
     case.import_tensorflow(args.threads)
-    case.write(soak(args), args.output)
+    case.write(soak(args), args)
 
 
 def soak(args: argparse.Namespace) -> dict[str, Any]:
@@ -56,7 +54,7 @@ def soak(args: argparse.Namespace) -> dict[str, Any]:
         ]
         memory = []
         while time.monotonic() < end and args.pid:
-            memory.append(megabytes(args.pid))
+            memory.append(round(case.megabytes(args.pid), 1))
             time.sleep(SECONDS_A_SAMPLE)
         found = [each.result() for each in clients]
     latencies = np.concatenate([took for took, _, _ in found])
@@ -66,8 +64,6 @@ def soak(args: argparse.Namespace) -> dict[str, Any]:
     warm = memory[len(memory) // 10 :]
     return {
         "case": "soak",
-        "clients": args.clients,
-        "seconds": args.seconds,
         "answered": len(latencies),
         "refused_as_expected": refused,
         "errors": dict(errors),
@@ -77,7 +73,6 @@ def soak(args: argparse.Namespace) -> dict[str, Any]:
         "p99_ms": p99,
         "memory_megabytes": warm[:: max(1, len(warm) // 20)],
         "memory_growth": round(warm[-1] / warm[0], 3) if warm else None,
-        "seed": args.seed,
     }
 
 
@@ -103,12 +98,6 @@ def client(server, number: int, end: float, wrong: int) -> tuple:
         took.append(time.perf_counter() - started)
         errors.update(["an invalid request was answered"] if invalid else [])
     return np.array(took), refused, errors
-
-
-def megabytes(pid: int) -> float:
-    """Returns the resident memory of a process."""
-    text = Path(f"/proc/{pid}/status").read_text()
-    return round(int(re.search(r"VmRSS:\s+(\d+) kB", text)[1]) / 1e3, 1)
 
 
 if __name__ == "__main__":

@@ -31,18 +31,25 @@ NUM_LABELS = 24
 
 
 def main() -> None:
-    args = _flags().parse_args()
+    flags = case.parser(__doc__)
+    add = flags.add_argument
+    add("--preset", default="hpa128")
+    add("--cases", nargs="+", choices=CASES, default=list(CASES))
+    add("--batch_size", type=int, default=16)
+    add("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
+    add("--steps", type=int, default=5, help="Steps per round.")
+    add("--rounds", type=int, default=7)
+    args = flags.parse_args()
     case.import_tensorflow(args.threads)
     for name in args.cases:
         measure = compare_autoencoder if name == "vqvae" else time_prior
         with tempfile.TemporaryDirectory() as folder:
-            case.write(measure(name, Path(folder), args), args.output)
+            case.write(measure(name, Path(folder), args), args)
 
 
 def compare_autoencoder(
     name: str, folder: Path, args: argparse.Namespace
 ) -> dict[str, Any]:
-    """Compares the autoencoder with its plain graph."""
     from benchmarks import image_shards
     from tfvqgen import Config
     from tfvqgen.training import distribution
@@ -59,8 +66,7 @@ def compare_autoencoder(
         ]
     )
     images = image_shards.made_up_images(NUM_IMAGES, size, CHANNELS, args.seed)
-    names = [f"channel_{i}" for i in range(CHANNELS)]
-    dataset = image_shards.write(folder, {"train": images, "validation": images}, names)
+    dataset = image_shards.write(folder, {"train": images, "validation": images})
     strategy = distribution.make_strategy("one_device")
     with strategy.scope():
         stage = AutoencoderStage(config, dataset)
@@ -84,8 +90,6 @@ def compare_autoencoder(
         "images_per_second": round(args.batch_size / step, 1),
         "input_pipeline_images_per_second": round(rate),
         "input_pipeline_ratio": round(rate * step / args.batch_size, 1),
-        "image_shape": list(config.vqvae.image_shape),
-        **conditions(args),
     }
 
 
@@ -111,8 +115,6 @@ def time_prior(name: str, folder: Path, args: argparse.Namespace) -> dict[str, A
         "stage": name,
         "step_seconds": round(np.median(step[:, 0]), 4),
         "codes_per_second": round(codes_per_step / np.median(step[:, 0]), 1),
-        "code_shape": list(stage.config.code_shape),
-        **conditions(args),
     }
 
 
@@ -120,18 +122,6 @@ def time_steps(runs: dict, args: argparse.Namespace) -> dict[str, np.ndarray]:
     """Returns seconds of wall and processor time per step, [rounds, 2] by name."""
     calls = {name: functools.partial(run, args.steps) for name, run in runs.items()}
     return {k: v / args.steps for k, v in case.alternate(calls, args.rounds).items()}
-
-
-def conditions(args: argparse.Namespace) -> dict[str, Any]:
-    """Returns the entries that all cases share."""
-    return {
-        "preset": args.preset,
-        "batch_size": args.batch_size,
-        "rounds": args.rounds,
-        "steps_per_round": args.steps,
-        "seed": args.seed,
-        "threads": args.threads,
-    }
 
 
 def our_steps(stage, strategy, seed: int) -> Callable[[int], float]:
@@ -154,7 +144,7 @@ def our_steps(stage, strategy, seed: int) -> Callable[[int], float]:
         )
         optimizer.build(stage.model.trainable_variables)
     examples = strategy.distribute_datasets_from_function(
-        lambda context: training_data(stage, seed)
+        lambda context: stage.training_data(seed=seed, start_step=0)
     )
     iterator = iter(examples)
     training_steps = make_training_steps(strategy, stage, optimizer)
@@ -166,11 +156,6 @@ def our_steps(stage, strategy, seed: int) -> Callable[[int], float]:
         return float(result.sums["loss"]) / steps
 
     return run
-
-
-def training_data(stage, seed: int):
-    """Returns the batches of a stage in training order."""
-    return stage.training_data(seed=seed, start_step=0)
 
 
 def plain_steps(config, images: np.ndarray, seed: int) -> Callable[[int], None]:
@@ -203,27 +188,9 @@ def plain_steps(config, images: np.ndarray, seed: int) -> Callable[[int], None]:
 
 def pipeline_rate(stage, seed: int) -> float:
     """Returns the images per second of the input pipeline alone."""
-    iterator = iter(training_data(stage, seed))
+    iterator = iter(stage.training_data(seed=seed, start_step=0))
     images_per_second(iterator, WARM_UP_BATCHES)
     return images_per_second(iterator, 5 * WARM_UP_BATCHES)
-
-
-def _flags() -> argparse.ArgumentParser:
-    flags = case.parser(__doc__)
-    flags.add_argument("--preset", default="hpa128")
-    flags.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
-    flags.add_argument("--batch_size", type=int, default=16)
-    flags.add_argument(
-        "--set",
-        dest="overrides",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="Configuration override.",
-    )
-    flags.add_argument("--steps", type=int, default=5, help="Steps per round.")
-    flags.add_argument("--rounds", type=int, default=7)
-    return flags
 
 
 def write_codes(folder: Path, config, seed: int):
