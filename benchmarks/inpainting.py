@@ -194,9 +194,11 @@ class Experiment:
         class BlindStage(InpaintingStage):
             name = "blind"
 
-            def predict(self, source, target, training=False):
-                seen = [0.0] + [1.0] * (source.shape[-1] - 1)
-                return super().predict(source * seen, target, training)
+            def loss(self, batch):
+                return super().loss(_without_source_protein(batch))
+
+            def validation_sums(self, batch):
+                return super().validation_sums(_without_source_protein(batch))
 
         config = self.settings.config
         if steps is not None:
@@ -208,6 +210,13 @@ class Experiment:
         workdir = Workdir(self.folder.folder / "inpainting")
         Loop(stage, strategy, workdir, seed=self.settings.seed).run()
         return _last_validation(workdir.stage("blind"))["protein_mse"]
+
+
+def _without_source_protein(batch: dict[str, Any]) -> dict[str, Any]:
+    import tensorflow as tf
+
+    protein, markers = batch["source"][..., :1], batch["source"][..., 1:]
+    return {**batch, "source": tf.concat([tf.zeros_like(protein), markers], axis=-1)}
 
 
 def _last_validation(folder: Path) -> dict[str, Any]:
