@@ -101,7 +101,7 @@ def test_crops_become_the_same_shards_byte_by_byte(written, tmp_path):
     made = run_shard(DATA / "crops", tmp_path / "shards", splits)
     old = read_info(written / "shards")
     assert made.info.splits == old.splits
-    assert made.fingerprint() == old.fingerprint()
+    assert made.info.fingerprint() == old.fingerprint()
 
 
 def test_generated_cells_become_shards(written, tmp_path):
