@@ -10,7 +10,7 @@ import time
 import types
 
 import pytest
-from absl import flags
+from absl import flags, logging
 
 from tests import support
 from tfvqgen import command_line
@@ -111,3 +111,13 @@ def test_an_interrupted_command_leaves_no_unfinished_file(tmp_path):
     assert "Traceback" not in err and "start over" in err.splitlines()[-1]
     assert not (folder / "crops.csv").exists()
     assert [p for p in folder.rglob("*") if p.name.startswith(".")] == []
+
+
+def test_tensorflow_reports_only_warnings_in_commands():
+    before = logging.get_verbosity()
+    logging.set_verbosity(logging.INFO)
+    try:
+        command_line.import_tensorflow()
+        assert logging.get_verbosity() == logging.WARNING
+    finally:
+        logging.set_verbosity(before)

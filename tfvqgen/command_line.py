@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import NoReturn
 
-from absl import app, flags
+from absl import app, flags, logging
 
 from tfvqgen.errors import UserError
 
@@ -166,6 +166,8 @@ def import_tensorflow() -> ModuleType:
             os.dup2(stderr, 2)
             os.close(stderr)
     tensorflow.get_logger().setLevel("ERROR")
+    # TensorFlow reports the steps of an export at the level INFO.
+    logging.set_verbosity(logging.WARNING)
     return tensorflow
 
 
